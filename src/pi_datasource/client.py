@@ -1,0 +1,300 @@
+"""The only HTTP session: retries, time-outs, and the map from HTTP statuses to errors."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import ConnectionPool
+from urllib3.exceptions import HTTPError as TransportError
+from urllib3.exceptions import ReadTimeoutError
+from urllib3.response import BaseHTTPResponse
+from urllib3.util.retry import Retry
+
+from pi_datasource import auth, decode
+from pi_datasource.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    PIError,
+    RequestRefused,
+    ServerError,
+    ServerFailed,
+    ServerTimeout,
+    ServerUnreachable,
+    UnexpectedReply,
+)
+from pi_datasource.options import Options
+from pi_datasource.version import __version__
+
+log = logging.getLogger(__name__)
+
+RETRIED = (429, 500, 502, 503, 504)
+CONNECT_TIMEOUT_S = 10.0
+CHUNK = 1 << 20
+
+_BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
+    401: (
+        AuthenticationFailed,
+        "check 'username' and 'password' (or 'token'), and that the server allows this 'auth'",
+    ),
+    403: (AccessDenied, "ask for the right to read, or use another account"),
+    404: (RequestRefused, "check that 'url' ends in /piwebapi and that this account may read the object"),
+    413: (RequestRefused, "set a smaller 'batch_size'"),
+    429: (ServerFailed, "the server limits its request rate: use fewer 'num_partitions', or ask later"),
+    502: (ServerFailed, "the proxy cannot reach PI Web API, or PI Web API the archive"),
+    503: (ServerFailed, "the PI Web API service is not running, or starting"),
+    504: (ServerFailed, "the proxy gave up waiting: set a smaller 'page_size'"),
+}
+
+
+class _Retry(Retry):
+    """urllib3's retries, but a slow answer is not asked for again: it would be slow again."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> _Retry:
+        if isinstance(error, ReadTimeoutError):
+            raise error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+class PIClient:
+    """Calls of one PI Web API; not shared between threads.
+
+    Every failure raises a leaf of ``ServerError`` that names the call; no message or log holds a secret.
+    """
+
+    def __init__(self, options: Options, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.url = options.url
+        self.timeout_s = options.timeout.total_seconds()
+        self.max_retries = options.max_retries
+        self.sleep = sleep
+        self._session = _session(options)
+
+    def __enter__(self) -> PIClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def resource(self, path: str, params: Mapping[str, Any] | None = None) -> str:
+        """The absolute URL of a resource; everything special in ``params`` is percent-encoded."""
+        query = urlencode(
+            {k: v for k, v in (params or {}).items() if v is not None}, quote_via=quote, doseq=True
+        )
+        return f"{self.url}/{path}" + (f"?{query}" if query else "")
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The JSON body of a GET, after a look for the failure that a 200 may hide (``WebException``)."""
+        call = f"GET {path}"
+        body, headers = self._send(call, self.resource(path, params), None)
+        try:
+            parsed = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+            raise _not_json(call, self.url, headers, body) from cause
+        if isinstance(parsed, dict) and isinstance(failure := parsed.get("WebException"), dict):
+            status = int(failure.get("StatusCode") or 500)
+            raise _refusal(call, status, decode.text_of(failure.get("Errors")))
+        if isinstance(parsed, dict) and "Date" in headers:
+            parsed.setdefault("Date", headers["Date"])
+        return parsed
+
+    def batch(self, requests_by_id: Mapping[str, str]) -> dict[str, decode.Page]:
+        """The pages of many GETs sent as one call of the batch endpoint, by request id; each may have failed.
+
+        Raises:
+            UnexpectedReply: the reply is cut, no batch reply, or lacks one of the ids.
+        """
+        content = {key: {"Method": "GET", "Resource": url} for key, url in requests_by_id.items()}
+        call = "POST batch"
+        body, headers = self._send(call, self.resource("batch"), msgspec.json.encode(content))
+        if body[:1] != b"{":
+            raise _not_json(call, self.url, headers, body)
+        pages = decode.batch_reply(body)
+        if missing := [key for key in requests_by_id if key not in pages]:
+            message = f"POST batch: {len(missing)} of {len(requests_by_id)} sub-requests were not answered"
+            raise UnexpectedReply(message)
+        return pages
+
+    def pause(self, attempt: int) -> None:
+        """Waits before failed sub-requests are sent again: 1, 2, 4 … seconds, at most 30.
+
+        A second is what PI's rate limit asks for at least (reference: limits).
+        """
+        self.sleep(min(2.0**attempt, 30.0))
+
+    def _send(self, call: str, url: str, data: bytes | None) -> tuple[bytes, Mapping[str, str]]:
+        """The body and headers of one call; a body that was cut is asked for again."""
+        attempt = 0
+        while True:
+            try:
+                return self._once(call, url, data)
+            except _BodyCut as cut:
+                if attempt == self.max_retries:
+                    message = f"{call}: the body was cut ({cut}), {attempt + 1} time(s) in a row"
+                    raise UnexpectedReply(message) from cut
+                log.warning("%s: the body was cut, asking again", call)
+            self.sleep(min(0.2 * 2**attempt, 5.0))
+            attempt += 1
+
+    def _once(self, call: str, url: str, data: bytes | None) -> tuple[bytes, Mapping[str, str]]:
+        deadline = time.monotonic() + self.timeout_s
+        timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
+        try:
+            with self._session.request(
+                call.partition(" ")[0], url, data=data, timeout=timeouts, stream=True
+            ) as response:
+                body = self._body(response, call, deadline)
+        except requests.exceptions.SSLError as cause:
+            message = (
+                f"{call}: no trusted connection to {self.url}: {_reason(cause)}; give the authority's certificate as "
+                "option 'ca_bundle'"
+            )
+            raise ServerUnreachable(message) from cause
+        except requests.Timeout as cause:
+            raise self._late(call, isinstance(cause, requests.ConnectTimeout)) from cause
+        except requests.RequestException as cause:
+            message = (
+                f"{call}: cannot reach {self.url} ({_reason(cause)}); check the option 'url', the network, and that "
+                "PI Web API is running"
+            )
+            raise ServerUnreachable(message) from cause
+        log.debug("%s: HTTP %s, %s bytes", call, response.status_code, len(body))
+        if response.status_code >= 300:
+            raise _refusal(call, response.status_code, _error_text(body), response.headers)
+        return body, response.headers
+
+    def _body(self, response: requests.Response, call: str, deadline: float) -> bytes:
+        raw = response.raw
+        read = getattr(
+            raw, "read1", raw.read
+        )  # read1 returns what is there, so that a trickle meets the deadline
+        chunks = []
+        try:
+            while chunk := read(CHUNK, decode_content=True):
+                chunks.append(chunk)
+                if time.monotonic() > deadline:
+                    raise self._late(call, connecting=False)
+        except ReadTimeoutError as cause:
+            raise self._late(call, connecting=False) from cause
+        except (TransportError, OSError) as cause:
+            raise _BodyCut(_reason(cause)) from cause
+        body = b"".join(chunks)
+        expected = response.headers.get("Content-Length")
+        if expected is not None and "Content-Encoding" not in response.headers and len(body) < int(expected):
+            message = f"{len(body)} of {expected} bytes"
+            raise _BodyCut(message)
+        return body
+
+    def _late(self, call: str, connecting: bool) -> ServerTimeout:
+        what = "no connection" if connecting else "no complete answer"
+        message = (
+            f"{call}: {what} from {self.url} within {self.timeout_s:g} s; set a smaller 'page_size' or 'batch_size', "
+            "or a longer 'timeout'"
+        )
+        return ServerTimeout(message)
+
+
+class _BodyCut(PIError):
+    """The body ended early; the call is sent again."""
+
+
+@lru_cache(maxsize=4)
+def shared(options: Options) -> PIClient:
+    """The client of these options in this process: one connection serves many tasks of a reused worker."""
+    return PIClient(options)
+
+
+def server_date(reply: Mapping[str, Any]) -> Any:
+    """The server's clock from the ``Date`` header that ``get`` leaves in a reply, or None."""
+    return parsedate_to_datetime(reply["Date"]) if "Date" in reply else None
+
+
+def _session(options: Options) -> requests.Session:
+    session = requests.Session()
+    retry = _Retry(
+        total=options.max_retries,
+        connect=min(3, options.max_retries),  # a wrong address should be told within seconds
+        backoff_factor=0.5,
+        backoff_max=30,
+        backoff_jitter=0.3,
+        status_forcelist=RETRIED,
+        allowed_methods=None,  # a batch of GETs is as safe to repeat as a GET
+        raise_on_status=False,
+    )
+    adapter = HTTPAdapter(max_retries=retry, pool_maxsize=4)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    # PI refuses a POST without X-Requested-With (reference: authentication and transport).
+    session.headers.update(
+        {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": f"pi-datasource/{__version__}",
+            "X-Requested-With": "pi-datasource",
+        }
+    )
+    session.auth = auth.authentication(options)
+    session.verify = str(options.ca_bundle) if options.ca_bundle else options.verify_tls
+    if not options.verify_tls:
+        log.warning("the certificate of %s is not checked: verify_tls is false", options.url)
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return session
+
+
+def _refusal(call: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> ServerError:
+    kind, hint = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
+    offered = (headers or {}).get("WWW-Authenticate", "")
+    if status == 401 and offered:
+        schemes = sorted({part.split()[0] for part in offered.split(",") if part.split()})
+        hint += f"; it offers {', '.join(scheme for scheme in schemes if '=' not in scheme)}"
+    return kind(
+        f"{call}: HTTP {status}" + (f": {text}" if text else "") + (f"; {hint}" if hint else ""), status
+    )
+
+
+def _error_text(body: bytes) -> str:
+    try:
+        parsed = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decode.opening(body) if body else ""
+    return decode.text_of(parsed)[:500]
+
+
+def _not_json(call: str, url: str, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
+    kind = headers.get("Content-Type", "no content type")
+    return UnexpectedReply(
+        f"{call}: {url} did not answer with PI Web API's JSON but with {kind}, starting with {decode.opening(body)}; "
+        "check that 'url' is the address of PI Web API (https://HOST/piwebapi)"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in a few words; transport errors wrap each other many times."""
+    seen: BaseException = error
+    while True:
+        inner = getattr(seen, "reason", None) or next(
+            (a for a in seen.args if isinstance(a, BaseException)), None
+        )
+        if not isinstance(inner, BaseException):
+            break
+        seen = inner
+    return f"{type(seen).__name__}: {str(seen).rpartition('>: ')[2] or 'no detail'}"

@@ -1,0 +1,176 @@
+"""Data servers and points: what there is to read, and the server's clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from pi_datasource import timespec
+from pi_datasource.client import PIClient, server_date
+from pi_datasource.errors import InvalidOption, NoTagMatches, RequestRefused, ServerError, UnexpectedReply
+from pi_datasource.model import DataServer, Point
+from pi_datasource.options import Options
+
+PAGE_SIZE = 10_000
+SHOWN_NAMES = 10
+_WILDCARD = re.compile(r"[*?\[\]]")
+_POINT_FIELDS = "WebId;Name;Path;PointType;EngineeringUnits"
+_LIST_FIELDS = "Links.Next;" + ";".join(f"Items.{name}" for name in _POINT_FIELDS.split(";"))
+
+
+def data_servers(client: PIClient, options: Options) -> list[DataServer]:
+    """The data servers to read, in the server's order, each with its clock.
+
+    Raises:
+        InvalidOption: ``data_servers`` names one that does not exist.
+        UnexpectedReply: PI Web API knows no data server at all.
+    """
+    reply = client.get(
+        "dataservers", {"selectedFields": "Items.WebId;Items.Name;Items.ServerTime", **_ID_ONLY}
+    )
+    date = server_date(reply)
+    found = [
+        DataServer(
+            item["WebId"],
+            item["Name"],
+            timespec.parse_wire(item["ServerTime"]) if "ServerTime" in item else date,
+        )
+        for item in _items(reply, "dataservers", "WebId", "Name")
+    ]
+    if not found:
+        message = f"{client.url} knows no data server; connect PI Web API to a PI Data Archive, or check the account"
+        raise UnexpectedReply(message)
+    by_name = {server.name.lower(): server for server in found}
+    if unknown := [name for name in options.data_servers if name.lower() not in by_name]:
+        message = (
+            f"option 'data_servers': there is no {unknown[0]!r}; there are {', '.join(s.name for s in found)}"
+        )
+        raise InvalidOption(message)
+    return [by_name[name.lower()] for name in options.data_servers] or found
+
+
+def server_now(servers: list[DataServer]) -> datetime:
+    """The PI server's present time: of several servers the one whose clock is furthest behind.
+
+    Raises:
+        UnexpectedReply: the server tells its time neither in ``ServerTime`` nor in a ``Date`` header.
+    """
+    clocks = [server.time for server in servers if server.time is not None]
+    if not clocks:
+        message = "the server tells no time (neither ServerTime nor a Date header), so '*' has no meaning"
+        raise UnexpectedReply(message)
+    return min(clocks).astimezone(timezone.utc)
+
+
+def points(
+    client: PIClient, servers: list[DataServer], options: Options, *, strict: bool = True
+) -> list[Point]:
+    """The points that the options select, each once, ordered as found.
+
+    With ``strict`` every tag and pattern asked for must select something; without, a tag that has gone is left out.
+
+    Raises:
+        NoTagMatches: a tag or pattern selects nothing; the message names it.
+    """
+    wanted = options.tags or ("*",)
+    found: dict[str, Point] = {}
+    unmatched = []
+    for tag in wanted:
+        matches = list(_matching(client, servers, tag))
+        if not matches:
+            unmatched.append(tag)
+        found.update((point.web_id, point) for point in matches)
+    if unmatched and strict:
+        raise _no_match(unmatched, servers, options)
+    if options.tag_filter is not None:
+        allowed = {point.web_id for point in _matching(client, servers, options.tag_filter)}
+        found = {web_id: point for web_id, point in found.items() if web_id in allowed}
+        if not found and strict:
+            message = f"option 'tag_filter': no selected tag matches {options.tag_filter!r}"
+            raise NoTagMatches(message)
+    return list(found.values())
+
+
+_ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
+
+
+def _no_match(unmatched: list[str], servers: list[DataServer], options: Options) -> NoTagMatches:
+    names = ", ".join(repr(tag) for tag in unmatched[:SHOWN_NAMES])
+    more = f" and {len(unmatched) - SHOWN_NAMES} more" if len(unmatched) > SHOWN_NAMES else ""
+    where = f"on {', '.join(server.name for server in servers)}"
+    if not options.tags:
+        return NoTagMatches(f"there is no tag {where} that this account can see")
+    return NoTagMatches(
+        f"option 'tags': nothing {where} matches {names}{more}; check the spelling, and that this account may read "
+        "the tag (PI hides what it may not)"
+    )
+
+
+def _matching(client: PIClient, servers: list[DataServer], tag: str) -> Iterator[Point]:
+    if tag.startswith("\\\\"):
+        yield from _by_path(client, servers, tag)
+        return
+    for server in servers:
+        for item in _pages(client, f"dataservers/{server.web_id}/points", {"nameFilter": tag}):
+            # A server may read a name without wildcards as a prefix; exact means exact (reference: quirk 30).
+            if _WILDCARD.search(tag) or item["Name"].lower() == tag.lower():
+                yield _point(item, server.name)
+
+
+def _by_path(client: PIClient, servers: list[DataServer], path: str) -> Iterator[Point]:
+    server_name = path[2:].partition("\\")[0]
+    if server_name.lower() not in {server.name.lower() for server in servers}:
+        return
+    try:
+        item = client.get("points", {"path": path, "selectedFields": _POINT_FIELDS, **_ID_ONLY})
+    except RequestRefused as refused:
+        if refused.status == 404:
+            return
+        raise
+    yield _point(item, server_name)
+
+
+def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """All items of a paged list; ends at an empty page, or a short one without a ``Next`` link."""
+    start, size = 0, PAGE_SIZE
+    while True:
+        page = {**params, **_ID_ONLY, "selectedFields": _LIST_FIELDS, "startIndex": start, "maxCount": size}
+        try:
+            reply = client.get(path, page)
+        except ServerError as refused:
+            if size == 1 or "greater than the maximum allowed" not in str(refused):
+                raise
+            size //= 2
+            continue
+        items = _items(reply, path, "WebId", "Name")
+        yield from items
+        start += len(items)
+        if not items or (len(items) < size and not (reply.get("Links") or {}).get("Next")):
+            return
+
+
+def _items(reply: Any, path: str, *required: str) -> list[dict[str, Any]]:
+    items = (
+        reply.get("Items", []) if isinstance(reply, dict) else None
+    )  # an empty list may be left out altogether
+    if not isinstance(items, list) or not all(
+        isinstance(i, dict) and all(k in i for k in required) for i in items
+    ):
+        message = (
+            f"GET {path}: the answer is no list of objects with {', '.join(required)}; is 'url' PI Web API's?"
+        )
+        raise UnexpectedReply(message)
+    return items
+
+
+def _point(item: Mapping[str, Any], server: str) -> Point:
+    return Point(
+        web_id=item["WebId"],
+        name=item["Name"],
+        point_type=item.get("PointType", ""),
+        units=item.get("EngineeringUnits") or None,
+        server=server,
+        path=item.get("Path", ""),
+    )

@@ -1,0 +1,154 @@
+"""Every error a user can meet, named by its condition and grouped by what to do about it.
+
+::
+
+    PIError
+      x ConfigurationError        change an option, then run again
+        - UnknownOption
+        - InvalidOption
+        - MissingPackage
+        - NoTagMatches            (also: the account may not read the tag)
+      x ServerError               look at the server, the network or the account
+        - ServerUnreachable
+        - ServerTimeout
+        - AuthenticationFailed
+        - AccessDenied
+        - RequestRefused
+        - ServerFailed
+        - UnexpectedReply
+      x ReadFailed                some points could not be read: the message names them
+      x OffsetError               a stream's checkpoint does not fit this version
+
+Messages say what failed, on which option, point or call, and what to do next. They never hold the value of a
+secret option: nothing here formats one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "AccessDenied",
+    "AuthenticationFailed",
+    "ConfigurationError",
+    "InvalidOption",
+    "MissingPackage",
+    "NoTagMatches",
+    "OffsetError",
+    "PIError",
+    "PointFailure",
+    "ReadFailed",
+    "RequestRefused",
+    "ServerError",
+    "ServerFailed",
+    "ServerTimeout",
+    "ServerUnreachable",
+    "UnexpectedReply",
+    "UnknownOption",
+]
+
+SHOWN_FAILURES = 20
+
+
+class PIError(Exception):
+    """The root: catch this to catch everything that this package raises on purpose."""
+
+
+class ConfigurationError(PIError):
+    """Something the user said must change; no request will help."""
+
+
+class UnknownOption(ConfigurationError):
+    """An option that does not exist; the message suggests the nearest one."""
+
+
+class InvalidOption(ConfigurationError):
+    """An option whose value cannot be used; the message names it and what is accepted."""
+
+
+class MissingPackage(ConfigurationError):
+    """An optional Python package or program is needed; the message holds the command that brings it."""
+
+
+class NoTagMatches(ConfigurationError):
+    """A tag or pattern selects nothing that this account can see."""
+
+
+class ServerError(PIError):
+    """One call failed; ``status`` is its HTTP status, or None where there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def __reduce__(self) -> tuple[type[ServerError], tuple[str, int | None]]:
+        return type(self), (str(self), self.status)
+
+
+class ServerUnreachable(ServerError):
+    """No connection could be made, or it broke before an answer came."""
+
+
+class ServerTimeout(ServerError):
+    """The server took longer than the option ``timeout`` allows."""
+
+
+class AuthenticationFailed(ServerError):
+    """HTTP 401: the server does not accept the credentials, or not this kind of them."""
+
+
+class AccessDenied(ServerError):
+    """HTTP 403: signed in, but not allowed to do this."""
+
+
+class RequestRefused(ServerError):
+    """Another HTTP 4xx: the server understood and said no."""
+
+
+class ServerFailed(ServerError):
+    """HTTP 5xx or 429 after all retries, or a failure that the server reported inside a 200."""
+
+
+class UnexpectedReply(ServerError):
+    """An answer that is no PI Web API answer: HTML, cut short, or JSON of another shape."""
+
+
+@dataclass(frozen=True)
+class PointFailure:
+    """One point whose events could not be read, and why."""
+
+    point: str
+    web_id: str
+    status: int | None
+    message: str
+
+    def __str__(self) -> str:
+        status = f"HTTP {self.status}" if self.status else "no status"
+        return f"{self.point} ({status}): {self.message}"
+
+
+class ReadFailed(PIError):
+    """Some points of a window could not be read; ``failures`` names every one of them."""
+
+    def __init__(self, message: str, failures: tuple[PointFailure, ...] = ()) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+    def __reduce__(self) -> tuple[type[ReadFailed], tuple[str, tuple[PointFailure, ...]]]:
+        return type(self), (str(self), self.failures)
+
+    @classmethod
+    def of(cls, failures: list[PointFailure], window: str) -> ReadFailed:
+        """The error for ``failures`` within ``window`` (as text); all are kept, the first ones are shown."""
+        shown = "; ".join(str(failure) for failure in failures[:SHOWN_FAILURES])
+        more = len(failures) - SHOWN_FAILURES
+        return cls(
+            f"{len(failures)} point(s) could not be read in {window}: {shown}"
+            + (f"; and {more} more" if more > 0 else "")
+            + '. Nothing of this window counts as read; set on_error="report" to get such points as rows instead.',
+            tuple(failures),
+        )
+
+
+class OffsetError(PIError):
+    """A stream offset that this version cannot read."""

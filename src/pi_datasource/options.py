@@ -1,0 +1,312 @@
+"""Every option of ``format("pi")``, declared once: type, default, unit, bounds, secrecy and description.
+
+The README's table, the command line's flags and the error texts are made from these declarations. Spark hands over
+strings with lower-cased keys; ``startTime``, ``start_time`` and ``STARTTIME`` are the same option.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from pi_datasource import timespec
+from pi_datasource.errors import InvalidOption, UnknownOption
+from pi_datasource.model import Window
+
+DEFAULT_TABLE = "pi_timeseries"
+_SOME_MOMENT = datetime(
+    2024, 5, 15, 12, tzinfo=timezone.utc
+)  # any will do to see whether a time text can be read
+_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+
+
+def _names(value: object) -> object:
+    """A comma-separated list, or a JSON array of strings for names that hold commas."""
+    if not isinstance(value, str):
+        return value
+    if value.strip().startswith("["):
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = None  # a PI name filter may start with a character set such as [ab]*
+        if isinstance(parsed, list):
+            return tuple(dict.fromkeys(str(item) for item in parsed))
+    return tuple(dict.fromkeys(part for part in (part.strip() for part in value.split(",")) if part))
+
+
+def _flag(value: object) -> object:
+    if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
+        return value.lower() in _TRUE
+    return value
+
+
+def _time(value: str) -> str:
+    timespec.resolve(value, _SOME_MOMENT)
+    return value.strip()
+
+
+def _span(value: object) -> object:
+    return timespec.duration(value) if isinstance(value, str) else value
+
+
+def _pattern(value: str) -> str:
+    try:
+        groups = re.compile(value).groupindex
+    except re.error as cause:
+        message = f"is no regular expression: {cause}"
+        raise ValueError(message) from cause
+    if not groups:
+        message = "has no named group such as (?P<plant>[^.]+); each named group becomes a column"
+        raise ValueError(message)
+    return value
+
+
+def _zone(value: str) -> str:
+    timespec.zone_named(value)
+    return value
+
+
+def _url(value: str) -> str:
+    """``https://host/piwebapi`` whether or not scheme, path or a trailing slash were given."""
+    text = value.strip() if "//" in value else f"https://{value.strip()}"
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        message = "is no address; use https://HOST/piwebapi"
+        raise ValueError(message)
+    if parts.username or parts.password:
+        message = "holds a user name or password; give them as the options 'username' and 'password'"
+        raise ValueError(message)
+    _ = parts.port  # raises ValueError for a port that is none
+    path = parts.path.rstrip("/") or "/piwebapi"
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Time = Annotated[str, BeforeValidator(_time)]
+Span = Annotated[timedelta, BeforeValidator(_span), Field(ge=timedelta(0))]
+
+
+class Options(BaseModel):
+    """The options of one read or stream: complete, checked, immutable, and safe to print."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: Annotated[str, BeforeValidator(_url)] = Field(
+        description="Address of PI Web API: `https://HOST/piwebapi` (`HOST` alone is enough)."
+    )
+    table: str = Field(
+        DEFAULT_TABLE, description="What to read: `pi_timeseries`, the recorded events of points."
+    )
+    tags: Names = Field(
+        (),
+        description="Tags to read: names or patterns with `*` and `?`, separated by commas (a JSON array for names "
+        "that hold commas), or full paths `\\\\SERVER\\TAG`. All tags when empty.",
+    )
+    tag_filter: str | None = Field(
+        None, description="One more pattern, in PI's own `nameFilter` syntax, that every tag must match."
+    )
+    data_servers: Names = Field((), description="Names of the data servers to read. All of them when empty.")
+    start_time: Time = Field(
+        "*-1d",
+        description="Start of the window, included: PI time (`*-1d`, `t`, `earliest`, `latest`) or ISO 8601. "
+        "For a stream: where its first run starts.",
+    )
+    end_time: Time = Field(
+        "*",
+        description="End of the window, excluded. `*` is the PI server's present time. Not used by streams.",
+    )
+    time_zone: Annotated[str, BeforeValidator(_zone)] = Field(
+        "UTC", description="IANA zone in which times without a zone are read. Results are always in UTC."
+    )
+    tag_pattern: Annotated[str, BeforeValidator(_pattern)] | None = Field(
+        None,
+        description="Regular expression with named groups over the tag name, such as "
+        "`(?P<plant>[^.]+)\\.(?P<sensor_type>[^.]+)`. Each group becomes a column.",
+    )
+    include_metadata: Flag = Field(False, description="Adds the columns `tag_path` and `server_name`.")
+    auth: Literal["auto", "anonymous", "basic", "bearer", "kerberos", "ntlm"] = Field(
+        "auto",
+        description="How to sign in: `auto` (bearer with `token`, basic with `username`, else anonymous), "
+        "`anonymous`, `basic`, `bearer`, `kerberos`, `ntlm`.",
+    )
+    username: str | None = Field(
+        None, description="User name for basic and NTLM: `DOMAIN\\user` or `user@domain`."
+    )
+    password: SecretStr | None = Field(
+        None,
+        description="Password, or better where it is found: `env:NAME` or `file:PATH`, read where it is used.",
+    )
+    token: SecretStr | None = Field(
+        None, description="Bearer token, or better where it is found: `env:NAME` or `file:PATH`."
+    )
+    verify_tls: Flag = Field(True, description="Whether the server's certificate is checked.")
+    ca_bundle: Path | None = Field(
+        None, description="PEM file of the authorities that sign the server's certificate."
+    )
+    timeout: Span = Field(
+        timedelta(seconds=60), description="Longest wait for one answer, such as `60s` or `2m`."
+    )
+    max_retries: int = Field(
+        5, ge=0, le=20, description="How often one call is sent again after a broken connection, 429 or 5xx."
+    )
+    page_size: int = Field(
+        10_000, ge=1, le=1_000_000, description="Most events of one tag in one answer (PI's `maxCount`)."
+    )
+    batch_size: int = Field(
+        100,
+        ge=1,
+        le=1000,
+        description="Most tags in one call to the batch endpoint; each counts as one request.",
+    )
+    num_partitions: int = Field(
+        8, ge=1, le=100_000, description="How many Spark partitions to aim at; each is read by one task."
+    )
+    on_error: Literal["fail", "report"] = Field(
+        "fail",
+        description="What a tag that cannot be read does: `fail` the read with one error that names all such tags, or "
+        "`report` them as rows with `value_kind = 'read_failure'`.",
+    )
+    settle: Span = Field(
+        timedelta(seconds=5),
+        description="Streams stay this far behind the PI server's clock, so that events on their way are not missed.",
+    )
+    max_window_per_trigger: Span | None = Field(
+        None,
+        description="Longest time span of one micro-batch, such as `6h` (Spark 4.2 and later). No bound if unset.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Options:
+        if self.max_window_per_trigger is not None and not self.max_window_per_trigger:
+            message = "option 'max_window_per_trigger' must be longer than 0s"
+            raise ValueError(message)
+        if not self.timeout:
+            message = "option 'timeout' must be longer than 0s"
+            raise ValueError(message)
+        needs = {"basic": "username", "ntlm": "username", "bearer": "token"}.get(self.auth)
+        if needs and getattr(self, needs) is None:
+            message = f"auth={self.auth!r} needs the option {needs!r}"
+            raise ValueError(message)
+        if self.username is not None and self.password is None and self.auth in ("auto", "basic", "ntlm"):
+            message = "option 'username' needs the option 'password'"
+            raise ValueError(message)
+        if not timespec.is_relative(self.start_time) and not timespec.is_relative(self.end_time):
+            self.window(_SOME_MOMENT)
+        return self
+
+    @classmethod
+    def parse(cls, given: Mapping[str, str]) -> Options:
+        """Checked options from what a user gave to Spark or the command line; no request is made.
+
+        Raises:
+            UnknownOption: a name that is no option; the message suggests the nearest.
+            InvalidOption: a missing option or a value that cannot be used; the message names the option.
+        """
+        return cls._checked({_canonical(key): value for key, value in given.items()})
+
+    @classmethod
+    def _checked(cls, named: dict[str, str]) -> Options:
+        if "url" not in named:
+            message = (
+                "option 'url' is missing: .option('url', 'https://HOST/piwebapi'). In SQL use CREATE TEMPORARY VIEW "
+                "… USING pi OPTIONS (url '…'): Spark drops every option of CREATE TABLE … USING pi."
+            )
+            raise InvalidOption(message)
+        try:
+            return cls.model_validate(named)
+        except ValidationError as error:
+            raise InvalidOption(
+                "; ".join(_explain(item) for item in error.errors(include_input=False))
+            ) from None
+
+    def window(self, now: datetime) -> Window:
+        """The batch window ``[start, end)`` when the PI server's clock shows ``now``.
+
+        Raises:
+            InvalidOption: the window ends before it starts.
+        """
+        zone = timespec.zone_named(self.time_zone)
+        start, end = (timespec.resolve(text, now, zone) for text in (self.start_time, self.end_time))
+        if end < start:
+            message = (
+                f"option 'end_time' ({self.end_time!r}) lies before option 'start_time' ({self.start_time!r}); "
+                "swap them or change one"
+            )
+            raise InvalidOption(message)
+        return Window(start, end)
+
+    @property
+    def pattern_columns(self) -> tuple[str, ...]:
+        """The named groups of ``tag_pattern`` in the order in which they stand; each is a column."""
+        if self.tag_pattern is None:
+            return ()
+        index = re.compile(self.tag_pattern).groupindex
+        return tuple(sorted(index, key=index.__getitem__))
+
+
+def _canonical(key: str) -> str:
+    spellings = {name.replace("_", ""): name for name in Options.model_fields}
+    squeezed = key.lower().replace("_", "")
+    if squeezed in spellings:
+        return spellings[squeezed]
+    if squeezed in ("path", "paths"):
+        message = "load() takes no path; give the address as .option('url', 'https://HOST/piwebapi')"
+        raise UnknownOption(message)
+    near = difflib.get_close_matches(squeezed, spellings, n=1, cutoff=0.5)
+    hint = (
+        f"did you mean {spellings[near[0]]!r}?"
+        if near
+        else f"the options are: {', '.join(Options.model_fields)}"
+    )
+    message = f"{key!r} is no option of format('pi'); {hint}"
+    raise UnknownOption(message)
+
+
+def _explain(item: Any) -> str:
+    cause = (item.get("ctx") or {}).get("error")
+    text = str(cause) if cause else str(item["msg"])
+    return f"option '{item['loc'][0]}': {text}" if item["loc"] else text
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """Name, default and description of every option, in the order of the README's table."""
+    return [(name, _default_text(field.default), field.description or "") for name, field in _fields()]
+
+
+def markdown() -> str:
+    """The README's table of options."""
+    rows = [
+        f"| `{name}` | {default} | {text.replace('|', chr(92) + '|')} |" for name, default, text in describe()
+    ]
+    return "\n".join(["| option | default | meaning |", "|---|---|---|", *rows])
+
+
+def _fields() -> list[tuple[str, Any]]:
+    return list(Options.model_fields.items())
+
+
+def _default_text(default: object) -> str:
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, timedelta):
+        return f"`{int(default.total_seconds())}s`"
+    if default is None or default == ():
+        return "–"
+    return "required" if repr(default) == "PydanticUndefined" else f"`{default}`"

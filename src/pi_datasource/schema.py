@@ -1,0 +1,76 @@
+"""Arrow schemas: the only definition of columns. Spark's schemas are derived from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from pi_datasource.errors import InvalidOption
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+# What a value is; `value_kind` holds one of these.
+NUMBER, BOOLEAN, STRING, TIMESTAMP_TEXT = "number", "boolean", "string", "timestamp"
+DIGITAL, SYSTEM, ERROR, JSON, NONE = "digital", "system", "error", "json", "none"
+READ_FAILURE = "read_failure"
+
+# The key of an event: `sequence` numbers events of one tag that share a (microsecond) timestamp, in server order.
+TIMESERIES_KEY = ("tag_webid", "timestamp", "sequence")
+
+_EVENT = [
+    pa.field("tag_webid", pa.string(), nullable=False),
+    pa.field("tag_name", pa.string(), nullable=False),
+    pa.field("timestamp", TIMESTAMP, nullable=False),
+    pa.field("sequence", pa.int32(), nullable=False),
+    pa.field("value", pa.float64()),
+    pa.field("value_string", pa.string()),
+    pa.field("state_code", pa.int32()),
+    pa.field("value_kind", pa.string(), nullable=False),
+    pa.field("good", pa.bool_()),
+    pa.field("questionable", pa.bool_()),
+    pa.field("substituted", pa.bool_()),
+    pa.field("annotated", pa.bool_()),
+    pa.field("units", pa.string()),
+    pa.field("point_type", pa.string()),
+]
+_METADATA = [pa.field("tag_path", pa.string()), pa.field("server_name", pa.string())]
+_LINEAGE = [pa.field("ingestion_timestamp", TIMESTAMP, nullable=False)]
+
+
+def timeseries(pattern_columns: Iterable[str] = (), include_metadata: bool = False) -> pa.Schema:
+    """The columns of ``pi_timeseries`` in their order; one row is one event.
+
+    Raises:
+        InvalidOption: a named group of ``tag_pattern`` bears the name of another column.
+    """
+    fixed = [*_EVENT, *(_METADATA if include_metadata else []), *_LINEAGE]
+    taken = {field.name for field in [*_EVENT, *_METADATA, *_LINEAGE]}
+    groups = list(pattern_columns)
+    if clash := [name for name in groups if name.lower() in taken]:
+        message = f"option 'tag_pattern': the group name {clash[0]!r} is a column already; choose another"
+        raise InvalidOption(message)
+    columns = [pa.field(name, pa.string()) for name in groups]
+    return pa.schema([*fixed[: len(_EVENT)], *columns, *fixed[len(_EVENT) :]])
+
+
+def projection(full: pa.Schema, wanted: pa.Schema) -> list[int]:
+    """The positions in ``full`` of the columns of ``wanted``, a schema that the user gave.
+
+    Raises:
+        InvalidOption: a column that does not exist, or has another type; the message lists what there is.
+    """
+    positions = []
+    for field in wanted:
+        index = full.get_field_index(field.name)
+        if index < 0:
+            message = f"schema: there is no column {field.name!r}; the columns are {', '.join(full.names)}"
+            raise InvalidOption(message)
+        if full.field(index).type != field.type:
+            message = f"schema: column {field.name!r} is {full.field(index).type}, not {field.type}"
+            raise InvalidOption(message)
+        if full.field(index).nullable and not field.nullable:
+            message = f"schema: column {field.name!r} can be null; leave out NOT NULL"
+            raise InvalidOption(message)
+        positions.append(index)
+    return positions

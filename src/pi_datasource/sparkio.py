@@ -1,0 +1,80 @@
+"""What the batch and the stream reader share at the border to Spark."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+from pyspark.sql.datasource import InputPartition
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
+
+from pi_datasource import client, discover, fetch, tables
+from pi_datasource.errors import PIError
+from pi_datasource.model import ReadTask, Window
+from pi_datasource.options import Options
+from pi_datasource.plan import plan
+
+
+class PIPartition(InputPartition):
+    """One task, as Spark carries it from the planner to a worker."""
+
+    value: ReadTask
+
+    def __init__(self, value: ReadTask) -> None:
+        super().__init__(value)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Lets an error of ours out as its one sentence: Spark prints tracebacks to the user, frames and all."""
+    try:
+        yield
+    except PIError as error:
+        error.__cause__ = error.__context__ = None
+        raise error.with_traceback(None) from None
+
+
+def arrow_schema(schema: StructType) -> pa.Schema:
+    """The Arrow schema that Spark expects of batches of ``schema``."""
+    try:
+        return to_arrow_schema(schema, timezone="UTC")  # Spark 4.2 and later ask for the zone
+    except TypeError:
+        return to_arrow_schema(schema)
+
+
+def planned(options: Options, window: Window | None) -> list[InputPartition]:
+    """The partitions of ``window``; without one, of the options' window on the server's clock.
+
+    A window that is given belongs to a stream, which may be replayed: its end stamps the rows, and a tag that has
+    gone since does not fail it.
+    """
+    api = client.shared(options)
+    servers = discover.data_servers(api, options)
+    streaming = window is not None
+    now = discover.server_now(servers)
+    span = window or options.window(now)
+    found = discover.points(api, servers, options, strict=not streaming)
+    return [PIPartition(task) for task in plan(found, span, options, span.end if streaming else now)]
+
+
+_frozen = False
+
+
+def read_partition(options: Options, schema: pa.Schema, task: ReadTask | None) -> Iterator[pa.RecordBatch]:
+    """The record batches of ``task``, each of exactly ``schema``; none without a task."""
+    global _frozen  # noqa: PLW0603 - once per worker process
+    if task is None:
+        return
+    if not _frozen:  # Spark's worker runs a full collection after every task: spare it all that was imported
+        gc.collect()
+        gc.freeze()
+        _frozen = True
+    full = tables.lookup(task.table).schema(options)
+    wanted = tables.check_projection(options, schema)
+    with plainly():
+        for batch in fetch.run(client.shared(options), task, full, options.tag_pattern):
+            columns = [batch.column(index) for index in wanted]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
