@@ -1,0 +1,8 @@
+"""The ingestion pipeline: a PI stream into Delta tables (bronze events, gold hours, one audit row per micro-batch)."""
+
+from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.delta.ledger import BatchReport
+from pi_datasource.delta.local import local_spark
+from pi_datasource.delta.pipeline import ingest, start
+
+__all__ = ["BatchReport", "Lakehouse", "ingest", "local_spark", "start"]

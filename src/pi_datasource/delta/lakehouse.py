@@ -1,0 +1,112 @@
+"""Where the pipeline's tables live: a directory for the embedded default, catalog and schemas on a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from pi_datasource.errors import InvalidOption
+from pi_datasource.options import Options
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """Names and places of the tables; nothing is created before ``table`` is called.
+
+    Locally names have two parts (``bronze.pi_timeseries``), because Delta cannot be a second Spark catalog; on
+    Databricks three.
+    """
+
+    checkpoint_root: str
+    catalog: str | None = None
+    directory: str | None = None
+    bronze_schema: str = "bronze"
+    gold_schema: str = "gold"
+    checkpoint_schema: str = "checkpoints"
+
+    @classmethod
+    def in_directory(cls, path: str | Path) -> Lakehouse:
+        """Tables under a folder of this machine, as ``FOLDER/bronze/pi_timeseries`` and so on."""
+        folder = Path(path).expanduser().absolute()
+        if folder.exists() and not folder.is_dir():
+            message = f"lakehouse: {folder} is a file; name a folder"
+            raise InvalidOption(message)
+        return cls(checkpoint_root=str(folder / "_checkpoints"), directory=str(folder))
+
+    @classmethod
+    def in_catalog(
+        cls,
+        catalog: str,
+        checkpoint_root: str,
+        *,
+        bronze: str = "bronze",
+        gold: str = "gold",
+        checkpoints: str = "checkpoints",
+    ) -> Lakehouse:
+        """Tables of a catalog; ``checkpoint_root`` is a folder that all of the cluster sees, such as a volume."""
+        return cls(checkpoint_root.rstrip("/"), catalog, None, bronze, gold, checkpoints)
+
+    @property
+    def bronze(self) -> str:
+        """The table of events."""
+        return self._name(self.bronze_schema, "pi_timeseries")
+
+    @property
+    def errors(self) -> str:
+        """The table of points and windows that could not be read."""
+        return self._name(self.bronze_schema, "pi_timeseries_errors")
+
+    @property
+    def gold(self) -> str:
+        """The table of hours."""
+        return self._name(self.gold_schema, "pi_metrics_hourly")
+
+    @property
+    def ledger(self) -> str:
+        """The table with one row per micro-batch."""
+        return self._name(self.checkpoint_schema, "pi_ingestion_checkpoint")
+
+    def checkpoint(self, options: Options) -> str:
+        """The folder of Spark's checkpoint for this server and selection of tags.
+
+        Another selection is another stream with its own position: were it the same, tags that are new in the
+        selection would silently start where the old ones stand.
+        """
+        selection = [options.url, options.table, options.tags, options.tag_filter, options.data_servers]
+        digest = hashlib.sha256(json.dumps(selection).encode()).hexdigest()[:10]
+        return f"{self.checkpoint_root}/{options.table}-{digest}"
+
+    def table(self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]) -> str:
+        """``name`` itself, after making sure that the table exists and this session knows it."""
+        schema, _, short = name.rpartition(".")
+        if self.directory is None:
+            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            spark.sql(_create(name, columns, cluster_by, location=None))
+            return name
+        folder = f"{self.directory}/{schema.strip('`')}"
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{_quoted(folder)}'")
+        location = f"{folder}/{short.strip('`')}"
+        if (Path(location) / "_delta_log").is_dir():  # Spark's catalog forgets tables with the session
+            spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{_quoted(location)}'")
+        else:
+            spark.sql(_create(name, columns, cluster_by, location))
+        return name
+
+    def _name(self, schema: str, table: str) -> str:
+        parts = [self.catalog, schema, table] if self.catalog else [schema, table]
+        return ".".join(f"`{part.replace('`', '``')}`" for part in parts)
+
+
+def _create(name: str, columns: StructType, cluster_by: tuple[str, ...], location: str | None) -> str:
+    fields = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in columns)
+    place = f" LOCATION '{_quoted(location)}'" if location else ""
+    return f"CREATE TABLE IF NOT EXISTS {name} ({fields}) USING delta CLUSTER BY ({', '.join(cluster_by)}){place}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,0 +1,59 @@
+"""A Spark session with Delta on this machine, for those who have no cluster at hand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from pyspark.errors import PySparkRuntimeError
+from pyspark.find_spark_home import _find_spark_home
+from pyspark.sql import SparkSession
+
+from pi_datasource.errors import MissingPackage
+
+
+def local_spark(app_name: str = "pi-datasource", master: str = "local[*]") -> SparkSession:
+    """The running session, or a new one that can read and write Delta tables in this process.
+
+    Uses the Delta jars that lie in Spark's own folder; where there are none, Spark fetches them once by their
+    coordinates and keeps them in its cache.
+
+    Raises:
+        MissingPackage: delta-spark or Java (17 or later) is not installed.
+    """
+    # Workers must use this interpreter: the python3 on PATH may lack pyarrow and this package.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    cores = os.cpu_count() or 2
+    builder = (
+        SparkSession.builder.appName(app_name)
+        .master(master)
+        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", str(max(2, cores)))
+        .config("spark.databricks.delta.snapshotPartitions", "2")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+    )
+    try:
+        return _with_delta(builder).getOrCreate()
+    except PySparkRuntimeError as error:
+        message = (
+            "Spark could not start. It needs Java 17 or later: install one (Debian: apt-get install "
+            "openjdk-17-jre-headless) or point JAVA_HOME at it. Spark says: " + str(error)
+        )
+        raise MissingPackage(message) from error
+
+
+def _with_delta(builder: SparkSession.Builder) -> SparkSession.Builder:
+    if list(Path(_find_spark_home(), "jars").glob("delta-spark_*.jar")):
+        return builder
+    try:
+        from delta import configure_spark_with_delta_pip
+    except ImportError as cause:
+        message = "Delta Lake is not installed: pip install 'pi-datasource[delta]'"
+        raise MissingPackage(message) from cause
+    return configure_spark_with_delta_pip(builder)  # type: ignore[no-any-return]

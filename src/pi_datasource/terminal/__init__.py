@@ -1,0 +1,1 @@
+"""What the ``pi-datasource`` command is made of."""

@@ -1,0 +1,197 @@
+"""The commands and what they print; results go to stdout, everything about the run to stderr."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pi_datasource import client, discover
+from pi_datasource import options as option_declarations
+from pi_datasource.errors import InvalidOption, PIError
+from pi_datasource.options import Options
+from pi_datasource.terminal.flags import with_options
+from pi_datasource.version import __version__
+
+app = typer.Typer(
+    name="pi-datasource",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Brings the events of a PI System into Delta tables. Try 'pi-datasource check --url HOST' first.",
+)
+out = Console()
+err = Console(stderr=True)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Tell of every call to the PI server.")
+    ] = False,
+) -> None:
+    """Settings that all commands share."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(message)s"
+    )
+    for noisy in ("py4j", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+@with_options
+def check(options: dict[str, str]) -> None:
+    """Ask the server who it is and what the options select; reads no events."""
+    with _one_sentence():
+        checked = Options.parse(options)
+        with client.PIClient(checked) as api, err.status("Asking the server …"):
+            servers = discover.data_servers(api, checked)
+            now = discover.server_now(servers)
+            window = checked.window(now)
+            points = discover.points(api, servers, checked)
+        table = Table(show_header=False, box=None)
+        table.add_row("PI Web API", checked.url)
+        table.add_row("data servers", ", ".join(server.name for server in servers))
+        table.add_row("server time", str(now))
+        table.add_row("window", str(window))
+        table.add_row("tags selected", f"{len(points):,}")
+        table.add_row("for example", ", ".join(point.name for point in points[:5]))
+        out.print(table)
+
+
+@app.command()
+@with_options
+def ingest(
+    options: dict[str, str],
+    lakehouse: Annotated[
+        Path | None, typer.Option(help="Folder for the tables; local Spark and Delta.")
+    ] = None,
+    catalog: Annotated[str | None, typer.Option(help="Catalog for the tables, on a cluster.")] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="With --catalog: folder for Spark's checkpoints, such as a volume.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Keep running: '15 minutes'. Else stop when all is read.")
+    ] = None,
+) -> None:
+    """Bring everything that is new into bronze, gold and the checkpoint table. Run it as often as you like.
+
+    The first run starts at --start-time; later runs of the same server and tags go on where the last one stopped.
+
+    Example: pi-datasource ingest --url https://HOST/piwebapi --lakehouse ./lake --start-time '*-7d'
+    """
+    with _one_sentence():
+        Options.parse(options)  # before the seconds that Spark takes to start
+        place = _place(lakehouse, catalog, checkpoints)
+        began = time.monotonic()
+        with err.status("Starting Spark …"):
+            from pi_datasource.delta import local_spark
+
+            spark = _cluster_session() if catalog else local_spark()
+        _run(spark, options, place, every)
+        err.print(f"Done in {time.monotonic() - began:.1f} s.")
+
+
+@app.command(name="options")
+def list_options() -> None:
+    """Print every option with its default and meaning."""
+    table = Table("option", "default", "meaning", show_lines=False)
+    for row in option_declarations.describe():
+        table.add_row(*(text.replace("`", "").replace("[", r"\[") for text in row))
+    out.print(table)
+
+
+def _run(spark: Any, options: dict[str, str], place: Any, every: str | None) -> None:
+    from pi_datasource.delta import ledger, start
+
+    query = start(spark, options, place, every=every)
+    shown = -1
+    try:
+        with err.status("Reading …") as status:
+            while query.isActive:
+                progress = query.lastProgress
+                if progress is not None and progress["batchId"] != shown:
+                    shown = progress["batchId"]
+                    status.update(f"Reading … micro-batch {shown} done")
+                query.awaitTermination(1)
+        query.awaitTermination()
+    except KeyboardInterrupt:
+        err.print("Stopping; the next run goes on from here.")
+        query.stop()
+    _print_reports(ledger.reports(spark, place, str(query.id))[-5:])
+
+
+def _print_reports(reports: list[Any]) -> None:
+    columns = (
+        "batch",
+        "window start",
+        "window end",
+        "tags",
+        "rows read",
+        "inserted",
+        "updated",
+        "failures",
+        "seconds",
+    )
+    table = Table(*columns, title="The last micro-batches")
+    for r in reports:
+        counts = (r.tags, r.rows_read, r.rows_inserted, r.rows_updated, r.read_failures)
+        ends = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (r.window_start, r.window_end))
+        table.add_row(str(r.batch_id), *ends, *(f"{count:,}" for count in counts), f"{r.seconds:.1f}")
+    out.print(table)
+
+
+def _place(lakehouse: Path | None, catalog: str | None, checkpoints: str | None) -> Any:
+    from pi_datasource.delta import Lakehouse
+
+    if (lakehouse is None) == (catalog is None):
+        message = "say where the tables shall live: --lakehouse FOLDER, or --catalog NAME on a cluster"
+        raise InvalidOption(message)
+    if catalog is None:
+        return Lakehouse.in_directory(lakehouse or "")
+    if checkpoints is None:
+        message = "--catalog needs --checkpoints, a folder that the whole cluster sees: /Volumes/CATALOG/SCHEMA/VOLUME"
+        raise InvalidOption(message)
+    return Lakehouse.in_catalog(catalog, checkpoints)
+
+
+def _cluster_session() -> Any:
+    from pyspark.sql import SparkSession
+
+    return SparkSession.builder.getOrCreate()
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Turns an error of ours, also one that comes back through Spark, into one line and exit code 1."""
+    try:
+        yield
+    except PIError as error:
+        _fail(str(error))
+    except Exception as error:
+        text = ours_within(str(error))
+        if text is None:
+            raise
+        _fail(text)
+
+
+def _fail(message: str) -> None:
+    err.print(f"pi-datasource: {message}", style="red", highlight=False, markup=False)
+    raise typer.Exit(1)
+
+
+def ours_within(text: str) -> str | None:
+    """The message of an error of this package inside Spark's text of it, or None."""
+    match = re.search(r"pi_datasource\.errors\.\w+: (.+?)(?:\n|$)", text)
+    return match[1] if match else None
