@@ -289,12 +289,9 @@ def _not_json(call: str, url: str, headers: Mapping[str, str], body: bytes) -> U
 
 def _reason(error: BaseException) -> str:
     """The innermost cause in a few words; transport errors wrap each other many times."""
-    seen: BaseException = error
     while True:
-        inner = getattr(seen, "reason", None) or next(
-            (a for a in seen.args if isinstance(a, BaseException)), None
-        )
-        if not isinstance(inner, BaseException):
-            break
-        seen = inner
-    return f"{type(seen).__name__}: {str(seen).rpartition('>: ')[2] or 'no detail'}"
+        held = (getattr(error, "reason", None), *error.args, error.__cause__)
+        inner = next((part for part in held if isinstance(part, BaseException)), None)
+        if inner is None:
+            return f"{type(error).__name__}: {error}"
+        error = inner

@@ -43,7 +43,7 @@ def root(
         level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(message)s"
     )
     for noisy in ("py4j", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+        logging.getLogger(noisy).setLevel(logging.WARNING if verbose else logging.ERROR)
     if version:
         out.print(__version__)
         raise typer.Exit
@@ -187,7 +187,7 @@ def _one_sentence() -> Iterator[None]:
 
 
 def _fail(message: str) -> None:
-    err.print(f"pi-datasource: {message}", style="red", highlight=False, markup=False)
+    err.print(f"pi-datasource: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

@@ -19,7 +19,11 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
     Every flag can also be given as an environment variable: ``--start-time`` as ``PI_START_TIME``.
     """
-    own = list(inspect.signature(command, eval_str=True).parameters.values())
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.name != "options"
+    ]
     flags = [_flag(name, field.description or "") for name, field in Options.model_fields.items()]
 
     @wraps(command)
@@ -27,7 +31,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         options = {name: given.pop(name) for name in Options.model_fields if name in given}
         command(options={name: value for name, value in options.items() if value is not None}, **given)
 
-    parameters = [*flags, *(parameter for parameter in own if parameter.name != "options")]
+    parameters = [*own, *flags]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
