@@ -1,0 +1,18 @@
+"""A PI Web API server that simulates a plant: the same seed, tag and time always give the same events.
+
+Run it with `python -m mock_server --help`, or inside a test::
+
+    plant = Plant(seed=1)
+    with running(plant) as url:
+        ...
+    truth = plant.oracle(plant.points[0].name, start, end)
+"""
+
+from mock_server.app import create_app
+from mock_server.catalog import TAG_PATTERN, Point
+from mock_server.events import Event, State
+from mock_server.plant import Plant
+from mock_server.serve import running
+from mock_server.server import Server
+
+__all__ = ["TAG_PATTERN", "Event", "Plant", "Point", "Server", "State", "create_app", "running"]

@@ -1,0 +1,61 @@
+"""The ASGI program: HTTP in, `router.handle` in a worker thread, HTTP out."""
+
+from fastapi import FastAPI
+from fastapi import Request as HttpRequest
+from fastapi import Response as HttpResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.gzip import GZipMiddleware
+
+from mock_server import routes
+from mock_server.messages import Request, Response
+from mock_server.router import handle
+from mock_server.server import MAX_CONTENT_BYTES, Server
+
+__all__ = ["create_app", "routes"]
+
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+
+
+def create_app(server: Server, *, gzip: bool = False) -> FastAPI:
+    """The ASGI program that serves `server`; with `gzip`, bodies are compressed for clients that ask."""
+    app = FastAPI(title="PI Web API simulator", openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.api_route("/{path:path}", methods=_METHODS)
+    async def answer(http: HttpRequest) -> HttpResponse:
+        request = await _request(http)
+        return _http_response(await run_in_threadpool(handle, server, request))
+
+    if gzip:
+        app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
+    return app
+
+
+async def _request(http: HttpRequest) -> Request:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in http.headers.raw}
+    host = headers.get("host") or "localhost"
+    return Request(
+        method=http.method,
+        path=str(http.scope["path"]),
+        query=http.scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=await _body(http),
+        origin=f"{http.url.scheme}://{host}",
+    )
+
+
+async def _body(http: HttpRequest) -> bytes:
+    """The body, cut soon after the limit that gets it refused, so that no client can fill the memory."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in http.stream():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_CONTENT_BYTES:
+            break
+    return b"".join(chunks)
+
+
+def _http_response(response: Response) -> HttpResponse:
+    return HttpResponse(
+        response.body, response.status, {"Content-Type": response.content_type, **dict(response.headers)}
+    )

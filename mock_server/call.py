@@ -1,0 +1,186 @@
+"""One call of an endpoint: the request's parameters, read and checked the way the real server reads them."""
+
+import re
+import uuid
+from dataclasses import dataclass, field
+from datetime import timezone, tzinfo
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mock_server import fields, pitime, webid
+from mock_server.catalog import Point
+from mock_server.messages import Request, Response, json_response, refusal
+from mock_server.server import Server
+
+_INT32_MAX = 2_147_483_647
+
+
+@dataclass(frozen=True)
+class Call:
+    """A routed request; `now` (ticks) is the one present it is answered for, `args` come from its path."""
+
+    server: Server
+    request: Request
+    now: int
+    args: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def parameters(self) -> list[tuple[str, str]]:
+        """The query's parameters in order, their names in lower case."""
+        return [(name.lower(), value) for name, value in self.request.parameters()]
+
+    @property
+    def base(self) -> str:
+        """The address of the API, which links start with."""
+        return f"{self.request.origin}/piwebapi"
+
+    def text(self, name: str, default: str = "") -> str:
+        """The first parameter of that name, whatever its case; an empty one counts as absent."""
+        wanted = name.lower()
+        return next((value for key, value in self.parameters if key == wanted and value), default)
+
+    def texts(self, name: str) -> list[str]:
+        """Every parameter of that name."""
+        wanted = name.lower()
+        return [value for key, value in self.parameters if key in (wanted, f"{wanted}[]")]
+
+    def integer(self, name: str, default: int, low: int = 0) -> int:
+        """The parameter as an int32 of at least `low`."""
+        text = self.text(name)
+        if not text:
+            return default
+        if not re.fullmatch(r"[+-]?[0-9]{1,10}", text) or abs(int(text)) > _INT32_MAX:
+            raise refusal(
+                400, f"The value '{text}' is not valid for parameter '{name}': a whole number is expected."
+            )
+        if int(text) < low:
+            raise refusal(400, f"Parameter '{name}' must be at least {low}.")
+        return int(text)
+
+    def max_count(self, default: int = 1000, streams: int = 1, cap: int | None = None) -> int:
+        """`maxCount`, refused when `streams` times it is more than one call may return."""
+        count = self.integer("maxCount", default, low=1)
+        limit = self.server.max_items if cap is None else min(cap, self.server.max_items)
+        if count > limit or (streams > 1 and count * streams > self.server.max_items):
+            raise refusal(400, f"Parameter 'maxCount' is greater than the maximum allowed ({limit}).")
+        return count
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        """The parameter as one of `allowed`, whatever its case."""
+        text = self.text(name, default)
+        for each in allowed:
+            if each.lower() == text.lower():
+                return each
+        raise refusal(
+            400, f"The value '{text}' is not valid for parameter '{name}'. Allowed: {', '.join(allowed)}."
+        )
+
+    def time(self, name: str, default: str) -> int:
+        """The parameter as an instant in ticks, naive strings read in `timeZone`, else in UTC."""
+        text = self.text(name, default)
+        try:
+            return pitime.parse(text, self.now, self._zone)
+        except pitime.BadTime as error:
+            raise refusal(400, f"The time '{text}' of parameter '{name}' could not be parsed.") from error
+
+    def unsupported(self, *names: str) -> None:
+        """Refuse parameters that would change the answer and are not simulated."""
+        for name in names:
+            if self.text(name):
+                raise refusal(400, f"Parameter '{name}' is not supported here.")
+
+    def web_id(self, item: Any) -> str:
+        """The WebID of a point or data server, of the type asked for."""
+        return str(item.web_id(self.web_id_type))
+
+    @cached_property
+    def web_id_type(self) -> str:
+        """`webIdType`, Full if not given."""
+        return self.choice("webIdType", "Full", tuple(webid.KINDS))
+
+    @cached_property
+    def tree(self) -> fields.Tree:
+        """What `selectedFields` keeps."""
+        return fields.parse(self.text("selectedFields"))
+
+    def reply(self, value: Any, status: int = 200) -> Response:
+        """`value` as JSON, thinned out by `selectedFields`."""
+        return json_response(fields.prune(value, self.tree), status)
+
+    def link(self, path: str, **changes: object) -> str:
+        """The address of a resource, or with `changes` of this one with other parameters."""
+        if not changes:
+            return f"{self.base}{path}"
+        kept = [
+            (key, value) for key, value in self.request.parameters() if key.lower() not in _lower(changes)
+        ]
+        query = urlencode([*kept, *changes.items()], safe="*")
+        return f"{self.request.origin}{self.request.path}?{query}"
+
+    def point(self, text: str) -> Point:
+        """The point a WebID names."""
+        return find_point(self.server, text)
+
+    @cached_property
+    def _zone(self) -> tzinfo:
+        name = self.text("timeZone")
+        if not name or name.upper() in ("UTC", "Z"):
+            return timezone.utc
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise refusal(400, f"The time zone '{name}' is unknown.") from error
+
+
+def _lower(names: dict[str, object]) -> set[str]:
+    return {name.lower() for name in names}
+
+
+def read_web_id(text: str) -> webid.WebId:
+    """The decoded WebID; 400 when malformed."""
+    try:
+        return webid.decode(text)
+    except webid.MalformedWebId as error:
+        raise refusal(400, f'Unknown or invalid WebID format: "{text}".') from error
+
+
+def find_point(server: Server, text: str) -> Point:
+    """The point a WebID names, by id first and else by path; 400 when malformed, 404 when there is none."""
+    read = read_web_id(text)
+    catalog = server.plant.catalog
+    found: Point | None = None
+    if read.marker == webid.POINT and read.server in (None, catalog.server.guid):
+        if isinstance(read.object_id, int):
+            found = catalog.by_id(read.object_id)
+        found = found or point_at(server, read.name or "")
+    if found is None:
+        raise refusal(404, f"The PI Point with WebID '{text}' was not found.")
+    return found
+
+
+def point_at(server: Server, path: str) -> Point | None:
+    r"""The point at `\\SERVER\TAG` or `SERVER\TAG`, whatever its case, or None."""
+    name, _, tag = path.removeprefix("\\\\").partition("\\")
+    if name.upper() != server.plant.catalog.server.name:
+        return None
+    return server.plant.catalog.by_name(tag)
+
+
+def check_data_server(server: Server, text: str) -> None:
+    """Return when the WebID names the data server; 400 when malformed, 404 when it names something else."""
+    read = read_web_id(text)
+    owner = server.plant.catalog.server
+    same_id = owner.guid in (read.server, read.object_id)
+    same_name = (read.name or "").upper() == owner.name
+    if read.marker != webid.DATA_SERVER or not (same_id or same_name):
+        raise refusal(404, f"The Data Server with WebID '{text}' was not found.")
+
+
+def guid_of(text: str, marker: str) -> uuid.UUID | str:
+    """The object id, or else the name, of a WebID of an enumeration set or state; 404 for another kind."""
+    read = read_web_id(text)
+    if read.marker != marker:
+        raise refusal(404, f"The object with WebID '{text}' was not found.")
+    return read.object_id if isinstance(read.object_id, uuid.UUID) else (read.name or "")

@@ -1,0 +1,212 @@
+"""Which points the data server has: named by a rule, so that a million of them cost nothing until asked for."""
+
+import re
+import uuid
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mock_server import ticks, webid
+from mock_server.sensors import AREA_SIZE, CODE_OF, DIGITAL_SETS, MIX, SENSORS, DigitalSet, Sensor
+from mock_server.wildcards import has_wildcards, unescape, wildcard_pattern
+
+TAG_PATTERN = r"^(?P<plant>[A-Z]+\d*)\.(?P<area>A\d+)\.(?P<sensor_type>[A-Z]+)_(?:\d+)\.PV$"
+"""Splits any tag name of the simulator, `NORTH.A1.FLOW_0003.PV`, into plant, area and sensor type."""
+
+MAX_POINTS = 10_000_000
+_PLANT_NAMES = [
+    "NORTH",
+    "HARBOR",
+    "MEADOW",
+    "QUARRY",
+    "RIVER",
+    "SUMMIT",
+    "FOREST",
+    "ISLAND",
+    "CANYON",
+    "PRAIRIE",
+    "LAGOON",
+    "ORCHARD",
+]
+_NAME = re.compile(r"([A-Z]+\d*)\.A\d+\.([A-Z]+)_(\d{4,8})\.PV\Z")
+_POSITIONS = [[at for at, code in enumerate(MIX) if code == wanted] for wanted in range(len(SENSORS))]
+_RANK = [MIX[:at].count(code) for at, code in enumerate(MIX)]
+
+
+@dataclass(frozen=True)
+class DataServer:
+    """The PI Data Archive that owns every point."""
+
+    name: str
+    guid: uuid.UUID
+
+    @property
+    def path(self) -> str:
+        """How PI Web API spells the path of a data server."""
+        return f"\\\\PIServers[{self.name}]"
+
+    def web_id(self, kind: str = "Full") -> str:
+        """The server's WebID; `kind` is a webIdType such as `IDOnly`."""
+        return webid.encode(webid.KINDS[kind], webid.DATA_SERVER, self.guid, None, self.name)
+
+    def set_guid(self, digital_set: DigitalSet) -> uuid.UUID:
+        """The id of one of its digital sets."""
+        return uuid.uuid5(self.guid, digital_set.name)
+
+    def state_guid(self, digital_set: DigitalSet, code: int) -> uuid.UUID:
+        """The id of one state of a digital set."""
+        return uuid.uuid5(self.set_guid(digital_set), str(code))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One tag; `index` is its place in server order, `created_ticks` the instant of its first event."""
+
+    server: DataServer
+    index: int
+    name: str
+    plant: str
+    area: str
+    sensor: Sensor
+    created_ticks: int
+
+    @property
+    def point_id(self) -> int:
+        """PI's int32 number of the point, never given to another one."""
+        return self.index + 1
+
+    @property
+    def sensor_type(self) -> str:
+        """The sensor part of the name."""
+        return self.sensor.name
+
+    @property
+    def point_type(self) -> str:
+        """PI's type: Float32, Float64, Int32, Digital, String or Timestamp."""
+        return self.sensor.point_type
+
+    @property
+    def descriptor(self) -> str:
+        """What the tag measures, in words."""
+        return f"{self.sensor.descriptor}, {self.plant.title()} {self.area}"
+
+    @property
+    def engineering_units(self) -> str:
+        """The unit of its numbers, or ""."""
+        return self.sensor.units
+
+    @property
+    def digital_set_name(self) -> str:
+        """The digital set of a Digital point, else ""."""
+        return self.sensor.digital_set
+
+    @property
+    def created(self) -> datetime:
+        """When the point was created (UTC), which is the time of its first event."""
+        return ticks.to_datetime(self.created_ticks)
+
+    @property
+    def path(self) -> str:
+        r"""`\\SERVER\TAG`."""
+        return f"\\\\{self.server.name}\\{self.name}"
+
+    def web_id(self, kind: str = "Full") -> str:
+        """The point's WebID; `kind` is a webIdType such as `IDOnly`."""
+        return webid.encode(webid.KINDS[kind], webid.POINT, self.server.guid, self.point_id, self.path)
+
+
+class Catalog:
+    """The points of one data server, in the order of their ids; points are only ever added.
+
+    Threads may read while another adds: they see the catalogue before or after, never between.
+    """
+
+    def __init__(self, seed: int, tags: int, plants: int, created_ticks: int) -> None:
+        if not 0 <= tags <= MAX_POINTS or plants < 1:
+            msg = f"a plant site has 0 to {MAX_POINTS:,} tags on at least one plant"
+            raise ValueError(msg)
+        self.server = DataServer("PISIM01", uuid.uuid5(uuid.NAMESPACE_OID, f"mock_server {seed}"))
+        self.plants = plants
+        self.digital_sets = {each.name: each for each in DIGITAL_SETS}
+        self._plant_index = {plant_name(number): number for number in range(plants)}
+        self._growth: tuple[tuple[int, int], ...] = ((tags, created_ticks),)  # (size afterwards, when)
+        self._lock = Lock()
+        self._matches = lru_cache(maxsize=16)(self._scan)
+
+    def __len__(self) -> int:
+        return self._growth[-1][0]
+
+    def add(self, count: int, created_ticks: int) -> range:
+        """The indexes of `count` new points, created at `created_ticks`."""
+        with self._lock:
+            size = len(self)
+            if not 0 <= count <= MAX_POINTS - size:
+                msg = f"count must be between 0 and {MAX_POINTS - size}"
+                raise ValueError(msg)
+            self._growth = (*self._growth, (size + count, created_ticks))
+        return range(size, size + count)
+
+    def point(self, index: int) -> Point:
+        """The point at `index` of server order."""
+        plant, area, sensor, name = self._describe(index)
+        return Point(self.server, index, name, plant, area, sensor, self._created(index))
+
+    def points(self, indexes: Iterable[int]) -> list[Point]:
+        """The points at `indexes`, in that order."""
+        return [self.point(index) for index in indexes]
+
+    def by_name(self, name: str) -> Point | None:
+        """The point of that name, whatever its case, or None."""
+        match = _NAME.match(name.upper())
+        if match is None or match[1] not in self._plant_index or match[2] not in CODE_OF:
+            return None
+        positions = _POSITIONS[CODE_OF[match[2]]]
+        unit, rank = divmod(int(match[3]) - 1, len(positions))
+        index = (unit * len(MIX) + positions[rank]) * self.plants + self._plant_index[match[1]]
+        if not 0 <= index < len(self) or self._describe(index)[3] != name.upper():
+            return None
+        return self.point(index)
+
+    def by_id(self, point_id: int) -> Point | None:
+        """The point with that PI id, or None."""
+        return self.point(point_id - 1) if 1 <= point_id <= len(self) else None
+
+    def matching(self, name_filter: str) -> "range | NDArray[np.int64]":
+        """The indexes of the points whose names match a PI wildcard filter; an empty filter matches all."""
+        if name_filter in ("", "*"):
+            return range(len(self))
+        if not has_wildcards(name_filter):
+            found = self.by_name(unescape(name_filter))
+            return range(found.index, found.index + 1) if found else range(0)
+        return self._matches(name_filter, len(self))
+
+    def _scan(self, name_filter: str, size: int) -> NDArray[np.int64]:
+        matches = wildcard_pattern(name_filter).match
+        found = [index for index in range(size) if matches(self._describe(index)[3])]
+        return np.array(found, dtype=np.int64)
+
+    def _describe(self, index: int) -> tuple[str, str, Sensor, str]:
+        serial, number = divmod(index, self.plants)
+        unit, position = divmod(serial, len(MIX))
+        code = MIX[position]
+        plant, area = plant_name(number), f"A{1 + position // AREA_SIZE}"
+        rank = unit * len(_POSITIONS[code]) + _RANK[position] + 1
+        return plant, area, SENSORS[code], f"{plant}.{area}.{SENSORS[code].name}_{rank:04d}.PV"
+
+    def _created(self, index: int) -> int:
+        growth = self._growth
+        return growth[bisect_right(growth, index, key=lambda step: step[0])][1]
+
+
+@lru_cache(maxsize=4096)
+def plant_name(number: int) -> str:
+    """The invented name of the plant with that number, from 0."""
+    if number < len(_PLANT_NAMES):
+        return _PLANT_NAMES[number]
+    return f"PLANT{number + 1}"

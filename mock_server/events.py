@@ -1,0 +1,147 @@
+"""Events: one at a time for people and tests, or as columns for everything else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mock_server.catalog import Point
+
+I64 = NDArray[np.int64]
+
+
+class Kind(IntEnum):
+    """What an event's value is."""
+
+    NUMBER = 0
+    DIGITAL = 1
+    SYSTEM = 2
+    STRING = 3
+    TIMESTAMP = 4
+
+
+QUESTIONABLE, SUBSTITUTED, ANNOTATED, BAD = 1, 2, 4, 8  # bits of `Block.flags`
+
+
+class State(NamedTuple):
+    """A named state; `is_system` tells PI's own states from those of the point's digital set."""
+
+    name: str
+    code: int
+    is_system: bool
+
+
+class Event(NamedTuple):
+    """One recorded value; `ticks` counts 100 ns since 1970-01-01 UTC.
+
+    `value` is a float (Float32, Float64), an int (Int32), a str (String, and ISO text for Timestamp points)
+    or a `State` (Digital points, and system states on any point).
+    """
+
+    ticks: int
+    value: "float | int | str | State"
+    good: bool
+    questionable: bool
+    substituted: bool
+    annotated: bool
+
+
+@dataclass(frozen=True)
+class Block:
+    """The events of several points as columns: stream `i` owns rows `bounds[i]` up to `bounds[i + 1]`.
+
+    `number` is set where `kind` is NUMBER. `code` is a state's code, picks the text of a string, and is the
+    value in ticks of a timestamp.
+    """
+
+    points: Sequence[Point]
+    bounds: I64
+    ticks: I64
+    kind: NDArray[np.uint8]
+    number: NDArray[np.float64]
+    code: I64
+    flags: NDArray[np.uint8]
+
+    @property
+    def counts(self) -> I64:
+        """Rows of each stream."""
+        return np.diff(self.bounds)
+
+    def stream_of_row(self) -> I64:
+        """For each row the stream it belongs to."""
+        return np.repeat(np.arange(len(self.points)), self.counts)
+
+    def take(self, rows: I64, bounds: I64) -> "Block":
+        """The given rows, which `bounds` divides anew among the same points."""
+        return Block(
+            self.points,
+            bounds,
+            self.ticks[rows],
+            self.kind[rows],
+            self.number[rows],
+            self.code[rows],
+            self.flags[rows],
+        )
+
+    def keep(self, wanted: NDArray[np.bool_]) -> "Block":
+        """The rows where `wanted` holds."""
+        kept = np.concatenate(([0], np.cumsum(wanted)))[self.bounds]
+        return self.take(np.flatnonzero(wanted), kept)
+
+    def head(self, limit: int) -> "Block":
+        """The first `limit` rows of each stream."""
+        if (self.counts <= limit).all():
+            return self
+        return self.keep(np.arange(len(self.ticks)) - np.repeat(self.bounds[:-1], self.counts) < limit)
+
+    def reversed(self) -> "Block":
+        """The rows of each stream in opposite order."""
+        first, after = self.bounds[:-1], self.bounds[1:]
+        rows = np.repeat(first + after - 1, self.counts) - np.arange(len(self.ticks))
+        return self.take(rows, self.bounds)
+
+
+def offsets(counts: I64) -> I64:
+    """`bounds` for streams of these lengths."""
+    return np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)))
+
+
+def single(
+    point: Point, ticks: int, kind: Kind, *, number: float = 0.0, code: int = 0, flags: int = 0
+) -> Block:
+    """A block of one event."""
+    return Block(
+        [point],
+        np.array([0, 1]),
+        np.array([ticks], dtype=np.int64),
+        np.array([kind], dtype=np.uint8),
+        np.array([number], dtype=np.float64),
+        np.array([code], dtype=np.int64),
+        np.array([flags], dtype=np.uint8),
+    )
+
+
+def side_by_side(blocks: Sequence[Block]) -> Block:
+    """The streams of all blocks as one block."""
+    points = [point for block in blocks for point in block.points]
+    return _joined(blocks, points, offsets(np.concatenate([block.counts for block in blocks])))
+
+
+def chained(blocks: Sequence[Block]) -> Block:
+    """The rows of blocks that hold the same single stream, one after the other."""
+    return _joined(blocks, blocks[0].points, offsets(np.array([sum(len(block.ticks) for block in blocks)])))
+
+
+def _joined(blocks: Sequence[Block], points: Sequence[Point], bounds: I64) -> Block:
+    return Block(
+        points,
+        bounds,
+        np.concatenate([block.ticks for block in blocks]),
+        np.concatenate([block.kind for block in blocks]),
+        np.concatenate([block.number for block in blocks]),
+        np.concatenate([block.code for block in blocks]),
+        np.concatenate([block.flags for block in blocks]),
+    )

@@ -1,0 +1,59 @@
+"""`selectedFields`: dotted, case-insensitive paths that thin out a reply."""
+
+from typing import Any
+
+Tree = dict[str, Any] | None
+"""What to keep of an object: None is all of it, a dict maps lower-case keys to what to keep of their values."""
+
+_GONE = object()
+
+
+def parse(text: str | None) -> Tree:
+    """The tree that `Items.Timestamp;Items.Value` selects; None when nothing is selected explicitly."""
+    paths = [path for part in (text or "").split(";") if (path := part.strip().lower())]
+    if not paths:
+        return None
+    tree: dict[str, Any] = {}
+    for path in sorted(paths, key=len, reverse=True):
+        _add(tree, path.split("."))
+    return tree
+
+
+def _add(tree: dict[str, Any], path: list[str]) -> None:
+    for name in path[:-1]:
+        inner = tree.setdefault(name, {})
+        if inner is None:
+            return
+        tree = inner
+    tree[path[-1]] = None
+
+
+def wanted(tree: Tree, name: str) -> bool:
+    """Whether the key `name` of an object under `tree` can stay."""
+    return tree is None or name.lower() in tree
+
+
+def below(tree: Tree, name: str) -> Tree:
+    """What to keep of the value of a key that `wanted` lets stay."""
+    if tree is None:
+        return None
+    inner: Tree = tree[name.lower()]
+    return inner
+
+
+def prune(value: Any, tree: Tree) -> Any:
+    """The reply thinned out; a key of which nothing is left vanishes, so an empty list may leave `{}`."""
+    kept = _prune(value, tree)
+    return {} if kept is _GONE else kept
+
+
+def _prune(value: Any, tree: Tree) -> Any:
+    if tree is None:
+        return value
+    if isinstance(value, list):
+        items = [_prune(item, tree) for item in value]
+        return _GONE if all(item is _GONE for item in items) else [{} if i is _GONE else i for i in items]
+    if not isinstance(value, dict):
+        return _GONE
+    kept = {key: _prune(inner, tree[key.lower()]) for key, inner in value.items() if key.lower() in tree}
+    return {key: inner for key, inner in kept.items() if inner is not _GONE} or _GONE

@@ -1,0 +1,79 @@
+"""The simulated site: its points, their history and the truth about both."""
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+import pyarrow as pa
+
+from mock_server import ticks
+from mock_server.catalog import Catalog, Point
+from mock_server.events import Event
+from mock_server.history import History
+from mock_server.oracle import events, table
+
+HISTORY_START = datetime(2020, 1, 1, tzinfo=timezone.utc)
+
+
+class Plant:
+    """A data server with `tags` points spread over `plants` plants, all created at `history_start`.
+
+    Everything is a pure function of `seed`, the points and time; two equal plants hold the same events.
+    """
+
+    def __init__(
+        self, seed: int = 1, tags: int = 128, plants: int = 4, history_start: datetime = HISTORY_START
+    ) -> None:
+        self.seed = seed
+        self.catalog = Catalog(seed, tags, plants, ticks.from_datetime(history_start))
+        self.history = History(seed)
+
+    @property
+    def points(self) -> list[Point]:
+        """Every point, in server order (built anew at each call)."""
+        return self.catalog.points(range(len(self.catalog)))
+
+    def add_points(self, count: int, at: datetime) -> list[Point]:
+        """The `count` points that now exist in addition, created at `at`; the seed decides what they are."""
+        return self.catalog.points(self.catalog.add(count, ticks.from_datetime(at)))
+
+    def oracle(
+        self, tag_name: str, start: datetime, end: datetime, as_of: datetime | None = None
+    ) -> list[Event]:
+        """The exact events with start <= t < end of one tag, in server order.
+
+        With `as_of` only those the server shows at that instant; without, all that will ever be in the window.
+
+        Raises:
+            KeyError: when there is no such tag.
+        """
+        return events(self.history, self._point(tag_name), *_bounds(start, end, as_of))
+
+    def oracle_table(
+        self,
+        tag_names: Iterable[str] | None,
+        start: datetime,
+        end: datetime,
+        as_of: datetime | None = None,
+    ) -> pa.Table:
+        """The same for many tags (None: all) as one table, ordered as `points` and in server order per tag.
+
+        Columns: tag_name, ticks, number, text, state_code, is_system, kind, good, questionable, substituted,
+        annotated, units. `number` is the double a client parses from the server's JSON.
+
+        Raises:
+            KeyError: when one of the tags does not exist.
+        """
+        points = self.points if tag_names is None else [self._point(name) for name in tag_names]
+        return table(self.history, sorted(points, key=lambda point: point.index), *_bounds(start, end, as_of))
+
+    def _point(self, name: str) -> Point:
+        point = self.catalog.by_name(name)
+        if point is None:
+            raise KeyError(name)
+        return point
+
+
+def _bounds(start: datetime, end: datetime, as_of: datetime | None) -> tuple[int, int, int]:
+    """First and last tick of the half-open window, and the last visible one."""
+    visible = ticks.LAST if as_of is None else ticks.from_datetime(as_of)
+    return ticks.from_datetime(start), ticks.from_datetime(end) - 1, visible

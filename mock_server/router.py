@@ -1,0 +1,89 @@
+"""From a path to the function that answers it."""
+
+import re
+from collections.abc import Callable
+
+from mock_server import auth
+from mock_server.call import Call
+from mock_server.messages import ApiError, Request, Response, framework_refusal, refusal
+from mock_server.server import MAX_CONTENT_BYTES, Server
+
+Endpoint = Callable[[Call], Response]
+
+PREFIX = "/piwebapi"
+_routes: list[tuple["re.Pattern[str]", dict[str, Endpoint]]] = []
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], Endpoint]:
+    """Register the function for a path; `{name}` in it is one segment, handed over as `call.args["name"]`.
+
+    Fixed parts match in any case, and the first registered path that matches wins.
+    """
+    escaped = re.escape(prefix + path).replace(r"\{", "{").replace(r"\}", "}")
+    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", escaped) + r"/?\Z", re.IGNORECASE)
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        for known, methods in _routes:
+            if known.pattern == pattern.pattern:
+                methods[method] = endpoint
+                return endpoint
+        _routes.append((pattern, {method: endpoint}))
+        return endpoint
+
+    return register
+
+
+def handle(server: Server, request: Request) -> Response:
+    """The server's whole answer to a request; refusals come back as responses too."""
+    try:
+        if _is_landing_page(request):
+            return dispatch(server, request, server.now())
+        auth.check(server, request)
+        _check_post(request)
+        return dispatch(server, request, server.now())
+    except ApiError as error:
+        return error.response
+
+
+def dispatch(server: Server, request: Request, now: int) -> Response:
+    """The answer of the endpoint itself, as of `now` (ticks); batch sub-requests start here."""
+    try:
+        endpoint, args = _find(request)
+        return endpoint(Call(server, request, now, args))
+    except ApiError as error:
+        return error.response
+
+
+def no_resource(request: Request) -> ApiError:
+    """The framework's 404 for an address that is no resource."""
+    uri = f"{request.origin}{request.path}" + (f"?{request.query}" if request.query else "")
+    return framework_refusal(404, f"No HTTP resource was found that matches the request URI '{uri}'.")
+
+
+def _find(request: Request) -> tuple[Endpoint, dict[str, str]]:
+    for pattern, methods in _routes:
+        match = pattern.match(request.path)
+        if match is None:
+            continue
+        if request.method not in methods:
+            message = f"The requested resource does not support http method '{request.method}'."
+            raise framework_refusal(405, message, {"Allow": ", ".join(sorted(methods))})
+        return methods[request.method], match.groupdict()
+    raise no_resource(request)
+
+
+def _is_landing_page(request: Request) -> bool:
+    return request.path in ("", "/")
+
+
+def _check_post(request: Request) -> None:
+    """CSRF defence and the limit of a body, which apply to the API's own writes."""
+    if request.method in _SAFE or not request.path.lower().startswith(PREFIX):
+        return
+    if not request.headers.get("x-requested-with"):
+        raise refusal(400, "Cross-site request forgery defense: the X-Requested-With header is missing.")
+    if len(request.body) > MAX_CONTENT_BYTES:
+        raise refusal(
+            413, f"The request content is larger than the maximum allowed ({MAX_CONTENT_BYTES} bytes)."
+        )

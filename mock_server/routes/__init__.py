@@ -1,0 +1,5 @@
+"""The endpoints, one short function each; importing this package registers them all."""
+
+from mock_server.routes import admin, batch, dataservers, enumerations, home, points, streams, streamsets
+
+__all__ = ["admin", "batch", "dataservers", "enumerations", "home", "points", "streams", "streamsets"]

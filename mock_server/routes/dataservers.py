@@ -1,0 +1,78 @@
+"""Data servers and the list of their points."""
+
+from typing import Any
+
+from mock_server import ticks
+from mock_server.call import Call, check_data_server
+from mock_server.messages import Response, refusal
+from mock_server.router import route
+from mock_server.routes.points import point_json
+from mock_server.server import DATA_SERVER_VERSION
+
+
+@route("GET", "/dataservers")
+def data_servers(call: Call) -> Response:
+    """All data servers, or the one of that `name` or `path` as an object of its own."""
+    server = call.server.plant.catalog.server
+    name, path = call.text("name"), call.text("path")
+    if not name and not path:
+        return call.reply({"Links": {}, "Items": [data_server_json(call)]})
+    spellings = {server.path, f"\\\\PIServer[{server.name}]", f"\\\\{server.name}"}
+    if name.upper() == server.name or path.upper() in {each.upper() for each in spellings}:
+        return call.reply(data_server_json(call))
+    raise refusal(404, f"The Data Server '{name or path}' was not found.")
+
+
+@route("GET", "/dataservers/{web_id}")
+def data_server(call: Call) -> Response:
+    """One data server."""
+    check_data_server(call.server, call.args["web_id"])
+    return call.reply(data_server_json(call))
+
+
+@route("GET", "/dataservers/{web_id}/points")
+def points_of_server(call: Call) -> Response:
+    """A page of the server's points, those whose names match `nameFilter`."""
+    check_data_server(call.server, call.args["web_id"])
+    catalog = call.server.plant.catalog
+    return page_of_points(call, catalog.matching(call.text("nameFilter")), call.max_count())
+
+
+def page_of_points(call: Call, found: Any, count: int) -> Response:
+    """The page of the found indexes that `startIndex` and `count` ask for, with links to its neighbours."""
+    start = call.integer("startIndex", 0)
+    page = [int(index) for index in found[start : start + count]]
+    items = [point_json(call, point) for point in call.server.plant.catalog.points(page)]
+    return call.reply({"Links": _page_links(call, start, count, len(found)), "Items": items})
+
+
+def _page_links(call: Call, start: int, count: int, total: int) -> dict[str, str]:
+    links = {}
+    if start > 0:
+        links["First"] = call.link("", startIndex=0)
+        links["Previous"] = call.link("", startIndex=max(start - count, 0))
+    if start + count < total:
+        links["Next"] = call.link("", startIndex=start + count)
+        links["Last"] = call.link("", startIndex=(total - 1) // count * count)
+    return links
+
+
+def data_server_json(call: Call) -> dict[str, Any]:
+    """A data server as PI Web API shows it."""
+    server = call.server.plant.catalog.server
+    web_id = call.web_id(server)
+    self_link = call.link(f"/dataservers/{web_id}")
+    return {
+        "WebId": web_id,
+        "Id": str(server.guid),
+        "Name": server.name,
+        "Path": server.path,
+        "IsConnected": True,
+        "ServerVersion": DATA_SERVER_VERSION,
+        "ServerTime": ticks.to_iso(call.now),
+        "Links": {
+            "Self": self_link,
+            "Points": f"{self_link}/points",
+            "EnumerationSets": f"{self_link}/enumerationsets",
+        },
+    }

@@ -1,0 +1,92 @@
+"""The digital sets of the data server and their states."""
+
+from typing import Any
+
+from mock_server import webid
+from mock_server.call import Call, check_data_server, guid_of
+from mock_server.messages import Response, refusal
+from mock_server.router import route
+from mock_server.sensors import DigitalSet
+
+
+@route("GET", "/dataservers/{web_id}/enumerationsets")
+def sets_of_server(call: Call) -> Response:
+    """Every digital set."""
+    check_data_server(call.server, call.args["web_id"])
+    return call.reply({"Links": {}, "Items": [set_json(call, each) for each in _sets(call)]})
+
+
+@route("GET", "/enumerationsets/{web_id}")
+def enumeration_set(call: Call) -> Response:
+    """One digital set."""
+    return call.reply(set_json(call, _find(call)))
+
+
+@route("GET", "/enumerationsets/{web_id}/enumerationvalues")
+def values_of_set(call: Call) -> Response:
+    """The states of a digital set, by code."""
+    found = _find(call)
+    return call.reply(
+        {"Links": {}, "Items": [_state_json(call, found, code) for code in sorted(found.states)]}
+    )
+
+
+def set_json(call: Call, digital_set: DigitalSet) -> dict[str, Any]:
+    """A digital set as PI Web API shows it."""
+    server = call.server.plant.catalog.server
+    web_id = _set_web_id(call, digital_set)
+    self_link = call.link(f"/enumerationsets/{web_id}")
+    return {
+        "WebId": web_id,
+        "Id": str(server.set_guid(digital_set)),
+        "Name": digital_set.name,
+        "Description": digital_set.description,
+        "Path": _path(call, digital_set),
+        "Links": {
+            "Self": self_link,
+            "DataServer": call.link(f"/dataservers/{call.web_id(server)}"),
+            "Values": f"{self_link}/enumerationvalues",
+        },
+    }
+
+
+def _state_json(call: Call, digital_set: DigitalSet, code: int) -> dict[str, Any]:
+    server = call.server.plant.catalog.server
+    name = digital_set.states[code]
+    guid = server.state_guid(digital_set, code)
+    path = f"{_path(call, digital_set)}\\{name}"
+    kind = webid.KINDS[call.web_id_type]
+    return {
+        "WebId": webid.encode(kind, webid.DIGITAL_STATE, server.guid, guid, path),
+        "Id": str(guid),
+        "Name": name,
+        "Description": "",
+        "Value": code,
+        "Path": path,
+        "Links": {"EnumerationSet": call.link(f"/enumerationsets/{_set_web_id(call, digital_set)}")},
+    }
+
+
+def _sets(call: Call) -> list[DigitalSet]:
+    return list(call.server.plant.catalog.digital_sets.values())
+
+
+def _path(call: Call, digital_set: DigitalSet) -> str:
+    return f"\\\\{call.server.plant.catalog.server.name}\\EnumerationSets[{digital_set.name}]"
+
+
+def _set_web_id(call: Call, digital_set: DigitalSet) -> str:
+    server = call.server.plant.catalog.server
+    kind = webid.KINDS[call.web_id_type]
+    guid = server.set_guid(digital_set)
+    return webid.encode(kind, webid.DIGITAL_SET, server.guid, guid, _path(call, digital_set))
+
+
+def _find(call: Call) -> DigitalSet:
+    text = call.args["web_id"]
+    wanted = guid_of(text, webid.DIGITAL_SET)
+    server = call.server.plant.catalog.server
+    for each in _sets(call):
+        if wanted in (server.set_guid(each), _path(call, each).removeprefix("\\\\").upper()):
+            return each
+    raise refusal(404, f"The enumeration set with WebID '{text}' was not found.")

@@ -1,0 +1,134 @@
+"""The kinds of instrument a plant has, as data: what they measure, in what unit, how often and how it moves."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DigitalSet:
+    """A table of named states; a state's code is its key."""
+
+    name: str
+    description: str
+    states: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One kind of instrument.
+
+    `period_s` bounds the nominal seconds between its events; `daily`, `steps` and `noise` are amplitudes of
+    its movement as fractions of `span`; `weights` are the odds of the states of a digital one.
+    """
+
+    name: str
+    point_type: str
+    descriptor: str
+    units: str
+    period_s: tuple[int, int]
+    zero: float = 0.0
+    span: float = 100.0
+    daily: float = 0.0
+    steps: float = 0.0
+    noise: float = 0.0
+    digital_set: str = ""
+    weights: tuple[int, ...] = ()
+    step: bool = False
+
+
+VALVE_STATES = DigitalSet("VALVE_STATES", "Position of a valve", {0: "CLOSED", 1: "OPEN", 2: "TRAVEL"})
+PUMP_STATES = DigitalSet("PUMP_STATES", "State of a motor", {0: "STOP", 1: "RUN", 2: "TRIP", 3: "LOCAL"})
+SYSTEM_STATES = DigitalSet(
+    "SYSTEM",
+    "States any point can take in place of a value",
+    {246: "I/O Timeout", 248: "No Data", 253: "Pt Created", 254: "Shutdown", 255: "Bad Input"},
+)
+DIGITAL_SETS = (SYSTEM_STATES, VALVE_STATES, PUMP_STATES)
+
+NO_DATA = 248
+PT_CREATED = 253
+FAULT_CODES = (255, 255, 255, 246, 246, 246, 254, 254)  # what replaces a value, by three hash bits
+
+GRADES = (
+    "Standard",
+    "Premium 98 %",
+    'Special "A"',
+    "Crème n° 5",
+    "Off-spec; rework",
+    "C:\\recipes\\7",
+    '{"lot":7}]',
+    "",
+)
+
+SENSORS = (
+    Sensor("FLOW", "Float32", "Flow rate", "m3/h", (10, 15), 0.0, 400.0, 0.06, 0.08, 0.006),
+    Sensor("PRES", "Float32", "Pressure", "bar", (25, 35), 0.0, 25.0, 0.03, 0.06, 0.004),
+    Sensor("TEMP", "Float32", "Temperature", "°C", (25, 35), -20.0, 220.0, 0.09, 0.07, 0.002),
+    Sensor("LEVEL", "Float64", "Level", "%", (55, 65), 0.0, 100.0, 0.12, 0.15, 0.004),
+    Sensor("VIB", "Float32", "Vibration velocity", "mm/s", (55, 65), 0.0, 12.0, 0.02, 0.05, 0.03),
+    Sensor("POWER", "Float64", "Active power", "kW", (55, 65), 0.0, 1500.0, 0.1, 0.12, 0.008),
+    Sensor("COUNT", "Int32", "Pieces made", "", (55, 65), 0.0, 10_000_000.0, step=True),
+    Sensor(
+        "VALVE",
+        "Digital",
+        "Valve position",
+        "",
+        (240, 360),
+        digital_set="VALVE_STATES",
+        weights=(3, 12, 1),
+        step=True,
+    ),
+    Sensor(
+        "PUMP",
+        "Digital",
+        "Pump state",
+        "",
+        (500, 700),
+        digital_set="PUMP_STATES",
+        weights=(3, 11, 1, 1),
+        step=True,
+    ),
+    Sensor("BATCH", "String", "Batch in progress", "", (10_800, 18_000), step=True),
+    Sensor("GRADE", "String", "Product grade", "", (7_200, 14_400), step=True),
+    Sensor("CAL", "Timestamp", "Last calibration", "", (18_000, 25_000), step=True),
+)
+CODE_OF = {sensor.name: code for code, sensor in enumerate(SENSORS)}
+
+# One unit of a plant: 32 instruments in four areas of eight. About 3,000 events per tag and day on average.
+MIX = tuple(
+    CODE_OF[name]
+    for name in [
+        "FLOW",
+        "FLOW",
+        "PRES",
+        "TEMP",
+        "LEVEL",
+        "VALVE",
+        "COUNT",
+        "BATCH",
+        "FLOW",
+        "FLOW",
+        "PRES",
+        "TEMP",
+        "LEVEL",
+        "POWER",
+        "PUMP",
+        "VIB",
+        "FLOW",
+        "FLOW",
+        "PRES",
+        "TEMP",
+        "LEVEL",
+        "VALVE",
+        "PRES",
+        "GRADE",
+        "FLOW",
+        "FLOW",
+        "PRES",
+        "TEMP",
+        "TEMP",
+        "POWER",
+        "VIB",
+        "CAL",
+    ]
+)
+AREA_SIZE = 8

@@ -1,0 +1,129 @@
+"""WebID 2.0: the text names PI Web API gives to its objects.
+
+A WebID is a type letter, the version `1`, a marker (two letters, or three with an owner), then the fields,
+each in base64url of its own without padding: GUIDs in .NET byte order, point ids as little-endian int32,
+and last the upper-cased path without its leading backslashes. WebIDs are case-sensitive.
+"""
+
+import base64
+import binascii
+import re
+import uuid
+from dataclasses import dataclass
+
+KINDS = {"Full": "F", "IDOnly": "I", "PathOnly": "P", "LocalIDOnly": "L", "DefaultIDOnly": "D"}
+
+DATA_SERVER = "DS"
+POINT = "DP"
+DIGITAL_SET = "MSS"  # an enumeration set owned by a data server
+DIGITAL_STATE = "MVS"
+
+_GUID_CHARS = 22
+_INT_CHARS = 6
+_ALPHABET = re.compile(r"[A-Za-z0-9_-]*\Z")
+
+ObjectId = int | uuid.UUID
+
+
+class MalformedWebId(ValueError):
+    """The text is no WebID 2.0 of an object this server can hold."""
+
+
+@dataclass(frozen=True)
+class WebId:
+    """What a WebID says; fields its kind leaves out are None."""
+
+    kind: str
+    marker: str
+    server: uuid.UUID | None
+    object_id: ObjectId | None
+    name: str | None
+
+
+def encode(kind: str, marker: str, server: uuid.UUID, object_id: ObjectId | None, path: str) -> str:
+    """The WebID of one object; `kind` is a letter of `KINDS`, a data server has no `object_id` of its own.
+
+    The name of a PI object drops the leading backslashes of its path.
+    """
+    fields = f"{kind}1{marker}"
+    if kind in "FI":
+        fields += _text(server.bytes_le)
+    if kind in "FI" and object_id is not None:
+        fields += _id_text(object_id)
+    if kind in "LD":
+        fields += _id_text(server if object_id is None else object_id)
+    if kind in "FP":
+        fields += _text(path.removeprefix("\\\\").upper().encode())
+    return fields
+
+
+def decode(text: str) -> WebId:
+    """What `text` says.
+
+    Raises:
+        MalformedWebId: when it cannot be a WebID 2.0 of a data server, point, digital set or state.
+    """
+    kind, marker = text[:1], _marker(text)
+    if kind not in KINDS.values() or text[1:2] != "1" or not marker or not _ALPHABET.match(text):
+        raise MalformedWebId(text)
+    rest = text[2 + len(marker) :]
+    server: uuid.UUID | None = None
+    object_id: ObjectId | None = None
+    if kind in "FI":
+        server, rest = _guid(rest[:_GUID_CHARS]), rest[_GUID_CHARS:]
+    if kind in "LD" or (kind in "FI" and marker != DATA_SERVER):
+        object_id, rest = _object_id(marker, rest)
+    if kind in "FP":
+        return WebId(kind, marker, server, object_id, _name(rest))
+    if rest:
+        raise MalformedWebId(text)
+    return WebId(kind, marker, server, object_id, None)
+
+
+def _marker(text: str) -> str:
+    known = (DATA_SERVER, POINT, DIGITAL_SET, DIGITAL_STATE)
+    return next((marker for marker in known if text.startswith(marker, 2)), "")
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _id_text(object_id: ObjectId) -> str:
+    if isinstance(object_id, uuid.UUID):
+        return _text(object_id.bytes_le)
+    return _text(object_id.to_bytes(4, "little", signed=True))
+
+
+def _raw(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise MalformedWebId(text) from error
+
+
+def _guid(text: str) -> uuid.UUID:
+    raw = _raw(text)
+    if len(raw) != 16:
+        raise MalformedWebId(text)
+    return uuid.UUID(bytes_le=raw)
+
+
+def _object_id(marker: str, rest: str) -> tuple[ObjectId, str]:
+    if marker != POINT:
+        return _guid(rest[:_GUID_CHARS]), rest[_GUID_CHARS:]
+    raw = _raw(rest[:_INT_CHARS])
+    if len(raw) != 4:
+        raise MalformedWebId(rest)
+    return int.from_bytes(raw, "little", signed=True), rest[_INT_CHARS:]
+
+
+def _name(text: str) -> str:
+    raw = _raw(text)
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedWebId(text) from error
+    if not name:
+        raise MalformedWebId(text)
+    return name
