@@ -84,12 +84,15 @@ class Lakehouse:
     def table(self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]) -> str:
         """``name`` itself, after making sure that the table exists and this session knows it."""
         schema, _, short = name.rpartition(".")
+        known = spark.catalog.databaseExists(schema)
         if self.directory is None:
-            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            if not known:
+                spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             spark.sql(_create(name, columns, cluster_by, location=None))
             return name
         folder = f"{self.directory}/{schema.strip('`')}"
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{_quoted(folder)}'")
+        if not known:
+            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{_quoted(folder)}'")
         location = f"{folder}/{short.strip('`')}"
         if (Path(location) / "_delta_log").is_dir():  # Spark's catalog forgets tables with the session
             spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{_quoted(location)}'")
@@ -104,8 +107,9 @@ class Lakehouse:
 
 def _create(name: str, columns: StructType, cluster_by: tuple[str, ...], location: str | None) -> str:
     fields = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in columns)
+    keys = ", ".join(f"`{column}`" for column in cluster_by)
     place = f" LOCATION '{_quoted(location)}'" if location else ""
-    return f"CREATE TABLE IF NOT EXISTS {name} ({fields}) USING delta CLUSTER BY ({', '.join(cluster_by)}){place}"
+    return f"CREATE TABLE IF NOT EXISTS {name} ({fields}) USING delta CLUSTER BY ({keys}){place}"
 
 
 def _quoted(text: str) -> str:

@@ -110,5 +110,5 @@ def _metric(commits: list[Row], name: str) -> int:
 
 
 def _text(spark: SparkSession, path: str) -> str:
-    row = spark.read.option("wholetext", "true").text(path).first()
+    row = spark.read.text(path, wholetext=True).first()
     return row[0] if row else ""

@@ -39,7 +39,13 @@ def local_spark(app_name: str = "pi-datasource", master: str = "local[*]") -> Sp
         .config("spark.driver.host", "127.0.0.1")
     )
     try:
-        return _with_delta(builder).getOrCreate()
+        if (running := SparkSession.getActiveSession()) is not None:
+            return running
+        spark = _with_delta(builder).getOrCreate()
+        spark.sparkContext.setLogLevel(
+            "ERROR"
+        )  # on a laptop Spark's warnings drown what a person wants to read
+        return spark
     except PySparkRuntimeError as error:
         message = (
             "Spark could not start. It needs Java 17 or later: install one (Debian: apt-get install "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.streaming.query import StreamingQuery
@@ -35,15 +36,25 @@ def start(
         ConfigurationError: an option that cannot be used; nothing has been read or written.
     """
     checked = Options.parse(options)
-    register(spark)
     checkpoint = lakehouse.checkpoint(checked)
-    rows = spark.readStream.format("pi").options(**options).load()
+    rows = _rows(spark, options)
     bronze.prepare(spark, lakehouse, rows)
     gold.prepare(spark, lakehouse, rows)
     ledger.prepare(spark, lakehouse)
     writer = rows.writeStream.queryName("pi_timeseries").option("checkpointLocation", checkpoint)
     writer = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
     return writer.foreachBatch(BatchWriter(lakehouse, checkpoint)).start()
+
+
+def _rows(spark: SparkSession, options: Mapping[str, str]) -> DataFrame:
+    stream = spark.readStream.format("pi").options(**options)
+    try:
+        return stream.load()
+    except AnalysisException as error:
+        if "DATA_SOURCE_NOT_FOUND" not in str(error):
+            raise
+        register(spark)  # where Spark does not look for installed sources by itself
+        return stream.load()
 
 
 def ingest(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse) -> list[BatchReport]:

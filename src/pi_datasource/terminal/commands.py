@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from pi_datasource import client, discover
@@ -20,6 +22,9 @@ from pi_datasource.errors import InvalidOption, PIError
 from pi_datasource.options import Options
 from pi_datasource.terminal.flags import with_options
 from pi_datasource.version import __version__
+
+if TYPE_CHECKING:
+    from pi_datasource.delta import Progress
 
 app = typer.Typer(
     name="pi-datasource",
@@ -99,6 +104,10 @@ def ingest(
             from pi_datasource.delta import local_spark
 
             spark = _cluster_session() if catalog else local_spark()
+        if not catalog and not logging.getLogger().isEnabledFor(logging.DEBUG):
+            spark.sparkContext.setLogLevel(
+                "OFF"
+            )  # Spark logs every failure with its stack, and raises it as well
         _run(spark, options, place, every)
         err.print(f"Done in {time.monotonic() - began:.1f} s.")
 
@@ -113,23 +122,40 @@ def list_options() -> None:
 
 
 def _run(spark: Any, options: dict[str, str], place: Any, every: str | None) -> None:
-    from pi_datasource.delta import ledger, start
+    from pi_datasource.delta import follow, ledger, start
 
     query = start(spark, options, place, every=every)
-    shown = -1
     try:
-        with err.status("Reading …") as status:
-            while query.isActive:
-                progress = query.lastProgress
-                if progress is not None and progress["batchId"] != shown:
-                    shown = progress["batchId"]
-                    status.update(f"Reading … micro-batch {shown} done")
-                query.awaitTermination(1)
-        query.awaitTermination()
+        show_progress(err, follow(query), "Reading")
     except KeyboardInterrupt:
         err.print("Stopping; the next run goes on from here.")
         query.stop()
     _print_reports(ledger.reports(spark, place, str(query.id))[-5:])
+
+
+def show_progress(console: Console, steps: Iterable[Progress | None], label: str) -> None:
+    """Draws a bar over the time span that is being read, until ``steps`` end."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(label, total=None, note="")
+        first = None
+        for step in steps:
+            if step is None:
+                continue
+            first = first or step.read_from
+            total = (step.latest - first).total_seconds()
+            done = (step.read_until - first).total_seconds()
+            bar.update(
+                task,
+                total=max(total, 1),
+                completed=done,
+                note=f"until {step.read_until:%Y-%m-%d %H:%M:%S} UTC",
+            )
 
 
 def _print_reports(reports: list[Any]) -> None:

@@ -1,0 +1,62 @@
+"""How far a running ingestion is, from Spark's own progress reports."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from pi_datasource.errors import OffsetError
+from pi_datasource.streaming import window_of
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One finished micro-batch: it ended at ``read_until``, when ``latest`` was the newest time that could be read."""
+
+    batch_id: int
+    read_from: datetime
+    read_until: datetime
+    latest: datetime
+    rows: int
+
+
+def follow(query: StreamingQuery, poll_s: float = 0.3) -> Iterator[Progress | None]:
+    """Each new micro-batch once, and None at every look in between, until the query ends.
+
+    Raises:
+        StreamingQueryException: the query failed.
+    """
+    shown = -1
+    while query.isActive:
+        current = _parse(query.lastProgress)
+        if current is not None and current.batch_id != shown:
+            shown = current.batch_id
+            yield current
+        else:
+            yield None
+        time.sleep(poll_s)
+    query.awaitTermination()
+    last = _parse(query.lastProgress)
+    if last is not None and last.batch_id != shown:
+        yield last
+
+
+def _parse(report: Any) -> Progress | None:
+    if report is None:
+        return None
+    source = report["sources"][0]
+    try:
+        window, newest = (window_of(_offset(source[name])) for name in ("endOffset", "latestOffset"))
+    except (OffsetError, ValueError):
+        return None  # Spark before 4.2 reports no latest offset
+    return Progress(report["batchId"], window.start, window.end, newest.end, report["numInputRows"])
+
+
+def _offset(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
