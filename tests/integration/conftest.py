@@ -1,0 +1,73 @@
+"""Real Spark, real HTTP: one Spark session and one simulated PI server for the whole run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from mock_server import Plant, running
+from pyspark.sql import SparkSession
+
+from pi_datasource.delta import local_spark
+from tests.integration.support.clock import Clock
+
+NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
+@pytest.fixture(scope="session", name="NOW")
+def _now() -> datetime:
+    """What the shared server's clock always shows."""
+    return NOW
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one session of the run; everything that it writes by itself lies in a temporary folder."""
+    folder = tmp_path_factory.mktemp("spark")
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ["PYSPARK_SUBMIT_ARGS"] = (
+        f"--conf spark.sql.warehouse.dir={folder}/warehouse --conf spark.local.dir={folder}/local "
+        "--conf spark.default.parallelism=1 pyspark-shell"
+    )
+    session = local_spark("integration", master="local[2]")
+    session.conf.set("spark.sql.shuffle.partitions", "1")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def plant() -> Plant:
+    """The site behind ``pi_url``; tests must not add points to it."""
+    return Plant(seed=1, tags=128, plants=4)
+
+
+@pytest.fixture(scope="session")
+def pi_url(plant: Plant) -> Iterator[str]:
+    """A simulated PI server that holds ``plant`` and whose clock stands at ``NOW``."""
+    with running(plant, clock=Clock(NOW)) as url:
+        yield url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock for ``server_factory`` that stands at ``NOW`` until the test moves it."""
+    return Clock(NOW)
+
+
+@pytest.fixture
+def server_factory(plant: Plant) -> Iterator[Callable[..., str]]:
+    """Starts a server with any arguments of ``running`` and gives its URL; it ends with the test.
+
+    Without arguments it holds ``plant`` and its clock stands at ``NOW``.
+    """
+    with ExitStack() as servers:
+
+        def start(site: Plant = plant, **arguments: Any) -> str:
+            return servers.enter_context(running(site, **{"clock": Clock(NOW), **arguments}))
+
+        yield start
