@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from threading import Event as Signal
 
 from mock_server.plant import Plant
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             max_items=options.max_items,
             admin=options.admin,
             gzip=options.gzip,
+            access_log=options.access_log,
         ) as url:
             _say(f"PI Web API simulator: {url} ({options.tags} points, seed {options.seed})")
             stop.wait()
@@ -90,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     server.add_argument("--admin", action="store_true", help="allow POST /admin/points, which adds points")
     server.add_argument("--gzip", action="store_true", help="compress answers for clients that ask for it")
+    server.add_argument(
+        "--access-log", type=Path, metavar="FILE", help="append a line for each request to FILE"
+    )
     return parser
 
 

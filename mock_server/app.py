@@ -1,5 +1,8 @@
 """The ASGI program: HTTP in, `router.handle` in a worker thread, HTTP out."""
 
+from pathlib import Path
+from urllib.parse import quote
+
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
 from fastapi import Response as HttpResponse
@@ -14,16 +17,24 @@ from mock_server.server import MAX_CONTENT_BYTES, Server
 __all__ = ["create_app", "routes"]
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+_ADDRESS = "/?&=%:;,*+-._~$()[]!'@"  # what an address holds as it is
 
 
-def create_app(server: Server, *, gzip: bool = False) -> FastAPI:
-    """The ASGI program that serves `server`; with `gzip`, bodies are compressed for clients that ask."""
+def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = None) -> FastAPI:
+    """The ASGI program that serves `server`.
+
+    With `gzip`, bodies are compressed for clients that ask. `access_log` gets a line for each request: method,
+    address, status, bytes.
+    """
     app = FastAPI(title="PI Web API simulator", openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.api_route("/{path:path}", methods=_METHODS)
     async def answer(http: HttpRequest) -> HttpResponse:
         request = await _request(http)
-        return _http_response(await run_in_threadpool(handle, server, request))
+        response = await run_in_threadpool(handle, server, request)
+        if access_log is not None:
+            await run_in_threadpool(_log, access_log, request, response)
+        return _http_response(response)
 
     if gzip:
         app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
@@ -53,6 +64,13 @@ async def _body(http: HttpRequest) -> bytes:
         if size > MAX_CONTENT_BYTES:
             break
     return b"".join(chunks)
+
+
+def _log(access_log: Path, request: Request, response: Response) -> None:
+    address = request.path + (f"?{request.query}" if request.query else "")
+    line = f"{request.method} {quote(address, safe=_ADDRESS)} {response.status} {len(response.body)}\n"
+    with access_log.open("a") as lines:
+        lines.write(line)
 
 
 def _http_response(response: Response) -> HttpResponse:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 
@@ -31,6 +32,7 @@ def running(
     clock: Callable[[], datetime] | None = None,
     host: str = "127.0.0.1",
     gzip: bool = False,
+    access_log: Path | None = None,
 ) -> Iterator[str]:
     """Serve `plant` while the block runs; gives the base URL, which ends with `/piwebapi`.
 
@@ -43,7 +45,7 @@ def running(
     server = Server(plant, clock or wall_clock, user, password, token, max_items, admin)
     listener = socket.create_server((host, port), backlog=2048)
     try:
-        with _serving(create_app(server, gzip=gzip), listener):
+        with _serving(create_app(server, gzip=gzip, access_log=access_log), listener):
             yield f"http://{host}:{listener.getsockname()[1]}/piwebapi"
     finally:
         listener.close()

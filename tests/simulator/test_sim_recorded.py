@@ -3,6 +3,7 @@
 import itertools
 import json
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 import pytest
@@ -131,11 +132,16 @@ def test_both_bounds_are_inside_and_adjacent_windows_share_the_event() -> None:
     assert recorded(DENSE, bound, bound)
 
 
+@cache
+def whole_history(point: Any) -> list[Any]:
+    return recorded(point, END - 3 * ticks.PER_DAY, END, maxCount=150_000)
+
+
 @settings(max_examples=60, deadline=None, database=None)
 @given(st.sampled_from(POINTS), starts, lengths)
 def test_outside_adds_the_nearest_event_beyond_each_bound(point: Any, low: int, length: int) -> None:
     high = low + length
-    everything = recorded(point, END - 3 * ticks.PER_DAY, END, maxCount=150_000)
+    everything = whole_history(point)
     inside = recorded(point, low, high, maxCount=150_000)
     outside = recorded(point, low, high, maxCount=150_000, boundaryType="Outside")
     before = [item for item in everything if instant(item["Timestamp"]) < low]

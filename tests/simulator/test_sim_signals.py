@@ -159,7 +159,7 @@ def test_system_states_come_on_points_of_every_type() -> None:
     for point in plant.points:
         if point.point_type in struck:
             continue
-        found = plant.oracle(point.name, DAY, DAY + timedelta(days=60))
+        found = plant.oracle(point.name, DAY, DAY + timedelta(days=30))
         if any(isinstance(event.value, State) and event.value.is_system for event in found):
             struck.add(point.point_type)
     assert struck == {"Float32", "Float64", "Int32", "Digital", "String", "Timestamp"}
