@@ -46,10 +46,10 @@ class Result:
         """Whether jobs that name this one as parent may run."""
         return 200 <= self.status < 300
 
-    def encoded(self) -> bytes:
-        """The result as a member of the answer."""
+    def pieces(self) -> tuple[bytes, ...]:
+        """The result as a member of the answer, in pieces to join once: contents are large."""
         headers = orjson.dumps(dict(self.headers))
-        return b'{"Status":%d,"Headers":%b,"Content":%b}' % (self.status, headers, self.content)
+        return b'{"Status":%d,"Headers":%b,"Content":' % (self.status, headers), self.content, b"}"
 
     def document(self) -> dict[str, Any]:
         """The result as a later job's JSONPath sees it."""
@@ -72,8 +72,10 @@ def run(server: Server, outer: Request, now: int) -> Response:
     results: dict[str, Result] = {}
     for name in _order(jobs):
         results[name] = _Runner(server, outer, now, results).run(jobs[name])
-    members = (orjson.dumps(name) + b":" + results[name].encoded() for name in jobs)
-    return Response(207, b"{" + b",".join(members) + b"}")
+    pieces = [b"{"]
+    for name in jobs:
+        pieces += [orjson.dumps(name), b":", *results[name].pieces(), b","]
+    return Response(207, b"".join([*pieces[:-1], b"}"]) if jobs else b"{}")
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ class _Runner:
         if not lists or len({len(found) for found in lists}) > 1:
             return _text(400, "The Parameters of a RequestTemplate must select the same number of tokens.")
         items = [self._send(job, list(row), tokens) for row in zip(*lists, strict=True)]
-        encoded = b",".join(item.encoded() for item in items)
-        return Result(207, b'{"Total":%d,"Items":[%b]}' % (len(items), encoded))
+        pieces = [piece for item in items for piece in (b",", *item.pieces())]
+        return Result(207, b"".join([b'{"Total":%d,"Items":[' % len(items), *pieces[1:], b"]}"]))
 
     def _tokens(self, job: Job) -> dict[str, list[Any]]:
         """What each JSONPath of the job selects from its parents' results."""

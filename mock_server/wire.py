@@ -38,9 +38,17 @@ def timed_values(block: Block, fields: frozenset[str] = _ALL) -> list[bytes]:
     for place, column in enumerate(columns):
         cells[:, place] = column
     edges = block.bounds.tolist()
-    return [
-        b"[" + b"".join(cells[first:after].ravel().tolist())[1:] + b"]" for first, after in pairwise(edges)
-    ]
+    return [_json_list(cells[first:after]) for first, after in pairwise(edges)]
+
+
+def _json_list(rows: _OBJECTS) -> bytes:
+    """The rows, each of which starts with a comma, as a JSON list made by a single join."""
+    pieces = rows.ravel().tolist()
+    if not pieces:
+        return b"[]"
+    pieces[0] = b"[" + pieces[0][1:]
+    pieces.append(b"]")
+    return b"".join(pieces)
 
 
 def printed_numbers(point_type: str, number: NDArray[np.float64]) -> NDArray[np.float64]:
