@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from datetime import datetime, timezone
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from mock_server import Plant, running
 from pyspark.sql import SparkSession
 
+from mock_server import Plant, running
 from pi_datasource.delta import local_spark
-from tests.integration.support.clock import Clock
-
-NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
+from tests.integration.support import canary
+from tests.integration.support.clock import NOW, Clock
 
 
 @pytest.fixture(scope="session", name="NOW")
@@ -26,7 +26,29 @@ def _now() -> datetime:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark_stderr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that Spark and its Python workers have said on stderr so far."""
+    return tmp_path_factory.mktemp("stderr") / "spark.log"
+
+
+@contextmanager
+def _stderr_into(path: Path) -> Iterator[None]:
+    """Processes that are started within write their stderr to ``path`` for as long as they live."""
+    kept = os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    except BaseException:
+        os.write(kept, path.read_bytes())
+        raise
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory, spark_stderr: Path) -> Iterator[SparkSession]:
     """The one session of the run; everything that it writes by itself lies in a temporary folder."""
     folder = tmp_path_factory.mktemp("spark")
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -34,7 +56,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         f"--conf spark.sql.warehouse.dir={folder}/warehouse --conf spark.local.dir={folder}/local "
         "--conf spark.default.parallelism=1 pyspark-shell"
     )
-    session = local_spark("integration", master="local[2]")
+    os.environ.update(canary.ENVIRONMENT)  # workers inherit what the JVM was started with
+    with _stderr_into(spark_stderr):
+        session = local_spark("integration", master="local[2]")
     session.conf.set("spark.sql.shuffle.partitions", "1")
     yield session
     session.stop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
+
+NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 
 
 @dataclass
