@@ -1,0 +1,101 @@
+"""Every example runs as its own program, from anywhere, and writes exactly what the server holds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from mock_server import Plant, running
+from oracle_check import read_delta
+from tests.integration.support.clock import NOW, Clock
+from tests.integration.support.comparison import assert_equals_oracle
+
+pytestmark = pytest.mark.integration
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DAY, SETTLE = timedelta(days=1), timedelta(seconds=5)
+
+
+@pytest.fixture(scope="module")
+def site() -> Plant:
+    return Plant(seed=7, tags=16, plants=2)
+
+
+@pytest.fixture(scope="module")
+def environment(site: Plant) -> Iterator[dict[str, str]]:
+    """What a user who has only set PI_URL has; nothing that the suite's own Spark session was started with."""
+    with running(site, clock=Clock(NOW)) as url:
+        mine = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK_", "SPARK_", "PI_"))}
+        yield {**mine, "PI_URL": url}
+
+
+def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
+    """What the program prints, run in ``folder`` as a user would; fails with all it says when it fails."""
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def test_there_is_a_test_for_every_example() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"batch_read", "stream_to_delta", "ingest"}
+
+
+def test_batch_read(site: Plant, environment: dict[str, str], tmp_path: Path) -> None:
+    printed = run([sys.executable, str(EXAMPLES / "batch_read.py"), "out"], environment, tmp_path)
+
+    count = assert_equals_oracle(site, pq.read_table(tmp_path / "out"), NOW - DAY, NOW)
+    assert f"{count:,} events in out" in printed
+
+
+def test_stream_to_delta(site: Plant, environment: dict[str, str], tmp_path: Path) -> None:
+    printed = run([sys.executable, str(EXAMPLES / "stream_to_delta.py"), "out"], environment, tmp_path)
+
+    count = assert_equals_oracle(site, read_delta(str(tmp_path / "out/events")), NOW - DAY, NOW - SETTLE)
+    assert f"{count:,} events in out/events" in printed
+    assert len(list((tmp_path / "out/_checkpoint/offsets").glob("[0-9]*"))) == 4
+
+
+def test_ingest(site: Plant, environment: dict[str, str], tmp_path: Path) -> None:
+    printed = run([sys.executable, str(EXAMPLES / "ingest.py"), "lake"], environment, tmp_path)
+
+    table = read_delta(str(tmp_path / "lake/bronze/pi_timeseries"))
+    count = assert_equals_oracle(site, table, NOW - DAY, NOW - SETTLE)
+    assert f"{count:,} events of 16 tags" in printed
+
+
+def test_spark_submit_of_a_script_in_another_folder(
+    site: Plant, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """With nothing but the package installed: no register(), no PYTHONPATH, no --py-files."""
+    script = tmp_path / "scripts" / "read.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import os\n"
+        "from pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "spark.sql(f\"CREATE TEMPORARY VIEW v USING pi OPTIONS (url '{os.environ['PI_URL']}', startTime '*-2h')\")\n"
+        "spark.sql('SELECT * FROM v').write.parquet('out')\n"
+    )
+    clean = {k: v for k, v in environment.items() if k != "PYTHONPATH"}
+    submit = [
+        str(Path(sys.executable).parent / "spark-submit"),
+        "--conf",
+        f"spark.pyspark.python={sys.executable}",
+        "--conf",
+        "spark.sql.session.timeZone=UTC",
+        str(script),
+    ]
+
+    run(submit, {**clean, "PYSPARK_PYTHON": sys.executable}, tmp_path)
+
+    assert_equals_oracle(site, pq.read_table(tmp_path / "out"), NOW - timedelta(hours=2), NOW)
