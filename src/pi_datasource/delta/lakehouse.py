@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,7 @@ class Lakehouse:
         if not known:
             spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{_quoted(folder)}'")
         location = f"{folder}/{short.strip('`')}"
-        if (Path(location) / "_delta_log").is_dir():  # Spark's catalog forgets tables with the session
+        if _has_commit(Path(location) / "_delta_log"):  # Spark's catalog forgets tables with the session
             spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{_quoted(location)}'")
         else:
             spark.sql(_create(name, columns, cluster_by, location))
@@ -103,6 +104,16 @@ class Lakehouse:
     def _name(self, schema: str, table: str) -> str:
         parts = [self.catalog, schema, table] if self.catalog else [schema, table]
         return ".".join(f"`{part.replace('`', '``')}`" for part in parts)
+
+
+def _has_commit(log: Path) -> bool:
+    """Whether a table was ever committed; what a process left that was killed before that is cleared away."""
+    if not log.is_dir():
+        return False
+    if any(entry.suffix in (".json", ".parquet") and not entry.name.startswith(".") for entry in log.iterdir()):
+        return True
+    shutil.rmtree(log)
+    return False
 
 
 def _create(name: str, columns: StructType, cluster_by: tuple[str, ...], location: str | None) -> str:
