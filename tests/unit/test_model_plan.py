@@ -1,0 +1,128 @@
+"""Windows and tasks tile what was asked for."""
+
+import itertools
+import pickle
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pi_datasource.model import MICROSECOND, Point, ReadTask, Window, iso_utc
+from pi_datasource.options import Options
+from pi_datasource.plan import plan
+
+from .fakes import BASE, moment, point
+
+UTC = timezone.utc
+EAST = timezone(timedelta(hours=5, minutes=30))
+OPTIONS = Options.parse({"url": "h", "page_size": "77", "batch_size": "5", "on_error": "report"})
+
+
+def sized(num_partitions: int) -> Options:
+    return Options.parse({"url": "h", "num_partitions": str(num_partitions)})
+
+
+@pytest.mark.parametrize(
+    ("when", "text"),
+    [
+        (datetime(2024, 5, 1, tzinfo=UTC), "2024-05-01T00:00:00Z"),
+        (datetime(2024, 5, 1, 5, 30, tzinfo=EAST), "2024-05-01T00:00:00Z"),
+        (datetime(2024, 5, 1, 0, 0, 0, 120_000, tzinfo=UTC), "2024-05-01T00:00:00.120Z"),
+        (datetime(2024, 5, 1, 0, 0, 0, 1, tzinfo=UTC), "2024-05-01T00:00:00.000001Z"),
+    ],
+)
+def test_a_moment_is_written_in_utc_with_the_digits_it_needs(when: datetime, text: str) -> None:
+    assert iso_utc(when) == text
+
+
+def test_a_window_cannot_end_before_it_starts() -> None:
+    with pytest.raises(ValueError, match="window cannot end") as caught:
+        Window(BASE, BASE - MICROSECOND)
+    assert str(caught.value) == (
+        "a window cannot end (2024-04-30T23:59:59.999999Z) before it starts (2024-05-01T00:00:00Z)"
+    )
+
+
+def test_a_window_shows_that_its_end_is_outside() -> None:
+    assert str(Window(BASE, moment(10))) == "[2024-05-01T00:00:00Z, 2024-05-01T00:00:00.000001Z)"
+
+
+@given(total=st.integers(0, 10**13), parts=st.integers(-1, 500))
+def test_split_windows_tile_the_window_at_whole_microseconds(total: int, parts: int) -> None:
+    whole = Window(BASE, BASE + total * MICROSECOND)
+    pieces = whole.split(parts)
+    assert (pieces[0].start, pieces[-1].end) == (whole.start, whole.end)
+    assert all(a.end == b.start for a, b in itertools.pairwise(pieces))
+    assert len(pieces) == max(1, min(parts, total))
+    lengths = [(piece.end - piece.start) // MICROSECOND for piece in pieces]
+    assert max(lengths) - min(lengths) <= 1
+
+
+@given(
+    count=st.integers(1, 60),
+    num_partitions=st.integers(1, 300),
+    total=st.integers(1, 50) | st.integers(1, 10**12),
+)
+def test_tasks_tile_points_by_window_exactly(count: int, num_partitions: int, total: int) -> None:
+    points = [point(f"T{i}") for i in range(count)]
+    window = Window(BASE, BASE + total * MICROSECOND)
+    tasks = plan(points, window, sized(num_partitions), BASE)
+    spans: dict[Point, list[Window]] = {}
+    for task in tasks:
+        for one in task.points:
+            spans.setdefault(one, []).append(task.window)
+    assert set(spans) == set(points)
+    for covered in spans.values():
+        edges = sorted((w.start, w.end) for w in covered)
+        assert (edges[0][0], edges[-1][1]) == (window.start, window.end)
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(edges))
+        assert all(a < b for a, b in edges)
+    assert len(tasks) <= num_partitions
+    assert plan(points, window, sized(num_partitions), BASE) == tasks
+
+
+@pytest.mark.parametrize(
+    ("points", "num_partitions", "tasks", "points_each"),
+    [(128, 8, 8, {16}), (1, 8, 8, {1}), (3, 8, 6, {1}), (9, 8, 8, {1, 2}), (4, 1, 1, {4})],
+)
+def test_points_are_dealt_out_evenly_and_few_points_cut_the_window(
+    points: int, num_partitions: int, tasks: int, points_each: set[int]
+) -> None:
+    found = plan(
+        [point(f"T{i}") for i in range(points)], Window(BASE, moment(10**9)), sized(num_partitions), BASE
+    )
+    assert (len(found), {len(task.points) for task in found}) == (tasks, points_each)
+
+
+@pytest.mark.parametrize(("points", "end"), [([], 10), ([point()], 0), ([], 0)])
+def test_nothing_to_read_is_no_task(points: list[Point], end: int) -> None:
+    assert plan(points, Window(BASE, moment(end)), OPTIONS, BASE) == []
+
+
+def test_a_task_holds_the_whole_request() -> None:
+    a, b = point("A"), point("B")
+    options = Options.parse(
+        {"url": "h", "page_size": "77", "batch_size": "5", "on_error": "report", "num_partitions": "1"}
+    )
+    assert plan([a, b], Window(BASE, moment(20)), options, moment(30)) == [
+        ReadTask("pi_timeseries", Window(BASE, moment(20)), (a, b), moment(30), 77, 5, "report")
+    ]
+
+
+def test_a_task_names_its_first_points_and_its_window() -> None:
+    names = [point(name) for name in "ABCD"]
+    (task,) = plan(names, Window(BASE, moment(20)), sized(1), BASE)
+    assert str(task) == (
+        "pi_timeseries: 4 point(s) (A, B, C, …) in [2024-05-01T00:00:00Z, 2024-05-01T00:00:00.000002Z)"
+    )
+
+
+def test_a_task_of_a_thousand_points_travels_in_few_bytes_and_comes_back_equal() -> None:
+    (task,) = plan(
+        [point(f"PLANT1.UNIT7.TI{i:04}") for i in range(1000)], Window(BASE, moment(20)), sized(1), BASE
+    )
+    packed = pickle.dumps(task)
+    assert len(packed) < 150 * 1000
+    assert pickle.loads(packed) == task
+    assert hash(task) == hash(pickle.loads(packed))
