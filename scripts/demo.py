@@ -18,11 +18,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mock_server import TAG_PATTERN, Plant
-from oracle_check import Comparison, compare, read_delta
 from rich.console import Console
 from rich.table import Table
 
+from mock_server import TAG_PATTERN, Plant
+from oracle_check import Comparison, compare, read_delta
 from pi_datasource.delta import BatchReport, Lakehouse, follow, ledger, local_spark, start
 from pi_datasource.terminal.commands import show_progress
 
@@ -131,12 +131,12 @@ def _ingest(demo: Demo, title: str) -> None:
 
 
 def _add_tags(demo: Demo) -> None:
-    request = urllib.request.Request(  # noqa: S310 - our own server
+    request = urllib.request.Request(
         f"{demo.site}/admin/points",
         json.dumps({"count": NEW_TAGS}).encode(),
         {"Content-Type": "application/json", "X-Requested-With": "demo"},
     )
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - our own server
+    with urllib.request.urlopen(request, timeout=10) as response:
         created = json.load(response)["created"]
     at = datetime.fromisoformat(created[0]["created"].replace("Z", "+00:00"))
     demo.plant.add_points(NEW_TAGS, at)

@@ -12,6 +12,7 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
+
 from mock_server import Plant
 
 SHOWN = 5
