@@ -1,0 +1,388 @@
+"""The HTTP session against a real socket: retries, time-outs, and errors that name the call."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pi_datasource import client
+from pi_datasource.client import PIClient
+from pi_datasource.decode import Page
+from pi_datasource.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    PIError,
+    RequestRefused,
+    ServerError,
+    ServerFailed,
+    ServerTimeout,
+    ServerUnreachable,
+    UnexpectedReply,
+)
+from pi_datasource.options import Options
+
+from . import fakes
+from .fakes import WebServer, chunked, cut, reply, says, zipped
+
+Connect = Callable[..., PIClient]
+CANARY = "CANARY-7f3a"
+GOOD_BATCH = {"0": {"Status": 200, "Content": {"Items": []}}}
+HTML = b"<html><head><title>Sign in</title></head><body>Who are you?</body></html>"
+
+
+def failure(api: PIClient, call: str = "GET dataservers") -> ServerError:
+    """The error of one call, which must name the call."""
+    with pytest.raises(ServerError) as caught:
+        if call.startswith("GET"):
+            api.get(call.removeprefix("GET "))
+        else:
+            api.batch({"0": "http://h/x"})
+    assert str(caught.value).startswith(f"{call}: ")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "hint"),
+    [
+        (400, RequestRefused, ""),
+        (401, AuthenticationFailed,
+         "; check 'username' and 'password' (or 'token'), and that the server allows this 'auth'"),
+        (403, AccessDenied, "; ask for the right to read, or use another account"),
+        (404, RequestRefused, "; check that 'url' ends in /piwebapi and that this account may read the object"),
+        (409, RequestRefused, ""),
+        (413, RequestRefused, "; set a smaller 'batch_size'"),
+        (429, ServerFailed, "; the server limits its request rate: use fewer 'num_partitions', or ask later"),
+        (500, ServerFailed, ""),
+        (501, ServerFailed, ""),
+        (502, ServerFailed, "; the proxy cannot reach PI Web API, or PI Web API the archive"),
+        (503, ServerFailed, "; the PI Web API service is not running, or starting"),
+        (504, ServerFailed, "; the proxy gave up waiting: set a smaller 'page_size'"),
+    ],
+)  # fmt: skip
+def test_a_status_is_an_error_class_with_the_servers_words_and_a_hint(
+    web: WebServer, connect: Connect, status: int, kind: type[ServerError], hint: str
+) -> None:
+    web.answers(says({"Errors": ["No.", "Really not."]}, status))
+    error = failure(connect())
+    assert type(error) is kind
+    assert error.status == status
+    assert str(error) == f"GET dataservers: HTTP {status}: No.; Really not.{hint}"
+    assert len(web.asked) == (3 if status in client.RETRIED else 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", ""),
+        (b'{"Message":"Authorization has been denied."}', ": Authorization has been denied."),
+        (b'"bare"', ": bare"),
+        (b"5", ""),
+        (HTML, ": 'Sign in Who are you?'"),
+        (b'{"Errors":["' + b"x" * 900 + b'"]}', ": " + "x" * 500),
+    ],
+)
+def test_any_form_of_error_body_is_told_in_short(
+    web: WebServer, connect: Connect, body: bytes, text: str
+) -> None:
+    web.answers(reply(400, body))
+    assert str(failure(connect())) == f"GET dataservers: HTTP 400{text}"
+
+
+def test_a_refused_sign_in_lists_the_schemes_that_the_server_offers(web: WebServer, connect: Connect) -> None:
+    web.answers(reply(401, WWW_Authenticate='Negotiate, Basic realm="pi", Bearer'))
+    assert str(failure(connect())) == (
+        "GET dataservers: HTTP 401; check 'username' and 'password' (or 'token'), and that the server allows this "
+        "'auth'; it offers Basic, Bearer, Negotiate"
+    )
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="parameters of a challenge are taken for schemes"
+)
+def test_the_parameters_of_a_scheme_are_no_scheme(web: WebServer, connect: Connect) -> None:
+    web.answers(reply(401, WWW_Authenticate='Basic realm="plant 1, unit 2"'))
+    assert str(failure(connect())).endswith("; it offers Basic")
+
+
+def test_a_failure_hidden_in_a_200_is_a_failure(web: WebServer, connect: Connect) -> None:
+    web.answers(says({"WebException": {"StatusCode": 502, "Errors": ["Error while writing."]}}))
+    error = failure(connect())
+    assert (type(error), error.status) == (ServerFailed, 502)
+    assert str(error).startswith("GET dataservers: HTTP 502: Error while writing.")
+
+
+def test_a_null_web_exception_in_a_200_is_none(web: WebServer, connect: Connect) -> None:
+    web.answers(says({"WebException": None, "Items": []}))
+    assert connect().get("dataservers")["Items"] == []
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="int() of any StatusCode")
+def test_a_hidden_failure_with_an_odd_status_is_a_failure_all_the_same(
+    web: WebServer, connect: Connect
+) -> None:
+    web.answers(says({"WebException": {"StatusCode": "InternalServerError"}}))
+    failure(connect())
+
+
+@pytest.mark.parametrize("call", ["GET dataservers", "POST batch"])
+def test_html_is_told_as_such_with_its_first_words(web: WebServer, connect: Connect, call: str) -> None:
+    web.answers(reply(200, HTML, kind="text/html"))
+    error = failure(connect(), call)
+    assert type(error) is UnexpectedReply
+    assert str(error) == (
+        f"{call}: {web.url} did not answer with PI Web API's JSON but with text/html, starting with "
+        "'Sign in Who are you?'; check that 'url' is the address of PI Web API (https://HOST/piwebapi)"
+    )
+
+
+def test_an_empty_answer_is_told_as_such(web: WebServer, connect: Connect) -> None:
+    web.answers(reply(200, b"", kind=None))
+    assert "but with no content type, starting with nothing;" in str(failure(connect()))
+
+
+@pytest.mark.parametrize("call", ["GET dataservers", "POST batch"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        cut(json.dumps(GOOD_BATCH).encode() * 9, 40),
+        cut(json.dumps(GOOD_BATCH).encode(), 0),
+        chunked(b'{"0":', ends=False),
+        chunked(ends=False),
+        zipped(json.dumps(GOOD_BATCH).encode(), 30),
+    ],
+    ids=["length", "length-nothing", "chunked", "chunked-nothing", "gzip"],
+)
+def test_a_cut_body_is_asked_for_again_and_then_told(
+    web: WebServer, connect: Connect, call: str, broken: fakes.Reply
+) -> None:
+    web.answers(broken)
+    error = failure(connect(max_retries="2"), call)
+    assert type(error) is UnexpectedReply
+    assert str(error).startswith(f"{call}: the body was cut (")
+    assert str(error).endswith("), 3 time(s) in a row")
+    assert len(web.asked) == 3
+    web.asked.clear()
+    web.answers(broken, says(GOOD_BATCH))
+    assert connect().batch({"0": "http://h/x"}) == {"0": Page()}
+    assert len(web.asked) == 2
+
+
+@pytest.mark.parametrize("call", ["GET dataservers", "POST batch"])
+@pytest.mark.parametrize(
+    "slow", [fakes.hangs, fakes.hangs_in_body, fakes.trickles], ids=lambda play: play.__name__
+)
+def test_a_server_that_is_too_slow_is_told_once_with_the_time_out(
+    web: WebServer, connect: Connect, call: str, slow: fakes.Reply
+) -> None:
+    web.answers(slow)
+    error = failure(connect(timeout="0.2s"), call)
+    assert type(error) is ServerTimeout
+    assert str(error) == (
+        f"{call}: no complete answer from {web.url} within 0.2 s; set a smaller 'page_size' or 'batch_size', or a "
+        "longer 'timeout'"
+    )
+    assert len(web.asked) == 1  # what was slow once would be slow again
+
+
+@pytest.mark.xfail(
+    strict=True, raises=pytest.fail.Exception, reason="the deadline is looked at in the body only"
+)
+def test_headers_that_trickle_meet_the_deadline_too(web: WebServer, connect: Connect) -> None:
+    web.answers(fakes.trickles_headers)
+    with pytest.raises(ServerTimeout):
+        connect(timeout="0.2s").get("dataservers")
+
+
+def test_a_broken_connection_is_made_again(web: WebServer, connect: Connect) -> None:
+    web.answers(fakes.resets, says(GOOD_BATCH))
+    assert connect().batch({"0": "http://h/x"}) == {"0": Page()}
+    assert len(web.asked) == 2
+
+
+def test_a_connection_that_always_breaks_is_told(web: WebServer, connect: Connect) -> None:
+    web.answers(fakes.resets)
+    error = failure(connect(), "POST batch")
+    assert type(error) is ServerUnreachable
+    assert str(error).startswith(f"POST batch: cannot reach {web.url} (")
+    assert str(error).endswith("); check the option 'url', the network, and that PI Web API is running")
+    assert len(web.asked) == 3
+
+
+def test_an_address_where_nothing_listens_is_told(connect: Connect) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/piwebapi"
+        error = failure(connect(url=url))
+    assert type(error) is ServerUnreachable
+    assert str(error).startswith(f"GET dataservers: cannot reach {url} (")
+    assert "efused" in str(error)
+
+
+def test_plain_http_on_a_tls_address_is_no_trusted_connection(web: WebServer, connect: Connect) -> None:
+    error = failure(connect(url=web.url.replace("http:", "https:"), max_retries="0"))
+    assert type(error) is ServerUnreachable
+    assert str(error).startswith("GET dataservers: no trusted connection to https://127.0.0.1:")
+    assert str(error).endswith("; give the authority's certificate as option 'ca_bundle'")
+
+
+@pytest.mark.parametrize("status", client.RETRIED)
+def test_a_passing_refusal_is_asked_again_until_it_works(
+    web: WebServer, connect: Connect, status: int
+) -> None:
+    web.answers(says({"Errors": ["busy"]}, status), reply(status), says(GOOD_BATCH))
+    assert connect().batch({"0": "http://h/x"}) == {"0": Page()}
+    assert [asked.method for asked in web.asked] == ["POST"] * 3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_waited_for(web: WebServer, connect: Connect, naps: list[float], status: int) -> None:
+    web.answers(reply(status, Retry_After="7"), says({"Items": []}))
+    connect().get("dataservers")
+    assert naps == [7]
+
+
+def test_waits_between_attempts_grow_and_are_bounded(
+    web: WebServer, connect: Connect, naps: list[float]
+) -> None:
+    web.answers(reply(503))
+    failure(connect(max_retries="12"))
+    assert len(web.asked) == 13
+    assert all(a <= b + 0.3 for a, b in zip(naps, naps[1:], strict=False))
+    assert max(naps) <= 30.3
+
+
+def test_no_retries_means_one_attempt(web: WebServer, connect: Connect, naps: list[float]) -> None:
+    web.answers(reply(503))
+    failure(connect(max_retries="0"))
+    web.answers(cut(b"{}" * 50, 3))
+    failure(connect(max_retries="0"))
+    assert (len(web.asked), naps) == (2, [])
+
+
+def test_failed_sub_requests_wait_a_second_and_then_longer_up_to_thirty(
+    connect: Connect, naps: list[float]
+) -> None:
+    api = connect()
+    for attempt in range(7):
+        api.pause(attempt)
+    assert naps == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_batch_is_one_post_of_absolute_gets_that_pi_does_not_refuse(
+    web: WebServer, connect: Connect
+) -> None:
+    web.answers(says({"a": GOOD_BATCH["0"], "b": {"Status": 404, "Content": {"Message": "gone"}}}, 207))
+    api = connect()
+    url = api.resource(
+        "streams/W1/recorded", {"startTime": "2024-05-01T00:00:00+02:00", "maxCount": 5, "x": None}
+    )
+    assert url == f"{web.url}/streams/W1/recorded?startTime=2024-05-01T00%3A00%3A00%2B02%3A00&maxCount=5"
+    assert api.batch({"a": url, "b": "u"}) == {"a": Page(), "b": Page(status=404, message="gone")}
+    (asked,) = web.asked
+    assert (asked.method, asked.path) == ("POST", "/piwebapi/batch")
+    assert json.loads(asked.body) == {
+        "a": {"Method": "GET", "Resource": url},
+        "b": {"Method": "GET", "Resource": "u"},
+    }
+    assert {k: asked.headers[k] for k in ("X-Requested-With", "Content-Type", "Accept")} == {
+        "X-Requested-With": "pi-datasource",
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+    }
+    assert "gzip" in asked.headers["Accept-Encoding"]
+
+
+def test_a_batch_that_answers_less_than_asked_is_refused(web: WebServer, connect: Connect) -> None:
+    web.answers(says({"0": GOOD_BATCH["0"]}, 207))
+    with pytest.raises(UnexpectedReply, match=r"^POST batch: 2 of 3 sub-requests were not answered$"):
+        connect().batch({"0": "u", "1": "u", "2": "u"})
+
+
+def test_whole_answers_arrive_in_any_transfer_form(web: WebServer, connect: Connect) -> None:
+    body = json.dumps({"Items": list(range(1000))}).encode()
+    for form in (reply(200, body), zipped(body), chunked(body[:100], body[100:])):
+        web.answers(form)
+        assert connect().get("dataservers")["Items"] == list(range(1000))
+
+
+def test_the_servers_date_comes_with_a_reply(web: WebServer, connect: Connect) -> None:
+    web.answers(says({"Items": []}))
+    found = client.server_date(connect().get("dataservers"))
+    assert found is not None
+    assert found.tzinfo is not None
+    assert client.server_date({}) is None
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="a Date header that is no date raises ValueError")
+def test_a_date_header_that_is_no_date_is_as_good_as_none() -> None:
+    assert client.server_date({"Date": "soon"}) is None
+
+
+def test_special_characters_in_parameters_are_percent_encoded(web: WebServer, connect: Connect) -> None:
+    web.answers(says({}))
+    connect().get("points", {"path": "\\\\SRV\\A B+C#D&E|F/Ü", "none": None})
+    assert web.asked[0].path == "/piwebapi/points?path=%5C%5CSRV%5CA%20B%2BC%23D%26E%7CF%2F%C3%9C".replace(
+        "%2F", "/"
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [{"username": "u", "password": CANARY}, {"token": CANARY}], ids=["basic", "bearer"]
+)
+@pytest.mark.parametrize(
+    "broken",
+    [
+        reply(401, WWW_Authenticate="Basic"), reply(403), reply(500, HTML), reply(200, HTML), cut(b"{" * 99, 9),
+        fakes.hangs, fakes.resets,
+    ],
+    ids=["401", "403", "500", "html", "cut", "hang", "reset"],
+)  # fmt: skip
+def test_no_message_and_no_log_record_holds_a_secret(
+    web: WebServer,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    broken: fakes.Reply,
+    options: dict[str, str],
+) -> None:
+    web.answers(broken)
+    api = connect(timeout="0.2s", max_retries="1", **options)
+    with caplog.at_level(logging.DEBUG):
+        error: BaseException | None = failure(api)
+    assert web.asked
+    assert "Authorization" in web.asked[0].headers
+    told = [record.getMessage() for record in caplog.records]
+    while error is not None:
+        told += [str(error), repr(error)]
+        error = error.__cause__ or error.__context__
+    assert not [text for text in told if CANARY in text or "Basic " in text or "Bearer " in text]
+
+
+def test_a_disabled_certificate_check_is_logged(caplog: pytest.LogCaptureFixture, connect: Connect) -> None:
+    connect(url="https://h", verify_tls="false")
+    assert [record.getMessage() for record in caplog.records] == [
+        "the certificate of https://h/piwebapi is not checked: verify_tls is false"
+    ]
+
+
+def test_the_authority_given_is_the_one_trusted(connect: Connect) -> None:
+    bundle = str(Path("/etc/pi-ca.pem"))
+    assert connect(url="https://h", ca_bundle=bundle)._session.verify == bundle
+    assert connect(url="https://h")._session.verify is True
+
+
+def test_equal_options_share_one_client_of_the_process() -> None:
+    a, b = (Options.parse({"url": "http://h", "max_retries": n}) for n in "12")
+    assert client.shared(a) is client.shared(a.model_copy())
+    assert client.shared(a) is not client.shared(b)
+
+
+def test_every_client_error_is_one_of_ours(web: WebServer, connect: Connect) -> None:
+    for status in (300, 304, 418, 451, 511, 599):
+        web.answers(reply(status, kind=None))
+        with pytest.raises(PIError):
+            connect().get("x")
