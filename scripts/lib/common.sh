@@ -24,8 +24,10 @@ die() {
 isolate() {
   unset PYTHONPATH PYTHONHOME PYTHONSTARTUP SPARK_HOME SPARK_CONF_DIR SPARK_ENV_LOADED
   unset PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS VIRTUAL_ENV CDPATH
-  export PATH="$VENV/bin:$PATH"
 }
+
+# What the environment installs is called by name from here on.
+use_environment() { export PATH="$VENV/bin:$PATH"; }
 
 # Runs a command as its own process group, so that stopping this script ends everything below it.
 run_group() {
@@ -131,7 +133,7 @@ explain() {
     *"Temporary failure in name resolution"* | *"Name or service not known"* | *"nodename nor servname"* | \
       *"Network is unreachable"* | *"Connection refused"* | *"timed out"* | *UnknownHostException* | \
       *NewConnectionError* | *ConnectTimeout* | *"Could not find a version that satisfies"* | *"No matching distribution"* | \
-      *"Server access error"* | *ProxyError*)
+      *"UNRESOLVED DEPENDENCIES"* | *"Server access error"* | *ProxyError*)
       say "Looks like no network, or a package index that cannot be reached: the first run downloads packages."
       say "Connect, or set what pip needs here (PIP_INDEX_URL, HTTPS_PROXY), and run this again; later runs need none." ;;
     *) say "Run this again; if it fails the same way, remove .venv and run it once more." ;;

@@ -84,6 +84,9 @@ logger.native.level = error
 # A wide plan cut for printing, and a UI port that is taken, are not the user's concern.
 logger.plan.name = org.apache.spark.util.SparkStringUtils
 logger.plan.level = error
+# Without a network Netty finds no hardware address and takes random bytes, which do as well.
+logger.mac.name = io.netty.util.internal.MacAddressUtil
+logger.mac.level = error
 logger.port.name = org.apache.spark.util.Utils
 logger.port.level = error
 """
