@@ -312,12 +312,13 @@ def trickles(handler: _Handler) -> None:
 
 
 def trickles_headers(handler: _Handler) -> None:
-    """One byte of the headers every 20 ms, over one second, and then an empty object."""
+    """One byte of the headers every 20 ms, over half a second, then an empty object and a note of having got there."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    for _ in range(50):
+    for _ in range(25):
         handler.wfile.write(b"x")
         if handler.server.over.wait(0.02):
             break
+    handler.server.asked.append(Asked("all headers sent", "", {}, b""))
     handler.wfile.write(b"\r\nContent-Length: 2\r\n\r\n{}")
 
 

@@ -63,7 +63,7 @@ def histories(draw: st.DrawFn) -> list[tuple[int, float]]:
     return events
 
 
-@settings(max_examples=250)
+@settings(max_examples=120)
 @given(
     histories=st.lists(histories(), min_size=1, max_size=4),
     page_size=st.integers(1, 9) | st.integers(10, 60),

@@ -1,0 +1,327 @@
+"""Data servers and points, found in whatever way a server lists them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pi_datasource import discover
+from pi_datasource.errors import (
+    AccessDenied,
+    InvalidOption,
+    NoTagMatches,
+    PIError,
+    RequestRefused,
+    ServerFailed,
+    UnexpectedReply,
+)
+from pi_datasource.model import DataServer, Point
+from pi_datasource.options import Options
+
+from .fakes import FakePI
+
+UTC = timezone.utc
+GOLDEN = Path(__file__).parent.parent / "golden"
+A, B = DataServer("DSA", "SRVA"), DataServer("DSB", "SrvB")
+DATE = "Wed, 01 May 2024 06:00:07 GMT"
+
+
+def options(**given: str) -> Options:
+    return Options.parse({"url": "h", **given})
+
+
+def item(server: str, name: str, **other: Any) -> dict[str, Any]:
+    return {"WebId": f"W_{server}_{name}", "Name": name, "Path": f"\\\\{server}\\{name}", "PointType": "Float32",
+            "EngineeringUnits": "bar", **other}  # fmt: skip
+
+
+def found(server: str, name: str) -> Point:
+    return Point(f"W_{server}_{name}", name, "Float32", "bar", server, f"\\\\{server}\\{name}")
+
+
+def listing(
+    server: str, names: list[str], *, links: bool = False, most: int = 10_000
+) -> Callable[[Any], Any]:
+    """A paged list of points: the name filter is a prefix, or a pattern of one star at its end."""
+
+    def answer(asked: dict[str, str]) -> Any:
+        start, size = int(asked["startIndex"]), int(asked["maxCount"])
+        assert asked["webIdType"] == "IDOnly"
+        if size > most:
+            message = f"GET x: HTTP 400: Parameter maxCount is greater than the maximum allowed ({most})"
+            return RequestRefused(message, 400)
+        wanted = [n for n in names if n.lower().startswith(asked["nameFilter"].rstrip("*").lower())]
+        page = wanted[start : start + min(size, 3 if links else size)]
+        reply: dict[str, Any] = {"Items": [item(server, n) for n in page]} if page else {}
+        if links and start + len(page) < len(wanted):
+            reply["Links"] = {"Next": "https://h/next"}
+        return reply
+
+    return answer
+
+
+def plant(**lists: Callable[[Any], Any]) -> FakePI:
+    server = FakePI()
+    server.replies = {f"dataservers/DS{key}/points": answer for key, answer in lists.items()}
+    return server
+
+
+def names(server: FakePI, servers: list[DataServer], *, strict: bool = True, **given: str) -> list[str]:
+    return [p.name for p in discover.points(server, servers, options(**given), strict=strict)]  # type: ignore[arg-type]
+
+
+def servers(reply: Any, **given: str) -> list[DataServer]:
+    server = FakePI()
+    server.replies = {"dataservers": lambda _: reply}
+    return discover.data_servers(server, options(**given))  # type: ignore[arg-type]
+
+
+def test_the_golden_list_of_data_servers_tells_names_and_clocks() -> None:
+    reply = json.loads((GOLDEN / "dataservers.json").read_text(encoding="utf-8"))
+    assert servers({**reply, "Date": DATE}) == [
+        DataServer(
+            "F1DSW62PD8vZn0ahZXCGdyiVDgUElTUlYwMQ", "PISRV01", datetime(2024, 5, 1, 6, 0, 0, 123_456, UTC)
+        ),
+        DataServer("F1DSold", "OLD2016", datetime(2024, 5, 1, 6, 0, 7, 0, UTC)),
+    ]
+
+
+def test_the_golden_list_of_points_tells_what_reading_needs() -> None:
+    reply = json.loads((GOLDEN / "points.json").read_text(encoding="utf-8"))
+    server = plant(A=lambda asked: reply if asked["startIndex"] == "0" else {})
+    assert discover.points(server, [A], options()) == [  # type: ignore[arg-type]
+        Point(
+            "I1DPW62PD8vZn0ahZXCGdyiVDgKgAAAA",
+            "FIC101.PV",
+            "Float32",
+            "m3/h",
+            "SRVA",
+            "\\\\PISRV01\\FIC101.PV",
+        ),
+        Point("I1DPdig", "XV7.ST", "Digital", None, "SRVA", "\\\\PISRV01\\XV7.ST"),
+    ]
+
+
+LISTED = {"Items": [{"WebId": "1", "Name": "One"}, {"WebId": "2", "Name": "Two"}]}
+
+
+def test_data_servers_are_chosen_by_name_in_the_order_asked_for() -> None:
+    assert [s.web_id for s in servers(LISTED, data_servers="two,ONE")] == ["2", "1"]
+    assert [s.web_id for s in servers(LISTED)] == ["1", "2"]
+
+
+def test_an_unknown_data_server_is_named_with_those_there_are() -> None:
+    with pytest.raises(InvalidOption) as caught:
+        servers(LISTED, data_servers="One,Three")
+    assert str(caught.value) == "option 'data_servers': there is no 'Three'; there are One, Two"
+
+
+@pytest.mark.parametrize("reply", [{}, {"Items": []}])
+def test_a_pi_web_api_without_data_server_is_told(reply: Any) -> None:
+    with pytest.raises(
+        UnexpectedReply, match="knows no data server; connect PI Web API to a PI Data Archive"
+    ):
+        servers(reply)
+
+
+def test_the_present_is_the_clock_furthest_behind() -> None:
+    early, late = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 2, tzinfo=UTC)
+    clocks = [DataServer("1", "a", late), DataServer("2", "b", None), DataServer("3", "c", early)]
+    assert discover.server_now(clocks) == early
+
+
+def test_a_server_without_any_clock_is_told() -> None:
+    with pytest.raises(UnexpectedReply) as caught:
+        discover.server_now([A])
+    assert str(caught.value) == (
+        "the server tells no time (neither ServerTime nor a Date header), so '*' has no meaning"
+    )
+
+
+def test_all_points_of_all_data_servers_are_found() -> None:
+    server = plant(A=listing("SRVA", ["T1", "T2"]), B=listing("SrvB", ["T1"]))
+    assert discover.points(server, [A, B], options()) == [  # type: ignore[arg-type]
+        found("SRVA", "T1"), found("SRVA", "T2"), found("SrvB", "T1"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 14, 15])
+@pytest.mark.parametrize("links", [True, False])
+def test_a_list_is_read_to_its_end_with_and_without_next_links(
+    count: int, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discover, "PAGE_SIZE", 7)
+    tags = [f"T{i}" for i in range(count)]
+    assert names(plant(A=listing("SRVA", tags, links=links)), [A], strict=False) == tags
+
+
+def test_the_next_page_begins_after_what_was_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discover, "PAGE_SIZE", 7)
+    server = plant(A=listing("SRVA", [f"T{i}" for i in range(9)], links=True))
+    names(server, [A])
+    assert [(q["startIndex"], q["maxCount"]) for _, q in server.gets] == [("0", "7"), ("3", "7"), ("6", "7")]
+
+
+def test_a_page_size_that_the_server_refuses_is_halved() -> None:
+    server = plant(A=listing("SRVA", [f"T{i}" for i in range(5000)], most=2000))
+    assert names(server, [A]) == [f"T{i}" for i in range(5000)]
+    assert [q["maxCount"] for _, q in server.gets] == ["10000", "5000", "2500"] + ["1250"] * 5
+
+
+@pytest.mark.parametrize(
+    "error", [AccessDenied("GET x: HTTP 403", 403), ServerFailed("GET x: HTTP 500", 500)]
+)
+def test_another_refusal_of_a_list_is_passed_on(error: PIError) -> None:
+    with pytest.raises(type(error)):
+        names(plant(A=lambda _: error), [A])
+
+
+def test_an_exact_name_is_not_read_as_a_prefix_and_its_case_does_not_matter() -> None:
+    server = plant(A=listing("SRVA", ["FIC1", "FIC10", "FIC100.PV"]))
+    assert names(server, [A], tags="fic1") == ["FIC1"]
+    assert names(server, [A], tags="fic1*") == ["FIC1", "FIC10", "FIC100.PV"]
+
+
+def test_a_point_that_two_patterns_select_is_read_once() -> None:
+    assert names(plant(A=listing("SRVA", ["A1", "A2", "B1"])), [A], tags="A*,A2,B1,*") == ["A1", "A2", "B1"]
+
+
+def test_tags_that_select_nothing_are_named_all_at_once() -> None:
+    server = plant(A=listing("SRVA", ["A1"]), B=listing("SrvB", []))
+    with pytest.raises(NoTagMatches) as caught:
+        names(server, [A, B], tags="A1,gone,lost*")
+    assert str(caught.value) == (
+        "option 'tags': nothing on SRVA, SrvB matches 'gone', 'lost*'; check the spelling, and that this account may "
+        "read the tag (PI hides what it may not)"
+    )
+
+
+def test_many_tags_that_select_nothing_are_counted() -> None:
+    with pytest.raises(NoTagMatches) as caught:
+        names(plant(A=listing("SRVA", [])), [A], tags=",".join(f"X{i}" for i in range(13)))
+    listed = ", ".join(f"'X{i}'" for i in range(10))
+    assert f"nothing on SRVA matches {listed} and 3 more; check" in str(caught.value)
+
+
+def test_a_server_without_any_tag_is_told() -> None:
+    with pytest.raises(NoTagMatches) as caught:
+        names(plant(A=listing("SRVA", [])), [A])
+    assert str(caught.value) == "there is no tag on SRVA that this account can see"
+
+
+def test_a_stream_goes_on_without_a_tag_that_has_gone() -> None:
+    assert names(plant(A=listing("SRVA", ["A1"])), [A], strict=False, tags="A1,gone") == ["A1"]
+    assert names(plant(A=listing("SRVA", ["A1"])), [A], strict=False, tags="A1", tag_filter="Z*") == []
+
+
+def test_tag_filter_narrows_what_tags_select() -> None:
+    server = plant(A=listing("SRVA", ["A1", "A2", "AB1", "B1"]))
+    assert names(server, [A], tags="A*", tag_filter="AB*") == ["AB1"]
+    assert names(server, [A], tag_filter="B*") == ["B1"]
+
+
+def test_a_tag_filter_that_leaves_nothing_is_told() -> None:
+    with pytest.raises(NoTagMatches) as caught:
+        names(plant(A=listing("SRVA", ["A1"])), [A], tag_filter="Z*")
+    assert str(caught.value) == "option 'tag_filter': no selected tag matches 'Z*'"
+
+
+def by_path(reply: Any) -> FakePI:
+    server = FakePI()
+    server.replies = {"points": lambda _: reply}
+    return server
+
+
+def test_a_full_path_is_asked_for_directly() -> None:
+    server = by_path(item("SRVA", "A,1"))
+    assert discover.points(server, [A, B], options(tags='["\\\\\\\\SRVA\\\\A,1"]')) == [found("SRVA", "A,1")]  # type: ignore[arg-type]
+    assert [(path, asked["path"], asked["webIdType"]) for path, asked in server.gets] == [
+        ("points", "\\\\SRVA\\A,1", "IDOnly")
+    ]
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="the spelling of the option, not of the server, is kept"
+)
+def test_a_point_found_by_path_bears_the_servers_own_name() -> None:
+    server = by_path(item("SRVA", "T1"))
+    assert discover.points(server, [A], options(tags="\\\\srva\\T1")) == [found("SRVA", "T1")]  # type: ignore[arg-type]
+
+
+def test_a_full_path_that_does_not_exist_is_named() -> None:
+    with pytest.raises(NoTagMatches, match=r"nothing on SRVA matches '\\\\\\\\SRVA\\\\T9'; check"):
+        names(by_path(RequestRefused("GET points: HTTP 404", 404)), [A], tags="\\\\SRVA\\T9")
+
+
+def test_a_full_path_on_another_data_server_is_not_asked_for() -> None:
+    server = by_path(item("SRVB", "T1"))
+    with pytest.raises(NoTagMatches):
+        names(server, [A], tags="\\\\SRVB\\T1")
+    assert server.gets == []
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_another_refusal_of_a_path_is_passed_on(status: int) -> None:
+    with pytest.raises(RequestRefused):
+        names(by_path(RequestRefused(f"GET points: HTTP {status}", status)), [A], tags="\\\\SRVA\\T1")
+
+
+@pytest.mark.parametrize("reply", [[], "x", {"Items": 5}, {"Items": [5]}, {"Items": [{"Name": "x"}]}])
+def test_a_list_of_another_shape_is_refused(reply: Any) -> None:
+    with pytest.raises(UnexpectedReply) as caught:
+        servers(reply)
+    assert str(caught.value) == (
+        "GET dataservers: the answer is no list of objects with WebId, Name; is 'url' PI Web API's?"
+    )
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="_pages() trusts that startIndex is heeded")
+def test_a_server_that_ignores_the_start_index_is_refused_and_never_asked_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(discover, "PAGE_SIZE", 2)
+    with pytest.raises(UnexpectedReply):
+        names(plant(A=lambda _: {"Items": [item("SRVA", "T1"), item("SRVA", "T2")]}), [A])
+
+
+ODD = [
+    ("dataservers", {"Items": [{"WebId": "1", "Name": None}]}),
+    ("dataservers", {"Items": [{"WebId": "1", "Name": "a", "ServerTime": None}]}),
+    ("dataservers", {"Items": [{"WebId": "1", "Name": "a", "ServerTime": "soon"}]}),
+    ("dataservers", {"Items": [{"WebId": "1", "Name": "a"}], "Date": "soon"}),
+    ("points", {"Items": []}),
+    ("points", []),
+    ("dataservers/DSA/points", {"Items": [{"WebId": "1", "Name": None}]}),
+    ("dataservers/DSA/points", {"Items": [{"WebId": "1", "Name": "T"}], "Links": [1]}),
+    ("dataservers", None),
+    ("dataservers", 5),
+]
+
+
+@pytest.mark.parametrize(("path", "reply"), ODD, ids=[f"{path} {json.dumps(reply)}" for path, reply in ODD])
+@pytest.mark.xfail(
+    strict=True,
+    raises=(AttributeError, KeyError, TypeError, ValueError),
+    reason="only the list itself is checked; a field of another type raises what Python raises",
+)
+def test_a_field_of_another_type_is_a_named_error(path: str, reply: Any) -> None:
+    server = FakePI()
+    server.replies = {path: lambda _: reply}
+    tag = "\\\\SRVA\\T" if path == "points" else "T"
+    with pytest.raises(PIError):
+        _ = servers(reply) if path == "dataservers" else names(server, [A], tags=tag)
+
+
+@given(
+    st.recursive(st.none() | st.integers() | st.text(max_size=4), lambda inner: st.lists(inner, max_size=3))
+)
+def test_any_list_that_is_none_is_a_named_error(reply: Any) -> None:
+    with pytest.raises(PIError):
+        servers({"Items": reply})

@@ -1,0 +1,364 @@
+"""Options: spellings, bounds, defaults and error texts, and nothing secret in any of them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pi_datasource import options, schema, tables
+from pi_datasource.errors import InvalidOption, UnknownOption
+from pi_datasource.model import Window
+from pi_datasource.options import Options
+
+UTC = timezone.utc
+CANARY = "CANARY-7f3a"
+NOW = datetime(2024, 5, 15, 12, tzinfo=UTC)
+
+
+def parsed(**given: str) -> Options:
+    return Options.parse({"url": "https://pi.example/piwebapi", **given})
+
+
+def refused(**given: str) -> str:
+    with pytest.raises(InvalidOption) as caught:
+        parsed(**given)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["start_time", "startTime", "starttime", "STARTTIME", "Start_Time"])
+def test_an_option_is_the_same_in_every_spelling(key: str) -> None:
+    assert parsed(**{key: "*-7d"}).start_time == "*-7d"
+
+
+def test_every_option_is_found_by_its_lower_cased_name_without_underscores() -> None:
+    assert {options._canonical(name.replace("_", "")) for name in Options.model_fields} == set(
+        Options.model_fields
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("tag", "'tag' is no option of format('pi'); did you mean 'tags'?"),
+        ("start_tme", "'start_tme' is no option of format('pi'); did you mean 'start_time'?"),
+        ("pagesize_", None),
+        ("maxWindow", "'maxWindow' is no option of format('pi'); did you mean 'max_window_per_trigger'?"),
+        ("zzz", f"'zzz' is no option of format('pi'); the options are: {', '.join(Options.model_fields)}"),
+        ("path", "load() takes no path; give the address as .option('url', 'https://HOST/piwebapi')"),
+    ],
+)
+def test_an_unknown_option_suggests_the_nearest(key: str, text: str | None) -> None:
+    if text is None:
+        assert parsed(**{key: "5"}).page_size == 5
+        return
+    with pytest.raises(UnknownOption) as caught:
+        parsed(**{key: "1"})
+    assert str(caught.value) == text
+
+
+def test_defaults_are_these() -> None:
+    defaults = parsed().model_dump()
+    assert defaults == {
+        "url": "https://pi.example/piwebapi", "table": "pi_timeseries", "tags": (), "tag_filter": None,
+        "data_servers": (), "start_time": "*-1d", "end_time": "*", "time_zone": "UTC", "tag_pattern": None,
+        "include_metadata": False, "auth": "auto", "username": None, "password": None, "token": None,
+        "verify_tls": True, "ca_bundle": None, "timeout": timedelta(seconds=60), "max_retries": 5,
+        "page_size": 10_000, "batch_size": 100, "num_partitions": 8, "on_error": "fail",
+        "settle": timedelta(seconds=5), "max_window_per_trigger": None,
+    }  # fmt: skip
+
+
+def test_a_missing_url_says_what_sql_does_to_options() -> None:
+    with pytest.raises(InvalidOption) as caught:
+        Options.parse({"tags": "X"})
+    assert str(caught.value) == (
+        "option 'url' is missing: .option('url', 'https://HOST/piwebapi'). In SQL use CREATE TEMPORARY VIEW … USING pi "
+        "OPTIONS (url '…'): Spark drops every option of CREATE TABLE … USING pi."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("pi.example", "https://pi.example/piwebapi"),
+        ("pi.example:8443/", "https://pi.example:8443/piwebapi"),
+        (" https://pi.example ", "https://pi.example/piwebapi"),
+        ("http://pi.example/piwebapi/", "http://pi.example/piwebapi"),
+        ("https://proxy/plant/pi?x=1#y", "https://proxy/plant/pi"),
+        ("http://[::1]:8010", "http://[::1]:8010/piwebapi"),
+    ],
+)
+def test_an_address_is_completed(given: str, url: str) -> None:
+    assert parsed(url=given).url == url
+
+
+ADDRESS = "option 'url': is no address; use https://HOST/piwebapi"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"url": ""}, ADDRESS),
+        ({"url": "ftp://h"}, ADDRESS),
+        ({"url": "https://"}, ADDRESS),
+        ({"url": "https://user:pw@h/piwebapi"}, "option 'url': holds a user name or password; give them as the options "
+         "'username' and 'password'"),
+        ({"page_size": "0"}, "option 'page_size': Input should be greater than or equal to 1"),
+        ({"page_size": "1000001"}, "option 'page_size': Input should be less than or equal to 1000000"),
+        ({"page_size": "ten"}, "option 'page_size': Input should be a valid integer, unable to parse string as an "
+         "integer"),
+        ({"batch_size": "0"}, "option 'batch_size': Input should be greater than or equal to 1"),
+        ({"batch_size": "1001"}, "option 'batch_size': Input should be less than or equal to 1000"),
+        ({"num_partitions": "0"}, "option 'num_partitions': Input should be greater than or equal to 1"),
+        ({"num_partitions": "100001"}, "option 'num_partitions': Input should be less than or equal to 100000"),
+        ({"max_retries": "-1"}, "option 'max_retries': Input should be greater than or equal to 0"),
+        ({"max_retries": "21"}, "option 'max_retries': Input should be less than or equal to 20"),
+        ({"verify_tls": "maybe"}, "option 'verify_tls': Input should be a valid boolean, unable to interpret input"),
+        ({"on_error": "skip"}, "option 'on_error': Input should be 'fail' or 'report'"),
+        ({"auth": "digest"}, "option 'auth': Input should be 'auto', 'anonymous', 'basic', 'bearer', 'kerberos' or "
+         "'ntlm'"),
+        ({"timeout": "0s"}, "option 'timeout' must be longer than 0s"),
+        ({"timeout": "60"}, "option 'timeout': '60' is no length of time; use a number and one of s, m, h, d, w, such "
+         "as '30s' or '15m'"),
+        ({"settle": "-1s"}, "option 'settle': '-1s' is no length of time; use a number and one of s, m, h, d, w, such "
+         "as '30s' or '15m'"),
+        ({"max_window_per_trigger": "0h"}, "option 'max_window_per_trigger' must be longer than 0s"),
+        ({"time_zone": "CEST+"}, "option 'time_zone': 'CEST+' is no time zone; use an IANA name such as "
+         "'Europe/Berlin' or 'UTC'"),
+        ({"start_time": "soon"}, "option 'start_time': 'soon' is no time; use '*', '*-1d', 't+8h', 'y', 'latest', "
+         "'earliest', '2024-05-01T06:00:00Z' or '1-jan-2024 08:00'"),
+        ({"end_time": "2024-02-30"}, "option 'end_time': '2024-02-30' is no time: day is out of range for month"),
+        ({"tag_pattern": "("}, "option 'tag_pattern': is no regular expression: missing ), unterminated subpattern at "
+         "position 0"),
+        ({"tag_pattern": "(.*)"}, "option 'tag_pattern': has no named group such as (?P<plant>[^.]+); each named group "
+         "becomes a column"),
+        ({"auth": "basic"}, "auth='basic' needs the option 'username'"),
+        ({"auth": "ntlm"}, "auth='ntlm' needs the option 'username'"),
+        ({"auth": "bearer"}, "auth='bearer' needs the option 'token'"),
+        ({"username": "u"}, "option 'username' needs the option 'password'"),
+        ({"page_size": "0", "batch_size": "0"}, "option 'page_size': Input should be greater than or equal to 1; "
+         "option 'batch_size': Input should be greater than or equal to 1"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_used_is_told_with_the_option_and_what_is_accepted(
+    given: dict[str, str], text: str
+) -> None:
+    assert refused(**given) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("page_size", 1, 1_000_000),
+        ("batch_size", 1, 1000),
+        ("num_partitions", 1, 100_000),
+        ("max_retries", 0, 20),
+    ],
+)
+def test_the_bounds_themselves_are_accepted(name: str, low: int, high: int) -> None:
+    assert [getattr(parsed(**{name: str(n)}), name) for n in (low, high)] == [low, high]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("", ()),
+        (" , ", ()),
+        ("FIC*", ("FIC*",)),
+        ("A, B ,C,,A", ("A", "B", "C")),
+        ('["A,1", "B"]', ("A,1", "B")),
+        ("[ab]*,C", ("[ab]*", "C")),
+        ("[not json", ("[not json",)),
+        ("\\\\SRV\\A,B C", ("\\\\SRV\\A", "B C")),
+        ("[1]", ("1",)),
+    ],
+)
+def test_lists_are_separated_by_commas_or_are_json(given: str, names: tuple[str, ...]) -> None:
+    assert parsed(tags=given).tags == names
+    assert parsed(data_servers=given).data_servers == names
+
+
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [("true", True), ("1", True), ("Yes", True), ("ON", True), ("FALSE", False), ("0", False)],
+)
+def test_flags_are_read_in_the_usual_words(given: str, flag: bool) -> None:
+    assert parsed(include_metadata=given, verify_tls=given).include_metadata is flag
+
+
+@pytest.mark.xfail(strict=True, raises=OverflowError, reason="duration() lets OverflowError out")
+def test_a_length_of_time_beyond_all_calendars_is_refused() -> None:
+    assert refused(timeout="9" * 30 + "w").startswith("option 'timeout': ")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("2024-05-02", "2024-05-01"), ("2024-05-01T00:00:00.000001Z", "2024-05-01"), ("1-feb-2024", "earliest")],
+)
+def test_an_end_before_the_start_is_refused_at_once_when_both_are_absolute(start: str, end: str) -> None:
+    assert refused(start_time=start, end_time=end) == (
+        f"option 'end_time' ({end!r}) lies before option 'start_time' ({start!r}); swap them or change one"
+    )
+
+
+def test_an_end_before_the_start_is_refused_when_now_is_known() -> None:
+    given = parsed(start_time="*", end_time="*-1h")
+    with pytest.raises(
+        InvalidOption, match=r"^option 'end_time' \('\*-1h'\) lies before option 'start_time'"
+    ):
+        given.window(NOW)
+
+
+def test_the_window_is_resolved_against_the_time_given_and_the_zone() -> None:
+    given = parsed(start_time="t", end_time="*", time_zone="Europe/Berlin")
+    assert given.window(NOW) == Window(datetime(2024, 5, 14, 22, tzinfo=UTC), NOW)
+    assert parsed(start_time="2024-05-01", end_time="2024-05-01").window(NOW).start == datetime(
+        2024, 5, 1, tzinfo=UTC
+    )
+
+
+def test_secrets_appear_in_no_text_of_the_options() -> None:
+    given = parsed(username="u", password=CANARY, token=CANARY)
+    texts = [repr(given), str(given), repr(copy.copy(given)), repr(pickle.loads(pickle.dumps(given))),
+             repr(given.model_dump()), given.model_dump_json(), format(given), repr(given.__dict__)]  # fmt: skip
+    assert not [text for text in texts if CANARY in text]
+    assert pickle.loads(pickle.dumps(given)).password.get_secret_value() == CANARY
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"page_size": "x"},
+        {"auth": "x"},
+        {"timeout": "0s"},
+        {"urll": "x"},
+        {"start_time": "soon"},
+        {"auth": "ntlm"},
+    ],
+)
+def test_secrets_appear_in_no_error(wrong: dict[str, str]) -> None:
+    with pytest.raises((InvalidOption, UnknownOption)) as caught:
+        parsed(password=CANARY, token=CANARY, **wrong)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert CANARY not in repr(error) + str(error)
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    "url", [f"https://u:{CANARY}@h/piwebapi", f"https://{CANARY}@h", f"https://u:x{CANARY}@"]
+)
+def test_a_password_in_the_address_is_not_repeated(url: str) -> None:
+    assert CANARY not in refused(url=url)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="the text of urlsplit's port error is passed on"
+)
+@pytest.mark.parametrize("sign", ["/", "#", "?"])
+def test_a_password_with_a_special_sign_in_the_address_is_not_repeated(sign: str) -> None:
+    assert CANARY not in refused(url=f"https://u:{CANARY}{sign}x@h/piwebapi")
+
+
+def test_options_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        parsed().page_size = 5  # type: ignore[misc]
+
+
+def test_equal_options_have_equal_hashes() -> None:
+    a, b = (parsed(tags="A,B", password="p", username="u", timeout="5s") for _ in range(2))
+    assert (a, hash(a)) == (b, hash(b))
+    assert a != parsed(tags="A,B", password="q", username="u", timeout="5s")
+
+
+def test_options_come_back_equal_from_another_process() -> None:
+    given = parsed(
+        tags="A,B", password="p", username="u", timeout="5s", ca_bundle="/x.pem", max_window_per_trigger="6h"
+    )
+    assert pickle.loads(pickle.dumps(given)) == given
+    assert given.ca_bundle == Path("/x.pem")
+
+
+def test_pattern_columns_stand_in_the_order_of_their_groups() -> None:
+    assert parsed(tag_pattern=r"(?P<zeta>\w)(x)(?P<alpha>\w)").pattern_columns == ("zeta", "alpha")
+    assert parsed().pattern_columns == ()
+
+
+@pytest.mark.parametrize("name", ["value", "TIMESTAMP", "tag_path", "server_name", "ingestion_timestamp"])
+def test_a_named_group_cannot_take_the_name_of_a_column(name: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        tables.lookup("pi_timeseries").schema(parsed(tag_pattern=f"(?P<{name}>.*)"))
+    assert (
+        str(caught.value)
+        == f"option 'tag_pattern': the group name {name!r} is a column already; choose another"
+    )
+
+
+@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="groups are compared with columns only")
+def test_two_named_groups_cannot_differ_in_case_only_because_spark_would_not_tell_them_apart() -> None:
+    with pytest.raises(InvalidOption):
+        tables.lookup("pi_timeseries").schema(parsed(tag_pattern="(?P<plant>.)(?P<Plant>.)"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pi_timeserie", "option 'table': there is no table 'pi_timeserie'; did you mean 'pi_timeseries'?"),
+        ("events", "option 'table': there is no table 'events'; the tables are: pi_timeseries"),
+    ],
+)
+def test_an_unknown_table_suggests_the_nearest(name: str, text: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        tables.lookup(name)
+    assert str(caught.value) == text
+
+
+def test_the_columns_of_the_table_are_these_in_this_order() -> None:
+    full = schema.timeseries(("plant",), include_metadata=True)
+    assert [f"{f.name} {f.type}{'' if f.nullable else ' NOT NULL'}" for f in full] == [
+        "tag_webid string NOT NULL", "tag_name string NOT NULL", "timestamp timestamp[us, tz=UTC] NOT NULL",
+        "sequence int32 NOT NULL", "value double", "value_string string", "state_code int32",
+        "value_kind string NOT NULL", "good bool", "questionable bool", "substituted bool", "annotated bool",
+        "units string", "point_type string", "plant string", "tag_path string", "server_name string",
+        "ingestion_timestamp timestamp[us, tz=UTC] NOT NULL",
+    ]  # fmt: skip
+    assert set(schema.TIMESERIES_KEY) <= set(full.names)
+    assert schema.timeseries().names == [
+        n for n in full.names if n not in {"plant", "tag_path", "server_name"}
+    ]
+
+
+def test_every_option_is_described() -> None:
+    rows = options.describe()
+    assert [name for name, _, _ in rows] == list(Options.model_fields)
+    assert all(text.endswith((".", ").")) and default for _, default, text in rows)
+
+
+def described(name: str) -> Any:
+    return {row[0]: row[1] for row in options.describe()}[name]
+
+
+def test_defaults_are_described_as_a_user_would_write_them() -> None:
+    names = ("url", "tags", "start_time", "verify_tls", "timeout", "page_size", "password")
+    assert [described(name) for name in names] == [
+        "required",
+        "–",
+        "`*-1d`",
+        "`true`",
+        "`60s`",
+        "`10000`",
+        "–",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, default, _ in options.describe() if default not in {"required", "–"}]
+)
+def test_a_default_that_is_described_can_be_given(name: str) -> None:
+    assert parsed(**{name: described(name).strip("`")}) == parsed()
