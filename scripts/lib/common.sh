@@ -24,6 +24,11 @@ die() {
 isolate() {
   unset PYTHONPATH PYTHONHOME PYTHONSTARTUP SPARK_HOME SPARK_CONF_DIR SPARK_ENV_LOADED
   unset PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS VIRTUAL_ENV CDPATH
+  # An activated environment would otherwise be the base of its own successor.
+  PATH=":$PATH:"
+  PATH="${PATH//":$VENV/bin:"/:}"
+  PATH="${PATH#:}"
+  PATH="${PATH%:}"
 }
 
 # What the environment installs is called by name from here on.

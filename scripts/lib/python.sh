@@ -40,7 +40,6 @@ find_python() {
   local candidate found verdict
   while IFS= read -r candidate; do
     found="$(command -v "$candidate" 2>/dev/null)" || continue
-    case "$found" in "$VENV"/*) continue ;; esac # activated, and about to be made anew
     verdict="$(judge_python "$found")"
     if [ "$verdict" = ok ]; then
       BASE_PYTHON="$found"
