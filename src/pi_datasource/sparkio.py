@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pyarrow as pa
 from pyspark.sql.datasource import InputPartition
@@ -27,14 +26,16 @@ class PIPartition(InputPartition):
         super().__init__(value)
 
 
-@contextmanager
-def plainly() -> Iterator[None]:
+class plainly:  # noqa: N801 - reads as a verb where it is used
     """Lets an error of ours out as its one sentence: Spark prints tracebacks to the user, frames and all."""
-    try:
-        yield
-    except PIError as error:
-        error.__cause__ = error.__context__ = None
-        raise error.with_traceback(None) from None
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Raises an error of ours anew, without the frames and causes that led to it."""
+        if isinstance(error, PIError):
+            raise error.with_traceback(None) from None
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:

@@ -110,7 +110,9 @@ def _has_commit(log: Path) -> bool:
     """Whether a table was ever committed; what a process left that was killed before that is cleared away."""
     if not log.is_dir():
         return False
-    if any(entry.suffix in (".json", ".parquet") and not entry.name.startswith(".") for entry in log.iterdir()):
+    if any(
+        entry.suffix in (".json", ".parquet") and not entry.name.startswith(".") for entry in log.iterdir()
+    ):
         return True
     shutil.rmtree(log)
     return False
