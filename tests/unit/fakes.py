@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from pi_datasource.decode import Page, TimedValue
-from pi_datasource.errors import RequestRefused, UnexpectedReply
+from pi_datasource.errors import RequestRefused
 from pi_datasource.model import Point, Window
 
 UTC = timezone.utc
@@ -327,9 +327,3 @@ def resets(handler: _Handler) -> None:
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
     handler.close_connection = True
-
-
-def no_reply() -> UnexpectedReply:
-    """For scripts that must not be reached."""
-    message = "this call was not expected"
-    return UnexpectedReply(message)
