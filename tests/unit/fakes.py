@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -150,6 +151,12 @@ def expected_rows(events: list[tuple[int, Any]], start: int, end: int) -> list[t
             rows.append((moment(ticks), seen[ticks // 10], value))
             seen[ticks // 10] += 1
     return rows
+
+
+def is_told_alone(error: BaseException) -> bool:
+    """Whether the traceback that Spark shows holds this error only, and none that led to it."""
+    told = "".join(traceback.format_exception(error))
+    return "During handling" not in told and "direct cause" not in told and told.count("Traceback") == 1
 
 
 class Asked(NamedTuple):

@@ -25,7 +25,7 @@ from pi_datasource.datasource import PIDataSource, PIReader
 from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, UnknownOption
 from pi_datasource.sparkio import PIPartition, plainly
 
-from .fakes import SECOND, FakePI, expected_rows, moment, wire
+from .fakes import SECOND, FakePI, expected_rows, is_told_alone, moment, wire
 
 CANARY = "CANARY-7f3a"
 EVENTS = {"W1": [(i * SECOND, float(i)) for i in range(30)], "W2": [(5, "on"), (5, "off")]}
@@ -163,7 +163,7 @@ def test_an_empty_window_plans_nothing() -> None:
 def test_a_tag_that_selects_nothing_fails_the_plan_in_one_sentence() -> None:
     with pytest.raises(NoTagMatches) as caught:
         source(tags="gone").reader(source().schema()).partitions()
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert is_told_alone(caught.value)
 
 
 def test_the_batch_window_may_end_before_it_starts_only_until_now_is_known() -> None:
@@ -176,7 +176,7 @@ def test_a_failed_read_reaches_the_user_in_one_sentence(pi: FakePI) -> None:
     pi.always_fails = {"W1": (404, "gone")}
     with pytest.raises(ReadFailed, match=r"^1 point\(s\) could not be read in ") as caught:
         read_all(source(num_partitions="1"))
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert is_told_alone(caught.value)
 
 
 @pytest.mark.parametrize("partition", [None, InputPartition(None), InputPartition(5)])
@@ -227,7 +227,7 @@ def test_plainly_lets_our_errors_out_bare_and_others_as_they_are() -> None:
 
     with pytest.raises(InvalidOption) as caught, plainly():
         ours()
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert is_told_alone(caught.value)
     with pytest.raises(ZeroDivisionError), plainly():
         _ = 1 / 0
 
