@@ -85,6 +85,10 @@ class PIClient:
         self.timeout_s = options.timeout.total_seconds()
         self.max_retries = options.max_retries
         self.sleep = sleep
+        # Given with each call: REQUESTS_CA_BUNDLE in the environment would override what the session says.
+        self._verify = (
+            str(options.ca_bundle) if options.ca_bundle and options.verify_tls else options.verify_tls
+        )
         self._session = _session(options)
 
     def __enter__(self) -> PIClient:
@@ -253,7 +257,6 @@ def _session(options: Options) -> requests.Session:
         }
     )
     session.auth = auth.authentication(options)
-    session.verify = str(options.ca_bundle) if options.ca_bundle else options.verify_tls
     if not options.verify_tls:
         log.warning("the certificate of %s is not checked: verify_tls is false", options.url)
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

@@ -53,6 +53,12 @@ class PIDataSource(DataSource):
             if not tables.TABLES[self.table].streams:
                 message = f"option 'table': {self.table!r} cannot be streamed; use spark.read"
                 raise InvalidOption(message)
+            if "end_time" in self.checked.model_fields_set:
+                message = (
+                    "option 'end_time' has no meaning for a stream: leave it out, and stop at the server's present time "
+                    "with trigger(availableNow=True); or use spark.read"
+                )
+                raise InvalidOption(message)
             return PIStreamReader(self.checked, arrow_schema(schema))
 
 

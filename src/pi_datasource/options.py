@@ -130,7 +130,7 @@ class Options(BaseModel):
     )
     end_time: Time = Field(
         "*",
-        description="End of the window, excluded. `*` is the PI server's present time. Not used by streams.",
+        description="End of the window, excluded. `*` is the PI server's present time. Not for streams.",
     )
     time_zone: Annotated[str, BeforeValidator(_zone)] = Field(
         "UTC", description="IANA zone in which times without a zone are read. Results are always in UTC."
