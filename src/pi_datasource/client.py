@@ -164,7 +164,7 @@ class PIClient:
         timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
         try:
             with self._session.request(
-                call.partition(" ")[0], url, data=data, timeout=timeouts, stream=True
+                call.partition(" ")[0], url, data=data, timeout=timeouts, stream=True, verify=self._verify
             ) as response:
                 body = self._body(response, call, deadline)
         except requests.exceptions.SSLError as cause:
