@@ -227,16 +227,13 @@ class TestThroughSpark:
 
     @pytest.mark.parametrize("names", ["at_load", "while_planning", "while_reading"])
     def test_few_lines_stand_before_the_sentence(
-        self, spark_says: Callable[[Case], Said], request: pytest.FixtureRequest, names: str
+        self, spark_says: Callable[[Case], Said], names: str
     ) -> None:
         chosen = {
             "at_load": ["bad_url", "unparsable_time", "end_before_start", "unknown_table", "no_number"],
             "while_planning": ["wrong_password", "unreachable", "no_tag_matches", "html", "cut", "hang"],
             "while_reading": [case.name for case in BATCH_CASES],
         }[names]
-        if names != "while_reading":
-            reason = "sparkio.plainly: contextlib puts the traceback back that it has taken off"
-            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
         counts = {c.name: spark_says(c).text.count('File "') for c in CASES + BATCH_CASES if c.name in chosen}
         assert {name: n for name, n in counts.items() if n > FRAMES} == {}
 
@@ -329,9 +326,6 @@ class TestThroughAStream:
         parts = ("GET dataservers", "HTTP 401", "check 'username' and 'password'")
         assert_one_sentence(failed[0].text, "AuthenticationFailed", parts)
 
-    @pytest.mark.xfail(
-        strict=True, reason="sparkio.plainly: contextlib puts the traceback back that it has taken off"
-    )
     def test_few_lines_stand_before_the_sentence(self, failed: tuple[Said, Path]) -> None:
         assert failed[0].text.count('File "') <= FRAMES
 
