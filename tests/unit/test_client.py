@@ -363,7 +363,8 @@ def test_no_message_and_no_log_record_holds_a_secret(
 
 
 def test_a_disabled_certificate_check_is_logged(caplog: pytest.LogCaptureFixture, connect: Connect) -> None:
-    connect(url="https://h", verify_tls="false")
+    api = connect(url="https://h", verify_tls="false")
+    assert api._session.verify is False
     assert [record.getMessage() for record in caplog.records] == [
         "the certificate of https://h/piwebapi is not checked: verify_tls is false"
     ]
