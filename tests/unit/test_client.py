@@ -7,9 +7,11 @@ import json
 import logging
 import socket
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
 
 from pi_datasource import client
 from pi_datasource.client import PIClient
@@ -363,17 +365,37 @@ def test_no_message_and_no_log_record_holds_a_secret(
 
 
 def test_a_disabled_certificate_check_is_logged(caplog: pytest.LogCaptureFixture, connect: Connect) -> None:
-    api = connect(url="https://h", verify_tls="false")
-    assert api._session.verify is False
+    connect(url="https://h", verify_tls="false")
     assert [record.getMessage() for record in caplog.records] == [
         "the certificate of https://h/piwebapi is not checked: verify_tls is false"
     ]
 
 
-def test_the_authority_given_is_the_one_trusted(connect: Connect) -> None:
-    bundle = str(Path("/etc/pi-ca.pem"))
-    assert connect(url="https://h", ca_bundle=bundle)._session.verify == bundle
-    assert connect(url="https://h")._session.verify is True
+@pytest.mark.parametrize(
+    ("given", "trusted"),
+    [
+        ({}, True),
+        ({"verify_tls": "false"}, False),
+        ({"ca_bundle": "/etc/pi-ca.pem"}, "/etc/pi-ca.pem"),
+        ({"ca_bundle": "/etc/pi-ca.pem", "verify_tls": "false"}, False),
+    ],
+)
+def test_the_authority_given_is_the_one_trusted_whatever_the_environment_says(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], trusted: bool | str
+) -> None:
+    sent: list[Any] = []
+
+    def send(self: HTTPAdapter, request: Any, **settings: Any) -> Any:  # noqa: ARG001 - as inherited
+        sent.append(settings["verify"])
+        raise requests.ConnectionError
+
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    if given:  # without options of ours the environment may say what to trust
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/other.pem")
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    failure(connect(url="https://h", **given))
+    assert sent == [trusted]
 
 
 def test_equal_options_share_one_client_of_the_process() -> None:

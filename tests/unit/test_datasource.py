@@ -140,8 +140,7 @@ def test_a_users_schema_is_a_selection_in_its_own_order() -> None:
     ],
 )
 def test_a_schema_that_the_table_cannot_give_is_refused(wanted: StructField, text: str) -> None:
-    found = source()
-    for make in (found.reader, found.streamReader):
+    for make in (source().reader, PIDataSource({"url": "h"}).streamReader):
         with pytest.raises(InvalidOption) as caught:
             make(StructType([wanted]))
         assert str(caught.value).startswith(text)
@@ -215,6 +214,15 @@ def test_a_source_without_streams_says_what_to_use(monkeypatch: pytest.MonkeyPat
     with pytest.raises(InvalidOption) as caught:
         source().streamReader(source().schema())
     assert str(caught.value) == "option 'table': 'pi_timeseries' cannot be streamed; use spark.read"
+
+
+def test_a_stream_refuses_an_end_instead_of_ignoring_it() -> None:
+    with pytest.raises(InvalidOption) as caught:
+        source().streamReader(source().schema())
+    assert str(caught.value) == (
+        "option 'end_time' has no meaning for a stream: leave it out, and stop at the server's present time with "
+        "trigger(availableNow=True); or use spark.read"
+    )
 
 
 def test_plainly_lets_our_errors_out_bare_and_others_as_they_are() -> None:
