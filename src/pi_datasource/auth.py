@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import os
 from collections.abc import Callable
@@ -75,6 +76,15 @@ def secret(name: str, reference: SecretStr | None) -> str:
             )
             raise InvalidOption(message) from cause
     return text
+
+
+def unspeakable(options: Options) -> list[str]:
+    """Texts that no message may hold, should a server repeat what it was sent."""
+    secrets = [
+        secret(name, getattr(options, name)) for name in ("password", "token") if getattr(options, name)
+    ]
+    pair = f"{options.username}:{secret('password', options.password)}".encode()
+    return [text for text in (*secrets, base64.b64encode(pair).decode() if options.password else "") if text]
 
 
 def _basic(options: Options) -> AuthBase:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from types import TracebackType
@@ -90,6 +91,8 @@ class PIClient:
             str(options.ca_bundle) if options.ca_bundle and options.verify_tls else options.verify_tls
         )
         self._session = _session(options)
+        self._signs_in = auth.chosen(options) != "anonymous"
+        self._unspeakable = auth.unspeakable(options)
 
     def __enter__(self) -> PIClient:
         return self
@@ -112,11 +115,10 @@ class PIClient:
         body, headers = self._send(call, self.resource(path, params), None)
         try:
             parsed = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as cause:
-            raise _not_json(call, self.url, headers, body) from cause
+        except decode.NOT_JSON as cause:
+            raise self._not_json(call, headers, body) from cause
         if isinstance(parsed, dict) and isinstance(failure := parsed.get("WebException"), dict):
-            status = int(failure.get("StatusCode") or 500)
-            raise _refusal(call, status, decode.text_of(failure.get("Errors")))
+            raise self._refusal(call, decode.status_of(failure), decode.text_of(failure.get("Errors")))
         if isinstance(parsed, dict) and "Date" in headers:
             parsed.setdefault("Date", headers["Date"])
         return parsed
@@ -131,7 +133,7 @@ class PIClient:
         call = "POST batch"
         body, headers = self._send(call, self.resource("batch"), msgspec.json.encode(content))
         if body[:1] != b"{":
-            raise _not_json(call, self.url, headers, body)
+            raise self._not_json(call, headers, body)
         pages = decode.batch_reply(body)
         if missing := [key for key in requests_by_id if key not in pages]:
             message = f"POST batch: {len(missing)} of {len(requests_by_id)} sub-requests were not answered"
@@ -153,7 +155,10 @@ class PIClient:
                 return self._once(call, url, data)
             except _BodyCut as cut:
                 if attempt == self.max_retries:
-                    message = f"{call}: the body was cut ({cut}), {attempt + 1} time(s) in a row"
+                    message = (
+                        f"{call}: the answer of {self.url} was cut short {attempt + 1} time(s) in a row ({cut}); "
+                        "look for a proxy that limits answers, or set a smaller 'page_size'"
+                    )
                     raise UnexpectedReply(message) from cut
                 log.warning("%s: the body was cut, asking again", call)
             self.sleep(min(0.2 * 2**attempt, 5.0))
@@ -164,7 +169,13 @@ class PIClient:
         timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
         try:
             with self._session.request(
-                call.partition(" ")[0], url, data=data, timeout=timeouts, stream=True, verify=self._verify
+                call.partition(" ")[0],
+                url,
+                data=data,
+                timeout=timeouts,
+                stream=True,
+                verify=self._verify,
+                allow_redirects=False,
             ) as response:
                 body = self._body(response, call, deadline)
         except requests.exceptions.SSLError as cause:
@@ -182,8 +193,14 @@ class PIClient:
             )
             raise ServerUnreachable(message) from cause
         log.debug("%s: HTTP %s, %s bytes", call, response.status_code, len(body))
-        if response.status_code >= 300:
-            raise _refusal(call, response.status_code, _error_text(body), response.headers)
+        if 300 <= response.status_code < 400:
+            place = response.headers.get("Location", "elsewhere").partition("?")[0]
+            message = (
+                f"{call}: {self.url} sends the caller on to {place}; give PI Web API's own address as 'url'"
+            )
+            raise UnexpectedReply(message, response.status_code)
+        if response.status_code >= 400:
+            raise self._refusal(call, response.status_code, _error_text(body), response.headers)
         return body, response.headers
 
     def _body(self, response: requests.Response, call: str, deadline: float) -> bytes:
@@ -216,6 +233,34 @@ class PIClient:
         )
         return ServerTimeout(message)
 
+    def _refusal(
+        self, call: str, status: int, text: str, headers: Mapping[str, str] | None = None
+    ) -> ServerError:
+        kind, hint = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
+        if status == 401 and not self._signs_in:
+            hint = "sign in with the options 'username' and 'password', or 'token'"
+        offered = (headers or {}).get("WWW-Authenticate", "") if status == 401 else ""
+        schemes = sorted(
+            {part.split()[0] for part in offered.split(",") if part.split() and "=" not in part.split()[0]}
+        )
+        parts = [f"HTTP {status}", self._discreet(text).rstrip(".; "), hint]
+        if schemes:
+            parts.append(f"it offers {', '.join(schemes)}")
+        return kind(f"{call}: {'; '.join(filter(None, parts))}", status)
+
+    def _not_json(self, call: str, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
+        kind = headers.get("Content-Type", "no content type")
+        return UnexpectedReply(
+            f"{call}: {self.url} did not answer with PI Web API's JSON but with {kind}, starting with "
+            f"{self._discreet(decode.opening(body))}; check that 'url' is the address of PI Web API "
+            "(https://HOST/piwebapi)"
+        )
+
+    def _discreet(self, text: str) -> str:
+        for secret in self._unspeakable:
+            text = text.replace(secret, "***")
+        return text
+
 
 class _BodyCut(PIError):
     """The body ended early; the call is sent again."""
@@ -227,9 +272,12 @@ def shared(options: Options) -> PIClient:
     return PIClient(options)
 
 
-def server_date(reply: Mapping[str, Any]) -> Any:
+def server_date(reply: Mapping[str, Any]) -> datetime | None:
     """The server's clock from the ``Date`` header that ``get`` leaves in a reply, or None."""
-    return parsedate_to_datetime(reply["Date"]) if "Date" in reply else None
+    try:
+        return parsedate_to_datetime(reply["Date"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _session(options: Options) -> requests.Session:
@@ -263,31 +311,12 @@ def _session(options: Options) -> requests.Session:
     return session
 
 
-def _refusal(call: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> ServerError:
-    kind, hint = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
-    offered = (headers or {}).get("WWW-Authenticate", "")
-    if status == 401 and offered:
-        schemes = sorted({part.split()[0] for part in offered.split(",") if part.split()})
-        hint += f"; it offers {', '.join(scheme for scheme in schemes if '=' not in scheme)}"
-    return kind(
-        f"{call}: HTTP {status}" + (f": {text}" if text else "") + (f"; {hint}" if hint else ""), status
-    )
-
-
 def _error_text(body: bytes) -> str:
     try:
         parsed = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except decode.NOT_JSON:
         return decode.opening(body) if body else ""
     return decode.text_of(parsed)[:500]
-
-
-def _not_json(call: str, url: str, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
-    kind = headers.get("Content-Type", "no content type")
-    return UnexpectedReply(
-        f"{call}: {url} did not answer with PI Web API's JSON but with {kind}, starting with {decode.opening(body)}; "
-        "check that 'url' is the address of PI Web API (https://HOST/piwebapi)"
-    )
 
 
 def _reason(error: BaseException) -> str:

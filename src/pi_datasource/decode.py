@@ -27,6 +27,9 @@ _INFINITE = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
 _TEXT_TYPES = ("String", "Blob")
 
 
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding a foreign body may raise
+
+
 class TimedValue(msgspec.Struct, gc=False):
     """One event as PI writes it."""
 
@@ -74,7 +77,7 @@ class Page:
         return self.status == 200
 
 
-_DECODER = msgspec.json.Decoder(dict[str, SubReply])
+_DECODER = msgspec.json.Decoder(dict[str, SubReply | None])
 
 
 def batch_reply(body: bytes) -> dict[str, Page]:
@@ -85,7 +88,7 @@ def batch_reply(body: bytes) -> dict[str, Page]:
     """
     try:
         replies = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+    except NOT_JSON as cause:
         message = f"POST batch: the body is no batch reply ({cause}); it starts with {opening(body)}"
         raise UnexpectedReply(message) from cause
     broken = replies.pop("WebException", None)
@@ -94,7 +97,7 @@ def batch_reply(body: bytes) -> dict[str, Page]:
             f"POST batch: the server failed while it answered: {text_of(broken.Errors) or 'no reason given'}"
         )
         raise UnexpectedReply(message, broken.StatusCode)
-    return {key: _page(reply) for key, reply in replies.items()}
+    return {key: _page(reply or SubReply()) for key, reply in replies.items()}
 
 
 def opening(body: bytes) -> str:
@@ -114,12 +117,18 @@ def text_of(errors: Any) -> str:
     return ""
 
 
+def status_of(web_exception: dict[str, Any]) -> int:
+    """The HTTP status that a ``WebException`` stands for; 500 where it says none."""
+    code = web_exception.get("StatusCode")
+    return code if type(code) is int else 500
+
+
 def _page(reply: SubReply) -> Page:
     content = reply.Content
     if isinstance(content, Content):
         if isinstance(content.WebException, dict):
             failure = content.WebException
-            return Page(status=int(failure.get("StatusCode") or 500), message=text_of(failure.get("Errors")))
+            return Page(status=status_of(failure), message=text_of(failure.get("Errors")))
         if reply.Status == 200:
             return Page(content.Items, content.UnitsAbbreviation)
         return Page(status=reply.Status or 500, message=text_of(content.Errors) or content.Message or "")
@@ -156,11 +165,20 @@ def timestamps(texts: list[str]) -> pa.Array:
         exact = pa.array(texts, pa.string()).cast(pa.timestamp("ns", "UTC"))
         return pc.floor_temporal(exact, unit="microsecond").cast(schema.TIMESTAMP)
     except pa.ArrowInvalid:  # outside 1677 to 2262, or no timestamp at all
-        try:
-            return pa.array([timespec.parse_wire(text) for text in texts], schema.TIMESTAMP)
-        except ValueError as cause:
-            message = f"an event's Timestamp cannot be read: {cause}"
-            raise UnexpectedReply(message) from cause
+        return pa.array([moment(text) for text in texts], schema.TIMESTAMP)
+
+
+def moment(text: str) -> datetime:
+    """One timestamp as PI writes it, cut to microseconds.
+
+    Raises:
+        UnexpectedReply: the text is no timestamp.
+    """
+    try:
+        return timespec.parse_wire(text)
+    except ValueError as cause:
+        message = f"an event's Timestamp cannot be read: {cause}"
+        raise UnexpectedReply(message) from cause
 
 
 def to_batch(
@@ -299,7 +317,7 @@ def _sparse(values: dict[int, Any], size: int, default: Any, kind: pa.DataType) 
 
 def _odd_rows(items: Sequence[TimedValue], raw: Sequence[Any]) -> list[int]:
     """The rows that are not plainly a number."""
-    errors = any(item.Errors is not None for item in items)
+    errors = any(item.Errors for item in items)
     types = set(map(type, raw))
     if not errors and types <= {float}:
         return []
@@ -315,7 +333,7 @@ def _odd_rows(items: Sequence[TimedValue], raw: Sequence[Any]) -> list[int]:
         if (
             type(value) is not float and not (type(value) is int and -EXACT_INTEGER <= value <= EXACT_INTEGER)
         )
-        or items[row].Errors is not None
+        or items[row].Errors
     ]
 
 
@@ -332,7 +350,7 @@ _Typed = tuple[float | None, str | None, int | None, str]
 def _classify(item: TimedValue, point_type: str) -> _Typed:
     """(value, value_string, state_code, value_kind) of an event: the table of the catalogue, section 1."""
     value = item.Value
-    if item.Errors is not None:
+    if item.Errors:
         return None, text_of(item.Errors) or None, None, schema.ERROR
     if isinstance(value, bool):
         return float(value), str(value).lower(), None, schema.BOOLEAN

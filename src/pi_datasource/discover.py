@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from pi_datasource import timespec
 from pi_datasource.client import PIClient, server_date
@@ -27,18 +29,16 @@ def data_servers(client: PIClient, options: Options) -> list[DataServer]:
         InvalidOption: ``data_servers`` names one that does not exist.
         UnexpectedReply: PI Web API knows no data server at all.
     """
-    reply = client.get(
-        "dataservers", {"selectedFields": "Items.WebId;Items.Name;Items.ServerTime", **_ID_ONLY}
-    )
+    fields = {"selectedFields": "Items.WebId;Items.Name;Items.ServerTime", **_ID_ONLY}
+    reply = client.get("dataservers", fields)
+    listed = _typed(reply, _DataServers, "dataservers").Items
     date = server_date(reply)
-    found = [
-        DataServer(
-            item["WebId"],
-            item["Name"],
-            timespec.parse_wire(item["ServerTime"]) if "ServerTime" in item else date,
-        )
-        for item in _items(reply, "dataservers", "WebId", "Name")
-    ]
+    try:
+        clocks = [timespec.parse_wire(item.ServerTime) if item.ServerTime else date for item in listed]
+    except ValueError as cause:
+        message = f"GET dataservers: the ServerTime cannot be read: {cause}"
+        raise UnexpectedReply(message) from cause
+    found = [DataServer(item.WebId, item.Name, clock) for item, clock in zip(listed, clocks, strict=True)]
     if not found:
         message = f"{client.url} knows no data server; connect PI Web API to a PI Data Archive, or check the account"
         raise UnexpectedReply(message)
@@ -115,7 +115,7 @@ def _matching(client: PIClient, servers: list[DataServer], tag: str) -> Iterator
     for server in servers:
         for item in _pages(client, f"dataservers/{server.web_id}/points", {"nameFilter": tag}):
             # A server may read a name without wildcards as a prefix; exact means exact (reference: quirk 30).
-            if _WILDCARD.search(tag) or item["Name"].lower() == tag.lower():
+            if _WILDCARD.search(tag) or item.Name.lower() == tag.lower():
                 yield _point(item, server.name)
 
 
@@ -129,10 +129,10 @@ def _by_path(client: PIClient, servers: list[DataServer], path: str) -> Iterator
         if refused.status == 404:
             return
         raise
-    yield _point(item, server_name)
+    yield _point(_typed(item, _Point, "points"), server_name)
 
 
-def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_Point]:
     """All items of a paged list; ends at an empty page, or a short one without a ``Next`` link."""
     start, size = 0, PAGE_SIZE
     while True:
@@ -144,33 +144,50 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[d
                 raise
             size //= 2
             continue
-        items = _items(reply, path, "WebId", "Name")
-        yield from items
-        start += len(items)
-        if not items or (len(items) < size and not (reply.get("Links") or {}).get("Next")):
+        listed = _typed(reply, _Points, path)
+        yield from listed.Items
+        start += len(listed.Items)
+        if not listed.Items or (len(listed.Items) < size and not listed.Links.Next):
             return
 
 
-def _items(reply: Any, path: str, *required: str) -> list[dict[str, Any]]:
-    items = (
-        reply.get("Items", []) if isinstance(reply, dict) else None
-    )  # an empty list may be left out altogether
-    if not isinstance(items, list) or not all(
-        isinstance(i, dict) and all(k in i for k in required) for i in items
-    ):
-        message = (
-            f"GET {path}: the answer is no list of objects with {', '.join(required)}; is 'url' PI Web API's?"
-        )
-        raise UnexpectedReply(message)
-    return items
+class _DataServer(msgspec.Struct):
+    WebId: str
+    Name: str
+    ServerTime: str | None = None
 
 
-def _point(item: Mapping[str, Any], server: str) -> Point:
-    return Point(
-        web_id=item["WebId"],
-        name=item["Name"],
-        point_type=item.get("PointType", ""),
-        units=item.get("EngineeringUnits") or None,
-        server=server,
-        path=item.get("Path", ""),
-    )
+class _DataServers(msgspec.Struct):
+    Items: list[_DataServer] = []  # an empty list may be left out altogether (reference: selectedFields)
+
+
+class _Point(msgspec.Struct):
+    WebId: str
+    Name: str
+    Path: str = ""
+    PointType: str = ""
+    EngineeringUnits: str | None = None
+
+
+class _Links(msgspec.Struct):
+    Next: str | None = None
+
+
+class _Points(msgspec.Struct):
+    Items: list[_Point] = []
+    Links: _Links = msgspec.field(default_factory=_Links)
+
+
+_Shape = TypeVar("_Shape")
+
+
+def _typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
+    try:
+        return msgspec.convert(reply, shape)
+    except msgspec.ValidationError as cause:
+        message = f"GET {path}: the answer is none of PI Web API's ({cause}); check that 'url' is its address"
+        raise UnexpectedReply(message) from cause
+
+
+def _point(item: _Point, server: str) -> Point:
+    return Point(item.WebId, item.Name, item.PointType, item.EngineeringUnits or None, server, item.Path)

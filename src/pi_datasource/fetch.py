@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from pi_datasource import decode, timespec
+from pi_datasource import decode
 from pi_datasource.client import RETRIED, PIClient
 from pi_datasource.decode import Numbering, Page, Rows, TimedValue
 from pi_datasource.errors import PointFailure, ReadFailed, ServerError, UnexpectedReply
@@ -25,7 +25,6 @@ ROWS_PER_CALL = (
     100_000  # bounds memory whatever the window; near the best speed (performance notes, section 3)
 )
 ROWS_PER_BATCH = 50_000
-SERVER_LIMIT = 150_000  # MaxReturnedItemsPerCall as installed (reference: limits)
 _FIELDS = "Items.Timestamp;Items.Value;Items.Good;Items.Questionable;Items.Substituted;Items.Annotated;Items.Errors;"
 _ALLOWED = re.compile(r"greater than the maximum allowed\D*(\d+)")
 
@@ -60,7 +59,7 @@ class _Run:
         self.client, self.task, self.schema, self.pattern = client, task, schema, pattern
         self.end_text = iso_utc(task.window.end)
         self.max_page = task.page_size  # lowered for good once the server has named a limit
-        self.server_limit = SERVER_LIMIT
+        self.server_limit: int | None = None  # MaxReturnedItemsPerCall, once the server has refused more
         self.batch_size = task.batch_size
         self.failures: list[tuple[Point, PointFailure]] = []
 
@@ -116,11 +115,11 @@ class _Run:
 
     def _advance(self, cursor: _Cursor, page: Page, size: int, unfinished: list[_Cursor]) -> Rows:
         cursor.attempts = 0
-        kept = _within(page.items, self.task.window)
+        items = page.items
         # A full page is the only sign of a cut answer (reference: truncation); one that reaches the end is not cut.
-        if len(page.items) >= size and (not kept or kept[-1] is page.items[-1]):
-            kept = self._hold_back(cursor, kept or page.items, size, unfinished)
-        return Rows(cursor.point, kept, page.units, cursor.numbering)
+        if len(items) >= size and decode.moment(items[-1].Timestamp) < self.task.window.end:
+            items = self._hold_back(cursor, items, size, unfinished)
+        return Rows(cursor.point, _within(items, self.task.window), page.units, cursor.numbering)
 
     def _hold_back(
         self, cursor: _Cursor, items: list[TimedValue], size: int, unfinished: list[_Cursor]
@@ -131,14 +130,14 @@ class _Run:
         while keep and items[keep - 1].Timestamp == last:
             keep -= 1
         if keep:
-            if last == cursor.start or timespec.parse_wire(last) < timespec.parse_wire(cursor.start):
+            if last == cursor.start or decode.moment(last) < decode.moment(cursor.start):
                 message = (
                     f"the server's pages of {cursor.point.name} do not advance: {last} after {cursor.start}"
                 )
                 raise UnexpectedReply(message)
             cursor.start, cursor.page_size = last, 0
-        elif size < self.server_limit:
-            cursor.start, cursor.page_size = last, min(size * 10, self.server_limit)
+        elif self.server_limit is None or size < self.server_limit:
+            cursor.start, cursor.page_size = last, min(size * 10, self.server_limit or size * 10)
         else:
             self._give_up(
                 cursor.point,
@@ -199,8 +198,8 @@ class _Run:
 def _within(items: list[TimedValue], window: Window) -> list[TimedValue]:
     """The items in ``[start, end)``: PI's windows include their end, ours do not."""
     first, last = 0, len(items)
-    while last and timespec.parse_wire(items[last - 1].Timestamp) >= window.end:
+    while last and decode.moment(items[last - 1].Timestamp) >= window.end:
         last -= 1
-    while first < last and timespec.parse_wire(items[first].Timestamp) < window.start:
+    while first < last and decode.moment(items[first].Timestamp) < window.start:
         first += 1
     return items if last - first == len(items) else items[first:last]

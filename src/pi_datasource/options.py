@@ -33,6 +33,7 @@ DEFAULT_TABLE = "pi_timeseries"
 _SOME_MOMENT = datetime(
     2024, 5, 15, 12, tzinfo=timezone.utc
 )  # any will do to see whether a time text can be read
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", re.ASCII | re.IGNORECASE)  # a name, IPv4 or IPv6 address
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -84,15 +85,22 @@ def _zone(value: str) -> str:
 
 def _url(value: str) -> str:
     """``https://host/piwebapi`` whether or not scheme, path or a trailing slash were given."""
-    text = value.strip() if "//" in value else f"https://{value.strip()}"
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        message = "is no address; use https://HOST/piwebapi"
-        raise ValueError(message)
-    if parts.username or parts.password:
+    text = value.strip() if "/" in value.partition(":")[2][:1] else f"https://{value.strip()}"
+    if "@" in text:  # wherever it stands: a password with special characters may end up in any part
         message = "holds a user name or password; give them as the options 'username' and 'password'"
         raise ValueError(message)
-    _ = parts.port  # raises ValueError for a port that is none
+    message = "is no address; use https://HOST/piwebapi"
+    try:
+        parts = urlsplit(text)
+        port_is_number = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError(message) from None
+    if (
+        parts.scheme not in ("http", "https")
+        or not _HOST.fullmatch(parts.hostname or "")
+        or not port_is_number
+    ):
+        raise ValueError(message)
     path = parts.path.rstrip("/") or "/piwebapi"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
@@ -219,18 +227,15 @@ class Options(BaseModel):
             UnknownOption: a name that is no option; the message suggests the nearest.
             InvalidOption: a missing option or a value that cannot be used; the message names the option.
         """
-        return cls._checked({_canonical(key): value for key, value in given.items()})
-
-    @classmethod
-    def _checked(cls, named: dict[str, str]) -> Options:
-        if "url" not in named:
+        # First, because Spark puts table properties of its own in place of the options of CREATE TABLE.
+        if not any(key.lower() in ("url", "path", "paths") for key in given):
             message = (
                 "option 'url' is missing: .option('url', 'https://HOST/piwebapi'). In SQL use CREATE TEMPORARY VIEW "
                 "… USING pi OPTIONS (url '…'): Spark drops every option of CREATE TABLE … USING pi."
             )
             raise InvalidOption(message)
         try:
-            return cls.model_validate(named)
+            return cls.model_validate({_canonical(key): value for key, value in given.items()})
         except ValidationError as error:
             raise InvalidOption(
                 "; ".join(_explain(item) for item in error.errors(include_input=False))

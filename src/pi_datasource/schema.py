@@ -50,6 +50,9 @@ def timeseries(pattern_columns: Iterable[str] = (), include_metadata: bool = Fal
     if clash := [name for name in groups if name.lower() in taken]:
         message = f"option 'tag_pattern': the group name {clash[0]!r} is a column already; choose another"
         raise InvalidOption(message)
+    if len({name.lower() for name in groups}) < len(groups):
+        message = "option 'tag_pattern': two group names differ in case only, which Spark cannot tell apart"
+        raise InvalidOption(message)
     columns = [pa.field(name, pa.string()) for name in groups]
     return pa.schema([*fixed[: len(_EVENT)], *columns, *fixed[len(_EVENT) :]])
 

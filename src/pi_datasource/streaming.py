@@ -111,9 +111,11 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             last = window_of(end)
             if start == end:
                 return []
-            begin = window_of(start).end
-            # Spark names the initial offset anew when it replays the first micro-batch; the end remembers it.
-            return planned(self.options, Window(min(begin, last.start), last.end))
+            begin = window_of(start)
+            # Spark resolves the initial offset (an empty window) anew when it replays the first micro-batch; the end
+            # remembers where that began.
+            initial = begin.start == begin.end
+            return planned(self.options, Window(last.start if initial else begin.end, last.end))
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task."""

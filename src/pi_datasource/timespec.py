@@ -88,12 +88,20 @@ def duration(text: str) -> timedelta:
             f"{text!r} is no length of time; use a number and one of s, m, h, d, w, such as '30s' or '15m'"
         )
         raise ValueError(message)
-    return timedelta(seconds=float(match["number"]) * _SECONDS[match["unit"].lower()])
+    try:
+        return timedelta(seconds=float(match["number"]) * _SECONDS[match["unit"].lower()])
+    except OverflowError as cause:
+        message = f"{text!r} is too long a time"
+        raise ValueError(message) from cause
 
 
 def parse_wire(text: str) -> datetime:
     """The moment of a timestamp as PI Web API writes it: ISO, UTC, 0 to 7 fraction digits; cut to microseconds."""
-    moment = _iso(text, UTC)
+    try:
+        moment = _iso(text, UTC)
+    except (ValueError, OverflowError) as cause:
+        message = f"{text!r} is no time: {cause}"
+        raise ValueError(message) from cause
     if moment is None:
         message = f"{text!r} is no ISO 8601 time"
         raise ValueError(message)

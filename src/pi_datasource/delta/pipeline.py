@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.streaming.query import StreamingQuery
 
-from pi_datasource import register
+from pi_datasource import client, discover, register
 from pi_datasource.delta import bronze, gold, ledger
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.ledger import BatchReport
@@ -34,8 +34,13 @@ def start(
 
     Raises:
         ConfigurationError: an option that cannot be used; nothing has been read or written.
+        ServerError: the server cannot be reached or does not let us in; nothing has been written.
     """
     checked = Options.parse(options)
+    with client.PIClient(
+        checked
+    ) as api:  # a server that does not let us in shall leave no empty tables behind
+        discover.data_servers(api, checked)
     checkpoint = lakehouse.checkpoint(checked)
     rows = _rows(spark, options)
     bronze.prepare(spark, lakehouse, rows)

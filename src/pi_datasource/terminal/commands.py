@@ -16,7 +16,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from pi_datasource import client, discover
+from pi_datasource import client, discover, tables
 from pi_datasource import options as option_declarations
 from pi_datasource.errors import InvalidOption, PIError
 from pi_datasource.options import Options
@@ -59,7 +59,7 @@ def root(
 def check(options: dict[str, str]) -> None:
     """Ask the server who it is and what the options select; reads no events."""
     with _one_sentence():
-        checked = Options.parse(options)
+        checked = _checked(options)
         with client.PIClient(checked) as api, err.status("Asking the server …"):
             servers = discover.data_servers(api, checked)
             now = discover.server_now(servers)
@@ -97,7 +97,7 @@ def ingest(
     Example: pi-datasource ingest --url https://HOST/piwebapi --lakehouse ./lake --start-time '*-7d'
     """
     with _one_sentence():
-        Options.parse(options)  # before the seconds that Spark takes to start
+        _checked(options)  # before the seconds that Spark takes to start
         place = _place(lakehouse, catalog, checkpoints)
         began = time.monotonic()
         with err.status("Starting Spark …"):
@@ -119,6 +119,17 @@ def list_options() -> None:
     for row in option_declarations.describe():
         table.add_row(*(text.replace("`", "").replace("[", r"\[") for text in row))
     out.print(table)
+
+
+def _checked(options: dict[str, str]) -> Options:
+    if "url" not in options:
+        message = (
+            "give the address of PI Web API: --url https://HOST/piwebapi, or the environment variable PI_URL"
+        )
+        raise InvalidOption(message)
+    checked = Options.parse(options)
+    tables.lookup(checked.table).schema(checked)
+    return checked
 
 
 def _run(spark: Any, options: dict[str, str], place: Any, every: str | None) -> None:
