@@ -173,7 +173,6 @@ def _numbers(made_by: Instruments, stream: I64, sensor: I64, times: I64, bits: U
         + made_by.steps[stream] * _setpoint(made_by, stream, seconds)
         + made_by.noise[stream] * noise
     )
-    value = np.where(_IS_SINGLE[sensor], value.astype(np.float32), value)
     counted = np.floor((seconds % _COUNTER_RESET_S) * made_by.rate[stream])
     return np.where(_IS_COUNTER[sensor], counted, value)
 
@@ -232,6 +231,5 @@ _ZERO, _SPAN, _DAILY, _STEPS, _NOISE = np.array(
     [(each.zero, each.span, each.daily, each.steps, each.noise) for each in SENSORS]
 ).T
 _KINDS = np.array([_KIND.get(sensor.point_type, Kind.NUMBER) for sensor in SENSORS], dtype=np.uint8)
-_IS_SINGLE = np.array([sensor.point_type == "Float32" for sensor in SENSORS])
 _IS_COUNTER = np.array([sensor.point_type == "Int32" for sensor in SENSORS])
 _STATE_OF_DRAW = np.array([_states(sensor.weights) for sensor in SENSORS], dtype=np.int64)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -247,3 +248,24 @@ def test_naive_times_are_utc_unless_a_zone_is_given(api: Any) -> None:
     assert api.get(url)["Items"][0]["Timestamp"].startswith("2025-06-02T04:0")
     assert api.get(f"{url}&timeZone=Europe/Berlin")["Items"][0]["Timestamp"].startswith("2025-06-02T02:0")
     assert api.get(url.replace(":00&", ":00%2B01:00&"))["Items"][0]["Timestamp"].startswith("2025-06-02T03:0")
+
+
+def test_what_is_held_after_a_system_state_is_bad_and_carries_no_other_flag() -> None:
+    items, times = whole_history(DENSE)
+    held = []
+    for place in range(1, len(items) - 1):
+        one, after = times[place], times[place + 1]
+        if after > one + 1 and (not items[place]["Good"] or items[place]["Questionable"]):
+            made_up = recorded(DENSE, one + 1, one + 1, boundaryType="Interpolated")[0]
+            held.append((items[place]["Good"], made_up["Good"], made_up["Questionable"]))
+            if not items[place]["Good"]:
+                assert made_up["Value"] == items[place]["Value"]
+    assert set(held) == {(False, False, False), (True, True, False)}
+
+
+def test_single_precision_prints_as_the_shortest_decimal_of_its_own_precision() -> None:
+    flows = [item["Value"] for item in recorded(DENSE, "*-1h", "*") if item["Good"]]
+    assert all(repr(value) == str(np.float32(value)) for value in flows)
+    level = next(point for point in POINTS if point.sensor_type == "LEVEL")
+    levels = [item["Value"] for item in recorded(level, "*-1h", "*") if item["Good"]]
+    assert any(repr(value) != str(np.float32(value)) for value in levels)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import TAG_PATTERN, Event, Plant, State, ticks
+from mock_server import TAG_PATTERN, Event, Plant, State, signals, ticks
 from mock_server.catalog import Point
 from mock_server.events import Block
 from mock_server.history import History
@@ -75,6 +75,25 @@ def test_a_limit_is_met_even_where_many_slots_are_empty() -> None:
     point = next(point for point in POINTS if point.sensor_type == "FLOW")
     far = FIRST + 400 * ticks.PER_DAY
     assert len(window([point], far - 300 * ticks.PER_DAY, far, limit=50_000)[0]) == 50_000
+
+
+def test_a_limit_is_met_even_where_most_slots_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_EMPTY", 60_000)
+    point = next(point for point in POINTS if point.sensor_type == "FLOW")
+    low, high = FIRST + ticks.PER_DAY, FIRST + 3 * ticks.PER_DAY
+    whole = window([point], low, high)[0]
+    assert len(whole) > 100
+    assert window([point], low, high, limit=100)[0] == whole[:100]
+    assert window([point], low, high, limit=100, newest_first=True)[0] == whole[::-1][:100]
+
+
+def test_no_event_shares_the_instant_of_the_creation() -> None:
+    found = SMALL.oracle(POINTS[0].name, DAY, DAY + timedelta(hours=1))
+    exact = next(event.ticks for event in found if event.ticks % ticks.PER_SECOND == 0)
+    later = Plant(seed=3, tags=32, plants=1, history_start=ticks.to_datetime(exact))
+    first, second = later.oracle(POINTS[0].name, DAY, DAY + timedelta(hours=2))[:2]
+    assert first == Event(exact, State("Pt Created", 253, True), False, False, False, False)
+    assert second.ticks > exact
 
 
 def test_equal_plants_hold_equal_events_and_other_seeds_others() -> None:
