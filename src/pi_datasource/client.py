@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,15 +15,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
-from urllib3.response import BaseHTTPResponse
-from urllib3.util.retry import Retry
 
-from pi_datasource import auth, decode
+from pi_datasource import auth, reply, transport
 from pi_datasource.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -35,11 +31,9 @@ from pi_datasource.errors import (
     UnexpectedReply,
 )
 from pi_datasource.options import Options
-from pi_datasource.version import __version__
 
 log = logging.getLogger(__name__)
 
-RETRIED = (429, 500, 502, 503, 504)
 CONNECT_TIMEOUT_S = 10.0
 CHUNK = 1 << 20
 
@@ -58,23 +52,6 @@ _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
 }
 
 
-class _Retry(Retry):
-    """urllib3's retries, but a slow answer is not asked for again: it would be slow again."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> _Retry:
-        if isinstance(error, ReadTimeoutError):
-            raise error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
 class PIClient:
     """Calls of one PI Web API; not shared between threads.
 
@@ -90,7 +67,7 @@ class PIClient:
         self._verify = (
             str(options.ca_bundle) if options.ca_bundle and options.verify_tls else options.verify_tls
         )
-        self._session = _session(options)
+        self._session = transport.session(options)
         self._signs_in = auth.chosen(options) != "anonymous"
         self._unspeakable = auth.unspeakable(options)
 
@@ -115,15 +92,15 @@ class PIClient:
         body, headers = self._send(call, self.resource(path, params), None)
         try:
             parsed = msgspec.json.decode(body)
-        except decode.NOT_JSON as cause:
+        except reply.NOT_JSON as cause:
             raise self._not_json(call, headers, body) from cause
         if isinstance(parsed, dict) and isinstance(failure := parsed.get("WebException"), dict):
-            raise self._refusal(call, decode.status_of(failure), decode.text_of(failure.get("Errors")))
+            raise self._refusal(call, reply.status_of(failure), reply.text_of(failure.get("Errors")))
         if isinstance(parsed, dict) and "Date" in headers:
             parsed.setdefault("Date", headers["Date"])
         return parsed
 
-    def batch(self, requests_by_id: Mapping[str, str]) -> dict[str, decode.Page]:
+    def batch(self, requests_by_id: Mapping[str, str]) -> dict[str, reply.Page]:
         """The pages of many GETs sent as one call of the batch endpoint, by request id; each may have failed.
 
         Raises:
@@ -134,7 +111,7 @@ class PIClient:
         body, headers = self._send(call, self.resource("batch"), msgspec.json.encode(content))
         if body[:1] != b"{":
             raise self._not_json(call, headers, body)
-        pages = decode.batch_reply(body)
+        pages = reply.batch_reply(body)
         if missing := [key for key in requests_by_id if key not in pages]:
             message = f"POST batch: {len(missing)} of {len(requests_by_id)} sub-requests were not answered"
             raise UnexpectedReply(message)
@@ -180,7 +157,7 @@ class PIClient:
                 body = self._body(response, call, deadline)
         except requests.exceptions.SSLError as cause:
             message = (
-                f"{call}: no trusted connection to {self.url}: {_reason(cause)}; give the authority's certificate as "
+                f"{call}: no trusted connection to {self.url}: {transport.reason(cause)}; give the authority's certificate as "
                 "option 'ca_bundle'"
             )
             raise ServerUnreachable(message) from cause
@@ -188,7 +165,7 @@ class PIClient:
             raise self._late(call, isinstance(cause, requests.ConnectTimeout)) from cause
         except requests.RequestException as cause:
             message = (
-                f"{call}: cannot reach {self.url} ({_reason(cause)}); check the option 'url', the network, and that "
+                f"{call}: cannot reach {self.url} ({transport.reason(cause)}); check the option 'url', the network, and that "
                 "PI Web API is running"
             )
             raise ServerUnreachable(message) from cause
@@ -217,7 +194,7 @@ class PIClient:
         except ReadTimeoutError as cause:
             raise self._late(call, connecting=False) from cause
         except (TransportError, OSError) as cause:
-            raise _BodyCut(_reason(cause)) from cause
+            raise _BodyCut(transport.reason(cause)) from cause
         body = b"".join(chunks)
         expected = response.headers.get("Content-Length")
         if expected is not None and "Content-Encoding" not in response.headers and len(body) < int(expected):
@@ -239,20 +216,17 @@ class PIClient:
         kind, hint = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
         if status == 401 and not self._signs_in:
             hint = "sign in with the options 'username' and 'password', or 'token'"
-        offered = (headers or {}).get("WWW-Authenticate", "") if status == 401 else ""
-        schemes = sorted(
-            {part.split()[0] for part in offered.split(",") if part.split() and "=" not in part.split()[0]}
-        )
-        parts = [f"HTTP {status}", self._discreet(text).rstrip(".; "), hint]
-        if schemes:
-            parts.append(f"it offers {', '.join(schemes)}")
-        return kind(f"{call}: {'; '.join(filter(None, parts))}", status)
+        if status == 401 and (schemes := _schemes((headers or {}).get("WWW-Authenticate", ""))):
+            hint += f"; it offers {', '.join(schemes)}"
+        words = self._discreet(text)
+        said = f": {words.rstrip('.') if hint else words}" if words else ""
+        return kind(f"{call}: HTTP {status}{said}" + (f"; {hint}" if hint else ""), status)
 
     def _not_json(self, call: str, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
         kind = headers.get("Content-Type", "no content type")
         return UnexpectedReply(
             f"{call}: {self.url} did not answer with PI Web API's JSON but with {kind}, starting with "
-            f"{self._discreet(decode.opening(body))}; check that 'url' is the address of PI Web API "
+            f"{self._discreet(reply.opening(body))}; check that 'url' is the address of PI Web API "
             "(https://HOST/piwebapi)"
         )
 
@@ -272,58 +246,24 @@ def shared(options: Options) -> PIClient:
     return PIClient(options)
 
 
-def server_date(reply: Mapping[str, Any]) -> datetime | None:
+def server_date(answer: Mapping[str, Any]) -> datetime | None:
     """The server's clock from the ``Date`` header that ``get`` leaves in a reply, or None."""
     try:
-        return parsedate_to_datetime(reply["Date"])
+        return parsedate_to_datetime(answer["Date"])
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _session(options: Options) -> requests.Session:
-    session = requests.Session()
-    retry = _Retry(
-        total=options.max_retries,
-        connect=min(3, options.max_retries),  # a wrong address should be told within seconds
-        backoff_factor=0.5,
-        backoff_max=30,
-        backoff_jitter=0.3,
-        status_forcelist=RETRIED,
-        allowed_methods=None,  # a batch of GETs is as safe to repeat as a GET
-        raise_on_status=False,
-    )
-    adapter = HTTPAdapter(max_retries=retry, pool_maxsize=4)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    # PI refuses a POST without X-Requested-With (reference: authentication and transport).
-    session.headers.update(
-        {
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-            "User-Agent": f"pi-datasource/{__version__}",
-            "X-Requested-With": "pi-datasource",
-        }
-    )
-    session.auth = auth.authentication(options)
-    if not options.verify_tls:
-        log.warning("the certificate of %s is not checked: verify_tls is false", options.url)
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    return session
+def _schemes(challenges: str) -> list[str]:
+    """The names of the schemes in a ``WWW-Authenticate`` header, without their parameters."""
+    parts = re.sub(r'"[^"]*"', "", challenges).split(",")  # a quoted realm may hold commas
+    first_words = [part.split()[0] for part in parts if part.split()]
+    return sorted({word for word in first_words if "=" not in word})
 
 
 def _error_text(body: bytes) -> str:
     try:
         parsed = msgspec.json.decode(body)
-    except decode.NOT_JSON:
-        return decode.opening(body) if body else ""
-    return decode.text_of(parsed)[:500]
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause in a few words; transport errors wrap each other many times."""
-    while True:
-        held = (getattr(error, "reason", None), *error.args, error.__cause__)
-        inner = next((part for part in held if isinstance(part, BaseException)), None)
-        if inner is None:
-            return f"{type(error).__name__}: {error}"
-        error = inner
+    except reply.NOT_JSON:
+        return reply.opening(body) if body else ""
+    return reply.text_of(parsed)[:500]

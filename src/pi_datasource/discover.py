@@ -120,8 +120,9 @@ def _matching(client: PIClient, servers: list[DataServer], tag: str) -> Iterator
 
 
 def _by_path(client: PIClient, servers: list[DataServer], path: str) -> Iterator[Point]:
-    server_name = path[2:].partition("\\")[0]
-    if server_name.lower() not in {server.name.lower() for server in servers}:
+    asked = path[2:].partition("\\")[0].lower()
+    owner = next((server.name for server in servers if server.name.lower() == asked), None)
+    if owner is None:
         return
     try:
         item = client.get("points", {"path": path, "selectedFields": _POINT_FIELDS, **_ID_ONLY})
@@ -129,12 +130,17 @@ def _by_path(client: PIClient, servers: list[DataServer], path: str) -> Iterator
         if refused.status == 404:
             return
         raise
-    yield _point(_typed(item, _Point, "points"), server_name)
+    yield _point(_typed(item, _Point, "points"), owner)
 
 
 def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_Point]:
-    """All items of a paged list; ends at an empty page, or a short one without a ``Next`` link."""
+    """All items of a paged list; ends at an empty page, or a short one without a ``Next`` link.
+
+    Raises:
+        UnexpectedReply: the server sends the same page again and again, whatever is asked for.
+    """
     start, size = 0, PAGE_SIZE
+    last: list[_Point] = []
     while True:
         page = {**params, **_ID_ONLY, "selectedFields": _LIST_FIELDS, "startIndex": start, "maxCount": size}
         try:
@@ -145,6 +151,10 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_
             size //= 2
             continue
         listed = _typed(reply, _Points, path)
+        if listed.Items and listed.Items == last:
+            message = f"GET {path}: the page at startIndex={start} is the one before again, so the list has no end"
+            raise UnexpectedReply(message)
+        last = listed.Items
         yield from listed.Items
         start += len(listed.Items)
         if not listed.Items or (len(listed.Items) < size and not listed.Links.Next):

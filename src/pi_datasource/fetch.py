@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from pi_datasource import decode
-from pi_datasource.client import RETRIED, PIClient
-from pi_datasource.decode import Numbering, Page, Rows, TimedValue
+from pi_datasource.client import PIClient
+from pi_datasource.decode import Numbering, Rows
 from pi_datasource.errors import PointFailure, ReadFailed, ServerError, UnexpectedReply
 from pi_datasource.model import Point, ReadTask, Window, iso_utc
+from pi_datasource.reply import Page, TimedValue, moment
+from pi_datasource.transport import RETRIED
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +119,7 @@ class _Run:
         cursor.attempts = 0
         items = page.items
         # A full page is the only sign of a cut answer (reference: truncation); one that reaches the end is not cut.
-        if len(items) >= size and decode.moment(items[-1].Timestamp) < self.task.window.end:
+        if len(items) >= size and moment(items[-1].Timestamp) < self.task.window.end:
             items = self._hold_back(cursor, items, size, unfinished)
         return Rows(cursor.point, _within(items, self.task.window), page.units, cursor.numbering)
 
@@ -130,7 +132,7 @@ class _Run:
         while keep and items[keep - 1].Timestamp == last:
             keep -= 1
         if keep:
-            if last == cursor.start or decode.moment(last) < decode.moment(cursor.start):
+            if last == cursor.start or moment(last) < moment(cursor.start):
                 message = (
                     f"the server's pages of {cursor.point.name} do not advance: {last} after {cursor.start}"
                 )
@@ -198,8 +200,8 @@ class _Run:
 def _within(items: list[TimedValue], window: Window) -> list[TimedValue]:
     """The items in ``[start, end)``: PI's windows include their end, ours do not."""
     first, last = 0, len(items)
-    while last and decode.moment(items[last - 1].Timestamp) >= window.end:
+    while last and moment(items[last - 1].Timestamp) >= window.end:
         last -= 1
-    while first < last and decode.moment(items[first].Timestamp) < window.start:
+    while first < last and moment(items[first].Timestamp) < window.start:
         first += 1
     return items if last - first == len(items) else items[first:last]

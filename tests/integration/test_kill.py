@@ -21,61 +21,90 @@ from oracle_check import compare, read_delta
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
+START = NOW - timedelta(minutes=40)
 KILLS = 20
-LONGEST_S = 9.0  # about what a run of three micro-batches needs after Spark has started
+QUICK = {
+    **os.environ,
+    "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}  # for JVMs that live shortly
 CHILD = Path(__file__).parent / "support" / "ingest_child.py"
+
+# What a run leaves on disk, in the order in which it does. A kill comes a random moment after one of these has moved,
+# so that the kills spread over all phases of a run on a slow machine as on a fast one.
+PHASES = {
+    "created": "bronze/pi_timeseries/_delta_log/*.json",
+    "planned": "_checkpoints/*/offsets/*",
+    "bronze": "bronze/pi_timeseries/_delta_log/*.json",
+    "gold": "gold/pi_metrics_hourly/_delta_log/*.json",
+    "audit": "checkpoints/pi_ingestion_checkpoint/_delta_log/*.json",
+    "committed": "_checkpoints/*/commits/*",
+}
 
 
 def test_twenty_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path) -> None:
-    random_moments = random.Random(20260301)
-    plant = Plant(seed=3, tags=64, plants=4)
+    chance = random.Random(20260301)
+    plant = Plant(seed=3, tags=32, plants=4)
     clock = {"now": NOW}
     lake = tmp_path / "lake"
-    finished = 0
+    killed = dict.fromkeys(PHASES, 0)
     with running(plant, clock=lambda: clock["now"]) as url:
         options = {
             "url": url,
-            "start_time": "*-1h",
+            "start_time": START.isoformat(),
             "max_window_per_trigger": "20m",
             "tag_pattern": TAG_PATTERN,
             "num_partitions": "2",
         }
-        for _ in range(KILLS):
-            finished += _run_and_kill(lake, options, random_moments.uniform(0.0, LONGEST_S))
-            clock["now"] += timedelta(minutes=random_moments.choice((0, 5, 30)))
-        assert finished < KILLS, "every run ended before its kill: the moments prove nothing"
+        for kill in range(KILLS):
+            phase = list(PHASES)[kill % len(PHASES)]
+            killed[phase] += _run_and_kill(lake, options, phase, chance.uniform(0.0, 0.8))
+            clock["now"] += timedelta(minutes=chance.choice((0, 5, 30)))
+        assert sum(killed.values()) >= KILLS - 2, f"runs ended before they could be killed: {killed}"
         assert _run(lake, options) == "done"
-    _assert_exact(plant, lake, NOW - timedelta(hours=1), clock["now"] - timedelta(seconds=5))
+    _assert_exact(plant, lake, START, clock["now"] - timedelta(seconds=5))
 
 
-def _run_and_kill(lake: Path, options: dict[str, str], after_s: float) -> bool:
-    """Kills Python, the JVM and its workers at once; whether the run had ended by itself before."""
+def _run_and_kill(lake: Path, options: dict[str, str], phase: str, after_s: float) -> bool:
+    """Kills Python, the JVM and its workers at once, ``after_s`` after ``phase``; False if the run ended before."""
     child = _start(lake, options)
+    assert _line(child) == "ready", _words(lake)
+    before = len(list(lake.glob(PHASES[phase])))
+    while child.poll() is None and len(list(lake.glob(PHASES[phase]))) == before:
+        time.sleep(0.02)
     try:
-        assert _line(child) == "ready"
-        time.sleep(after_s)
-        return child.poll() is not None
-    finally:
+        code = child.wait(after_s)
+        assert code == 0, f"a run after a kill failed by itself: {_words(lake)}"
+        return False
+    except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
+        return True
+    finally:
         child.communicate()
 
 
 def _run(lake: Path, options: dict[str, str]) -> str:
     child = _start(lake, options)
     text, _ = child.communicate(timeout=300)
+    assert text.endswith("done\n"), _words(lake)
     return text.split()[-1]
 
 
 def _start(lake: Path, options: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, str(CHILD), str(lake), json.dumps(options)]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-        cwd=lake.parent,
-    )
+    with lake.with_name("words").open("w") as words:
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            text=True,
+            start_new_session=True,
+            cwd=lake.parent,
+            env=QUICK,
+        )
+
+
+def _words(lake: Path) -> str:
+    return lake.with_name("words").read_text()[-3000:]
 
 
 def _line(child: subprocess.Popen[str]) -> str:

@@ -16,9 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-from pi_datasource.decode import Page, TimedValue
 from pi_datasource.errors import RequestRefused
 from pi_datasource.model import Point, Window
+from pi_datasource.reply import Page, TimedValue
 
 UTC = timezone.utc
 BASE = datetime(2024, 5, 1, tzinfo=UTC)

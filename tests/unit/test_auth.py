@@ -13,7 +13,7 @@ from pi_datasource.client import PIClient
 from pi_datasource.errors import InvalidOption, MissingPackage
 from pi_datasource.options import Options
 
-from .fakes import WebServer, reply, says
+from .fakes import WebServer, says
 
 Connect = Callable[..., PIClient]
 
@@ -133,13 +133,3 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_netrc_is_not_used(web: WebServer, connect: Connect) -> None:
     assert sent(web, connect) is None
     assert sent(web, connect, token="t") == "Bearer t"
-
-
-@pytest.mark.usefixtures("netrc")
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="requests reads ~/.netrc anew when it follows a redirect"
-)
-def test_netrc_is_not_used_after_a_redirect_either(web: WebServer, connect: Connect) -> None:
-    web.answers(reply(307, Location=f"{web.url}/there"), says({}))
-    connect().get("x")
-    assert [asked.headers.get("Authorization") for asked in web.asked] == [None, None]

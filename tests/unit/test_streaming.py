@@ -192,7 +192,6 @@ def test_a_failed_batch_is_replayed_over_its_own_window_and_the_stream_goes_on(
     assert engine.rows == wanted(0, 75)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="a replay begins at the earlier of two starts")
 def test_the_first_batch_is_replayed_exactly_although_the_clock_went_back(pi: Clocked) -> None:
     engine = Engine(lambda: reader(start_time="*-10s"))
     engine.run(fails_in=0)
