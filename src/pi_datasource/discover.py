@@ -152,7 +152,9 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_
             continue
         listed = _typed(reply, _Points, path)
         if listed.Items and listed.Items == last:
-            message = f"GET {path}: the page at startIndex={start} is the one before again, so the list has no end"
+            message = (
+                f"GET {path}: the page at startIndex={start} is the one before again, so the list has no end"
+            )
             raise UnexpectedReply(message)
         last = listed.Items
         yield from listed.Items

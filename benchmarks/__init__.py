@@ -1,0 +1,1 @@
+"""Programs that measure; each writes what it saw into ``benchmarks/results``."""
