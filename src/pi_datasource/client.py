@@ -134,7 +134,7 @@ class PIClient:
                 if attempt == self.max_retries:
                     message = (
                         f"{call}: the answer of {self.url} was cut short {attempt + 1} time(s) in a row ({cut}); "
-                        "look for a proxy that limits answers, or set a smaller 'page_size'"
+                        "check for a proxy that limits answers, or set a smaller 'page_size'"
                     )
                     raise UnexpectedReply(message) from cut
                 log.warning("%s: the body was cut, asking again", call)

@@ -177,7 +177,7 @@ def test_a_cut_body_is_asked_for_again_and_then_told(
     error = failure(connect(max_retries="2"), call)
     assert type(error) is UnexpectedReply
     assert str(error).startswith(f"{call}: the answer of {web.url} was cut short 3 time(s) in a row (")
-    assert str(error).endswith("); look for a proxy that limits answers, or set a smaller 'page_size'")
+    assert str(error).endswith("); check for a proxy that limits answers, or set a smaller 'page_size'")
     assert len(web.asked) == 3
     web.asked.clear()
     web.answers(broken, says(GOOD_BATCH))
