@@ -31,11 +31,13 @@ from pi_datasource.errors import (
     UnexpectedReply,
 )
 from pi_datasource.options import Options
+from pi_datasource.pacing import Pacer
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 CHUNK = 1 << 20
+LONGEST_PAUSE_S = 300.0  # whatever a server's Retry-After says
 
 _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
     401: (
@@ -67,7 +69,8 @@ class PIClient:
         self._verify = (
             str(options.ca_bundle) if options.ca_bundle and options.verify_tls else options.verify_tls
         )
-        self._session = transport.session(options)
+        self._pacer = Pacer(options.requests_per_second, sleep=sleep)
+        self._session = transport.session(options, before_retry=self._pacer.wait_again)
         self._signs_in = auth.chosen(options) != "anonymous"
         self._unspeakable = auth.unspeakable(options)
 
@@ -100,35 +103,40 @@ class PIClient:
             parsed.setdefault("Date", headers["Date"])
         return parsed
 
-    def batch(self, requests_by_id: Mapping[str, str]) -> dict[str, reply.Page]:
-        """The pages of many GETs sent as one call of the batch endpoint, by request id; each may have failed.
+    def batch(self, requests_by_id: Mapping[str, str]) -> bytes:
+        """The body of the answer to many GETs sent as one call of the batch endpoint.
 
         Raises:
-            UnexpectedReply: the reply is cut, no batch reply, or lacks one of the ids.
+            UnexpectedReply: the answer is cut or no JSON object.
         """
         content = {key: {"Method": "GET", "Resource": url} for key, url in requests_by_id.items()}
         call = "POST batch"
-        body, headers = self._send(call, self.resource("batch"), msgspec.json.encode(content))
+        body, headers = self._send(
+            call, self.resource("batch"), msgspec.json.encode(content), weight=len(content)
+        )
         if body[:1] != b"{":
             raise self._not_json(call, headers, body)
-        pages = reply.batch_reply(body)
-        if missing := [key for key in requests_by_id if key not in pages]:
-            message = f"POST batch: {len(missing)} of {len(requests_by_id)} sub-requests were not answered"
-            raise UnexpectedReply(message)
-        return pages
+        return body
 
-    def pause(self, attempt: int) -> None:
-        """Waits before failed sub-requests are sent again: 1, 2, 4 … seconds, at most 30.
+    def pace(self, requests_per_second: float | None) -> None:
+        """From here on at most so many requests are sent in any second, each sub-request of a batch counted."""
+        self._pacer.set(requests_per_second)
+
+    def pause(self, attempt: int, least_s: float = 0.0) -> None:
+        """Waits before failed sub-requests are sent again: 1, 2, 4 … seconds, at most 30, but ``least_s`` if longer.
 
         A second is what PI's rate limit asks for at least (reference: limits).
         """
-        self.sleep(min(2.0**attempt, 30.0))
+        self.sleep(max(min(2.0**attempt, 30.0), min(least_s, LONGEST_PAUSE_S)))
 
-    def _send(self, call: str, url: str, data: bytes | None) -> tuple[bytes, Mapping[str, str]]:
+    def _send(
+        self, call: str, url: str, data: bytes | None, weight: int = 1
+    ) -> tuple[bytes, Mapping[str, str]]:
         """The body and headers of one call; a body that was cut is asked for again."""
         attempt = 0
         while True:
             try:
+                self._pacer.wait(weight)
                 return self._once(call, url, data)
             except _BodyCut as cut:
                 if attempt == self.max_retries:

@@ -1,21 +1,20 @@
-"""Events → one Arrow RecordBatch. Pure; no Python object per row is built beyond what the parser makes."""
+"""Events → one Arrow RecordBatch of exactly the columns asked for; no Python object per plain row."""
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pi_datasource import schema
+from pi_datasource import events, schema
 from pi_datasource.errors import UnexpectedReply
+from pi_datasource.events import TICKS_PER_MICROSECOND, Events, Int64
 from pi_datasource.model import Point
-from pi_datasource.reply import TimedValue, moment
 from pi_datasource.values import value_columns
 
 
@@ -32,41 +31,30 @@ class Rows:
     """Consecutive events of one point, in server order."""
 
     point: Point
-    items: Sequence[TimedValue]
+    events: Events
     units: str | None
     numbering: Numbering
-
-
-def timestamps(texts: list[str]) -> pa.Array:
-    """Timestamps as PI writes them → ``timestamp[us, UTC]``, cut and never rounded.
-
-    Raises:
-        UnexpectedReply: a text that is no timestamp.
-    """
-    try:
-        exact = pa.array(texts, pa.string()).cast(pa.timestamp("ns", "UTC"))
-        return pc.floor_temporal(exact, unit="microsecond").cast(schema.TIMESTAMP)
-    except pa.ArrowInvalid:  # outside 1677 to 2262, or no timestamp at all
-        return pa.array([moment(text) for text in texts], schema.TIMESTAMP)
 
 
 def to_batch(
     groups: Sequence[Rows], target: pa.Schema, ingestion_time: datetime, pattern: str | None
 ) -> pa.RecordBatch:
-    """Events of several points as one batch of ``target``, in the order given.
+    """Events of several points as one batch of ``target``, a choice of the table's columns, in the order given.
 
     Raises:
-        UnexpectedReply: an event without a usable timestamp, or a point's events out of order.
+        UnexpectedReply: a point's events are out of order.
     """
-    items = [item for group in groups for item in group.items]
-    lengths = [len(group.items) for group in groups]
-    stamps = timestamps([item.Timestamp for item in items])
-    columns = value_columns(items, [group.point.point_type for group in groups], lengths)
-    columns["timestamp"] = stamps
-    columns["sequence"] = _sequences(groups, lengths, stamps)
-    columns["ingestion_timestamp"] = _repeated([ingestion_time], [len(items)], schema.TIMESTAMP)
-    for name, texts in _labels(groups, pattern).items():
-        columns[name] = _repeated(texts, lengths, pa.string())
+    whole = events.joined([group.events for group in groups])
+    lengths = np.array([len(group.events) for group in groups], np.int64)
+    micros = whole.ticks // TICKS_PER_MICROSECOND
+    sequences = _sequences(groups, lengths, micros)
+    columns = value_columns(whole, _odd_types(groups, lengths, whole.odd), set(target.names))
+    columns["timestamp"] = pa.array(micros).view(schema.TIMESTAMP)
+    columns["sequence"] = pa.array(sequences)
+    columns["ingestion_timestamp"] = pa.repeat(pa.scalar(ingestion_time, schema.TIMESTAMP), len(whole))
+    owners = _owners(lengths)
+    for name, texts in _labels([(group.point, group.units) for group in groups], target, pattern).items():
+        columns[name] = _repeated(texts, owners, len(whole))
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
@@ -78,7 +66,6 @@ def failure_rows(
     pattern: str | None,
 ) -> pa.RecordBatch:
     """One ``read_failure`` row per (point, JSON text), at the window's start (table catalogue, section 1)."""
-    groups = [Rows(point, [TimedValue("")], None, Numbering()) for point, _ in points]
     size = len(points)
     columns: dict[str, pa.Array] = {name: pa.nulls(size, target.field(name).type) for name in target.names}
     columns["timestamp"] = pa.array([start] * size, schema.TIMESTAMP)
@@ -86,64 +73,89 @@ def failure_rows(
     columns["value_kind"] = pa.array([schema.READ_FAILURE] * size)
     columns["value_string"] = pa.array([text for _, text in points], pa.string())
     columns["ingestion_timestamp"] = pa.array([ingestion_time] * size, schema.TIMESTAMP)
-    columns.update({name: pa.array(texts, pa.string()) for name, texts in _labels(groups, pattern).items()})
+    labels = _labels([(point, None) for point, _ in points], target, pattern)
+    columns.update({name: pa.array(texts, pa.string()) for name, texts in labels.items()})
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
-def _labels(groups: Sequence[Rows], pattern: str | None) -> dict[str, list[str | None]]:
-    """The text columns that are the same in all rows of a point."""
-    points = [group.point for group in groups]
-    labels: dict[str, list[str | None]] = {
-        "tag_webid": [point.web_id for point in points],
-        "tag_name": [point.name for point in points],
-        "units": [group.units or group.point.units or None for group in groups],
-        "point_type": [point.point_type for point in points],
-        "tag_path": [point.path for point in points],
-        "server_name": [point.server for point in points],
+_LABELS: dict[str, Callable[[Point, str | None], str | None]] = {
+    "tag_webid": lambda point, _: point.web_id,
+    "tag_name": lambda point, _: point.name,
+    "units": lambda point, units: units or point.units or None,
+    "point_type": lambda point, _: point.point_type,
+    "tag_path": lambda point, _: point.path,
+    "server_name": lambda point, _: point.server,
+}
+
+
+def _labels(
+    points: Sequence[tuple[Point, str | None]], target: pa.Schema, pattern: str | None
+) -> dict[str, list[str | None]]:
+    """The text columns of ``target`` that are the same in all rows of a point."""
+    wanted = set(target.names)
+    labels = {
+        name: [label(point, units) for point, units in points]
+        for name, label in _LABELS.items()
+        if name in wanted
     }
-    if pattern is not None:
-        expression = re.compile(pattern)
-        matches = [expression.search(point.name) for point in points]
-        for name in expression.groupindex:
-            labels[name] = [match[name] if match else None for match in matches]
+    expression = re.compile(pattern) if pattern is not None else None
+    if expression is not None and (groups := wanted & expression.groupindex.keys()):
+        matches = [expression.search(point.name) for point, _ in points]
+        labels.update({name: [match[name] if match else None for match in matches] for name in groups})
     return labels
 
 
-def _repeated(values: Sequence[Any], lengths: Sequence[int], kind: pa.DataType) -> pa.Array:
-    """Each value as often as its length says."""
-    if len(values) == 1:
-        return pa.repeat(pa.scalar(values[0], kind), lengths[0])
-    indices = pa.concat_arrays([pa.repeat(pa.scalar(i, pa.int32()), n) for i, n in enumerate(lengths)])
-    return pa.array(values, kind).take(indices)
+def _owners(lengths: Int64) -> pa.Array:
+    """For each row the number of its group."""
+    return pa.array(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
 
 
-def _sequences(groups: Sequence[Rows], lengths: Sequence[int], stamps: pa.Array) -> pa.Array:
+def _repeated(values: Sequence[Any], owners: pa.Array, size: int) -> pa.Array:
+    """Each value as often as its group has rows."""
+    if values and all(value == values[0] for value in values):
+        return pa.repeat(pa.scalar(values[0], pa.string()), size)
+    return pa.array(values, pa.string()).take(owners)
+
+
+def _odd_types(groups: Sequence[Rows], lengths: Int64, odd: Int64) -> list[str]:
+    """The type of the point that each odd row belongs to."""
+    owners = np.searchsorted(np.cumsum(lengths), odd, side="right")
+    return [groups[owner].point.point_type for owner in owners.tolist()]
+
+
+def _sequences(groups: Sequence[Rows], lengths: Int64, micros: Int64) -> Any:
     """Numbers among equal timestamps; remembers in each group where its next page goes on."""
-    micros = stamps.cast(pa.int64())
-    numbers = [0] * len(micros)
-    spans = [range(end - n, end) for end, n in zip(itertools.accumulate(lengths), lengths, strict=True)]
-    filled = [(group.numbering, span) for group, span in zip(groups, spans, strict=True) if span]
-    borders = {span.start - 1 for _, span in filled}  # from one point to the next, time may go back
-    steps = pc.subtract(micros.slice(1), micros.slice(0, max(len(micros) - 1, 0)))
-    falls = set(pc.indices_nonzero(pc.less(steps, 0)).to_pylist()) - borders
-    heads = {span.start: micros[span.start].as_py() for _, span in filled}
-    falls |= {s.start for n, s in filled if n.timestamp_us is not None and heads[s.start] < n.timestamp_us}
-    if falls:
-        raise _disorder(groups, lengths, min(falls))
-    for carried, span in filled:
-        head = heads[span.start]
-        numbers[span.start] = carried.next if head == carried.timestamp_us else 0
-    for row in pc.indices_nonzero(pc.equal(steps, 0)).to_pylist():
-        if row not in borders:
-            numbers[row + 1] = numbers[row] + 1
-    for carried, span in filled:
-        carried.timestamp_us = micros[span.stop - 1].as_py()
-        carried.next = numbers[span.stop - 1] + 1
-    return pa.array(numbers, pa.int32())
+    heads, last = np.cumsum(lengths) - lengths, np.cumsum(lengths) - 1
+    filled = [(group.numbering, heads[i], last[i]) for i, group in enumerate(groups) if lengths[i]]
+    steps = np.diff(micros)
+    steps[[head - 1 for _, head, _ in filled if head]] = 1  # from one point to the next, time may go back
+    falls = np.flatnonzero(steps < 0)
+    backwards = [h for n, h, _ in filled if n.timestamp_us is not None and micros[h] < n.timestamp_us]
+    if len(falls) or backwards:
+        raise _disorder(groups, lengths, int(falls[0]) + 1 if len(falls) else int(backwards[0]))
+    numbers = _counted(steps == 0, len(micros))
+    for carried, head, _ in filled:
+        if micros[head] == carried.timestamp_us:
+            after = np.flatnonzero(steps[head:] != 0)
+            numbers[head : head + (int(after[0]) + 1 if len(after) else len(micros))] += carried.next
+    for carried, _, end in filled:
+        carried.timestamp_us, carried.next = int(micros[end]), int(numbers[end]) + 1
+    return numbers
 
 
-def _disorder(groups: Sequence[Rows], lengths: Sequence[int], row: int) -> UnexpectedReply:
-    names = [group.point.name for group, length in zip(groups, lengths, strict=True) for _ in range(length)]
+def _counted(repeats: Any, size: int) -> Any:
+    """0 where a row does not repeat the timestamp before it, else one more than there."""
+    numbers = np.zeros(size, np.int32)
+    where = np.flatnonzero(repeats) + 1
+    if len(where):
+        starts = np.arange(size)
+        starts[where] = 0
+        numbers[where] = where - np.maximum.accumulate(starts)[where]
+    return numbers
+
+
+def _disorder(groups: Sequence[Rows], lengths: Int64, row: int) -> UnexpectedReply:
+    owner = groups[int(np.searchsorted(np.cumsum(lengths), row, side="right"))]
     return UnexpectedReply(
-        f"the server sent the events of {names[row]} out of order, which would lose some of them"
+        f"the server sent the events of {owner.point.name} out of order, which would lose some of them"
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from sys import intern
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,8 +19,7 @@ from pi_datasource.options import Options
 PAGE_SIZE = 10_000
 SHOWN_NAMES = 10
 _WILDCARD = re.compile(r"[*?\[\]]")
-_POINT_FIELDS = "WebId;Name;Path;PointType;EngineeringUnits"
-_LIST_FIELDS = "Links.Next;" + ";".join(f"Items.{name}" for name in _POINT_FIELDS.split(";"))
+_POINT_FIELDS = ("WebId", "Name", "PointType", "EngineeringUnits")
 
 
 def data_servers(client: PIClient, options: Options) -> list[DataServer]:
@@ -75,17 +75,20 @@ def points(
         NoTagMatches: a tag or pattern selects nothing; the message names it.
     """
     wanted = options.tags or ("*",)
+    fields = (*_POINT_FIELDS, "Path") if options.include_metadata else _POINT_FIELDS
     found: dict[str, Point] = {}
     unmatched = []
     for tag in wanted:
-        matches = list(_matching(client, servers, tag))
-        if not matches:
+        matched = 0
+        for point in _matching(client, servers, tag, fields):
+            found[point.web_id] = point
+            matched += 1
+        if not matched:
             unmatched.append(tag)
-        found.update((point.web_id, point) for point in matches)
     if unmatched and strict:
         raise _no_match(unmatched, servers, options)
     if options.tag_filter is not None:
-        allowed = {point.web_id for point in _matching(client, servers, options.tag_filter)}
+        allowed = {point.web_id for point in _matching(client, servers, options.tag_filter, fields)}
         found = {web_id: point for web_id, point in found.items() if web_id in allowed}
         if not found and strict:
             message = f"option 'tag_filter': no selected tag matches {options.tag_filter!r}"
@@ -108,24 +111,30 @@ def _no_match(unmatched: list[str], servers: list[DataServer], options: Options)
     )
 
 
-def _matching(client: PIClient, servers: list[DataServer], tag: str) -> Iterator[Point]:
+def _matching(
+    client: PIClient, servers: list[DataServer], tag: str, fields: Sequence[str]
+) -> Iterator[Point]:
     if tag.startswith("\\\\"):
-        yield from _by_path(client, servers, tag)
+        yield from _by_path(client, servers, tag, fields)
         return
+    selected = ";".join(["Links.Next", *(f"Items.{name}" for name in fields)])
     for server in servers:
-        for item in _pages(client, f"dataservers/{server.web_id}/points", {"nameFilter": tag}):
+        asked = {"nameFilter": tag, "selectedFields": selected}
+        for item in _pages(client, f"dataservers/{server.web_id}/points", asked):
             # A server may read a name without wildcards as a prefix; exact means exact (reference: quirk 30).
             if _WILDCARD.search(tag) or item.Name.lower() == tag.lower():
                 yield _point(item, server.name)
 
 
-def _by_path(client: PIClient, servers: list[DataServer], path: str) -> Iterator[Point]:
+def _by_path(
+    client: PIClient, servers: list[DataServer], path: str, fields: Sequence[str]
+) -> Iterator[Point]:
     asked = path[2:].partition("\\")[0].lower()
     owner = next((server.name for server in servers if server.name.lower() == asked), None)
     if owner is None:
         return
     try:
-        item = client.get("points", {"path": path, "selectedFields": _POINT_FIELDS, **_ID_ONLY})
+        item = client.get("points", {"path": path, "selectedFields": ";".join(fields), **_ID_ONLY})
     except RequestRefused as refused:
         if refused.status == 404:
             return
@@ -142,7 +151,7 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_
     start, size = 0, PAGE_SIZE
     last: list[_Point] = []
     while True:
-        page = {**params, **_ID_ONLY, "selectedFields": _LIST_FIELDS, "startIndex": start, "maxCount": size}
+        page = {**params, **_ID_ONLY, "startIndex": start, "maxCount": size}
         try:
             reply = client.get(path, page)
         except ServerError as refused:
@@ -202,4 +211,6 @@ def _typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
 
 
 def _point(item: _Point, server: str) -> Point:
-    return Point(item.WebId, item.Name, item.PointType, item.EngineeringUnits or None, server, item.Path)
+    units = intern(item.EngineeringUnits) if item.EngineeringUnits else None
+    # A million points share few types, units and servers.
+    return Point(item.WebId, item.Name, intern(item.PointType), units, intern(server), item.Path)

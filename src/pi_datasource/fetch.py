@@ -8,38 +8,31 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from pi_datasource import decode
+from pi_datasource import decode, reply
+from pi_datasource.calls import Call, Cursor, Request
 from pi_datasource.client import PIClient
-from pi_datasource.decode import Numbering, Rows
-from pi_datasource.errors import PointFailure, ReadFailed, ServerError, UnexpectedReply
-from pi_datasource.model import Point, ReadTask, Window, iso_utc
-from pi_datasource.reply import Page, TimedValue, moment
+from pi_datasource.decode import Rows
+from pi_datasource.errors import PointFailure, ReadFailed, ServerError, ServerTimeout
+from pi_datasource.events import Events, ticks_at
+from pi_datasource.model import Point, ReadTask, iso_utc
+from pi_datasource.paging import Span, advance
+from pi_datasource.reply import Page
+from pi_datasource.sizing import Sizes
 from pi_datasource.transport import RETRIED
 
 log = logging.getLogger(__name__)
 
-ROWS_PER_CALL = (
-    100_000  # bounds memory whatever the window; near the best speed (performance notes, section 3)
+ROWS_PER_BATCH = (
+    50_000  # what Spark takes best; it does not cut batches itself (performance notes, section 6.2)
 )
-ROWS_PER_BATCH = 50_000
-_FIELDS = "Items.Timestamp;Items.Value;Items.Good;Items.Questionable;Items.Substituted;Items.Annotated;Items.Errors;"
+_SETS_REFUSED = 2  # stream sets that a server refuses before it is asked for single streams instead
 _ALLOWED = re.compile(r"greater than the maximum allowed\D*(\d+)")
-
-
-@dataclass
-class _Cursor:
-    """How far one point has been read."""
-
-    point: Point
-    start: str  # PI's own text of the timestamp to go on from, never a rounded one
-    numbering: Numbering = field(default_factory=Numbering)
-    attempts: int = 0
-    page_size: int = 0  # above the task's where one timestamp has filled a whole page
 
 
 def run(
@@ -47,7 +40,8 @@ def run(
 ) -> Iterator[pa.RecordBatch]:
     """Every event of the task's points with ``start <= timestamp < end``, once, each point's in server order.
 
-    Memory holds one answer at a time. The same task on an unchanged server gives the same rows.
+    ``schema`` is the table's or a choice of its columns; fields that no column needs are not asked for. Memory holds
+    two answers: while one is decoded the next is on its way. The same task on an unchanged server gives the same rows.
 
     Raises:
         ReadFailed: with ``on_error="fail"``, after everything readable was read: it names every failed point.
@@ -56,123 +50,92 @@ def run(
     return _Run(client, task, schema, pattern).batches()
 
 
+class _Flight:
+    """One call under way, in a thread of its own that does not outlive the process."""
+
+    def __init__(self, client: PIClient, call: Call, urls: dict[str, str]) -> None:
+        self.call, self._ids = call, list(urls)
+        self._body = b""
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._send, args=(client, urls), daemon=True)
+        self._thread.start()
+
+    def _send(self, client: PIClient, urls: dict[str, str]) -> None:
+        try:
+            self._body = client.batch(urls)
+        except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
+            self._error = error
+
+    def answers(self) -> list[tuple[Request, Page]]:
+        """Waits for the answer: what each request brought."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        body, self._body = self._body, b""
+        pages = reply.batch_reply(body, self._ids, sets=self.call.sets)
+        return [(request, pages[key]) for request, key in zip(self.call.requests, self._ids, strict=True)]
+
+
 class _Run:
     def __init__(self, client: PIClient, task: ReadTask, schema: pa.Schema, pattern: str | None) -> None:
         self.client, self.task, self.schema, self.pattern = client, task, schema, pattern
-        self.end_text = iso_utc(task.window.end)
-        self.max_page = task.page_size  # lowered for good once the server has named a limit
-        self.server_limit: int | None = None  # MaxReturnedItemsPerCall, once the server has refused more
-        self.batch_size = task.batch_size
+        self.span = Span(ticks_at(task.window.start), ticks_at(task.window.end))
+        self.sizes = Sizes.of(task)
+        self.sets = task.read_mode != "streams"
+        self.sets_refused = 0
+        self.answered = False
+        self.waiting: deque[Cursor] = deque()
         self.failures: list[tuple[Point, PointFailure]] = []
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         start = iso_utc(self.task.window.start)
-        waiting = [_Cursor(point, start) for point in self.task.points]
-        while waiting:
-            # Cursors in the middle of their window come first: memory of how far they are is then short-lived.
-            now, waiting = waiting[: self.batch_size], waiting[self.batch_size :]
-            unfinished: list[_Cursor] = []
-            groups = self._call(now, unfinished)
-            yield from self._rows(groups)
-            waiting = unfinished + waiting
+        self.waiting.extend(Cursor(point, start, self.span.start) for point in self.task.points)
+        if self.task.requests_per_second is not None:
+            self.client.pace(self.task.requests_per_second)
+        flying = self._launch(idle=True)
+        while flying:
+            following = self._launch(idle=False)
+            yield from self._rows(self._landed(flying))
+            flying = following or self._launch(idle=True)
         yield from self._report()
 
-    def _call(self, cursors: list[_Cursor], unfinished: list[_Cursor]) -> list[Rows]:
-        """The new events of one batch call; cursors that are not at their end go to ``unfinished``."""
-        share = max(1, ROWS_PER_CALL // len(cursors))
-        sizes = [cursor.page_size or min(self.max_page, share) for cursor in cursors]
-        urls = {str(i): self._url(c, size) for i, (c, size) in enumerate(zip(cursors, sizes, strict=True))}
+    def _launch(self, idle: bool) -> _Flight | None:
+        if not self.waiting:
+            return None
+        call = self.sizes.next_call(self.waiting, self.sets, idle)
+        urls = call.urls(self.client.resource, iso_utc(self.task.window.end), self.schema.names)
+        return _Flight(self.client, call, urls)
+
+    def _landed(self, flight: _Flight) -> list[Rows]:
+        """The new events of one call; cursors that are not at their end go back to the front of the queue."""
         try:
-            pages = self.client.batch(urls)
+            answers = flight.answers()
         except ServerError as error:
-            if error.status != 413 or len(cursors) == 1:
+            if not self._smaller(flight.call, error):
                 message = f"{error} (while reading {self.task})"
                 raise type(error)(message, error.status) from error
-            self.batch_size = len(cursors) // 2
-            unfinished.extend(cursors)
+            self.waiting.extendleft(reversed(flight.call.cursors))
             return []
-        groups: list[Rows] = []
-        retried = 0
-        for i, (cursor, size) in enumerate(zip(cursors, sizes, strict=True)):
-            page = pages[str(i)]
-            if page.ok:
-                groups.append(self._advance(cursor, page, size, unfinished))
-            else:
-                retried = max(retried, self._failed(cursor, page, size, unfinished))
-        if retried:
-            self.client.pause(retried - 1)
-        return groups
+        self.answered = True
+        outcome = _Outcome(self, flight.call)
+        for request, page in answers:
+            outcome.take(request, page)
+        # Cursors in the middle of their window come first: memory of how far they are is then short-lived.
+        self.waiting.extendleft(reversed(outcome.unfinished))
+        if outcome.pauses:
+            attempts, least_s = zip(*outcome.pauses, strict=True)
+            self.client.pause(max(attempts), max(least_s))
+        return outcome.groups
 
-    def _url(self, cursor: _Cursor, size: int) -> str:
-        return self.client.resource(
-            f"streams/{cursor.point.web_id}/recorded",
-            {
-                "startTime": cursor.start,
-                "endTime": self.end_text,
-                "boundaryType": "Inside",
-                "maxCount": size,
-                "selectedFields": _FIELDS + "UnitsAbbreviation",
-            },
-        )
-
-    def _advance(self, cursor: _Cursor, page: Page, size: int, unfinished: list[_Cursor]) -> Rows:
-        cursor.attempts = 0
-        items = page.items
-        # A full page is the only sign of a cut answer (reference: truncation); one that reaches the end is not cut.
-        if len(items) >= size and moment(items[-1].Timestamp) < self.task.window.end:
-            items = self._hold_back(cursor, items, size, unfinished)
-        return Rows(cursor.point, _within(items, self.task.window), page.units, cursor.numbering)
-
-    def _hold_back(
-        self, cursor: _Cursor, items: list[TimedValue], size: int, unfinished: list[_Cursor]
-    ) -> list[TimedValue]:
-        """A full page without the rows at its last timestamp: the next page starts there and brings them whole."""
-        last = items[-1].Timestamp
-        keep = len(items)
-        while keep and items[keep - 1].Timestamp == last:
-            keep -= 1
-        if keep:
-            if last == cursor.start or moment(last) < moment(cursor.start):
-                message = (
-                    f"the server's pages of {cursor.point.name} do not advance: {last} after {cursor.start}"
-                )
-                raise UnexpectedReply(message)
-            cursor.start, cursor.page_size = last, 0
-        elif self.server_limit is None or size < self.server_limit:
-            cursor.start, cursor.page_size = last, min(size * 10, self.server_limit or size * 10)
-        else:
-            self._give_up(
-                cursor.point,
-                None,
-                f"at least {size} events share the timestamp {last}, and the server returns no more in one call; "
-                "raise its MaxReturnedItemsPerCall",
-            )
-            return []
-        unfinished.append(cursor)
-        return items[:keep]
-
-    def _failed(self, cursor: _Cursor, page: Page, size: int, unfinished: list[_Cursor]) -> int:
-        """Sorts out one failed sub-request; returns how often it has been tried when it shall be tried again."""
-        if page.status == 400 and (limit := _ALLOWED.search(page.message)) and size > 1:
-            self.server_limit = max(1, min(int(limit[1]), size - 1))
-            self.max_page = min(self.max_page, self.server_limit)
-            cursor.page_size = min(cursor.page_size, self.server_limit)
-            unfinished.append(cursor)
-            return 0
-        cursor.attempts += 1
-        if page.status in RETRIED and cursor.attempts <= self.client.max_retries:
-            log.warning("%s: HTTP %s %s, asking again", cursor.point.name, page.status, page.message)
-            unfinished.append(cursor)
-            return cursor.attempts
-        hint = "" if page.status != 404 else " (deleted, or this account may not read it)"
-        self._give_up(cursor.point, page.status, (page.message or "no reason given") + hint)
-        return 0
-
-    def _give_up(self, point: Point, status: int | None, message: str) -> None:
-        self.failures.append((point, PointFailure(point.name, point.web_id, status, message)))
+    def _smaller(self, call: Call, error: ServerError) -> bool:
+        """Whether smaller calls may help: this one was too large, or a server that does answer was too slow."""
+        if error.status == 413:
+            return self.sizes.too_large(call)
+        slow = isinstance(error, ServerTimeout) or error.status == 504
+        return slow and self.answered and self.sizes.too_slow()
 
     def _rows(self, groups: list[Rows]) -> Iterator[pa.RecordBatch]:
-        filled = [group for group in groups if group.items]
+        filled = [group for group in groups if len(group.events)]
         if not filled:
             return
         batch = decode.to_batch(filled, self.schema, self.task.ingestion_time, self.pattern)
@@ -197,11 +160,95 @@ class _Run:
         )
 
 
-def _within(items: list[TimedValue], window: Window) -> list[TimedValue]:
-    """The items in ``[start, end)``: PI's windows include their end, ours do not."""
-    first, last = 0, len(items)
-    while last and moment(items[last - 1].Timestamp) >= window.end:
-        last -= 1
-    while first < last and moment(items[first].Timestamp) < window.start:
-        first += 1
-    return items if last - first == len(items) else items[first:last]
+class _Outcome:
+    """Sorts out the answers of one call: events, cursors to go on with, failures."""
+
+    def __init__(self, run: _Run, call: Call) -> None:
+        self.run, self.call = run, call
+        self.groups: list[Rows] = []
+        self.unfinished: list[Cursor] = []
+        self.pauses: list[tuple[int, float]] = []  # (attempt, seconds that the server asked for)
+
+    def take(self, request: Request, page: Page) -> None:
+        """Takes in what one request brought."""
+        if not page.ok:
+            self._failed(request, page)
+        elif self.call.sets:
+            self._set(request, page)
+        else:
+            self._stream(request.cursors[0], page, request.size, cut=len(page.events) >= request.size)
+
+    def _stream(self, cursor: Cursor, page: Page, size: int, *, cut: bool) -> None:
+        span, limit = self.run.span, self.run.sizes.server_limit
+        step = advance(cursor, page.events, size, cut=cut, span=span, server_limit=limit)
+        self.groups.append(Rows(cursor.point, step.events, page.units, cursor.numbering))
+        self.run.sizes.saw(page.events, span, cut)
+        if step.failure is not None:
+            self._give_up(cursor.point, None, step.failure)
+        elif not step.finished:
+            cursor.alone = True
+            self.unfinished.append(cursor)
+
+    def _set(self, request: Request, page: Page) -> None:
+        """The streams of a set; what is doubtful in it is asked for alone.
+
+        Whether ``maxCount`` holds for a stream or for all of them is not known of every server (reference: limits), so
+        an answer that is full as a whole may have been cut anywhere.
+        """
+        total = sum(len(stream.events) for stream in page.streams.values())
+        full = len(request.cursors) > 1 and total == request.size
+        for cursor in request.cursors:
+            stream = page.streams.get(cursor.point.web_id)
+            if stream is None or _only_errors(stream.events):
+                self._alone(cursor)
+            else:
+                cut = full or len(stream.events) >= request.size
+                self._stream(cursor, stream, request.size, cut=cut)
+        if not page.streams:
+            self._refused_set()
+
+    def _failed(self, request: Request, page: Page) -> None:
+        """Asks again, in smaller parts or alone, where that may help; else gives the point up."""
+        if page.status == 400 and (limit := _ALLOWED.search(page.message)) and request.size > 1:
+            self.run.sizes.limit(int(limit[1]), request)
+            for cursor in request.cursors:
+                cursor.page_size = min(cursor.page_size, self.run.sizes.page)
+            self.unfinished += request.cursors
+        elif page.status in RETRIED and request.cursors[0].attempts < self.run.client.max_retries:
+            self._again(request, page)
+        elif self.call.sets:
+            self._refused_set()
+            for cursor in request.cursors:
+                self._alone(cursor)
+        else:
+            hint = "" if page.status != 404 else " (deleted, or this account may not read it)"
+            self._give_up(request.cursors[0].point, page.status, (page.message or "no reason given") + hint)
+
+    def _again(self, request: Request, page: Page) -> None:
+        if page.status == 429:
+            self.run.sizes.too_many(self.call)
+        names = ", ".join(cursor.point.name for cursor in request.cursors[:3])
+        more = f" and {len(request.cursors) - 3} more" if len(request.cursors) > 3 else ""
+        log.warning("%s%s: HTTP %s %s, asking again", names, more, page.status, page.message)
+        for cursor in request.cursors:
+            cursor.attempts += 1
+        self.pauses.append((request.cursors[0].attempts - 1, page.retry_after_s or 0.0))
+        self.unfinished += request.cursors
+
+    def _alone(self, cursor: Cursor) -> None:
+        cursor.alone, cursor.attempts = True, 0
+        self.unfinished.append(cursor)
+
+    def _refused_set(self) -> None:
+        self.run.sets_refused += 1
+        if self.run.sets_refused >= _SETS_REFUSED:
+            self.run.sets = False
+
+    def _give_up(self, point: Point, status: int | None, message: str) -> None:
+        self.run.failures.append((point, PointFailure(point.name, point.web_id, status, message)))
+
+
+def _only_errors(events: Events) -> bool:
+    """A stream that fails at data time stands in a set with nothing but ``Errors`` (reference: errors)."""
+    items: Sequence[object] = events.odd_items
+    return 0 < len(events) == len(items) and all(item.Errors for item in events.odd_items)

@@ -178,10 +178,28 @@ class Options(BaseModel):
         10_000, ge=1, le=1_000_000, description="Most events of one tag in one answer (PI's `maxCount`)."
     )
     batch_size: int = Field(
-        100,
+        1000,
         ge=1,
-        le=1000,
-        description="Most tags in one call to the batch endpoint; each counts as one request.",
+        le=10_000,
+        description="Most tags in one call to the batch endpoint.",
+    )
+    read_mode: Literal["auto", "streamsets", "streams"] = Field(
+        "auto",
+        description="How events are asked for within a batch: `streamsets` (many tags in one request, the archive's bulk "
+        "call), `streams` (one request for each tag), or `auto`: stream sets, and single streams where the server "
+        "refuses them.",
+    )
+    requests_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="Most requests per second that a read sends, over all its tasks and with each request inside a batch "
+        "counted. No bound if unset; PI Web API itself refuses more than 1000 from one address.",
+    )
+    max_concurrent_requests: int | None = Field(
+        None,
+        ge=1,
+        description="Most calls of a read that are under way at once, whatever the cluster's size. No bound but "
+        "`num_partitions` if unset.",
     )
     num_partitions: int = Field(
         8, ge=1, le=100_000, description="How many Spark partitions to aim at; each is read by one task."

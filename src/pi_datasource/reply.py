@@ -1,64 +1,80 @@
-"""Replies of PI Web API → typed objects, or the error that they are.
+"""Replies of PI Web API → pages of events, or the failure that they are.
 
 Rules are those of the reference: a sub-reply's content is events, a string, ``Errors`` or a ``Message``; a body with
-status 2xx may still carry a failure (``WebException``); a timestamp has 0 to 7 fraction digits.
+status 2xx may still carry a failure (``WebException``).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from pi_datasource import timespec
+from pi_datasource import events, lift
 from pi_datasource.errors import UnexpectedReply
+from pi_datasource.events import Events, TimedValue
+from pi_datasource.lift import Lifted
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding a foreign body may raise
 
-
-class TimedValue(msgspec.Struct, gc=False):
-    """One event as PI writes it."""
-
-    Timestamp: str
-    Value: Any = None
-    Good: bool | None = None
-    Questionable: bool | None = None
-    Substituted: bool | None = None
-    Annotated: bool | None = None
-    Errors: Any = None
+_Entry = TimedValue | tuple[int, int]  # an event, or the numbers of a run of lifted rows
 
 
-class Content(msgspec.Struct):
-    """The body of one sub-reply: events when it worked, texts when it did not."""
+class _Stream(msgspec.Struct):
+    """One stream of a stream set."""
 
-    Items: list[TimedValue] = []
+    WebId: str
+    Items: list[_Entry] = []  # an empty list may be left out altogether (reference: selectedFields)
     UnitsAbbreviation: str | None = None
+
+
+class _Failure(msgspec.Struct):
+    """What any content may hold in place of events."""
+
     Errors: Any = None
     Message: str | None = None
     WebException: Any = None
 
 
-class SubReply(msgspec.Struct):
-    """One sub-reply of a batch."""
+class _StreamContent(_Failure):
+    Items: list[_Entry] = []
+    UnitsAbbreviation: str | None = None
 
+
+class _SetContent(_Failure):
+    Items: list[_Stream] = []
+
+
+class _SubReply(msgspec.Struct):
     Status: int = 0
-    Content: Content | str | None = None
     Headers: Any = None
     StatusCode: int | None = None  # of a WebException in place of the replies
     Errors: Any = None
 
 
+class _StreamReply(_SubReply):
+    Content: _StreamContent | str | None = None
+
+
+class _SetReply(_SubReply):
+    Content: _SetContent | str | None = None
+
+
 @dataclass(frozen=True)
 class Page:
-    """What one sub-request brought: the events, or the status and text of its failure (never both)."""
+    """What one sub-request brought: events (of one stream, or of each in ``streams``), or status and text of a failure."""
 
-    items: list[TimedValue] = field(default_factory=list)
+    events: Events = events.NONE
     units: str | None = None
     status: int = 200
     message: str = ""
+    retry_after_s: float | None = None
+    streams: Mapping[str, Page] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -66,27 +82,26 @@ class Page:
         return self.status == 200
 
 
-_DECODER = msgspec.json.Decoder(dict[str, SubReply | None])
+_STREAMS = msgspec.json.Decoder(dict[str, _StreamReply | None])
+_SETS = msgspec.json.Decoder(dict[str, _SetReply | None])
 
 
-def batch_reply(body: bytes) -> dict[str, Page]:
-    """The pages of a batch reply by request id.
+def batch_reply(body: bytes, asked: Iterable[str] = (), *, sets: bool = False) -> dict[str, Page]:
+    """The pages of a batch reply by request id: of single streams, or with ``sets`` of stream sets.
 
     Raises:
-        UnexpectedReply: the body is cut or no batch reply; nothing of it was used.
+        UnexpectedReply: the body is cut, no batch reply, or lacks one of the ids ``asked``; nothing of it was used.
     """
-    try:
-        replies = _DECODER.decode(body)
-    except NOT_JSON as cause:
-        message = f"POST batch: the body is no batch reply ({cause}); it starts with {opening(body)}"
-        raise UnexpectedReply(message) from cause
-    broken = replies.pop("WebException", None)
-    if broken is not None:
-        message = (
-            f"POST batch: the server failed while it answered: {text_of(broken.Errors) or 'no reason given'}"
-        )
-        raise UnexpectedReply(message, broken.StatusCode)
-    return {key: _page(reply or SubReply()) for key, reply in replies.items()}
+    pages = _pages(body, lift.lift(body), sets)
+    if (
+        pages is None
+    ):  # rows stand where the reference has none: the parser says what is wrong, if anything is
+        pages = _pages(body, None, sets)
+    wanted = list(asked)
+    if missing := [key for key in wanted if key not in (pages or {})]:
+        message = f"POST batch: {len(missing)} of {len(wanted)} sub-requests were not answered"
+        raise UnexpectedReply(message)
+    return pages or {}
 
 
 def opening(body: bytes) -> str:
@@ -112,28 +127,118 @@ def status_of(web_exception: dict[str, Any]) -> int:
     return code if type(code) is int else 500
 
 
-def _page(reply: SubReply) -> Page:
-    content = reply.Content
-    if isinstance(content, Content):
-        if isinstance(content.WebException, dict):
-            failure = content.WebException
-            return Page(status=status_of(failure), message=text_of(failure.get("Errors")))
-        if reply.Status == 200:
-            return Page(content.Items, content.UnitsAbbreviation)
-        return Page(status=reply.Status or 500, message=text_of(content.Errors) or content.Message or "")
-    if reply.Status == 200:
-        return Page(status=500, message=f"HTTP 200 without events: {content!r}")
-    return Page(status=reply.Status or 500, message=content or "")
+def _pages(body: bytes, lifted: Lifted | None, sets: bool) -> dict[str, Page] | None:
+    """The pages; None if the lifted rows do not fit into what is left of the body."""
+    replies = _parsed(body, lifted, sets)
+    if replies is None:
+        return None
+    weave = _Weave()
+    plans = {key: _planned(answer or _SubReply(), weave) for key, answer in replies.items()}
+    cut = weave.cut(lifted)
+    if cut is None:
+        return None
+    return {key: plan if isinstance(plan, Page) else _filled(plan, cut) for key, plan in plans.items()}
 
 
-def moment(text: str) -> datetime:
-    """One timestamp as PI writes it, cut to microseconds.
-
-    Raises:
-        UnexpectedReply: the text is no timestamp.
-    """
+def _parsed(body: bytes, lifted: Lifted | None, sets: bool) -> Mapping[str, _SubReply | None] | None:
+    decoder: Any = _SETS if sets else _STREAMS
     try:
-        return timespec.parse_wire(text)
-    except ValueError as cause:
-        message = f"an event's Timestamp cannot be read: {cause}"
+        replies: dict[str, _SubReply | None] = decoder.decode(lifted.skeleton if lifted else body)
+    except NOT_JSON as cause:
+        if lifted:
+            return None
+        message = f"POST batch: the body is no batch reply ({cause}); it starts with {opening(body)}"
         raise UnexpectedReply(message) from cause
+    broken = replies.pop("WebException", None)
+    if broken is not None:
+        message = (
+            f"POST batch: the server failed while it answered: {text_of(broken.Errors) or 'no reason given'}"
+        )
+        raise UnexpectedReply(message, broken.StatusCode)
+    return replies
+
+
+class _Weave:
+    """Collects the entries of all streams in the order of the body, and cuts the woven events apart again."""
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
+        self.edges = [0]  # after each stream, in entries
+
+    def add(self, entries: list[_Entry]) -> int:
+        """The number under which ``cut`` gives the events of these entries."""
+        self.entries += entries
+        self.edges.append(len(self.entries))
+        return len(self.edges) - 2
+
+    def cut(self, lifted: Lifted | None) -> list[Events] | None:
+        """The events of each stream; None if the runs are not exactly those that were lifted."""
+        if lifted is None:
+            if not all(type(entry) is TimedValue for entry in self.entries):
+                message = "POST batch: a list stands in place of an event"
+                raise UnexpectedReply(message)
+            return _apart(events.of(self.entries), self.edges)  # type: ignore[arg-type]
+        items, places, rows, at = [], [], [0], 0
+        run_ends_at = 0
+        for entry in self.entries:
+            if type(entry) is TimedValue:
+                items.append(entry)
+                places.append(at)
+                at += 1
+            else:
+                first, after = entry  # type: ignore[misc]
+                if first != run_ends_at or after <= first:
+                    return None
+                run_ends_at = after
+                at += after - first
+            rows.append(at)
+        if run_ends_at != len(lifted.ticks):
+            return None
+        woven = events.woven(lifted, events.of(items), np.array(places, np.int64))
+        return _apart(woven, [rows[edge] for edge in self.edges])
+
+
+def _apart(whole: Events, edges: list[int]) -> list[Events]:
+    return [whole.cut(first, after) for first, after in pairwise(edges)]
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A page whose events are still to come: ``number`` of a stream, or the streams of a set."""
+
+    number: int = 0
+    units: str | None = None
+    streams: dict[str, _Planned] | None = None
+
+
+def _planned(reply: _SubReply, weave: _Weave) -> Page | _Planned:
+    content: Any = getattr(reply, "Content", None)
+    failed = reply.Status or 500
+    pause = _retry_after(reply.Headers)
+    if not isinstance(content, _Failure):
+        if reply.Status == 200:
+            return Page(status=500, message=f"HTTP 200 without events: {content!r}")
+        return Page(status=failed, message=content or "", retry_after_s=pause)
+    if isinstance(content.WebException, dict):
+        told = content.WebException
+        return Page(status=status_of(told), message=text_of(told.get("Errors")))
+    if reply.Status != 200:
+        return Page(
+            status=failed, message=text_of(content.Errors) or content.Message or "", retry_after_s=pause
+        )
+    if isinstance(content, _SetContent):
+        each = {s.WebId: _Planned(weave.add(s.Items), s.UnitsAbbreviation) for s in content.Items}
+        return _Planned(streams=each)
+    assert isinstance(content, _StreamContent)
+    return _Planned(weave.add(content.Items), content.UnitsAbbreviation)
+
+
+def _filled(plan: _Planned, cut: list[Events]) -> Page:
+    if plan.streams is not None:
+        return Page(streams={web_id: _filled(stream, cut) for web_id, stream in plan.streams.items()})
+    return Page(cut[plan.number], plan.units)
+
+
+def _retry_after(headers: Any) -> float | None:
+    text = headers.get("Retry-After") if isinstance(headers, dict) else None
+    return float(text) if isinstance(text, str) and text.isdecimal() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from types import TracebackType
 
 import requests
@@ -39,10 +40,18 @@ class _Retry(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
-def session(options: Options) -> requests.Session:
-    """A session that signs in as the options say and asks again where that may help."""
+def session(options: Options, before_retry: Callable[[], None] = lambda: None) -> requests.Session:
+    """A session that signs in as the options say and asks again where that may help, after ``before_retry``."""
+
+    class Paced(_Retry):
+        """Retries are requests too: they wait for their turn."""
+
+        def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+            super().sleep(response)
+            before_retry()
+
     made = requests.Session()
-    retry = _Retry(
+    retry = Paced(
         total=options.max_retries,
         connect=min(3, options.max_retries),  # a wrong address should be told within seconds
         backoff_factor=0.5,

@@ -5,129 +5,117 @@ A value's JSON type may change from row to row: ``Good``, ``IsSystem`` and ``Err
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from pi_datasource import schema
-from pi_datasource.reply import TimedValue, text_of
+from pi_datasource.events import EXACT_INTEGER, FLAGS, Events, TimedValue
+from pi_datasource.reply import text_of
 
-EXACT_INTEGER = 2**53  # a double holds every integer up to here
 _INT32 = range(-(2**31), 2**31)
 _INFINITE = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
 _TEXT_TYPES = ("String", "Blob")
 
 
-def value_columns(
-    items: Sequence[TimedValue], point_types: Sequence[str], lengths: Sequence[int]
-) -> dict[str, pa.Array]:
-    """The columns that come from the events themselves."""
-    raw = [item.Value for item in items]
-    odd = _odd_rows(items, raw)
-    types = [kind for kind, n in zip(point_types, lengths, strict=True) for _ in range(n)] if odd else []
-    texts: dict[int, str] = {}
-    codes: dict[int, int] = {}
-    kinds: dict[int, str] = {}
-    for row in odd:
-        raw[row], text, code, kinds[row] = _classify(items[row], types[row])
-        if text is not None:
-            texts[row] = text
-        if code is not None:
-            codes[row] = code
-    return {
-        "value": pa.array(raw, pa.float64()),
-        "value_string": _sparse(texts, len(items), None, pa.string()),
-        "state_code": _sparse(codes, len(items), None, pa.int32()),
-        "value_kind": _sparse(kinds, len(items), schema.NUMBER, pa.string()),
-        "good": _flags([item.Good for item in items]),
-        "questionable": _flags([item.Questionable for item in items]),
-        "substituted": _flags([item.Substituted for item in items]),
-        "annotated": _flags([item.Annotated for item in items]),
+class Reading(NamedTuple):
+    """What the columns for a value hold."""
+
+    value: float | None
+    text: str | None
+    code: int | None
+    kind: str
+
+
+def value_columns(events: Events, odd_types: Sequence[str], wanted: AbstractSet[str]) -> dict[str, pa.Array]:
+    """Those of the ``wanted`` columns that come from the events; ``odd_types`` are the point types of the odd rows."""
+    readings = [read(item, kind) for item, kind in zip(events.odd_items, odd_types, strict=True)]
+    made: dict[str, Callable[[], pa.Array]] = {
+        "value": lambda: _numbers(events, readings),
+        "value_string": lambda: _sparse(events, [each.text for each in readings], None, pa.string()),
+        "state_code": lambda: _sparse(events, [each.code for each in readings], None, pa.int32()),
+        "value_kind": lambda: _sparse(events, [each.kind for each in readings], schema.NUMBER, pa.string()),
+        **{name.lower(): partial(_flag, events, place) for place, name in enumerate(FLAGS)},
     }
+    return {name: make() for name, make in made.items() if name in wanted}
 
 
-def _sparse(values: dict[int, Any], size: int, default: Any, kind: pa.DataType) -> pa.Array:
-    """An array of ``default`` but for the rows of ``values``."""
-    if not values:
-        return pa.repeat(pa.scalar(default, kind), size)
-    return pa.array([values.get(row, default) for row in range(size)], kind)
+def _numbers(events: Events, readings: Sequence[Reading]) -> pa.Array:
+    if not readings:
+        return pa.array(events.values)
+    values, missing = events.values.copy(), np.zeros(len(events), np.bool_)
+    values[events.odd] = [0.0 if each.value is None else each.value for each in readings]
+    missing[events.odd] = [each.value is None for each in readings]
+    return pa.array(values, mask=missing, from_pandas=False)
 
 
-def _odd_rows(items: Sequence[TimedValue], raw: Sequence[Any]) -> list[int]:
-    """The rows that are not plainly a number."""
-    errors = any(item.Errors for item in items)
-    types = set(map(type, raw))
-    if not errors and types <= {float}:
-        return []
-    if (
-        not errors
-        and types <= {float, int}
-        and all(-EXACT_INTEGER <= value <= EXACT_INTEGER for value in raw)
-    ):
-        return []
-    return [
-        row
-        for row, value in enumerate(raw)
-        if (
-            type(value) is not float and not (type(value) is int and -EXACT_INTEGER <= value <= EXACT_INTEGER)
-        )
-        or items[row].Errors
-    ]
+def _sparse(events: Events, values: list[Any], default: Any, kind: pa.DataType) -> pa.Array:
+    """``values`` in the odd rows, ``default`` in all others."""
+    given = pa.array(values, kind)
+    if len(given) == len(events):
+        return given
+    if given.null_count == len(given) and default is None:
+        return pa.nulls(len(events), kind)
+    place = np.zeros(len(events), np.int32)
+    place[events.odd] = np.arange(1, len(given) + 1)
+    return pa.concat_arrays([pa.array([default], kind), given]).take(pa.array(place))
 
 
-def _flags(values: list[bool | None]) -> pa.Array:
-    truths = values.count(True)
-    if truths == len(values) or (truths == 0 and None not in values):
-        return pa.repeat(pa.scalar(bool(truths)), len(values))
-    return pa.array(values, pa.bool_())
+def _flag(events: Events, place: int) -> pa.Array:
+    bits = (events.flags >> np.uint8(2 * place)) & np.uint8(3)
+    first = int(bits[0]) if len(bits) else 0
+    if (bits == first).all():
+        return pa.repeat(pa.scalar(None if first == 2 else bool(first), pa.bool_()), len(bits))
+    return pa.array(bits == 1, mask=bits == 2)
 
 
-_Typed = tuple[float | None, str | None, int | None, str]
-
-
-def _classify(item: TimedValue, point_type: str) -> _Typed:
-    """(value, value_string, state_code, value_kind) of an event: the table of the catalogue, section 1."""
+def read(item: TimedValue, point_type: str) -> Reading:
+    """The columns of an event whose value is not plainly a number: the table of the catalogue, section 1."""
     value = item.Value
     if item.Errors:
-        return None, text_of(item.Errors) or None, None, schema.ERROR
-    if isinstance(value, bool):
-        return float(value), str(value).lower(), None, schema.BOOLEAN
-    if isinstance(value, int):
-        return _classify_integer(value)
-    if isinstance(value, str):
-        return _classify_text(value, item.Good, point_type)
+        return Reading(None, text_of(item.Errors) or None, None, schema.ERROR)
     if isinstance(value, dict):
-        return _classify_object(value, item.Good)
+        return _read_object(value, item.Good)
+    if isinstance(value, str):
+        return _read_text(value, item.Good, point_type)
+    if isinstance(value, bool):
+        return Reading(float(value), str(value).lower(), None, schema.BOOLEAN)
+    if isinstance(value, (int, float)):
+        return _read_number(value)
     if value is None:
-        return None, None, None, schema.NONE
-    return None, msgspec.json.encode(value).decode(), None, schema.JSON
+        return Reading(None, None, None, schema.NONE)
+    return Reading(None, msgspec.json.encode(value).decode(), None, schema.JSON)
 
 
-def _classify_integer(value: int) -> _Typed:
-    digits = None if -EXACT_INTEGER <= value <= EXACT_INTEGER else str(value)
+def _read_number(value: float) -> Reading:
+    exact = isinstance(value, float) or -EXACT_INTEGER <= value <= EXACT_INTEGER
+    digits = None if exact else str(value)
     try:
-        return float(value), digits, None, schema.NUMBER
+        return Reading(float(value), digits, None, schema.NUMBER)
     except OverflowError:
-        return None, digits, None, schema.JSON
+        return Reading(None, digits, None, schema.JSON)
 
 
-def _classify_text(value: str, good: bool | None, point_type: str) -> _Typed:
+def _read_text(value: str, good: bool | None, point_type: str) -> Reading:
     if good is False:
-        return None, value, None, schema.ERROR
+        return Reading(None, value, None, schema.ERROR)
     if point_type == "Timestamp":
-        return None, value, None, schema.TIMESTAMP_TEXT
+        return Reading(None, value, None, schema.TIMESTAMP_TEXT)
     if point_type not in _TEXT_TYPES and value.lower() in _INFINITE:
-        return float(_INFINITE[value.lower()]), None, None, schema.NUMBER
-    return None, value, None, schema.STRING
+        return Reading(float(_INFINITE[value.lower()]), None, None, schema.NUMBER)
+    return Reading(None, value, None, schema.STRING)
 
 
-def _classify_object(value: dict[str, Any], good: bool | None) -> _Typed:
-    if set(value) == {"Errors"}:
-        return None, text_of(value["Errors"]) or None, None, schema.ERROR
+def _read_object(value: dict[str, Any], good: bool | None) -> Reading:
     name, code = value.get("Name"), value.get("Value")
     if isinstance(name, str) and (code is None or (type(code) is int and code in _INT32)):
         system = value.get("IsSystem") is True or good is False
-        return None, name, code, schema.SYSTEM if system else schema.DIGITAL
-    return None, msgspec.json.encode(value).decode(), None, schema.JSON
+        return Reading(None, name, code, schema.SYSTEM if system else schema.DIGITAL)
+    if set(value) == {"Errors"}:
+        return Reading(None, text_of(value["Errors"]) or None, None, schema.ERROR)
+    return Reading(None, msgspec.json.encode(value).decode(), None, schema.JSON)

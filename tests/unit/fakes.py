@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from pi_datasource.errors import RequestRefused
 from pi_datasource.model import Point, Window
-from pi_datasource.reply import Page, TimedValue
 
 UTC = timezone.utc
 BASE = datetime(2024, 5, 1, tzinfo=UTC)
@@ -75,16 +74,27 @@ class FakePI:
         self.always_fails: dict[str, tuple[int, str]] = {}
         self.ignores_start = self.ignores_end = False
         self.calls: list[list[tuple[str, str, int]]] = []  # (web id, startTime, maxCount) of every batch call
+        self.shapes: list[list[int]] = []  # streams in each sub-request of every batch call
+        self.selected: list[str] = []
+        self.headers: dict[str, str] = {}
+        self.refuses_sets: tuple[int, str] | None = None
+        self.sets_share_the_count = False  # maxCount holds for all streams of a set together
         self.pauses: list[int] = []
+        self.least_pauses_s: list[float] = []
+        self.paced: float | None = None
         self.gets: list[tuple[str, dict[str, str]]] = []
         self.replies: dict[str, Callable[[dict[str, str]], Any]] = {}
         self.most_calls = 10_000
 
     def resource(self, path: str, params: dict[str, Any]) -> str:
-        return f"{self.url}/{path}?{urlencode(params, quote_via=quote)}"
+        return f"{self.url}/{path}?{urlencode(params, quote_via=quote, doseq=True)}"
 
-    def pause(self, attempt: int) -> None:
+    def pause(self, attempt: int, least_s: float = 0.0) -> None:
         self.pauses.append(attempt)
+        self.least_pauses_s.append(least_s)
+
+    def pace(self, requests_per_second: float | None) -> None:
+        self.paced = requests_per_second
 
     def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
         asked = {key: str(value) for key, value in (params or {}).items()}
@@ -95,39 +105,70 @@ class FakePI:
             raise reply
         return json.loads(json.dumps(reply))
 
-    def batch(self, urls: dict[str, str]) -> dict[str, Page]:
+    def batch(self, urls: dict[str, str]) -> bytes:
         assert len(self.calls) < self.most_calls, "the client never stops asking"
         parsed = {key: self._parse(url) for key, url in urls.items()}
         self.calls.append(
-            [(web_id, asked["startTime"], int(asked["maxCount"])) for web_id, asked in parsed.values()]
+            [
+                (web_id, asked["startTime"], int(asked["maxCount"]))
+                for web_ids, asked in parsed.values()
+                for web_id in web_ids
+            ]
         )
-        if len(urls) > self.largest_batch:
+        self.shapes.append([len(web_ids) for web_ids, _ in parsed.values()])
+        if len(self.calls[-1]) > self.largest_batch:
             message = "POST batch: HTTP 413"
             raise RequestRefused(message, 413)
-        return {key: self._page(web_id, asked) for key, (web_id, asked) in parsed.items()}
+        replies = {
+            key: self._reply(web_ids, asked, urls[key].partition("?")[0])
+            for key, (web_ids, asked) in parsed.items()
+        }
+        return json.dumps(replies, separators=(",", ":")).encode()
 
-    def _parse(self, url: str) -> tuple[str, dict[str, str]]:
+    def _parse(self, url: str) -> tuple[list[str], dict[str, str]]:
         parts = urlsplit(url)
-        match = re.fullmatch(r"/piwebapi/streams/([^/]+)/recorded", parts.path)
+        match = re.fullmatch(r"/piwebapi/(?:streams/([^/]+)|streamsets)/recorded", parts.path)
         assert match, url
-        asked = {key: values[0] for key, values in parse_qs(parts.query, strict_parsing=True).items()}
+        given = parse_qs(parts.query, strict_parsing=True)
+        web_ids = [match[1]] if match[1] else given.pop("webId")
+        asked = {key: values[0] for key, values in given.items()}
         assert asked["boundaryType"] == "Inside"
-        assert asked["selectedFields"].split(";") == [
-            *(f"Items.{name}" for name in TimedValue.__struct_fields__),
-            "UnitsAbbreviation",
-        ]
-        return match[1], asked
+        self.selected.append(asked["selectedFields"])
+        return web_ids, asked
 
-    def _page(self, web_id: str, asked: dict[str, str]) -> Page:
+    def _reply(self, web_ids: list[str], asked: dict[str, str], path: str) -> dict[str, Any]:
+        if path.endswith("/streamsets/recorded"):
+            return self._set(web_ids, asked)
+        status, content = self._content(web_ids[0], asked)
+        return {"Status": status, "Headers": self.headers, "Content": content}
+
+    def _set(self, web_ids: list[str], asked: dict[str, str]) -> dict[str, Any]:
+        if self.refuses_sets is not None:
+            status, message = self.refuses_sets
+            return {"Status": status, "Headers": {}, "Content": {"Errors": [message]}}
+        items = []
+        left = int(asked["maxCount"])
+        for web_id in web_ids:
+            status, content = self._content(web_id, asked)
+            if status != 200:  # one bad stream fails the whole set
+                return {"Status": status, "Headers": self.headers, "Content": content}
+            if self.sets_share_the_count:
+                content["Items"] = content["Items"][:left]
+                left -= len(content["Items"])
+            items.append({"WebId": web_id, **content})
+        return {"Status": 200, "Headers": {}, "Content": {"Items": items}}
+
+    def _content(self, web_id: str, asked: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """Status and content of one stream's answer."""
         size = int(asked["maxCount"])
         if size > self.limit:
-            return Page(status=400, message=self.limit_text.format(self.limit))
+            return 400, {"Errors": [self.limit_text.format(self.limit)]}
         if self.failures.get(web_id):
             status, message = self.failures[web_id].pop(0)
-            return Page(status=status, message=message)
+            return status, {"Errors": [message]}
         if web_id in self.always_fails:
             status, message = self.always_fails[web_id]
-            return Page(status=status, message=message)
+            return status, {"Errors": [message]}
         start, end = ticks_of(asked["startTime"]), ticks_of(asked["endTime"])
         rows = self.events.get(web_id, [])
         if start > end and not self.ignores_end:  # PI turns the order round
@@ -138,8 +179,9 @@ class FakePI:
                 for row in rows
                 if (self.ignores_start or start <= row[0]) and (self.ignores_end or row[0] <= end)
             ]
-        items = [TimedValue(wire(t), value, True, False, False, False) for t, value in rows[:size]]
-        return Page(items, "degC")
+        flags = {"Good": True, "Questionable": False, "Substituted": False, "Annotated": False}
+        items = [{"Timestamp": wire(t), "Value": value, **flags} for t, value in rows[:size]]
+        return 200, {"Items": items, "UnitsAbbreviation": "degC"}
 
 
 def expected_rows(events: list[tuple[int, Any]], start: int, end: int) -> list[tuple[datetime, int, Any]]:

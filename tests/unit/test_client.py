@@ -28,7 +28,6 @@ from pi_datasource.errors import (
     UnexpectedReply,
 )
 from pi_datasource.options import Options
-from pi_datasource.reply import Page
 
 from . import fakes
 from .fakes import WebServer, chunked, cut, reply, says, zipped
@@ -181,7 +180,7 @@ def test_a_cut_body_is_asked_for_again_and_then_told(
     assert len(web.asked) == 3
     web.asked.clear()
     web.answers(broken, says(GOOD_BATCH))
-    assert connect().batch({"0": "http://h/x"}) == {"0": Page()}
+    assert connect().batch({"0": "http://h/x"}) == json.dumps(GOOD_BATCH).encode()
     assert len(web.asked) == 2
 
 
@@ -212,7 +211,7 @@ def test_headers_that_trickle_meet_the_deadline_too(web: WebServer, connect: Con
 
 def test_a_broken_connection_is_made_again(web: WebServer, connect: Connect) -> None:
     web.answers(fakes.resets, says(GOOD_BATCH))
-    assert connect().batch({"0": "http://h/x"}) == {"0": Page()}
+    assert connect().batch({"0": "http://h/x"}) == json.dumps(GOOD_BATCH).encode()
     assert len(web.asked) == 2
 
 
@@ -247,7 +246,7 @@ def test_a_passing_refusal_is_asked_again_until_it_works(
     web: WebServer, connect: Connect, status: int
 ) -> None:
     web.answers(says({"Errors": ["busy"]}, status), reply(status), says(GOOD_BATCH))
-    assert connect().batch({"0": "http://h/x"}) == {"0": Page()}
+    assert connect().batch({"0": "http://h/x"}) == json.dumps(GOOD_BATCH).encode()
     assert [asked.method for asked in web.asked] == ["POST"] * 3
 
 
@@ -288,13 +287,14 @@ def test_failed_sub_requests_wait_a_second_and_then_longer_up_to_thirty(
 def test_a_batch_is_one_post_of_absolute_gets_that_pi_does_not_refuse(
     web: WebServer, connect: Connect
 ) -> None:
-    web.answers(says({"a": GOOD_BATCH["0"], "b": {"Status": 404, "Content": {"Message": "gone"}}}, 207))
+    answer = {"a": GOOD_BATCH["0"], "b": {"Status": 404, "Content": {"Message": "gone"}}}
+    web.answers(says(answer, 207))
     api = connect()
     url = api.resource(
         "streams/W1/recorded", {"startTime": "2024-05-01T00:00:00+02:00", "maxCount": 5, "x": None}
     )
     assert url == f"{web.url}/streams/W1/recorded?startTime=2024-05-01T00%3A00%3A00%2B02%3A00&maxCount=5"
-    assert api.batch({"a": url, "b": "u"}) == {"a": Page(), "b": Page(status=404, message="gone")}
+    assert json.loads(api.batch({"a": url, "b": "u"})) == answer
     (asked,) = web.asked
     assert (asked.method, asked.path) == ("POST", "/piwebapi/batch")
     assert json.loads(asked.body) == {
@@ -307,12 +307,6 @@ def test_a_batch_is_one_post_of_absolute_gets_that_pi_does_not_refuse(
         "Accept": "application/json",
     }
     assert "gzip" in asked.headers["Accept-Encoding"]
-
-
-def test_a_batch_that_answers_less_than_asked_is_refused(web: WebServer, connect: Connect) -> None:
-    web.answers(says({"0": GOOD_BATCH["0"]}, 207))
-    with pytest.raises(UnexpectedReply, match=r"^POST batch: 2 of 3 sub-requests were not answered$"):
-        connect().batch({"0": "u", "1": "u", "2": "u"})
 
 
 def test_whole_answers_arrive_in_any_transfer_form(web: WebServer, connect: Connect) -> None:

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pi_datasource import decode, reply, schema
+from pi_datasource import decode, events, reply, schema
 from pi_datasource.decode import Numbering, Rows
 from pi_datasource.errors import PIError, UnexpectedReply
-from pi_datasource.reply import Page, TimedValue
+from pi_datasource.events import TimedValue
+from pi_datasource.reply import Page
 
 from .fakes import point, wire
 
@@ -45,14 +46,14 @@ def decoded(key: str, point_type: str) -> list[tuple[Any, ...]]:
     """(timestamp, sequence, value, value_string, state_code, value_kind, four flags) of one golden stream."""
     page = golden("types_and_states.json")[key]
     batch = decode.to_batch(
-        [Rows(point(point_type=point_type), page.items, page.units, Numbering())], SCHEMA, PLANNED, None
+        [Rows(point(point_type=point_type), page.events, page.units, Numbering())], SCHEMA, PLANNED, None
     )
     return rows_of(batch, *SCHEMA.names[2:12])
 
 
 def test_a_golden_reply_of_readings_becomes_exactly_these_rows() -> None:
     page = golden("types_and_states.json")["0"]
-    batch = decode.to_batch([Rows(point(), page.items, page.units, Numbering())], SCHEMA, PLANNED, None)
+    batch = decode.to_batch([Rows(point(), page.events, page.units, Numbering())], SCHEMA, PLANNED, None)
     assert batch.schema.equals(SCHEMA, check_metadata=True)
     head, tail = ("W_TI7.PV", "TI7.PV"), ("degC", "Float64", PLANNED)
     tick = 123_456
@@ -127,14 +128,14 @@ def test_a_golden_reply_of_every_other_kind_of_value() -> None:
 
 def test_an_empty_answer_has_no_events_with_or_without_the_key_items() -> None:
     pages = golden("types_and_states.json")
-    assert (pages["5"], pages["6"]) == (Page([], "m3/h"), Page([], None))
+    assert [(len(pages[key].events), pages[key].units) for key in "56"] == [(0, "m3/h"), (0, None)]
 
 
 def test_golden_failures_keep_status_and_text_and_no_event() -> None:
     pages = golden("batch_failures.json")
     fine = pages.pop("fine")
-    assert (fine.ok, fine.units, [item.Value for item in fine.items]) == (True, "bar", [1.0])
-    assert not any(page.ok or page.items for page in pages.values())
+    assert (fine.ok, fine.units, fine.events.values.tolist()) == (True, "bar", [1.0])
+    assert not any(page.ok or len(page.events) for page in pages.values())
     assert {key: (page.status, page.message) for key, page in pages.items()} == {
         "string": (409, "The following ParentIds did not complete successfully: at2."),
         "errors": (400, "Parameter maxCount is greater than the maximum allowed (150000).; And one more."),
@@ -157,9 +158,9 @@ def test_a_web_exception_in_place_of_the_replies_refuses_the_whole_batch() -> No
 
 
 def test_a_web_exception_of_null_is_none() -> None:
-    assert reply.batch_reply(b'{"WebException":null,"0":{"Status":200,"Content":{"Items":[]}}}') == {
-        "0": Page()
-    }
+    (page,) = reply.batch_reply(b'{"WebException":null,"0":{"Status":200,"Content":{"Items":[]}}}').values()
+    assert page.ok
+    assert len(page.events) == 0
 
 
 @pytest.mark.parametrize(
@@ -169,6 +170,12 @@ def test_a_body_that_is_no_batch_reply_is_refused_and_quoted(body: bytes) -> Non
     with pytest.raises(UnexpectedReply, match=r"^POST batch: the body is no batch reply \(") as caught:
         reply.batch_reply(body)
     assert str(caught.value).endswith("; it starts with " + reply.opening(body))
+
+
+def test_a_batch_that_answers_less_than_asked_is_refused() -> None:
+    body = b'{"0":{"Status":200,"Content":{"Items":[]}}}'
+    with pytest.raises(UnexpectedReply, match=r"^POST batch: 2 of 3 sub-requests were not answered$"):
+        reply.batch_reply(body, ["0", "1", "2"])
 
 
 @pytest.mark.parametrize("missing", ['"Value":1', '"Timestamp":null', '"Timestamp":5'])
@@ -196,7 +203,7 @@ def one(
 ) -> tuple[Any, ...]:
     item = TimedValue("2024-05-01T00:00:00Z", value, good, Errors=errors)
     batch = decode.to_batch(
-        [Rows(point(point_type=point_type), [item], None, Numbering())], SCHEMA, PLANNED, None
+        [Rows(point(point_type=point_type), events.of([item]), None, Numbering())], SCHEMA, PLANNED, None
     )
     return rows_of(batch, "value", "value_string", "state_code", "value_kind")[0]
 
@@ -248,7 +255,7 @@ def test_not_a_number_is_a_number_on_numeric_points_only(spelled: str) -> None:
 
 def sequences(*texts: str, numbering: Numbering | None = None) -> list[int]:
     items = [TimedValue(text, 1.0) for text in texts]
-    group = Rows(point(), items, None, numbering or Numbering())
+    group = Rows(point(), events.of(items), None, numbering or Numbering())
     return decode.to_batch([group], SCHEMA, PLANNED, None).column("sequence").to_pylist()
 
 
@@ -274,10 +281,10 @@ def test_numbering_goes_on_over_a_page_border_and_starts_anew_after_it() -> None
 def test_points_are_numbered_apart_although_time_goes_back_between_them() -> None:
     late, early = TimedValue("2024-05-01T00:00:09Z", 1.0), TimedValue("2024-05-01T00:00:00Z", 2.0)
     groups = [
-        Rows(point("A"), [early, late], None, Numbering()),
-        Rows(point("B"), [], None, Numbering()),
-        Rows(point("C"), [early, early], None, Numbering()),
-        Rows(point("D"), [early], None, Numbering()),
+        Rows(point("A"), events.of([early, late]), None, Numbering()),
+        Rows(point("B"), events.NONE, None, Numbering()),
+        Rows(point("C"), events.of([early, early]), None, Numbering()),
+        Rows(point("D"), events.of([early]), None, Numbering()),
     ]
     batch = decode.to_batch(groups, SCHEMA, PLANNED, None)
     assert rows_of(batch, "tag_name", "sequence", "value") == [
@@ -287,10 +294,12 @@ def test_points_are_numbered_apart_although_time_goes_back_between_them() -> Non
 
 @pytest.mark.parametrize("seconds", [(1, 0), (0, 2, 1)])
 def test_events_out_of_order_are_refused_naming_the_point(seconds: Sequence[int]) -> None:
-    steady = Rows(point("A"), [TimedValue("2024-05-01T00:00:09Z", 1.0)], None, Numbering())
+    steady = Rows(point("A"), events.of([TimedValue("2024-05-01T00:00:09Z", 1.0)]), None, Numbering())
     items = [TimedValue(f"2024-05-01T00:00:0{second}Z", 1.0) for second in seconds]
     with pytest.raises(UnexpectedReply) as caught:
-        decode.to_batch([steady, Rows(point("B"), items, None, Numbering())], SCHEMA, PLANNED, None)
+        decode.to_batch(
+            [steady, Rows(point("B"), events.of(items), None, Numbering())], SCHEMA, PLANNED, None
+        )
     assert str(caught.value) == "the server sent the events of B out of order, which would lose some of them"
 
 
@@ -311,32 +320,33 @@ def test_a_page_that_begins_before_the_last_one_ended_is_refused() -> None:
     ],
 )
 def test_timestamps_of_any_century_are_cut_to_microseconds(text: str, moment: datetime) -> None:
-    assert decode.timestamps([text]).to_pylist() == [moment]
-    assert decode.timestamps(["2024-05-01T00:00:00Z", text]).to_pylist()[1] == moment
+    micros = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    assert (events.ticks_of([text]) // 10).tolist() == [micros]
+    assert (events.ticks_of(["2024-05-01T00:00:00Z", text]) // 10).tolist()[1] == micros
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2024-13-01T00:00:00Z", "2024-05-01T06:00:60Z"])
 def test_a_timestamp_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(UnexpectedReply, match=r"^an event's Timestamp cannot be read: "):
-        decode.timestamps(["2024-05-01T00:00:00Z", text])
+        events.ticks_of(["2024-05-01T00:00:00Z", text])
 
 
 def test_a_timestamp_of_the_right_form_that_cannot_be_read_is_quoted() -> None:
     with pytest.raises(UnexpectedReply) as caught:
-        decode.timestamps(["2024-13-01T00:00:00Z"])
+        events.ticks_of(["2024-13-01T00:00:00Z"])
     assert "2024-13-01T00:00:00Z" in str(caught.value)
 
 
 def test_a_timestamp_before_the_calendar_is_refused() -> None:
     with pytest.raises(UnexpectedReply):
-        decode.timestamps(["0001-01-01T00:00:00+05:00"])
+        events.ticks_of(["0001-01-01T00:00:00+05:00"])
 
 
 def test_named_groups_become_columns_and_are_null_where_the_name_does_not_match() -> None:
     pattern = r"^(?P<plant>[^.]+)\.(?P<sensor_type>[A-Z]+)(?P<number>\d)?"
     target = schema.timeseries(("plant", "sensor_type", "number"), include_metadata=True)
     item = TimedValue("2024-05-01T00:00:00Z", 1.0)
-    groups = [Rows(point(name), [item], None, Numbering()) for name in ("P1.TI7", "P2.FIC", "odd")]
+    groups = [Rows(point(name), events.of([item]), None, Numbering()) for name in ("P1.TI7", "P2.FIC", "odd")]
     batch = decode.to_batch(groups, target, PLANNED, pattern)
     assert batch.schema.equals(target)
     assert rows_of(batch, "tag_name", "plant", "sensor_type", "number", "tag_path", "server_name") == [
@@ -348,7 +358,7 @@ def test_named_groups_become_columns_and_are_null_where_the_name_does_not_match(
 
 @pytest.mark.parametrize(("sent", "units"), [("bar", "bar"), ("", "degC"), (None, "degC")])
 def test_units_are_the_answers_else_the_points(sent: str | None, units: str) -> None:
-    group = Rows(point(), [TimedValue("2024-05-01T00:00:00Z", 1.0)], sent, Numbering())
+    group = Rows(point(), events.of([TimedValue("2024-05-01T00:00:00Z", 1.0)]), sent, Numbering())
     assert decode.to_batch([group], SCHEMA, PLANNED, None).column("units").to_pylist() == [units]
 
 
@@ -484,7 +494,7 @@ def test_random_mixed_pages_decode_as_the_rules_say_row_by_row(made: list[list[d
         }
         read = reply.batch_reply(json.dumps(body).encode())
         given_groups = [
-            Rows(point(g["name"], g["type"]), read[str(i)].items, read[str(i)].units, numberings[g["name"]])
+            Rows(point(g["name"], g["type"]), read[str(i)].events, read[str(i)].units, numberings[g["name"]])
             for i, g in enumerate(groups)
         ]
         batch = decode.to_batch(given_groups, SCHEMA, PLANNED, None)
@@ -504,16 +514,16 @@ def read_everything(body: bytes) -> None:
     except PIError:
         return
     for page in read.values():
-        if not page.items:
+        if not len(page.events):
             continue
         for point_type in ("Float64", "String"):
-            group = Rows(point(point_type=point_type), page.items, page.units, Numbering())
+            group = Rows(point(point_type=point_type), page.events, page.units, Numbering())
             try:
                 batch = decode.to_batch([group], SCHEMA, PLANNED, None)
             except PIError:
                 continue
             batch.validate(full=True)
-            assert batch.num_rows == len(page.items)
+            assert batch.num_rows == len(page.events)
 
 
 @given(st.binary(max_size=200))

@@ -12,8 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pi_datasource import fetch, schema
-from pi_datasource.errors import PointFailure, ReadFailed, RequestRefused, ServerUnreachable, UnexpectedReply
+from pi_datasource import fetch, schema, sizing
+from pi_datasource.errors import (
+    PointFailure,
+    ReadFailed,
+    RequestRefused,
+    ServerTimeout,
+    ServerUnreachable,
+    UnexpectedReply,
+)
 from pi_datasource.model import Point, ReadTask
 
 from .fakes import BASE, SECOND, FakePI, expected_rows, moment, point, window, wire
@@ -29,9 +36,17 @@ def task(
     page_size: int = 1000,
     batch_size: int = 100,
     on_error: Literal["fail", "report"] = "fail",
+    read_mode: Literal["auto", "streamsets", "streams"] = "streams",
 ) -> ReadTask:
     return ReadTask(
-        "pi_timeseries", window(start, end), points or (point(),), BASE, page_size, batch_size, on_error
+        "pi_timeseries",
+        window(start, end),
+        points or (point(),),
+        BASE,
+        page_size,
+        batch_size,
+        on_error,
+        read_mode,
     )
 
 
@@ -94,6 +109,150 @@ def test_every_event_of_the_window_comes_once_in_order_with_its_number(  # noqa:
     assert all(len(call) <= batch_size for call in server.calls)
 
 
+@settings(max_examples=120)
+@given(
+    histories=st.lists(histories(), min_size=1, max_size=12),
+    page_size=st.integers(1, 9) | st.integers(10, 60),
+    batch_size=st.integers(1, 12),
+    tags_per_set=st.integers(1, 5),
+    limit=st.sampled_from([45, 150_000]),
+    kind=st.sampled_from(["each", "shared", "refused", "one bad", "busy"]),
+)
+def test_stream_sets_bring_the_same_whatever_the_server_makes_of_them(  # noqa: PLR0917 - drawn by name
+    histories: list[list[tuple[int, float]]],
+    page_size: int,
+    batch_size: int,
+    tags_per_set: int,
+    limit: int,
+    kind: str,
+) -> None:
+    points = [point(f"T{i}") for i in range(len(histories))]
+    server = FakePI({p.web_id: events for p, events in zip(points, histories, strict=True)}, limit)
+    server.most_calls = 3000
+    server.sets_share_the_count = kind == "shared"
+    server.refuses_sets = (404, "No HTTP resource was found") if kind == "refused" else None
+    server.failures = {points[0].web_id: [(400, "Bad")]} if kind == "one bad" else {}
+    server.failures = {p.web_id: [(429, "Rate limit was reached")] for p in points} if kind == "busy" else {}
+    asked = task(*points, page_size=page_size, batch_size=batch_size, read_mode="auto")
+    wanted = {p.name: expected_rows(h, 0, FOREVER) for p, h in zip(points, histories, strict=True)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sizing.Sizes, "tags_per_set", tags_per_set)
+        patch.setattr(sizing, "TAGS_PER_SET", tags_per_set)
+        rows = read(server, asked)
+    assert rows == {name: found for name, found in wanted.items() if found}
+    assert all(len(call) <= batch_size for call in server.calls)
+
+
+def test_a_set_is_one_request_for_many_tags_and_what_is_cut_goes_on_alone() -> None:
+    server = FakePI({"W_A": steady(25), "W_B": steady(3), "W_C": steady(4)})
+    read(server, task(*(point(name) for name in "ABC"), page_size=10, read_mode="auto"))
+    assert [[web_id for web_id, _, _ in call] for call in server.calls] == [
+        ["W_A", "W_B", "W_C"],
+        ["W_A"],
+        ["W_A"],
+    ]
+    assert server.shapes == [[3], [1], [1]]
+
+
+def test_a_server_that_refuses_two_sets_is_asked_for_no_more() -> None:
+    server = FakePI({f"W_T{i}": steady(2) for i in range(9)})
+    server.refuses_sets = (403, "disabled")
+    rows = read(server, task(*(point(f"T{i}") for i in range(9)), batch_size=2, read_mode="auto"))
+    assert len(rows) == 9
+    assert sum(len(call) for call in server.calls) <= 9 + 2 * 3
+    assert server.shapes[-1] == [1] or set(server.shapes[-1]) == {1}
+
+
+def test_a_stream_with_nothing_but_errors_in_a_set_is_asked_for_alone_and_named() -> None:
+    class Broken(FakePI):
+        """A set hides the failure of a stream in values; the stream alone tells it."""
+
+        def _set(self, web_ids: list[str], asked: dict[str, str]) -> dict[str, Any]:
+            assert asked["webIdType"] == "IDOnly"
+            items = [
+                {
+                    "WebId": web_id,
+                    "Items": [{"Timestamp": wire(0), "Errors": [{"FieldName": "Value", "Message": ["off"]}]}],
+                }
+                for web_id in web_ids
+            ]
+            return {"Status": 200, "Headers": {}, "Content": {"Items": items}}
+
+    server = Broken({"W_A": steady(3)})
+    server.always_fails = {"W_B": (404, "gone")}
+    with pytest.raises(ReadFailed) as caught:
+        read(server, task(point("A"), point("B"), read_mode="auto"))
+    assert [failure.point for failure in caught.value.failures] == ["B"]
+
+
+def test_the_pause_that_the_server_asks_for_is_kept() -> None:
+    server = FakePI({"W_A": steady(3)})
+    server.failures = {"W_A": [(429, "Rate limit was reached")]}
+    server.headers = {"Retry-After": "7"}
+    read(server, task(point("A")))
+    assert (server.pauses, server.least_pauses_s) == ([0], [7.0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "fields"),
+    [
+        (["tag_name", "timestamp", "value"], "Timestamp Value Errors"),
+        (["timestamp", "good", "annotated"], "Timestamp Good Annotated"),
+        (["tag_webid"], "Timestamp"),
+        (SCHEMA.names, "Timestamp Value Good Questionable Substituted Annotated Errors"),
+    ],
+)
+def test_only_the_fields_that_the_columns_need_are_asked_for(columns: list[str], fields: str) -> None:
+    server = FakePI({"W_A": steady(3)})
+    wanted = pa.schema([SCHEMA.field(name) for name in columns])
+    for mode in ("streams", "auto"):
+        full = pa.Table.from_batches(fetch.run(server, task(point("A"), read_mode=mode), SCHEMA))  # type: ignore[arg-type]
+        narrow = pa.Table.from_batches(fetch.run(server, task(point("A"), read_mode=mode), wanted))  # type: ignore[arg-type]
+        assert narrow.equals(full.select(columns))
+        prefix = "Items." if mode == "streams" else "Items.Items."
+        asked = [name for name in server.selected[-1].split(";") if name.startswith(prefix)]
+        assert asked == [prefix + name for name in fields.split()]
+
+
+def test_a_slow_server_that_has_answered_before_is_asked_for_less() -> None:
+    class Slow(FakePI):
+        """Answers small calls only, once it has answered at all."""
+
+        def batch(self, urls: dict[str, str]) -> bytes:
+            body = super().batch(urls)
+            if len(self.calls) > 1 and sum(size for _, _, size in self.calls[-1]) > 30_000:
+                message = "POST batch: no complete answer"
+                raise ServerTimeout(message)
+            return body
+
+    server = Slow({"W_A": steady(3), "W_B": steady(4)})
+    asked = task(point("A"), point("B"), page_size=100_000, batch_size=1)
+    assert {name: len(rows) for name, rows in read(server, asked).items()} == {"A": 3, "B": 4}
+    assert [size for call in server.calls for _, _, size in call] == [100_000, 100_000, 25_000]
+
+
+def test_a_server_that_never_answered_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakePI({"W_A": steady(3)})
+
+    def late(_: Any) -> Any:
+        server.calls.append([])
+        message = "POST batch: no complete answer"
+        raise ServerTimeout(message)
+
+    monkeypatch.setattr(server, "batch", late)
+    with pytest.raises(ServerTimeout, match="while reading"):
+        read(server, task(point("A")))
+    assert len(server.calls) == 1
+
+
+def test_a_paced_task_sends_small_calls_and_tells_the_client_its_share() -> None:
+    server = FakePI({f"W_T{i}": steady(2) for i in range(20)})
+    asked = replace(task(*(point(f"T{i}") for i in range(20))), requests_per_second=8.0)
+    assert len(read(server, asked)) == 20
+    assert server.paced == 8.0
+    assert max(len(shape) for shape in server.shapes) <= 4
+
+
 @pytest.mark.parametrize("page_size", [1, 2, 3, 7, 10, 11])
 def test_a_window_cut_anywhere_has_no_gap_and_no_overlap(page_size: int) -> None:
     events = steady(10, 7)  # 0.7 µs apart: pages and windows end within microseconds
@@ -127,13 +286,13 @@ def test_a_point_that_is_complete_is_not_asked_again() -> None:
 def test_points_in_the_middle_of_their_window_are_read_on_before_others_begin() -> None:
     server = FakePI({f"W_{name}": steady(15) for name in "ABC"})
     read(server, task(*(point(name) for name in "ABC"), page_size=10, batch_size=1))
-    assert [call[0][0] for call in server.calls] == ["W_A", "W_A", "W_B", "W_B", "W_C", "W_C"]
+    assert [call[0][0] for call in server.calls] == ["W_A", "W_B", "W_A", "W_B", "W_C", "W_C"]
 
 
 def test_the_events_of_one_call_are_bounded_whatever_the_page_size() -> None:
     server = FakePI({})
     read(server, task(*(point(f"T{i}") for i in range(100)), page_size=1_000_000))
-    assert [sum(size for _, _, size in call) for call in server.calls] == [fetch.ROWS_PER_CALL]
+    assert [sum(size for _, _, size in call) for call in server.calls] == [sizing.ROWS_PER_CALL] * 2
 
 
 def test_a_long_answer_leaves_as_bounded_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +348,7 @@ def test_the_limit_is_learnt_from_the_servers_refusal_and_kept() -> None:
     server = FakePI({"W_A": steady(120), "W_B": steady(120)}, limit=50)
     rows = read(server, task(point("A"), point("B"), page_size=1000, batch_size=1))
     assert rows == {name: expected_rows(steady(120), 0, FOREVER) for name in "AB"}
-    assert [size for call in server.calls for _, _, size in call] == [1000, 50, 50, 50, 50, 50, 50]
+    assert [size for call in server.calls for _, _, size in call] == [1000, 1000, *[50] * 6]
     assert server.pauses == []
 
 
@@ -218,11 +377,11 @@ def test_attempts_are_counted_anew_for_every_page() -> None:
     class Flaky(FakePI):
         """Fails twice before every page."""
 
-        def _page(self, web_id: str, asked: dict[str, str]) -> Any:
+        def _content(self, web_id: str, asked: dict[str, str]) -> Any:
             self.turn = getattr(self, "turn", 0) + 1
             if self.turn % 3:
                 self.failures = {web_id: [(500, "off")]}
-            return super()._page(web_id, asked)
+            return super()._content(web_id, asked)
 
     assert read(Flaky({"W_A": steady(25)}), task(point("A"), page_size=10)) == {
         "A": expected_rows(steady(25), 0, FOREVER)
@@ -287,7 +446,7 @@ def test_a_batch_that_is_too_large_is_halved_for_good() -> None:
     server.largest_batch = 3
     rows = read(server, task(*(point(f"T{i}") for i in range(8))))
     assert rows == {f"T{i}": expected_rows(steady(2), 0, FOREVER) for i in range(8)}
-    assert [len(call) for call in server.calls] == [8, 4, 2, 2, 2, 2]
+    assert [len(call) for call in server.calls] == [4, 4, 2, 2, 2, 2]
 
 
 def test_one_point_that_is_too_large_fails_naming_the_task() -> None:
@@ -349,10 +508,10 @@ def test_a_timestamp_that_cannot_be_read_is_a_named_error(text: str) -> None:
     class Odd(FakePI):
         """Writes one timestamp of its own kind."""
 
-        def _page(self, web_id: str, asked: dict[str, str]) -> Any:
-            page = super()._page(web_id, asked)
-            page.items[-1].Timestamp = text
-            return page
+        def _content(self, web_id: str, asked: dict[str, str]) -> Any:
+            status, content = super()._content(web_id, asked)
+            content["Items"][-1]["Timestamp"] = text
+            return status, content
 
     with pytest.raises(UnexpectedReply):
         read(Odd({"W_A": steady(3)}), task(point("A")))

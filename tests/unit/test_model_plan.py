@@ -126,3 +126,38 @@ def test_a_task_of_a_thousand_points_travels_in_few_bytes_and_comes_back_equal()
     assert len(packed) < 150 * 1000
     assert pickle.loads(packed) == task
     assert hash(task) == hash(pickle.loads(packed))
+
+
+def many(count: int) -> list[Point]:
+    return [point(f"T{i}") for i in range(count)]
+
+
+def planned(count: int, **given: str) -> list[ReadTask]:
+    return plan(many(count), Window(BASE, moment(10**9)), Options.parse({"url": "h", **given}), BASE)
+
+
+def test_a_pickled_task_is_small_and_the_same() -> None:
+    (task, *_) = planned(1000, num_partitions="1")
+    pickled = pickle.dumps(task)
+    assert pickle.loads(pickled) == task
+    assert len(pickled) < 30_000
+
+
+def test_very_many_points_make_more_tasks_rather_than_larger_ones() -> None:
+    tasks = planned(3_500, num_partitions="2")
+    assert [len(task.points) for task in tasks] == [875] * 4
+    assert len({p.web_id for task in tasks for p in task.points}) == 3_500
+
+
+def test_a_bound_on_concurrency_bounds_the_tasks() -> None:
+    assert len(planned(5_000, max_concurrent_requests="3")) == 3
+    assert len(planned(5_000, max_concurrent_requests="30")) == 8
+
+
+@given(rate=st.floats(0.1, 5000.0), count=st.integers(1, 40))
+def test_the_shares_of_all_tasks_never_exceed_the_rate(rate: float, count: int) -> None:
+    tasks = planned(count, requests_per_second=str(rate))
+    shares = [task.requests_per_second or 0.0 for task in tasks]
+    assert min(shares) > 0
+    assert sum(shares) <= rate + 1e-6
+    assert len(tasks) == 1 or min(shares) >= 1.0  # one request of each task in a second is within the rate

@@ -69,7 +69,8 @@ def test_defaults_are_these() -> None:
         "data_servers": (), "start_time": "*-1d", "end_time": "*", "time_zone": "UTC", "tag_pattern": None,
         "include_metadata": False, "auth": "auto", "username": None, "password": None, "token": None,
         "verify_tls": True, "ca_bundle": None, "timeout": timedelta(seconds=60), "max_retries": 5,
-        "page_size": 10_000, "batch_size": 100, "num_partitions": 8, "on_error": "fail",
+        "page_size": 10_000, "batch_size": 1000, "read_mode": "auto", "requests_per_second": None,
+        "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail",
         "settle": timedelta(seconds=5), "max_window_per_trigger": None,
     }  # fmt: skip
 
@@ -114,7 +115,7 @@ ADDRESS = "option 'url': is no address; use https://HOST/piwebapi"
         ({"page_size": "ten"}, "option 'page_size': Input should be a valid integer, unable to parse string as an "
          "integer"),
         ({"batch_size": "0"}, "option 'batch_size': Input should be greater than or equal to 1"),
-        ({"batch_size": "1001"}, "option 'batch_size': Input should be less than or equal to 1000"),
+        ({"batch_size": "10001"}, "option 'batch_size': Input should be less than or equal to 10000"),
         ({"num_partitions": "0"}, "option 'num_partitions': Input should be greater than or equal to 1"),
         ({"num_partitions": "100001"}, "option 'num_partitions': Input should be less than or equal to 100000"),
         ({"max_retries": "-1"}, "option 'max_retries': Input should be greater than or equal to 0"),
@@ -156,7 +157,7 @@ def test_a_value_that_cannot_be_used_is_told_with_the_option_and_what_is_accepte
     ("name", "low", "high"),
     [
         ("page_size", 1, 1_000_000),
-        ("batch_size", 1, 1000),
+        ("batch_size", 1, 10_000),
         ("num_partitions", 1, 100_000),
         ("max_retries", 0, 20),
     ],

@@ -1,0 +1,88 @@
+"""What one call of the batch endpoint asks for: cursors → sub-requests → URLs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pi_datasource.decode import Numbering
+from pi_datasource.model import Point
+
+Resource = Callable[[str, Mapping[str, Any]], str]
+
+# Column → the fields of an event that it is made of; a field that no column needs is not sent.
+_FIELDS_OF = {
+    "value": ("Value", "Errors"),
+    "value_string": ("Value", "Good", "Errors"),
+    "state_code": ("Value", "Errors"),
+    "value_kind": ("Value", "Good", "Errors"),
+    "good": ("Good",),
+    "questionable": ("Questionable",),
+    "substituted": ("Substituted",),
+    "annotated": ("Annotated",),
+}
+_EVENT_FIELDS = ("Timestamp", "Value", "Good", "Questionable", "Substituted", "Annotated", "Errors")
+
+
+@dataclass
+class Cursor:
+    """How far one point has been read."""
+
+    point: Point
+    start: str  # PI's text of the time to go on from, with all its digits
+    start_ticks: int
+    numbering: Numbering = field(default_factory=Numbering)
+    attempts: int = 0
+    page_size: int = 0  # above the task's where one timestamp has filled a whole page
+    alone: bool = False  # asked for by a request of its own: cut, failed or doubtful among others
+
+
+@dataclass(frozen=True)
+class Request:
+    """One sub-request: some cursors that start at the same time, each to bring at most ``size`` events."""
+
+    cursors: Sequence[Cursor]
+    size: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """The sub-requests of one call of the batch endpoint: all for single streams, or all for stream sets."""
+
+    requests: Sequence[Request]
+    sets: bool
+
+    @property
+    def cursors(self) -> list[Cursor]:
+        """All that the call asks for."""
+        return [cursor for request in self.requests for cursor in request.cursors]
+
+    def urls(self, resource: Resource, end: str, columns: Iterable[str]) -> dict[str, str]:
+        """The URL of each sub-request by its id."""
+        fields = event_fields(columns)
+        return {str(i): self._url(request, resource, end, fields) for i, request in enumerate(self.requests)}
+
+    def _url(self, request: Request, resource: Resource, end: str, fields: Sequence[str]) -> str:
+        first = request.cursors[0]
+        window = {
+            "startTime": first.start,
+            "endTime": end,
+            "boundaryType": "Inside",
+            "maxCount": request.size,
+        }
+        if not self.sets:
+            selected = ";".join([*(f"Items.{name}" for name in fields), "UnitsAbbreviation"])
+            return resource(f"streams/{first.point.web_id}/recorded", {**window, "selectedFields": selected})
+        selected = ";".join(
+            ["Items.WebId", *(f"Items.Items.{name}" for name in fields), "Items.UnitsAbbreviation"]
+        )
+        web_ids = [cursor.point.web_id for cursor in request.cursors]
+        asked = {**window, "selectedFields": selected, "webIdType": "IDOnly", "webId": web_ids}
+        return resource("streamsets/recorded", asked)
+
+
+def event_fields(columns: Iterable[str]) -> list[str]:
+    """The fields of an event that ``columns`` need, in PI's own order; always the timestamp."""
+    needed = {"Timestamp", *(name for column in columns for name in _FIELDS_OF.get(column, ()))}
+    return [name for name in _EVENT_FIELDS if name in needed]

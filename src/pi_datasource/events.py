@@ -1,0 +1,189 @@
+"""Events as columns: what every later step works on, whether they were lifted out of a body or parsed one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pi_datasource import timespec
+from pi_datasource.errors import UnexpectedReply
+from pi_datasource.lift import Lifted
+
+TICKS_PER_MICROSECOND = 10
+EXACT_INTEGER = 2**53  # a double holds every integer up to here
+FLAGS = ("Good", "Questionable", "Substituted", "Annotated")
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SEVENTH_DIGIT = re.compile(r"\.\d{6}(\d)")
+_TWO_BITS: dict[bool | None, int] = {False: 0, True: 1, None: 2}
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+UInt8 = NDArray[np.uint8]
+
+
+class TimedValue(msgspec.Struct, gc=False):
+    """One event as PI writes it."""
+
+    Timestamp: str
+    Value: Any = None
+    Good: bool | None = None
+    Questionable: bool | None = None
+    Substituted: bool | None = None
+    Annotated: bool | None = None
+    Errors: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Consecutive events of a stream, or of several one after the other, in server order.
+
+    ``ticks`` count 100 ns since 1970 UTC, PI's own unit. ``flags`` hold two bits for each of ``FLAGS`` (0 false, 1 true,
+    2 not sent). ``values`` are the numbers; the rows at ``odd`` hold anything else and are kept as ``odd_items``.
+    """
+
+    ticks: Int64
+    values: Float64
+    flags: UInt8
+    odd: Int64
+    odd_items: Sequence[TimedValue]
+
+    def __len__(self) -> int:
+        """The number of events."""
+        return len(self.ticks)
+
+    def cut(self, first: int, after: int) -> Events:
+        """The events from ``first`` up to, not including, ``after``."""
+        if first == 0 and after == len(self):
+            return self
+        low, high = np.searchsorted(self.odd, (first, after)).tolist()
+        return Events(
+            self.ticks[first:after],
+            self.values[first:after],
+            self.flags[first:after],
+            self.odd[low:high] - first,
+            self.odd_items[low:high],
+        )
+
+
+NONE = Events(
+    np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.uint8), np.empty(0, np.int64), ()
+)
+
+
+def of(items: Sequence[TimedValue]) -> Events:
+    """Parsed events as columns.
+
+    Raises:
+        UnexpectedReply: an event without a usable timestamp.
+    """
+    values, odd = _numbers(items)
+    flags = np.zeros(len(items), np.uint8)
+    for place, name in enumerate(FLAGS):
+        flags |= _two_bits([getattr(item, name) for item in items]) << np.uint8(2 * place)
+    ticks = ticks_of([item.Timestamp for item in items])
+    return Events(ticks, values, flags, odd, [items[row] for row in odd.tolist()])
+
+
+def joined(parts: Sequence[Events]) -> Events:
+    """All events of ``parts``, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return NONE
+    lengths = [len(part) for part in parts]
+    offsets = np.cumsum([0, *lengths[:-1]])
+    return Events(
+        np.concatenate([part.ticks for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.flags for part in parts]),
+        np.concatenate([part.odd + offset for part, offset in zip(parts, offsets, strict=True)]),
+        [item for part in parts for item in part.odd_items],
+    )
+
+
+def woven(lifted: Lifted, parsed: Events, places: Int64) -> Events:
+    """The lifted rows with the parsed events put where they stood: at ``places`` of the whole."""
+    size = len(lifted.ticks) + len(parsed)
+    at_lifted = np.ones(size, np.bool_)
+    at_lifted[places] = False
+    ticks, values = np.empty(size, np.int64), np.empty(size, np.float64)
+    ticks[at_lifted], ticks[places] = lifted.ticks, parsed.ticks
+    values[at_lifted], values[places] = lifted.values, parsed.values
+    flags = np.full(size, _tail_flags(lifted.tail), np.uint8)
+    flags[places] = parsed.flags
+    return Events(ticks, values, flags, places[parsed.odd], parsed.odd_items)
+
+
+def ticks_of(texts: Sequence[str]) -> Int64:
+    """Timestamps as PI writes them, 0 to 7 fraction digits → ticks; further digits are cut, never rounded.
+
+    Raises:
+        UnexpectedReply: a text that is no timestamp.
+    """
+    try:
+        exact = pa.array(texts, pa.string()).cast(pa.timestamp("ns", "UTC"))
+    except pa.ArrowInvalid:  # outside 1677 to 2262, or no timestamp at all
+        return np.array([_one(text) for text in texts], np.int64)
+    nanoseconds = np.frombuffer(exact.buffers()[1], np.int64, len(texts), exact.offset * 8)
+    return nanoseconds // 100
+
+
+def ticks_at(moment: datetime) -> int:
+    """The ticks of an aware moment."""
+    since = moment - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * TICKS_PER_MICROSECOND
+
+
+def text_of_ticks(ticks: int) -> str:
+    """ISO 8601 in UTC as PI writes it: as many of 7 fraction digits as are needed."""
+    seconds, fraction = divmod(ticks, 10_000_000)
+    whole = str(np.datetime64(seconds, "s"))
+    return whole + (f".{fraction:07d}".rstrip("0") if fraction else "") + "Z"
+
+
+def _one(text: str) -> int:
+    try:
+        moment = timespec.parse_wire(text)
+    except ValueError as cause:
+        message = f"an event's Timestamp cannot be read: {cause}"
+        raise UnexpectedReply(message) from cause
+    seventh = _SEVENTH_DIGIT.search(text)
+    return ticks_at(moment) + (int(seventh[1]) if seventh else 0)
+
+
+def _numbers(items: Sequence[TimedValue]) -> tuple[Float64, Int64]:
+    """The numbers among the values, and the rows that are not plainly one (they hold NaN)."""
+    raw = [item.Value for item in items]
+    types = set(map(type, raw))
+    plain = types <= {float} or (types <= {float, int} and all(map(_is_plain, raw)))
+    if plain and not any(item.Errors for item in items):
+        return np.array(raw, np.float64), np.empty(0, np.int64)
+    odd = [row for row, item in enumerate(items) if item.Errors or not _is_plain(item.Value)]
+    for row in odd:
+        raw[row] = np.nan
+    return np.array(raw, np.float64), np.array(odd, np.int64)
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)  # exactly: a bool is an int to isinstance
+    return kind is float or (kind is int and -EXACT_INTEGER <= value <= EXACT_INTEGER)
+
+
+def _two_bits(values: list[bool | None]) -> UInt8:
+    for value, bits in _TWO_BITS.items():
+        if values.count(value) == len(values):
+            return np.full(len(values), bits, np.uint8)
+    return np.array([_TWO_BITS[value] for value in values], np.uint8)
+
+
+def _tail_flags(tail: bytes) -> int:
+    sent = msgspec.json.decode(b'{"Timestamp":""' + tail, type=TimedValue)
+    return sum(_TWO_BITS[getattr(sent, name)] << (2 * place) for place, name in enumerate(FLAGS))

@@ -1,0 +1,154 @@
+"""Rows lifted out of a body at once are the rows that a parser finds one by one."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pi_datasource import lift, reply
+from pi_datasource.errors import PIError
+
+from .fakes import SECOND, wire
+
+FLAGS = {"Good": True, "Questionable": False, "Substituted": False, "Annotated": False}
+ODD_VALUES = [
+    {"Name": "Shutdown", "Value": 254, "IsSystem": True},
+    {"Name": "}]", "Value": 1},
+    '"},{"Timestamp":"2024-05-01T00:00:00Z","Value":1}',
+    "]}", "", None, True, [1, 2], 2**53 + 1, -(2**60), 1e300, {"Errors": ["off"]},
+]  # fmt: skip
+
+
+def body_of(streams: dict[str, list[dict[str, Any]]], separators: tuple[str, str] = (",", ":")) -> bytes:
+    answers = {
+        key: {
+            "Status": 200,
+            "Headers": {},
+            "Content": {"Links": {}, "Items": items, "UnitsAbbreviation": "bar"},
+        }
+        for key, items in streams.items()
+    }
+    return json.dumps(answers, separators=separators, ensure_ascii=False).encode()
+
+
+def plainly(body: bytes) -> dict[str, reply.Page]:
+    """The pages by the parser alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lift, "lift", lambda _: None)
+        return reply.batch_reply(body)
+
+
+def contents(pages: dict[str, reply.Page]) -> Any:
+    return {
+        key: (
+            page.status, page.message, page.units, page.events.ticks.tolist(),
+            [repr(value) for value in page.events.values.tolist()],
+            page.events.flags.tolist(), page.events.odd.tolist(), list(page.events.odd_items),
+            contents(dict(page.streams)),
+        )
+        for key, page in pages.items()
+    }  # fmt: skip
+
+
+def plain_items(count: int, seed: int = 1, step: int = 1_234_567) -> list[dict[str, Any]]:
+    dice = random.Random(seed)
+    return [
+        {"Timestamp": wire(i * step), "Value": round(dice.uniform(-1000, 1000), dice.randint(0, 9)), **FLAGS}
+        for i in range(count)
+    ]
+
+
+def test_plain_rows_are_lifted_and_the_skeleton_is_small() -> None:
+    body = body_of({"0": plain_items(300), "1": plain_items(200, 2)})
+    lifted = lift.lift(body)
+    assert lifted is not None
+    assert len(lifted.ticks) == 498  # the first row of each stream follows a bracket, not a comma
+    assert len(lifted.skeleton) < len(body) / 50
+    assert contents(reply.batch_reply(body)) == contents(plainly(body))
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**6), block=st.sampled_from([700, 4_096, 1 << 22]))
+def test_whatever_stands_between_plain_rows_the_events_are_those_of_the_parser(seed: int, block: int) -> None:
+    dice = random.Random(seed)
+    streams = {}
+    for key in range(dice.randint(1, 4)):
+        items = plain_items(dice.choice([0, 1, 3, 120, 400]), seed + key, dice.choice([0, 1, 7, SECOND]))
+        for item in items:
+            if dice.random() < 0.05:
+                item["Value"] = dice.choice(ODD_VALUES)
+            if dice.random() < 0.05:
+                item[dice.choice(list(FLAGS))] = dice.choice([True, False, None])
+            if dice.random() < 0.02:
+                item.pop(dice.choice(["Annotated", "Value"]), None)
+            if dice.random() < 0.02:
+                item["Timestamp"] = item["Timestamp"].replace("Z", "+00:00")
+        streams[str(key)] = items
+    body = body_of(streams, dice.choice([(",", ":"), (",", ":"), (", ", ": ")]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lift, "_BLOCK", block)
+        found = reply.batch_reply(body)
+    assert contents(found) == contents(plainly(body))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_damaged_body_gives_the_parsers_rows_or_a_named_error(seed: int) -> None:
+    dice = random.Random(seed)
+    whole = body_of({"0": plain_items(150, seed), "1": plain_items(90, seed + 1)})
+    for _ in range(60):
+        body = bytearray(whole)
+        for _ in range(dice.randint(1, 3)):
+            place = dice.randrange(len(body))
+            body[place : place + dice.choice([0, 1, 1, 7])] = bytes(
+                dice.choices(b'{}[]",:0179TZ-nulxe.\\', k=1)
+            )
+        damaged = bytes(body[: dice.choice([len(body), dice.randrange(len(body))])])
+        try:
+            wanted = contents(plainly(damaged))
+        except PIError:
+            wanted = None
+        try:
+            found = contents(reply.batch_reply(damaged))
+        except PIError:
+            found = None
+        assert found == wanted
+
+
+def test_the_streams_of_a_set_are_lifted_too() -> None:
+    sets = {
+        "0": {"Status": 200, "Content": {"Items": [
+            {"WebId": f"W{i}", "Items": plain_items(80, i), "UnitsAbbreviation": "bar"} for i in range(3)
+        ]}},
+        "1": {"Status": 404, "Content": {"Errors": ["gone"]}},
+    }  # fmt: skip
+    body = json.dumps(sets, separators=(",", ":")).encode()
+    assert lift.lift(body) is not None
+    pages = reply.batch_reply(body, sets=True)
+    assert {w: len(page.events) for w, page in pages["0"].streams.items()} == {"W0": 80, "W1": 80, "W2": 80}
+    for i in range(3):
+        wanted = [float(item["Value"]) for item in plain_items(80, i)]
+        assert pages["0"].streams[f"W{i}"].events.values.tolist() == wanted
+    assert (pages["1"].status, pages["1"].message) == (404, "gone")
+
+
+def test_rows_in_a_place_where_the_reference_has_none_are_not_taken_for_events() -> None:
+    body = body_of({"0": plain_items(200)}).replace(b'"Items":', b'"Extra":')
+    assert lift.lift(body) is not None
+    assert contents(reply.batch_reply(body)) == contents(plainly(body))
+
+
+def test_a_list_in_place_of_an_event_is_refused() -> None:
+    with pytest.raises(PIError, match="list stands in place of an event"):
+        reply.batch_reply(b'{"0":{"Status":200,"Content":{"Items":[[0,1]]}}}')
+
+
+def test_seven_digits_are_kept() -> None:
+    items = [{"Timestamp": wire(i), "Value": 0.5, **FLAGS} for i in range(100)]
+    (page,) = reply.batch_reply(body_of({"0": items})).values()
+    assert np.diff(page.events.ticks).tolist() == [1] * 99
