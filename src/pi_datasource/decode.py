@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pi_datasource import events, schema
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.events import TICKS_PER_MICROSECOND, Events, Int64
 from pi_datasource.model import Point
 from pi_datasource.values import value_columns
+
+Int32 = NDArray[np.int32]
 
 
 @dataclass
@@ -45,16 +48,16 @@ def to_batch(
         UnexpectedReply: a point's events are out of order.
     """
     whole = events.joined([group.events for group in groups])
-    lengths = np.array([len(group.events) for group in groups], np.int64)
+    lengths = np.array([group.events.size for group in groups], np.int64)
     micros = whole.ticks // TICKS_PER_MICROSECOND
     sequences = _sequences(groups, lengths, micros)
     columns = value_columns(whole, _odd_types(groups, lengths, whole.odd), set(target.names))
     columns["timestamp"] = pa.array(micros).view(schema.TIMESTAMP)
     columns["sequence"] = pa.array(sequences)
-    columns["ingestion_timestamp"] = pa.repeat(pa.scalar(ingestion_time, schema.TIMESTAMP), len(whole))
+    columns["ingestion_timestamp"] = pa.repeat(pa.scalar(ingestion_time, schema.TIMESTAMP), len(micros))
     owners = _owners(lengths)
     for name, texts in _labels([(group.point, group.units) for group in groups], target, pattern).items():
-        columns[name] = _repeated(texts, owners, len(whole))
+        columns[name] = _repeated(texts, owners, len(micros))
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
@@ -123,27 +126,34 @@ def _odd_types(groups: Sequence[Rows], lengths: Int64, odd: Int64) -> list[str]:
     return [groups[owner].point.point_type for owner in owners.tolist()]
 
 
-def _sequences(groups: Sequence[Rows], lengths: Int64, micros: Int64) -> Any:
+def _sequences(groups: Sequence[Rows], lengths: Int64, micros: Int64) -> Int32:
     """Numbers among equal timestamps; remembers in each group where its next page goes on."""
-    heads, last = np.cumsum(lengths) - lengths, np.cumsum(lengths) - 1
-    filled = [(group.numbering, heads[i], last[i]) for i, group in enumerate(groups) if lengths[i]]
+    filled = np.flatnonzero(lengths)
+    ends = np.cumsum(lengths)[filled]
+    heads = ends - lengths[filled]
+    numberings = [groups[i].numbering for i in filled.tolist()]
     steps = np.diff(micros)
-    steps[[head - 1 for _, head, _ in filled if head]] = 1  # from one point to the next, time may go back
-    falls = np.flatnonzero(steps < 0)
-    backwards = [h for n, h, _ in filled if n.timestamp_us is not None and micros[h] < n.timestamp_us]
-    if len(falls) or backwards:
-        raise _disorder(groups, lengths, int(falls[0]) + 1 if len(falls) else int(backwards[0]))
+    steps[heads[1:] - 1] = 1  # from one point to the next, time may go back
+    carried = [
+        (head, numbering)
+        for head, start, numbering in zip(heads.tolist(), micros[heads].tolist(), numberings, strict=True)
+        if numbering.timestamp_us is not None and start <= numbering.timestamp_us
+    ]
+    backwards = [head for head, numbering in carried if micros[head] != numbering.timestamp_us]
+    falls = [*(np.flatnonzero(steps < 0) + 1).tolist(), *backwards]
+    if falls:
+        raise _disorder(groups, lengths, min(falls))
     numbers = _counted(steps == 0, len(micros))
-    for carried, head, _ in filled:
-        if micros[head] == carried.timestamp_us:
-            after = np.flatnonzero(steps[head:] != 0)
-            numbers[head : head + (int(after[0]) + 1 if len(after) else len(micros))] += carried.next
-    for carried, _, end in filled:
-        carried.timestamp_us, carried.next = int(micros[end]), int(numbers[end]) + 1
+    for head, numbering in carried:
+        changes = np.flatnonzero(steps[head:] != 0)
+        numbers[head : head + (int(changes[0]) + 1 if len(changes) else len(micros))] += numbering.next
+    last = zip(numberings, micros[ends - 1].tolist(), numbers[ends - 1].tolist(), strict=True)
+    for numbering, timestamp_us, number in last:
+        numbering.timestamp_us, numbering.next = timestamp_us, number + 1
     return numbers
 
 
-def _counted(repeats: Any, size: int) -> Any:
+def _counted(repeats: NDArray[np.bool_], size: int) -> Int32:
     """0 where a row does not repeat the timestamp before it, else one more than there."""
     numbers = np.zeros(size, np.int32)
     where = np.flatnonzero(repeats) + 1

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -42,8 +42,8 @@ class TimedValue(msgspec.Struct, gc=False):
 
 
 @dataclass(frozen=True, eq=False)
-class Events:
-    """Consecutive events of a stream, or of several one after the other, in server order.
+class Columns:
+    """Events as columns, those of one stream after those of another, each in server order.
 
     ``ticks`` count 100 ns since 1970 UTC, PI's own unit. ``flags`` hold two bits for each of ``FLAGS`` (0 false, 1 true,
     2 not sent). ``values`` are the numbers; the rows at ``odd`` hold anything else and are kept as ``odd_items``.
@@ -55,16 +55,12 @@ class Events:
     odd: Int64
     odd_items: Sequence[TimedValue]
 
-    def __len__(self) -> int:
-        """The number of events."""
-        return len(self.ticks)
-
-    def cut(self, first: int, after: int) -> Events:
-        """The events from ``first`` up to, not including, ``after``."""
-        if first == 0 and after == len(self):
+    def rows(self, first: int, after: int) -> Columns:
+        """The rows from ``first`` up to, not including, ``after``."""
+        if first == 0 and after == len(self.ticks):
             return self
         low, high = np.searchsorted(self.odd, (first, after)).tolist()
-        return Events(
+        return Columns(
             self.ticks[first:after],
             self.values[first:after],
             self.flags[first:after],
@@ -73,12 +69,40 @@ class Events:
         )
 
 
+class Events(NamedTuple):
+    """The events of one stream: the rows ``[first, after)`` of columns that others share."""
+
+    columns: Columns
+    first: int
+    after: int
+
+    @property
+    def size(self) -> int:
+        """The number of events."""
+        return self.after - self.first
+
+    @property
+    def ticks(self) -> Int64:
+        """Their times."""
+        return self.columns.ticks[self.first : self.after]
+
+    def own(self) -> Columns:
+        """Their columns alone."""
+        return self.columns.rows(self.first, self.after)
+
+    def cut(self, first: int, after: int) -> Events:
+        """The events from ``first`` up to, not including, ``after``."""
+        return Events(self.columns, self.first + first, self.first + after)
+
+
 NONE = Events(
-    np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.uint8), np.empty(0, np.int64), ()
+    Columns(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.uint8), np.empty(0, np.int64), ()),
+    0,
+    0,
 )
 
 
-def of(items: Sequence[TimedValue]) -> Events:
+def of(items: Sequence[TimedValue]) -> Columns:
     """Parsed events as columns.
 
     Raises:
@@ -89,29 +113,33 @@ def of(items: Sequence[TimedValue]) -> Events:
     for place, name in enumerate(FLAGS):
         flags |= _two_bits([getattr(item, name) for item in items]) << np.uint8(2 * place)
     ticks = ticks_of([item.Timestamp for item in items])
-    return Events(ticks, values, flags, odd, [items[row] for row in odd.tolist()])
+    return Columns(ticks, values, flags, odd, [items[row] for row in odd.tolist()])
 
 
-def joined(parts: Sequence[Events]) -> Events:
-    """All events of ``parts``, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return NONE
-    lengths = [len(part) for part in parts]
-    offsets = np.cumsum([0, *lengths[:-1]])
-    return Events(
-        np.concatenate([part.ticks for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.flags for part in parts]),
-        np.concatenate([part.odd + offset for part, offset in zip(parts, offsets, strict=True)]),
-        [item for part in parts for item in part.odd_items],
+def joined(parts: Sequence[Events]) -> Columns:
+    """All events of ``parts``, one after the other; without copying where they lie side by side already."""
+    spans: list[Events] = []
+    for part in parts:
+        if spans and spans[-1].columns is part.columns and spans[-1].after == part.first:
+            spans[-1] = Events(part.columns, spans[-1].first, part.after)
+        else:
+            spans.append(part)
+    if len(spans) == 1:
+        return spans[0].own()
+    pieces = [span.own() for span in spans] or [NONE.columns]
+    offsets = np.cumsum([0, *(len(piece.ticks) for piece in pieces[:-1])])
+    return Columns(
+        np.concatenate([piece.ticks for piece in pieces]),
+        np.concatenate([piece.values for piece in pieces]),
+        np.concatenate([piece.flags for piece in pieces]),
+        np.concatenate([piece.odd + offset for piece, offset in zip(pieces, offsets, strict=True)]),
+        [item for piece in pieces for item in piece.odd_items],
     )
 
 
-def woven(lifted: Lifted, parsed: Events, places: Int64) -> Events:
+def woven(lifted: Lifted, parsed: Columns, places: Int64) -> Columns:
     """The lifted rows with the parsed events put where they stood: at ``places`` of the whole."""
-    size = len(lifted.ticks) + len(parsed)
+    size = len(lifted.ticks) + len(parsed.ticks)
     at_lifted = np.ones(size, np.bool_)
     at_lifted[places] = False
     ticks, values = np.empty(size, np.int64), np.empty(size, np.float64)
@@ -119,7 +147,7 @@ def woven(lifted: Lifted, parsed: Events, places: Int64) -> Events:
     values[at_lifted], values[places] = lifted.values, parsed.values
     flags = np.full(size, _tail_flags(lifted.tail), np.uint8)
     flags[places] = parsed.flags
-    return Events(ticks, values, flags, places[parsed.odd], parsed.odd_items)
+    return Columns(ticks, values, flags, places[parsed.odd], parsed.odd_items)
 
 
 def ticks_of(texts: Sequence[str]) -> Int64:

@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -135,7 +135,7 @@ class _Run:
         return slow and self.answered and self.sizes.too_slow()
 
     def _rows(self, groups: list[Rows]) -> Iterator[pa.RecordBatch]:
-        filled = [group for group in groups if len(group.events)]
+        filled = [group for group in groups if group.events.size]
         if not filled:
             return
         batch = decode.to_batch(filled, self.schema, self.task.ingestion_time, self.pattern)
@@ -176,7 +176,7 @@ class _Outcome:
         elif self.call.sets:
             self._set(request, page)
         else:
-            self._stream(request.cursors[0], page, request.size, cut=len(page.events) >= request.size)
+            self._stream(request.cursors[0], page, request.size, cut=page.events.size >= request.size)
 
     def _stream(self, cursor: Cursor, page: Page, size: int, *, cut: bool) -> None:
         span, limit = self.run.span, self.run.sizes.server_limit
@@ -195,14 +195,14 @@ class _Outcome:
         Whether ``maxCount`` holds for a stream or for all of them is not known of every server (reference: limits), so
         an answer that is full as a whole may have been cut anywhere.
         """
-        total = sum(len(stream.events) for stream in page.streams.values())
+        total = sum(stream.events.size for stream in page.streams.values())
         full = len(request.cursors) > 1 and total == request.size
         for cursor in request.cursors:
             stream = page.streams.get(cursor.point.web_id)
             if stream is None or _only_errors(stream.events):
                 self._alone(cursor)
             else:
-                cut = full or len(stream.events) >= request.size
+                cut = full or stream.events.size >= request.size
                 self._stream(cursor, stream, request.size, cut=cut)
         if not page.streams:
             self._refused_set()
@@ -250,5 +250,7 @@ class _Outcome:
 
 def _only_errors(events: Events) -> bool:
     """A stream that fails at data time stands in a set with nothing but ``Errors`` (reference: errors)."""
-    items: Sequence[object] = events.odd_items
-    return 0 < len(events) == len(items) and all(item.Errors for item in events.odd_items)
+    if not events.size or not len(events.columns.odd):
+        return False
+    own = events.own()
+    return len(own.odd_items) == events.size and all(item.Errors for item in own.odd_items)

@@ -43,7 +43,7 @@ def advance(
         UnexpectedReply: the server's pages do not advance, or their events are out of order.
     """
     cursor.attempts = 0
-    if not len(page):
+    if not page.size:
         return Step(page, finished=not cut)
     ticks = page.ticks
     if not cut and ticks[0] >= span.start and ticks[-1] < span.end:

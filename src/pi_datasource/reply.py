@@ -17,7 +17,7 @@ import numpy as np
 
 from pi_datasource import events, lift
 from pi_datasource.errors import UnexpectedReply
-from pi_datasource.events import Events, TimedValue
+from pi_datasource.events import Columns, Events, TimedValue
 from pi_datasource.lift import Lifted
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding a foreign body may raise
@@ -25,7 +25,7 @@ NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what dec
 _Entry = TimedValue | tuple[int, int]  # an event, or the numbers of a run of lifted rows
 
 
-class _Stream(msgspec.Struct):
+class _Stream(msgspec.Struct, gc=False):
     """One stream of a stream set."""
 
     WebId: str
@@ -33,7 +33,7 @@ class _Stream(msgspec.Struct):
     UnitsAbbreviation: str | None = None
 
 
-class _Failure(msgspec.Struct):
+class _Failure(msgspec.Struct, gc=False):
     """What any content may hold in place of events."""
 
     Errors: Any = None
@@ -41,27 +41,27 @@ class _Failure(msgspec.Struct):
     WebException: Any = None
 
 
-class _StreamContent(_Failure):
+class _StreamContent(_Failure, gc=False):
     Items: list[_Entry] = []
     UnitsAbbreviation: str | None = None
 
 
-class _SetContent(_Failure):
+class _SetContent(_Failure, gc=False):
     Items: list[_Stream] = []
 
 
-class _SubReply(msgspec.Struct):
+class _SubReply(msgspec.Struct, gc=False):
     Status: int = 0
     Headers: Any = None
     StatusCode: int | None = None  # of a WebException in place of the replies
     Errors: Any = None
 
 
-class _StreamReply(_SubReply):
+class _StreamReply(_SubReply, gc=False):
     Content: _StreamContent | str | None = None
 
 
-class _SetReply(_SubReply):
+class _SetReply(_SubReply, gc=False):
     Content: _SetContent | str | None = None
 
 
@@ -198,8 +198,8 @@ class _Weave:
         return _apart(woven, [rows[edge] for edge in self.edges])
 
 
-def _apart(whole: Events, edges: list[int]) -> list[Events]:
-    return [whole.cut(first, after) for first, after in pairwise(edges)]
+def _apart(whole: Columns, edges: list[int]) -> list[Events]:
+    return [Events(whole, first, after) for first, after in pairwise(edges)]
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Sizes:
 
     def saw(self, page: Events, span: Span, cut: bool) -> None:
         """Remembers about how many events a tag has in the whole window, from one page of it."""
-        count = float(len(page))
+        count = float(page.size)
         if cut and count:  # as dense behind the page as in it
             count *= (span.end - span.start) / max(1, int(page.ticks[-1]) - int(page.ticks[0]))
         before = self.events_per_tag

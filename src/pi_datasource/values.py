@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pi_datasource import schema
-from pi_datasource.events import EXACT_INTEGER, FLAGS, Events, TimedValue
+from pi_datasource.events import EXACT_INTEGER, FLAGS, Columns, TimedValue
 from pi_datasource.reply import text_of
 
 _INT32 = range(-(2**31), 2**31)
@@ -32,7 +32,7 @@ class Reading(NamedTuple):
     kind: str
 
 
-def value_columns(events: Events, odd_types: Sequence[str], wanted: AbstractSet[str]) -> dict[str, pa.Array]:
+def value_columns(events: Columns, odd_types: Sequence[str], wanted: AbstractSet[str]) -> dict[str, pa.Array]:
     """Those of the ``wanted`` columns that come from the events; ``odd_types`` are the point types of the odd rows."""
     readings = [read(item, kind) for item, kind in zip(events.odd_items, odd_types, strict=True)]
     made: dict[str, Callable[[], pa.Array]] = {
@@ -45,28 +45,28 @@ def value_columns(events: Events, odd_types: Sequence[str], wanted: AbstractSet[
     return {name: make() for name, make in made.items() if name in wanted}
 
 
-def _numbers(events: Events, readings: Sequence[Reading]) -> pa.Array:
+def _numbers(events: Columns, readings: Sequence[Reading]) -> pa.Array:
     if not readings:
         return pa.array(events.values)
-    values, missing = events.values.copy(), np.zeros(len(events), np.bool_)
+    values, missing = events.values.copy(), np.zeros(len(events.ticks), np.bool_)
     values[events.odd] = [0.0 if each.value is None else each.value for each in readings]
     missing[events.odd] = [each.value is None for each in readings]
     return pa.array(values, mask=missing, from_pandas=False)
 
 
-def _sparse(events: Events, values: list[Any], default: Any, kind: pa.DataType) -> pa.Array:
+def _sparse(events: Columns, values: list[Any], default: Any, kind: pa.DataType) -> pa.Array:
     """``values`` in the odd rows, ``default`` in all others."""
     given = pa.array(values, kind)
-    if len(given) == len(events):
+    if len(given) == len(events.ticks):
         return given
     if given.null_count == len(given) and default is None:
-        return pa.nulls(len(events), kind)
-    place = np.zeros(len(events), np.int32)
+        return pa.nulls(len(events.ticks), kind)
+    place = np.zeros(len(events.ticks), np.int32)
     place[events.odd] = np.arange(1, len(given) + 1)
     return pa.concat_arrays([pa.array([default], kind), given]).take(pa.array(place))
 
 
-def _flag(events: Events, place: int) -> pa.Array:
+def _flag(events: Columns, place: int) -> pa.Array:
     bits = (events.flags >> np.uint8(2 * place)) & np.uint8(3)
     first = int(bits[0]) if len(bits) else 0
     if (bits == first).all():

@@ -33,6 +33,12 @@ def golden(name: str) -> dict[str, Page]:
     return reply.batch_reply((GOLDEN / name).read_bytes())
 
 
+def alone(items: Sequence[TimedValue]) -> events.Events:
+    """Parsed events as one stream of their own."""
+    columns = events.of(items)
+    return events.Events(columns, 0, len(columns.ticks))
+
+
 def at(second: int, minute: int = 0, micro: int = 0) -> datetime:
     return datetime(2025, 3, 1, 6, minute, second, micro, tzinfo=UTC)
 
@@ -128,14 +134,14 @@ def test_a_golden_reply_of_every_other_kind_of_value() -> None:
 
 def test_an_empty_answer_has_no_events_with_or_without_the_key_items() -> None:
     pages = golden("types_and_states.json")
-    assert [(len(pages[key].events), pages[key].units) for key in "56"] == [(0, "m3/h"), (0, None)]
+    assert [(pages[key].events.size, pages[key].units) for key in "56"] == [(0, "m3/h"), (0, None)]
 
 
 def test_golden_failures_keep_status_and_text_and_no_event() -> None:
     pages = golden("batch_failures.json")
     fine = pages.pop("fine")
-    assert (fine.ok, fine.units, fine.events.values.tolist()) == (True, "bar", [1.0])
-    assert not any(page.ok or len(page.events) for page in pages.values())
+    assert (fine.ok, fine.units, fine.events.own().values.tolist()) == (True, "bar", [1.0])
+    assert not any(page.ok or page.events.size for page in pages.values())
     assert {key: (page.status, page.message) for key, page in pages.items()} == {
         "string": (409, "The following ParentIds did not complete successfully: at2."),
         "errors": (400, "Parameter maxCount is greater than the maximum allowed (150000).; And one more."),
@@ -160,7 +166,7 @@ def test_a_web_exception_in_place_of_the_replies_refuses_the_whole_batch() -> No
 def test_a_web_exception_of_null_is_none() -> None:
     (page,) = reply.batch_reply(b'{"WebException":null,"0":{"Status":200,"Content":{"Items":[]}}}').values()
     assert page.ok
-    assert len(page.events) == 0
+    assert page.events.size == 0
 
 
 @pytest.mark.parametrize(
@@ -203,7 +209,7 @@ def one(
 ) -> tuple[Any, ...]:
     item = TimedValue("2024-05-01T00:00:00Z", value, good, Errors=errors)
     batch = decode.to_batch(
-        [Rows(point(point_type=point_type), events.of([item]), None, Numbering())], SCHEMA, PLANNED, None
+        [Rows(point(point_type=point_type), alone([item]), None, Numbering())], SCHEMA, PLANNED, None
     )
     return rows_of(batch, "value", "value_string", "state_code", "value_kind")[0]
 
@@ -255,7 +261,7 @@ def test_not_a_number_is_a_number_on_numeric_points_only(spelled: str) -> None:
 
 def sequences(*texts: str, numbering: Numbering | None = None) -> list[int]:
     items = [TimedValue(text, 1.0) for text in texts]
-    group = Rows(point(), events.of(items), None, numbering or Numbering())
+    group = Rows(point(), alone(items), None, numbering or Numbering())
     return decode.to_batch([group], SCHEMA, PLANNED, None).column("sequence").to_pylist()
 
 
@@ -281,10 +287,10 @@ def test_numbering_goes_on_over_a_page_border_and_starts_anew_after_it() -> None
 def test_points_are_numbered_apart_although_time_goes_back_between_them() -> None:
     late, early = TimedValue("2024-05-01T00:00:09Z", 1.0), TimedValue("2024-05-01T00:00:00Z", 2.0)
     groups = [
-        Rows(point("A"), events.of([early, late]), None, Numbering()),
+        Rows(point("A"), alone([early, late]), None, Numbering()),
         Rows(point("B"), events.NONE, None, Numbering()),
-        Rows(point("C"), events.of([early, early]), None, Numbering()),
-        Rows(point("D"), events.of([early]), None, Numbering()),
+        Rows(point("C"), alone([early, early]), None, Numbering()),
+        Rows(point("D"), alone([early]), None, Numbering()),
     ]
     batch = decode.to_batch(groups, SCHEMA, PLANNED, None)
     assert rows_of(batch, "tag_name", "sequence", "value") == [
@@ -294,12 +300,10 @@ def test_points_are_numbered_apart_although_time_goes_back_between_them() -> Non
 
 @pytest.mark.parametrize("seconds", [(1, 0), (0, 2, 1)])
 def test_events_out_of_order_are_refused_naming_the_point(seconds: Sequence[int]) -> None:
-    steady = Rows(point("A"), events.of([TimedValue("2024-05-01T00:00:09Z", 1.0)]), None, Numbering())
+    steady = Rows(point("A"), alone([TimedValue("2024-05-01T00:00:09Z", 1.0)]), None, Numbering())
     items = [TimedValue(f"2024-05-01T00:00:0{second}Z", 1.0) for second in seconds]
     with pytest.raises(UnexpectedReply) as caught:
-        decode.to_batch(
-            [steady, Rows(point("B"), events.of(items), None, Numbering())], SCHEMA, PLANNED, None
-        )
+        decode.to_batch([steady, Rows(point("B"), alone(items), None, Numbering())], SCHEMA, PLANNED, None)
     assert str(caught.value) == "the server sent the events of B out of order, which would lose some of them"
 
 
@@ -346,7 +350,7 @@ def test_named_groups_become_columns_and_are_null_where_the_name_does_not_match(
     pattern = r"^(?P<plant>[^.]+)\.(?P<sensor_type>[A-Z]+)(?P<number>\d)?"
     target = schema.timeseries(("plant", "sensor_type", "number"), include_metadata=True)
     item = TimedValue("2024-05-01T00:00:00Z", 1.0)
-    groups = [Rows(point(name), events.of([item]), None, Numbering()) for name in ("P1.TI7", "P2.FIC", "odd")]
+    groups = [Rows(point(name), alone([item]), None, Numbering()) for name in ("P1.TI7", "P2.FIC", "odd")]
     batch = decode.to_batch(groups, target, PLANNED, pattern)
     assert batch.schema.equals(target)
     assert rows_of(batch, "tag_name", "plant", "sensor_type", "number", "tag_path", "server_name") == [
@@ -358,7 +362,7 @@ def test_named_groups_become_columns_and_are_null_where_the_name_does_not_match(
 
 @pytest.mark.parametrize(("sent", "units"), [("bar", "bar"), ("", "degC"), (None, "degC")])
 def test_units_are_the_answers_else_the_points(sent: str | None, units: str) -> None:
-    group = Rows(point(), events.of([TimedValue("2024-05-01T00:00:00Z", 1.0)]), sent, Numbering())
+    group = Rows(point(), alone([TimedValue("2024-05-01T00:00:00Z", 1.0)]), sent, Numbering())
     assert decode.to_batch([group], SCHEMA, PLANNED, None).column("units").to_pylist() == [units]
 
 
@@ -514,7 +518,7 @@ def read_everything(body: bytes) -> None:
     except PIError:
         return
     for page in read.values():
-        if not len(page.events):
+        if not page.events.size:
             continue
         for point_type in ("Float64", "String"):
             group = Rows(point(point_type=point_type), page.events, page.units, Numbering())
@@ -523,7 +527,7 @@ def read_everything(body: bytes) -> None:
             except PIError:
                 continue
             batch.validate(full=True)
-            assert batch.num_rows == len(page.events)
+            assert batch.num_rows == page.events.size
 
 
 @given(st.binary(max_size=200))

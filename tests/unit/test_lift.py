@@ -48,8 +48,8 @@ def contents(pages: dict[str, reply.Page]) -> Any:
     return {
         key: (
             page.status, page.message, page.units, page.events.ticks.tolist(),
-            [repr(value) for value in page.events.values.tolist()],
-            page.events.flags.tolist(), page.events.odd.tolist(), list(page.events.odd_items),
+            [repr(value) for value in page.events.own().values.tolist()],
+            page.events.own().flags.tolist(), page.events.own().odd.tolist(), list(page.events.own().odd_items),
             contents(dict(page.streams)),
         )
         for key, page in pages.items()
@@ -130,10 +130,10 @@ def test_the_streams_of_a_set_are_lifted_too() -> None:
     body = json.dumps(sets, separators=(",", ":")).encode()
     assert lift.lift(body) is not None
     pages = reply.batch_reply(body, sets=True)
-    assert {w: len(page.events) for w, page in pages["0"].streams.items()} == {"W0": 80, "W1": 80, "W2": 80}
+    assert {w: page.events.size for w, page in pages["0"].streams.items()} == {"W0": 80, "W1": 80, "W2": 80}
     for i in range(3):
         wanted = [float(item["Value"]) for item in plain_items(80, i)]
-        assert pages["0"].streams[f"W{i}"].events.values.tolist() == wanted
+        assert pages["0"].streams[f"W{i}"].events.own().values.tolist() == wanted
     assert (pages["1"].status, pages["1"].message) == (404, "gone")
 
 
