@@ -11,8 +11,21 @@ Run it with `python -m mock_server --help`, or inside a test::
 from mock_server.app import create_app
 from mock_server.catalog import TAG_PATTERN, Point
 from mock_server.events import Event, State
+from mock_server.faults import Faults
+from mock_server.oidc import Oidc
 from mock_server.plant import Plant
 from mock_server.serve import running
 from mock_server.server import Server
 
-__all__ = ["TAG_PATTERN", "Event", "Plant", "Point", "Server", "State", "create_app", "running"]
+__all__ = [
+    "TAG_PATTERN",
+    "Event",
+    "Faults",
+    "Oidc",
+    "Plant",
+    "Point",
+    "Server",
+    "State",
+    "create_app",
+    "running",
+]

@@ -4,22 +4,19 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from inspect import signature
 from pathlib import Path
 from threading import Event as Signal
+from typing import Any
 
+from mock_server.auth import CHALLENGES
+from mock_server.faults import Faults
+from mock_server.help import EPILOG
+from mock_server.limits import UrlLimit
+from mock_server.oidc import Oidc
 from mock_server.plant import Plant
 from mock_server.serve import running
-
-_EPILOG = """\
-examples:
-  python -m mock_server                                128 points on port 8010, no sign-in
-  python -m mock_server --port 0 --tags 1000000        a million points on a free port
-  python -m mock_server --user pi --password secret    with Basic authentication
-
-The events are a pure function of seed, tag and time: nothing is stored, and a second server with the same
-seed, tags, plants and history start holds the same data.
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,72 +27,182 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         plant = Plant(options.seed, options.tags, options.plants, options.history_start)
-    except ValueError as error:
-        return _fail(str(error))
-    try:
-        with running(
-            plant,
-            options.port,
-            host=options.host,
-            user=options.user,
-            password=options.password,
-            token=options.token,
-            max_items=options.max_items,
-            admin=options.admin,
-            gzip=options.gzip,
-            access_log=options.access_log,
-        ) as url:
+        settings = _settings(options)
+        with running(plant, options.port, **settings) as url:
             _say(f"PI Web API simulator: {url} ({options.tags} points, seed {options.seed})")
             stop.wait()
+    except ValueError as error:
+        return _fail(str(error))
     except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (while")[0]
-        return _fail(
-            f"cannot listen on {options.host}:{options.port} ({reason}); choose another --port, or 0 for a free one"
-        )
+        return _fail(_os_problem(error, options))
     return 0
+
+
+def _os_problem(error: OSError, options: argparse.Namespace) -> str:
+    reason = (error.strerror or str(error)).partition(" (while")[0]
+    files = [each for each in (options.tls_ca, options.tls_client_ca) if each is not None]
+    if error.filename is not None or (files and "[SSL]" in str(error)):
+        return f"cannot use {error.filename or files[-1]} ({reason}); see --tls-ca and --tls-client-ca"
+    return f"cannot listen on {options.host}:{options.port} ({reason}); choose another --port, or 0 for a free one"
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What `running` takes: its parameters are named like the flags, but for those that are made from several."""
+    settings = {name: value for name, value in vars(options).items() if name in signature(running).parameters}
+    del settings["port"]
+    points = dict(options.fault_point)
+    settings["faults"] = Faults(points=points)
+    if options.faults is not None:
+        settings["faults"] = Faults.parse(options.faults, tries=options.fault_tries, points=points)
+    if options.client_id is not None:
+        settings["oidc"] = Oidc(options.client_id, options.client_secret or "", options.token_lifetime)
+    return settings
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mock_server",
         description="A PI Web API server that simulates a plant.",
-        epilog=_EPILOG,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    plant = parser.add_argument_group("the plant")
-    plant.add_argument(
+    _add_plant(parser.add_argument_group("the plant"))
+    _add_server(parser.add_argument_group("the server"))
+    _add_sign_in(parser.add_argument_group("signing in (any of them that is given lets in; none: everybody)"))
+    _add_tls(parser.add_argument_group("TLS"))
+    _add_limits(parser.add_argument_group("limits, as a real server has them"))
+    _add_faults(parser.add_argument_group("what goes wrong"))
+    return parser
+
+
+def _add_plant(group: Any) -> None:
+    group.add_argument(
         "--tags", type=int, default=128, help="number of points, up to 10,000,000 (default 128)"
     )
-    plant.add_argument("--plants", type=int, default=4, help="plants they are spread over (default 4)")
-    plant.add_argument("--seed", type=int, default=1, help="another seed makes other data (default 1)")
-    plant.add_argument(
+    group.add_argument("--plants", type=int, default=4, help="plants they are spread over (default 4)")
+    group.add_argument("--seed", type=int, default=1, help="another seed makes other data (default 1)")
+    group.add_argument(
         "--history-start",
         type=_utc,
         default="2020-01-01",
         metavar="TIME",
         help="ISO time at which the first points were created, UTC (default 2020-01-01)",
     )
-    server = parser.add_argument_group("the server")
-    server.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    server.add_argument(
+
+
+def _add_server(group: Any) -> None:
+    group.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    group.add_argument(
         "--port", type=_port, default=8010, help="port to listen on, 0 for a free one (default 8010)"
     )
-    server.add_argument("--user", help="require Basic authentication with this user")
-    server.add_argument("--password", help="the user's password")
-    server.add_argument("--token", help="require this bearer token (or --user, if given as well)")
-    server.add_argument(
+    group.add_argument(
+        "--admin",
+        action="store_true",
+        help="serve /admin, where faults, limits, clock and points are changed; GET /admin says how",
+    )
+    group.add_argument("--gzip", action="store_true", help="compress answers for clients that ask for it")
+    group.add_argument(
+        "--access-log", type=Path, metavar="FILE", help="append a line for each request to FILE (see below)"
+    )
+
+
+def _add_sign_in(group: Any) -> None:
+    group.add_argument("--user", help="require Basic authentication with this user")
+    group.add_argument("--password", help="the user's password")
+    group.add_argument("--token", help="require this bearer token")
+    group.add_argument(
+        "--client-id",
+        help="require a bearer token that this client gets at the token endpoint, which "
+        "/piwebapi/.well-known/openid-configuration names",
+    )
+    group.add_argument("--client-secret", help="the client's secret")
+    group.add_argument(
+        "--token-lifetime",
+        type=_positive,
+        default=3600,
+        metavar="SECONDS",
+        help="how long such a token is accepted (default 3600)",
+    )
+    group.add_argument(
+        "--auth",
+        choices=[*CHALLENGES],
+        help="ask for Kerberos (401, WWW-Authenticate: Negotiate) or NTLM; the simulator cannot check what "
+        "comes back and refuses it always",
+    )
+
+
+def _add_tls(group: Any) -> None:
+    group.add_argument("--tls", action="store_true", help="serve https with a certificate made for this run")
+    group.add_argument(
+        "--tls-ca", type=Path, metavar="FILE", help="write the authority that signed it to FILE, as PEM"
+    )
+    group.add_argument(
+        "--tls-client-ca",
+        type=Path,
+        metavar="FILE",
+        help="require of clients a certificate signed by an authority in FILE (PEM)",
+    )
+
+
+def _add_limits(group: Any) -> None:
+    group.add_argument(
+        "--rate-limit",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="most requests of one client in a second, those within batches included; beyond it 429 "
+        "(default 0: no limit; a real server's default is 1000)",
+    )
+    group.add_argument(
         "--max-items",
         type=_positive,
         default=150_000,
         metavar="N",
         help="most items one call may ask for, MaxReturnedItemsPerCall (default 150000)",
     )
-    server.add_argument("--admin", action="store_true", help="allow POST /admin/points, which adds points")
-    server.add_argument("--gzip", action="store_true", help="compress answers for clients that ask for it")
-    server.add_argument(
-        "--access-log", type=Path, metavar="FILE", help="append a line for each request to FILE"
+    group.add_argument(
+        "--max-url",
+        type=_url_limit,
+        default="httpsys",
+        metavar="STYLE[:BYTES]",
+        help="who refuses long addresses, with an HTML page: httpsys (16384 bytes with headers, 260 characters "
+        "between slashes; 400 or 414), iis (4096, query 2048; 404), nginx (8192; 414), off (default httpsys)",
     )
-    return parser
+
+
+def _add_faults(group: Any) -> None:
+    group.add_argument(
+        "--faults", metavar="SEED[:PROFILE]", help="let some requests go wrong, reproducibly (see below)"
+    )
+    group.add_argument(
+        "--fault-tries",
+        type=_count,
+        default=2,
+        metavar="N",
+        help="most times in a row that the same request fails; 0: what fails, fails for ever (default 2)",
+    )
+    group.add_argument(
+        "--fault-point",
+        type=_fault_point,
+        action="append",
+        default=[],
+        metavar="TAG=FAULT",
+        help="every request for the data of this point meets this fault, always; may be given again",
+    )
+    group.add_argument(
+        "--skew",
+        type=_seconds,
+        default=timedelta(0),
+        metavar="SECONDS",
+        help="how far the server's clock is ahead (or behind, if negative) of the client's (default 0)",
+    )
+    group.add_argument(
+        "--stale",
+        type=_seconds,
+        default=timedelta(0),
+        metavar="SECONDS",
+        help="answer questions about points from a cache that is up to this old; a real server: 300 (default 0)",
+    )
 
 
 def _utc(text: str) -> datetime:
@@ -115,6 +222,28 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _seconds(text: str) -> timedelta:
+    return timedelta(seconds=float(text))
+
+
+def _url_limit(text: str) -> str:
+    return str(UrlLimit.parse(text))
+
+
+def _fault_point(text: str) -> tuple[str, str]:
+    tag, equals, fault = text.rpartition("=")
+    if not equals:
+        raise ValueError(text)
+    return tag, fault
 
 
 def _say(line: str) -> None:

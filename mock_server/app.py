@@ -1,5 +1,6 @@
-"""The ASGI program: HTTP in, `router.handle` in a worker thread, HTTP out."""
+"""The ASGI program: HTTP in, `gate.answer` in a worker thread, HTTP out."""
 
+from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,9 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from mock_server import routes
+from mock_server.delivery import Delivered
+from mock_server.gate import answer
 from mock_server.messages import Request, Response
-from mock_server.router import handle
-from mock_server.server import MAX_CONTENT_BYTES, Server
+from mock_server.server import MAX_CONTENT_BYTES, Server, wall_clock
 
 __all__ = ["create_app", "routes"]
 
@@ -23,18 +25,20 @@ _ADDRESS = "/?&=%:;,*+-._~$()[]!'@"  # what an address holds as it is
 def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = None) -> FastAPI:
     """The ASGI program that serves `server`.
 
-    With `gzip`, bodies are compressed for clients that ask. `access_log` gets a line for each request: method,
-    address, status, bytes.
+    With `gzip`, bodies are compressed for clients that ask. `access_log` gets a line for each request, of columns
+    with one blank between them: method, address, status (0: never answered), bytes, the instant at which it was
+    complete (ISO, UTC, microseconds), how many requests of a batch it ran, and the fault it met (`-`: none).
     """
     app = FastAPI(title="PI Web API simulator", openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.api_route("/{path:path}", methods=_METHODS)
-    async def answer(http: HttpRequest) -> HttpResponse:
+    async def respond(http: HttpRequest) -> HttpResponse:
         request = await _request(http)
-        response = await run_in_threadpool(handle, server, request)
+        received = wall_clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        response = await run_in_threadpool(answer, server, request)
         if access_log is not None:
-            await run_in_threadpool(_log, access_log, request, response)
-        return _http_response(response)
+            await run_in_threadpool(_log, access_log, request, response, received)
+        return _http_response(response, server)
 
     if gzip:
         app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
@@ -51,6 +55,8 @@ async def _request(http: HttpRequest) -> Request:
         headers=headers,
         body=await _body(http),
         origin=f"{http.url.scheme}://{host}",
+        raw_path=(http.scope.get("raw_path") or b"").decode("latin-1"),
+        client=http.client.host if http.client else "",
     )
 
 
@@ -66,14 +72,25 @@ async def _body(http: HttpRequest) -> bytes:
     return b"".join(chunks)
 
 
-def _log(access_log: Path, request: Request, response: Response) -> None:
-    address = request.path + (f"?{request.query}" if request.query else "")
-    line = f"{request.method} {quote(address, safe=_ADDRESS)} {response.status} {len(response.body)}\n"
-    with access_log.open("a") as lines:
-        lines.write(line)
-
-
-def _http_response(response: Response) -> HttpResponse:
-    return HttpResponse(
-        response.body, response.status, {"Content-Type": response.content_type, **dict(response.headers)}
+def _log(access_log: Path, request: Request, response: Response, received: str) -> None:
+    address = quote(request.path + (f"?{request.query}" if request.query else ""), safe=_ADDRESS)
+    columns = (
+        request.method,
+        address,
+        response.status,
+        len(response.body),
+        received,
+        response.sub_requests,
+        response.fault or "-",
     )
+    with access_log.open("a") as lines:
+        lines.write(" ".join(str(column) for column in columns) + "\n")
+
+
+def _http_response(response: Response, server: Server) -> HttpResponse:
+    headers = {
+        "Content-Type": response.content_type,
+        "Date": format_datetime(server.date(), usegmt=True),
+        **response.headers,
+    }
+    return Delivered(response.body, response.status, headers, response.delivery)

@@ -9,8 +9,9 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from mock_server import jsonpath
+from mock_server.gate import answer_member
 from mock_server.messages import JSON, Request, Response, framework_refusal, json_response, refusal
-from mock_server.router import PREFIX, dispatch, no_resource
+from mock_server.router import PREFIX, no_resource
 from mock_server.server import Server
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -70,20 +71,23 @@ def run(server: Server, outer: Request, now: int) -> Response:
     """
     jobs = read_jobs(outer.body)
     results: dict[str, Result] = {}
+    runner = _Runner(server, outer, now, results)
     for name in _order(jobs):
-        results[name] = _Runner(server, outer, now, results).run(jobs[name])
+        results[name] = runner.run(jobs[name])
     pieces = [b"{"]
     for name in jobs:
         pieces += [orjson.dumps(name), b":", *results[name].pieces(), b","]
-    return Response(207, b"".join([*pieces[:-1], b"}"]) if jobs else b"{}")
+    body = b"".join([*pieces[:-1], b"}"]) if jobs else b"{}"
+    return Response(207, body, sub_requests=runner.sent)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Runner:
     server: Server
     outer: Request
     now: int
     results: dict[str, Result]
+    sent: int = 0
 
     def run(self, job: Job) -> Result:
         failed = [parent for parent in job.parents if not self.results[parent].succeeded]
@@ -153,7 +157,9 @@ class _Runner:
             headers,
             job.content.encode(errors="replace"),
             self.outer.origin,
+            client=self.outer.client,
         )
+        self.sent += 1
         return _result(_answer(self.server, request, self.now))
 
 
@@ -163,7 +169,7 @@ def _answer(server: Server, request: Request, now: int) -> Response:
         return refusal(400, "A batch cannot contain a batch.").response
     if path != PREFIX and not path.startswith(f"{PREFIX}/"):
         return no_resource(request).response
-    return dispatch(server, request, now)
+    return answer_member(server, request, now)
 
 
 def _result(response: Response) -> Result:

@@ -12,7 +12,10 @@ JSON = "application/json; charset=utf-8"
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; `path` is percent-decoded, header names are lower-case, `origin` is like `http://host:80`."""
+    """One HTTP request; `path` is percent-decoded, header names are lower-case, `origin` is like `http://host:80`.
+
+    `raw_path` is the path as it was sent, `client` the address it was sent from.
+    """
 
     method: str
     path: str
@@ -20,6 +23,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     origin: str = "http://localhost"
+    raw_path: str = ""
+    client: str = ""
 
     def parameters(self) -> list[tuple[str, str]]:
         """The query's parameters in order, percent-decoded."""
@@ -27,13 +32,34 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """How an answer goes over its connection, when not at once and whole.
+
+    The answer waits for `delay_s`. If the connection `ends` with it, what is sent is the head (with `reason` as its
+    phrase), then `share` of the body, then a blank every 50 ms for `drip_s` seconds; the end is a reset with `reset`.
+    """
+
+    delay_s: float = 0.0
+    ends: bool = False
+    head: bool = True
+    share: float = 1.0
+    drip_s: float = 0.0
+    chunked: bool = False
+    reset: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Response:
-    """One HTTP response, complete."""
+    """One HTTP response, complete; `sub_requests` is how many it took, `fault` the name of what is wrong with it."""
 
     status: int
     body: bytes
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    delivery: Delivery = Delivery()
+    sub_requests: int = 0
+    fault: str = ""
 
 
 class ApiError(Exception):

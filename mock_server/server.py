@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from mock_server import ticks
+from mock_server.counters import Counters
+from mock_server.faults import Faults
+from mock_server.limits import RateLimit, UrlLimit
+from mock_server.oidc import Oidc
 from mock_server.plant import Plant
+from mock_server.stale import StaleCache
 
 PRODUCT_TITLE = "PI Web API simulator"
 PRODUCT_VERSION = "1.19.0.0"  # of the 2023 generation, whose behaviour is simulated
@@ -18,12 +23,14 @@ def wall_clock() -> datetime:
     return datetime.now(timezone.utc)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Server:
-    """One PI Web API: a plant and the settings it is served with.
+    """One PI Web API: a plant and the settings it is served with, which may change while it runs.
 
-    `clock` is the only source of the present. Without `user` and `token` anybody may read; with either,
-    every request under /piwebapi and /admin needs one of them.
+    `clock` is the only source of the plant's present, and `skew` is how far the server's clocks are off. Without
+    `user`, `token`, `oidc` and `challenge` anybody may read; with any, every request under /piwebapi and /admin
+    must satisfy one. A `challenge` (`Negotiate`, `NTLM`) is only made: nothing here can check a ticket, so that
+    nobody gets in by it.
     """
 
     plant: Plant
@@ -33,7 +40,30 @@ class Server:
     token: str | None = field(default=None, repr=False)
     max_items: int = 150_000
     admin: bool = False
+    challenge: str | None = None
+    oidc: Oidc | None = None
+    skew: timedelta = timedelta(0)
+    faults: Faults = field(default_factory=Faults)
+    rate_limit: RateLimit = field(default_factory=RateLimit)
+    url_limit: UrlLimit = field(default_factory=UrlLimit)
+    stale: StaleCache = field(default_factory=StaleCache)
+    counters: Counters = field(default_factory=Counters)
 
     def now(self) -> int:
-        """The present in ticks."""
-        return ticks.from_datetime(self.clock())
+        """The present in ticks, as this server sees it."""
+        return ticks.from_datetime(self.clock() + self.skew)
+
+    def date(self) -> datetime:
+        """What the machine's own clock shows: the `Date` of its answers."""
+        return wall_clock() + self.skew
+
+    def check_points(self, faults: Faults) -> None:
+        """Return when the points that `faults` names exist.
+
+        Raises:
+            ValueError: when one does not.
+        """
+        for tag in faults.points:
+            if self.plant.catalog.by_name(tag) is None:
+                msg = f"a fault is tied to the point '{tag}', which does not exist"
+                raise ValueError(msg)

@@ -1,24 +1,173 @@
-"""What no real server has: changing the plant while it runs. Off unless asked for."""
+"""What no real server has: changing the plant, the limits and the faults while it runs. Off unless asked for."""
 
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 
 from mock_server import ticks
 from mock_server.call import Call
+from mock_server.fault_kinds import KINDS
+from mock_server.faults import PROFILES, Faults, read_profile
+from mock_server.limits import UrlLimit
 from mock_server.messages import Response, json_response, refusal
-from mock_server.router import no_resource, route
+from mock_server.router import Endpoint, no_resource, route
+from mock_server.stale import StaleCache
 
 _MOST_AT_ONCE = 1_000_000
+_FAULTS_BODY = '{"seed": 7, "profile": "flaky"} or {"seed": 7, "rates": {"cut": 0.1}, "tries": 2, "points": {"TAG": "500"}}'
+_calls: list[dict[str, str]] = []
 
 
-@route("POST", "/admin/points", prefix="")
-def add_points(call: Call) -> Response:
-    """Create `count` points now and tell which."""
-    if not call.server.admin:
-        raise no_resource(call.request)
+def _admin(method: str, path: str = "", body: str = "") -> Callable[[Endpoint], Endpoint]:
+    """Register an endpoint under /admin, which its docstring documents; without the switch it does not exist."""
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        def guarded(call: Call) -> Response:
+            if not call.server.admin:
+                raise no_resource(call.request)
+            return endpoint(call)
+
+        about = {"call": f"{method} /admin{path}", "about": endpoint.__doc__ or ""}
+        _calls.append({**about, "body": body} if body else about)
+        return route(method, f"/admin{path}", prefix="")(guarded)
+
+    return register
+
+
+@_admin("GET")
+def index(_: Call) -> Response:
+    """This list, and the faults there are."""
+    kinds = {name: kind.about for name, kind in KINDS.items()}
+    members = [name for name, kind in KINDS.items() if kind.member]
+    return json_response({"calls": _calls, "faults": kinds, "within_batches": members, "profiles": PROFILES})
+
+
+@_admin("GET", "/counters")
+def counters(call: Call) -> Response:
+    """What the server has answered so far: requests, sub-requests, bytes, statuses, faults."""
+    return json_response(call.server.counters.snapshot())
+
+
+@_admin("DELETE", "/counters")
+def reset_counters(call: Call) -> Response:
+    """Counting begins anew."""
+    call.server.counters.reset()
+    return counters(call)
+
+
+@_admin("GET", "/faults")
+def faults(call: Call) -> Response:
+    """The schedule of faults."""
+    now = call.server.faults
+    return json_response({"seed": now.seed, "rates": now.rates, "tries": now.tries, "points": now.points})
+
+
+@_admin("PUT", "/faults", _FAULTS_BODY)
+def set_faults(call: Call) -> Response:
+    """Another schedule of faults takes over; tries 0 makes them permanent, points are tags that always fail."""
+    wanted = _body(call, _FAULTS_BODY, seed=int, profile=str, rates=dict, tries=int, points=dict)
     try:
-        points = call.server.plant.add_points(_count(call.request.body), ticks.to_datetime(call.now))
+        rates = read_profile(wanted["profile"]) if "profile" in wanted else wanted.get("rates", {})
+        if not all(type(rate) in (int, float) for rate in rates.values()):
+            raise refusal(400, f"The rates must be numbers. Give {_FAULTS_BODY}.")
+        schedule = Faults(
+            wanted.get("seed", 0), rates, tries=wanted.get("tries", 2), points=wanted.get("points")
+        )
+        call.server.check_points(schedule)
+    except ValueError as error:
+        raise refusal(400, str(error)) from error
+    call.server.faults = schedule
+    return faults(call)
+
+
+@_admin("DELETE", "/faults")
+def clear_faults(call: Call) -> Response:
+    """Everything goes right again."""
+    call.server.faults = Faults()
+    return faults(call)
+
+
+@_admin("GET", "/limits")
+def limits(call: Call) -> Response:
+    """Requests per second and client (0: no limit), items per call, length of addresses, age of caches."""
+    server = call.server
+    return json_response(
+        {
+            "rate_limit": server.rate_limit.per_second,
+            "max_items": server.max_items,
+            "max_url": str(server.url_limit),
+            "stale_s": server.stale.age.total_seconds(),
+        }
+    )
+
+
+_LIMITS_BODY = '{"rate_limit": 1000, "max_items": 150000, "max_url": "iis", "stale_s": 300}'
+
+
+@_admin("PUT", "/limits", _LIMITS_BODY)
+def set_limits(call: Call) -> Response:
+    """The limits that are given change; the others stay."""
+    wanted = _body(call, _LIMITS_BODY, rate_limit=int, max_items=int, max_url=str, stale_s=int)
+    server = call.server
+    try:
+        url = UrlLimit.parse(wanted.get("max_url", str(server.url_limit)))
+        stale = StaleCache(timedelta(seconds=wanted["stale_s"])) if "stale_s" in wanted else server.stale
+    except (ValueError, OverflowError) as error:
+        raise refusal(400, str(error)) from error
+    if wanted.get("rate_limit", 0) < 0 or wanted.get("max_items", 1) < 1:
+        raise refusal(400, "rate_limit must be 0 or more, max_items 1 or more.")
+    server.url_limit, server.stale = url, stale
+    server.rate_limit.per_second = wanted.get("rate_limit", server.rate_limit.per_second)
+    server.max_items = wanted.get("max_items", server.max_items)
+    return limits(call)
+
+
+@_admin("GET", "/clock")
+def clock(call: Call) -> Response:
+    """The present of the plant, and how far the server's clocks are off."""
+    return json_response({"now": ticks.to_iso(call.server.now()), "skew_s": call.server.skew.total_seconds()})
+
+
+_CLOCK_BODY = '{"now": "2025-06-02T12:00:00Z", "skew_s": -90}'
+
+
+@_admin("PUT", "/clock", _CLOCK_BODY)
+def set_clock(call: Call) -> Response:
+    """The server's clock is set (if it is one that can be), or made wrong by so many seconds."""
+    wanted = _body(call, _CLOCK_BODY, now=str, skew_s=int)
+    try:
+        skew = timedelta(seconds=wanted.get("skew_s", call.server.skew.total_seconds()))
+        now = _moment(wanted["now"]) if "now" in wanted else None
+    except (ValueError, OverflowError) as error:
+        raise refusal(400, f"{error}. Give {_CLOCK_BODY}.") from error
+    setter = getattr(call.server.clock, "set", None)
+    if now is not None and setter is None:
+        raise refusal(409, "The clock of this server cannot be set.")
+    call.server.skew = skew
+    if now is not None and setter is not None:
+        setter(now)
+    return clock(call)
+
+
+@_admin("DELETE", "/tokens")
+def revoke_tokens(call: Call) -> Response:
+    """No token that the token endpoint gave so far is accepted any more."""
+    if call.server.oidc is None:
+        raise refusal(409, "This server gives no tokens.")
+    call.server.oidc.revoke()
+    return json_response({})
+
+
+_POINTS_BODY = '{"count": 3}'
+
+
+@_admin("POST", "/points", _POINTS_BODY)
+def add_points(call: Call) -> Response:
+    """So many points are created now; the answer says which."""
+    try:
+        points = call.server.plant.add_points(_count(call), ticks.to_datetime(call.now))
     except ValueError as error:
         raise refusal(400, str(error)) from error
     created = [
@@ -33,13 +182,26 @@ def add_points(call: Call) -> Response:
     return json_response({"created": created})
 
 
-def _count(body: bytes) -> int:
-    message = f'The body must be {{"count": n}} with n from 1 to {_MOST_AT_ONCE}.'
+def _count(call: Call) -> int:
+    count = _body(call, _POINTS_BODY, count=int).get("count", 0)
+    if not 1 <= count <= _MOST_AT_ONCE:
+        raise refusal(400, f'The body must be {{"count": n}} with n from 1 to {_MOST_AT_ONCE}.')
+    return int(count)
+
+
+def _body(call: Call, example: str, **members: type) -> dict[str, Any]:
+    """The request's body, an object with only these members, each of its type."""
     try:
-        value: Any = orjson.loads(body)
+        value: Any = orjson.loads(call.request.body)
     except orjson.JSONDecodeError as error:
-        raise refusal(400, message) from error
-    count = value.get("count") if isinstance(value, dict) else None
-    if type(count) is not int or not 1 <= count <= _MOST_AT_ONCE:
-        raise refusal(400, message)
-    return count
+        raise refusal(400, f"The body is not JSON. Give {example}.") from error
+    right = isinstance(value, dict) and all(type(value[name]) is members.get(name) for name in value)
+    if not right:
+        kinds = ", ".join(f"{name} ({kind.__name__})" for name, kind in members.items())
+        raise refusal(400, f"The body must be an object with some of: {kinds}. Give {example}.")
+    return dict(value)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

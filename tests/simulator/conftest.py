@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mock_server import Plant, Server
+from mock_server.gate import answer
 from mock_server.messages import Request, Response
-from mock_server.router import handle
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 
@@ -26,7 +26,7 @@ class Client:
     def ask(self, method: str, url: str, body: bytes = b"", **headers: str) -> Response:
         path, _, query = url.partition("?")
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return handle(self.server, Request(method, path, query, named, body))
+        return answer(self.server, Request(method, path, query, named, body))
 
     def get(self, url: str, status: int = 200) -> Any:
         response = self.ask("GET", f"/piwebapi{url}")

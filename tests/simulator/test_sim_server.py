@@ -21,6 +21,7 @@ import requests
 
 import mock_server
 from mock_server import Plant, running
+from mock_server.fault_kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
@@ -34,7 +35,8 @@ def http() -> Iterator[requests.Session]:
 
 
 def test_public_names_are_exactly_all() -> None:
-    names = {"Event", "Plant", "Point", "Server", "State", "TAG_PATTERN", "create_app", "running"}
+    names = {"Event", "Faults", "Oidc", "Plant", "Point", "Server", "State", "TAG_PATTERN", "create_app"}
+    names.add("running")
     assert set(mock_server.__all__) == names
     visible = {name for name in vars(mock_server) if not name.startswith("_")}
     modules = {name for name in visible if isinstance(getattr(mock_server, name), ModuleType)}
@@ -223,31 +225,31 @@ def test_a_busy_port_is_one_clear_line() -> None:
 
 def test_access_log_has_a_line_per_request(http: requests.Session, tmp_path: Path) -> None:
     log = tmp_path / "access.log"
+    begun = datetime.now(timezone.utc)
     with running(Plant(tags=4, plants=1), access_log=log) as url:
         http.get(f"{url}/system?x=1", timeout=10)
         http.get(f"{url}/nope", timeout=10)
+        member = {"Method": "GET", "Resource": f"{url}/system"}
+        http.post(f"{url}/batch", json={"1": member, "2": member}, headers=HEADERS, timeout=10)
     lines = [line.split() for line in log.read_text().splitlines()]
     assert [(line[0], line[1], line[2]) for line in lines] == [
         ("GET", "/piwebapi/system?x=1", "200"),
         ("GET", "/piwebapi/nope", "404"),
+        ("POST", "/piwebapi/batch", "207"),
     ]
+    instants = [datetime.fromisoformat(line[4].replace("Z", "+00:00")) for line in lines]
+    assert begun <= instants[0] <= instants[1] <= instants[2] <= datetime.now(timezone.utc)
+    assert [(line[5], line[6]) for line in lines] == [("0", "-"), ("0", "-"), ("2", "-")]
 
 
 def test_help_names_every_flag() -> None:
     command = [sys.executable, "-m", "mock_server", "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=20).stdout
-    for flag in (
-        "--port",
-        "--tags",
-        "--plants",
-        "--seed",
-        "--user",
-        "--token",
-        "--max-items",
-        "--admin",
-        "--gzip",
-    ):
-        assert flag in text
+    flags = "port tags plants seed user token client-id auth tls max-items rate-limit max-url faults skew stale admin gzip"
+    for flag in flags.split():
+        assert f"--{flag}" in text
+    for kind in KINDS.values():
+        assert kind.about in text
 
 
 def test_the_simulator_never_imports_the_client() -> None:
