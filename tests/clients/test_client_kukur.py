@@ -55,7 +55,7 @@ def answer(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_every_event_but_system_states_arrives(site: Site, answer: Any) -> None:
-    """kukur leaves system states out on purpose, and knows a digital state by its code."""
+    """System states are left out by kukur on purpose; a digital state is its code there."""
     pages = 0
     for point in readable(site):
         wanted = [

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from urllib.parse import quote
 
 from osisoft.pidevclub.piwebapi.models import PIRequest, PIRequestTemplate
 from osisoft.pidevclub.piwebapi.pi_web_api_client import PIWebApiClient
@@ -28,7 +29,7 @@ while True:
     if len(page.items) < 50:
         break
     first += 50
-points = {tag: client.point.get_by_path("\\\\%s\\%s" % (server.name, tag)) for tag in settings["tags"]}
+points = {tag: client.point.get_by_path(f"\\\\{server.name}\\{tag}") for tag in settings["tags"]}
 web_ids = [point.web_id for point in points.values()]
 streams = {
     tag: events(client.stream.get_recorded(p.web_id, start_time=start, end_time=end, max_count=count).items)
@@ -38,15 +39,15 @@ together = client.streamSet.get_recorded_ad_hoc(
     web_ids[:4], start_time=start, end_time=end, max_count=settings["set_count"]
 )
 frame = client.data.get_recorded_values(
-    "pi:\\\\%s\\%s" % (server.name, settings["tags"][0]), start_time=start, end_time=end, max_count=count
+    f"pi:\\\\{server.name}\\{settings['tags'][0]}", start_time=start, end_time=end, max_count=count
 )
 root = settings["url"]
-window = "startTime=%s&endTime=%s&maxCount=%d" % (start.replace("+", "%2B"), end.replace("+", "%2B"), count)
+window = f"startTime={quote(start)}&endTime={quote(end)}&maxCount={count}"
 batch = client.batch.execute(
     {
         "points": PIRequest(
             method="GET",
-            resource="%s/dataservers/%s/points?nameFilter=*FLOW*&maxCount=3" % (root, server.web_id),
+            resource=f"{root}/dataservers/{server.web_id}/points?nameFilter=*FLOW*&maxCount=3",
         ),
         "events": PIRequest(
             method="GET",
