@@ -11,6 +11,7 @@ from threading import Event as Signal
 from typing import Any
 
 from mock_server.auth import CHALLENGES
+from mock_server.clock import Clock
 from mock_server.faults import Faults
 from mock_server.help import EPILOG
 from mock_server.limits import UrlLimit
@@ -26,8 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        plant = Plant(options.seed, options.tags, options.plants, options.history_start)
+        plant = _plant(options)
         settings = _settings(options)
+        settings["clock"] = Clock(options.now, options.speed)
         with running(plant, options.port, **settings) as url:
             _say(f"PI Web API simulator: {url} ({options.tags} points, seed {options.seed})")
             stop.wait()
@@ -59,6 +61,19 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
+def _plant(options: argparse.Namespace) -> Plant:
+    """The plant the options describe."""
+    return Plant(
+        options.seed,
+        options.tags,
+        options.plants,
+        options.history_start,
+        rate=options.rate,
+        period_s=options.period,
+        changes=options.changes,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mock_server",
@@ -87,6 +102,33 @@ def _add_plant(group: Any) -> None:
         default="2020-01-01",
         metavar="TIME",
         help="ISO time at which the first points were created, UTC (default 2020-01-01)",
+    )
+    group.add_argument(
+        "--rate",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="how much more often instruments report (default 1)",
+    )
+    group.add_argument(
+        "--period", type=float, metavar="SECONDS", help="one nominal period for all instruments, 0.1 to 86400"
+    )
+    group.add_argument(
+        "--changes",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of events that come late, and of those edited, deleted or dropped by compression (default 0)",
+    )
+    group.add_argument(
+        "--now", type=_utc, metavar="TIME", help="ISO time at which the clock starts (default: the real one)"
+    )
+    group.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="seconds the clock runs per real one, 0 to stand still (default 1)",
     )
 
 

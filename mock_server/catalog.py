@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server import ticks, webid
-from mock_server.sensors import AREA_SIZE, CODE_OF, DIGITAL_SETS, MIX, SENSORS, DigitalSet, Sensor
+from mock_server.sensors import AREA_SIZE, AREAS, CODE_OF, DIGITAL_SETS, MIX, SENSORS, DigitalSet, Sensor
 from mock_server.wildcards import has_wildcards, unescape, wildcard_pattern
 
 TAG_PATTERN = r"^(?P<plant>[A-Z]+\d*)\.(?P<area>A\d+)\.(?P<sensor_type>[A-Z]+)_(?:\d+)\.PV$"
@@ -66,7 +66,10 @@ class DataServer:
 
 @dataclass(frozen=True)
 class Point:
-    """One tag; `index` is its place in server order, `created_ticks` the instant of its first event."""
+    """One tag; `index` is its place in server order, `created_ticks` the instant of its first event.
+
+    Points with the same `machine` hang on the same pump, valve or motor.
+    """
 
     server: DataServer
     index: int
@@ -75,6 +78,7 @@ class Point:
     area: str
     sensor: Sensor
     created_ticks: int
+    machine: int = 0
 
     @property
     def point_id(self) -> int:
@@ -155,7 +159,10 @@ class Catalog:
     def point(self, index: int) -> Point:
         """The point at `index` of server order."""
         plant, area, sensor, name = self._describe(index)
-        return Point(self.server, index, name, plant, area, sensor, self._created(index))
+        serial, number = divmod(index, self.plants)
+        unit, position = divmod(serial, len(MIX))
+        machine = (unit * self.plants + number) * AREAS + position // AREA_SIZE
+        return Point(self.server, index, name, plant, area, sensor, self._created(index), machine)
 
     def points(self, indexes: Iterable[int]) -> list[Point]:
         """The points at `indexes`, in that order."""

@@ -88,8 +88,18 @@ class Block:
 
     def keep(self, wanted: NDArray[np.bool_]) -> "Block":
         """The rows where `wanted` holds."""
+        if wanted.all():
+            return self
         kept = np.concatenate(([0], np.cumsum(wanted)))[self.bounds]
         return self.take(np.flatnonzero(wanted), kept)
+
+    def with_streams(self, places: I64, others: "Block") -> "Block":
+        """The block with the streams at `places` replaced by those of `others`."""
+        counts, first = self.counts.copy(), self.bounds[:-1].copy()
+        counts[places] = others.counts
+        first[places] = len(self.ticks) + others.bounds[:-1]
+        both = _joined([self, others], self.points, self.bounds)
+        return both.take(spans(first, counts), offsets(counts))
 
     def head(self, limit: int) -> "Block":
         """The first `limit` rows of each stream."""
@@ -107,6 +117,11 @@ class Block:
 def offsets(counts: I64) -> I64:
     """`bounds` for streams of these lengths."""
     return np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)))
+
+
+def spans(first: I64, counts: I64) -> I64:
+    """The numbers `first[i]` up to `first[i] + counts[i]`, span after span."""
+    return np.arange(int(counts.sum())) + np.repeat(first - offsets(counts)[:-1], counts)
 
 
 def single(

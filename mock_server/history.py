@@ -5,21 +5,26 @@ exist yet.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mock_server import signals, ticks
+from mock_server import changes, signals, ticks
 from mock_server.catalog import Point
 from mock_server.events import BAD, I64, Block, Kind, offsets, side_by_side, single
+from mock_server.feed import Feed, feed, refresh
+from mock_server.instruments import Instruments, Recipe, instruments
 from mock_server.sensors import NO_DATA, PT_CREATED
+
+_MOST_SLOTS_IN_FEED = 150_000
 
 
 class History:
-    """The recorded events of a seed's points."""
+    """The recorded events of the points of one recipe."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
 
     def window(
         self,
@@ -35,19 +40,16 @@ class History:
 
         Work and memory grow with what is returned, not with the window, when there is a limit.
         """
-        made_by = signals.instruments(self._seed, points)
+        made_by = instruments(self.recipe, points)
         created = np.fromiter((point.created_ticks for point in points), dtype=np.int64, count=len(points))
         lows, highs = np.maximum(created, low), np.full(len(points), min(high, now))
-        first, end = signals.slots_of(made_by, lows, highs)
-        end = np.maximum(first, end)
-        reach = None if limit is None else limit + limit // 5 + 16
-        while True:
-            block, complete = _reach(made_by, (lows, highs), (first, end), reach, newest_first)
-            if limit is None or (complete | (block.counts >= limit)).all():
-                break
-            reach = (reach or 0) * 4  # rare: more empty slots than the reserve allowed for
-        block = block.reversed() if newest_first else block
-        return block if limit is None else block.head(limit)
+        asked = _Asked(created, lows, highs, now, limit, newest_first)
+        if limit is None:
+            return (
+                _read(made_by, asked, None)[0].reversed() if newest_first else _read(made_by, asked, None)[0]
+            )
+        block = _limited(made_by, asked, limit + limit // 4 + 8)
+        return (block.reversed() if newest_first else block).head(limit)
 
     def last_before(self, point: Point, instant: int, *, now: int) -> Block:
         """The last event before `instant`, or an empty block."""
@@ -64,6 +66,23 @@ class History:
             return newest
         each = [self.last_before(point, now + 1, now=now) for point in points]
         return side_by_side([block if len(block.ticks) else no_data(block.points[0], now) for block in each])
+
+    def changes(self, point: Point, after: int, until: int) -> Feed:
+        """What became visible, changed or vanished in (after, until], in the order in which it did.
+
+        Where that would be too much to hold at once there is a single Refresh instead: everything from its
+        instant on is to be read again.
+        """
+        made_by = instruments(self.recipe, [point])
+        horizon = int(changes.horizon(made_by.period)[0]) if made_by.change_odds else 0
+        low = max(after - horizon, point.created_ticks)
+        if (until - low) // int(made_by.period[0]) > _MOST_SLOTS_IN_FEED:
+            return refresh(self.value_at(point, low, now=until), until)
+        news = feed(made_by, point.created_ticks, after, until)
+        if not after < point.created_ticks <= until:
+            return news
+        creation = single(point, point.created_ticks, Kind.SYSTEM, code=PT_CREATED, flags=BAD)
+        return news.after(creation)
 
     def value_at(self, point: Point, instant: int, *, now: int) -> Block:
         """One value exactly at `instant`: recorded, interpolated, held, or "No Data" outside the record."""
@@ -101,31 +120,55 @@ def no_data(point: Point, instant: int) -> Block:
     return single(point, instant, Kind.SYSTEM, code=NO_DATA, flags=BAD)
 
 
-def _reach(
-    made_by: signals.Instruments,
-    window: tuple[I64, I64],
-    slots: tuple[I64, I64],
-    reach: int | None,
-    newest_first: bool,
-) -> tuple[Block, NDArray[np.bool_]]:
-    """The window's events from at most `reach` slots at one end of it, and which streams that covers whole."""
-    first, end = slots
-    if reach is not None and newest_first:
+class _Asked(NamedTuple):
+    """A read: for each stream its creation and inclusive bounds, and what goes for all of them."""
+
+    created: I64
+    low: I64
+    high: I64
+    now: int
+    limit: int | None
+    newest_first: bool
+
+    def of(self, streams: I64) -> "_Asked":
+        """The same of some streams."""
+        return self._replace(created=self.created[streams], low=self.low[streams], high=self.high[streams])
+
+
+def _limited(made_by: Instruments, asked: _Asked, reach: int) -> Block:
+    """At least `limit` events at one end of each window, or all there are.
+
+    `reach` slots of every stream are tried first, four times as many of those that had too many empty ones.
+    """
+    block, whole = _read(made_by, asked, reach)
+    short = np.flatnonzero(~whole & (block.counts < (asked.limit or 0)))
+    if not len(short):
+        return block
+    more = _limited(made_by.of(short), asked.of(short), reach * 4)
+    return block.with_streams(short, more)
+
+
+def _read(made_by: Instruments, asked: _Asked, reach: int | None) -> tuple[Block, NDArray[np.bool_]]:
+    """The events from at most `reach` slots at one end of each window, and which streams that covers whole."""
+    all_first, all_end = signals.slots_of(made_by, asked.low, asked.high)
+    all_end = np.maximum(all_first, all_end)
+    first, end = all_first, all_end
+    if reach is not None and asked.newest_first:
         first = np.maximum(first, end - reach)
     elif reach is not None:
         end = np.minimum(end, first + reach)
-    block = signals.generate(made_by, first, end)
-    stream = block.stream_of_row()
-    created = np.fromiter((point.created_ticks for point in made_by.points), np.int64, len(made_by.points))
-    seen = (block.ticks >= window[0][stream]) & (block.ticks <= window[1][stream])
-    block = block.keep(seen & (block.ticks > created[stream]))
-    whole = (first == slots[0]) & (end == slots[1])
-    return _with_creations(block, created, window, first == slots[0]), whole
+    block = signals.generate(made_by, first, end, asked.now)
+    low, high = np.maximum(asked.low, asked.created + 1), asked.high
+    seen = (block.ticks >= np.repeat(low, block.counts)) & (block.ticks <= np.repeat(high, block.counts))
+    block = block.keep(seen)
+    whole = (first == all_first) & (end == all_end)
+    return _with_creations(block, asked, first == all_first), whole
 
 
-def _with_creations(block: Block, created: I64, window: tuple[I64, I64], reached: NDArray[np.bool_]) -> Block:
+def _with_creations(block: Block, asked: _Asked, reached: NDArray[np.bool_]) -> Block:
     """The block with "Pt Created" put first in each stream whose creation lies in the window."""
-    new = np.flatnonzero((created >= window[0]) & (created <= window[1]) & reached)
+    created = asked.created
+    new = np.flatnonzero((created >= asked.low) & (created <= asked.high) & reached)
     if not len(new):
         return block
     at = block.bounds[new]

@@ -9,8 +9,8 @@ from mock_server import ticks
 from mock_server.catalog import Point
 from mock_server.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED, Block, Event, Kind, State
 from mock_server.history import History
+from mock_server.process import text_of
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
-from mock_server.signals import text_of
 from mock_server.wire import printed_numbers
 
 KIND_NAMES = {

@@ -9,6 +9,7 @@ from mock_server import ticks
 from mock_server.catalog import Catalog, Point
 from mock_server.events import Event
 from mock_server.history import History
+from mock_server.instruments import Recipe
 from mock_server.oracle import events, table
 
 HISTORY_START = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -17,15 +18,30 @@ HISTORY_START = datetime(2020, 1, 1, tzinfo=timezone.utc)
 class Plant:
     """A data server with `tags` points spread over `plants` plants, all created at `history_start`.
 
-    Everything is a pure function of `seed`, the points and time; two equal plants hold the same events.
+    Everything is a pure function of these arguments and time; two equal plants hold the same events.
+
+    `rate` multiplies how often each kind of instrument reports (10 Hz to once a day), `period_s` is one period for
+    all of them instead. `changes` is the share of events that arrive late, and of those that are edited, deleted, or
+    shown as snapshot and then dropped by compression.
+
+    Raises:
+        ValueError: when an argument is out of its range.
     """
 
     def __init__(
-        self, seed: int = 1, tags: int = 128, plants: int = 4, history_start: datetime = HISTORY_START
+        self,
+        seed: int = 1,
+        tags: int = 128,
+        plants: int = 4,
+        history_start: datetime = HISTORY_START,
+        *,
+        rate: float = 1.0,
+        period_s: float | None = None,
+        changes: float = 0.0,
     ) -> None:
         self.seed = seed
         self.catalog = Catalog(seed, tags, plants, ticks.from_datetime(history_start))
-        self.history = History(seed)
+        self.history = History(Recipe(seed, rate, period_s, changes))
 
     @property
     def points(self) -> list[Point]:
@@ -41,7 +57,8 @@ class Plant:
     ) -> list[Event]:
         """The exact events with start <= t < end of one tag, in server order.
 
-        With `as_of` only those the server shows at that instant; without, all that will ever be in the window.
+        With `as_of` what the server shows at that instant; without, what it shows once every late event has
+        arrived and every change is made.
 
         Raises:
             KeyError: when there is no such tag.

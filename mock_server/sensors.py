@@ -17,7 +17,8 @@ class Sensor:
     """One kind of instrument.
 
     `period_s` bounds the nominal seconds between its events; `daily`, `steps` and `noise` are amplitudes of
-    its movement as fractions of `span`; `weights` are the odds of the states of a digital one.
+    its movement as fractions of `span`. A `cyclic` one fills and drains in turns. `idle` is where it rests, as a
+    fraction of `span`, while the machine it is mounted on stands; below 0 it does not follow the machine.
     """
 
     name: str
@@ -31,8 +32,9 @@ class Sensor:
     steps: float = 0.0
     noise: float = 0.0
     digital_set: str = ""
-    weights: tuple[int, ...] = ()
     step: bool = False
+    cyclic: bool = False
+    idle: float = -1.0
 
 
 VALVE_STATES = DigitalSet("VALVE_STATES", "Position of a valve", {0: "CLOSED", 1: "OPEN", 2: "TRAVEL"})
@@ -44,6 +46,7 @@ SYSTEM_STATES = DigitalSet(
 )
 DIGITAL_SETS = (SYSTEM_STATES, VALVE_STATES, PUMP_STATES)
 
+IO_TIMEOUT = 246
 NO_DATA = 248
 PT_CREATED = 253
 FAULT_CODES = (255, 255, 255, 246, 246, 246, 254, 254)  # what replaces a value, by three hash bits
@@ -60,12 +63,12 @@ GRADES = (
 )
 
 SENSORS = (
-    Sensor("FLOW", "Float32", "Flow rate", "m3/h", (10, 15), 0.0, 400.0, 0.06, 0.08, 0.006),
-    Sensor("PRES", "Float32", "Pressure", "bar", (25, 35), 0.0, 25.0, 0.03, 0.06, 0.004),
+    Sensor("FLOW", "Float32", "Flow rate", "m3/h", (10, 15), 0.0, 400.0, 0.06, 0.08, 0.006, idle=0.0),
+    Sensor("PRES", "Float32", "Pressure", "bar", (25, 35), 0.0, 25.0, 0.03, 0.06, 0.004, idle=0.08),
     Sensor("TEMP", "Float32", "Temperature", "°C", (25, 35), -20.0, 220.0, 0.09, 0.07, 0.002),
-    Sensor("LEVEL", "Float64", "Level", "%", (55, 65), 0.0, 100.0, 0.12, 0.15, 0.004),
-    Sensor("VIB", "Float32", "Vibration velocity", "mm/s", (55, 65), 0.0, 12.0, 0.02, 0.05, 0.03),
-    Sensor("POWER", "Float64", "Active power", "kW", (55, 65), 0.0, 1500.0, 0.1, 0.12, 0.008),
+    Sensor("LEVEL", "Float64", "Level", "%", (55, 65), 0.0, 100.0, 0.05, 0.28, 0.004, cyclic=True),
+    Sensor("VIB", "Float32", "Vibration velocity", "mm/s", (55, 65), 0.0, 12.0, 0.02, 0.05, 0.03, idle=0.02),
+    Sensor("POWER", "Float64", "Active power", "kW", (55, 65), 0.0, 1500.0, 0.1, 0.12, 0.008, idle=0.03),
     Sensor("COUNT", "Int32", "Pieces made", "", (55, 65), 0.0, 10_000_000.0, step=True),
     Sensor(
         "VALVE",
@@ -74,7 +77,6 @@ SENSORS = (
         "",
         (240, 360),
         digital_set="VALVE_STATES",
-        weights=(3, 12, 1),
         step=True,
     ),
     Sensor(
@@ -84,7 +86,6 @@ SENSORS = (
         "",
         (500, 700),
         digital_set="PUMP_STATES",
-        weights=(3, 11, 1, 1),
         step=True,
     ),
     Sensor("BATCH", "String", "Batch in progress", "", (10_800, 18_000), step=True),
@@ -132,3 +133,4 @@ MIX = tuple(
     ]
 )
 AREA_SIZE = 8
+AREAS = len(MIX) // AREA_SIZE  # each with a machine of its own

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mock_server import ticks
 from mock_server.catalog import Point
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
+from mock_server.process import text_of
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
-from mock_server.signals import text_of
 
 VALUE_FIELDS = (
     "Timestamp",

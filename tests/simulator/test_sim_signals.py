@@ -16,6 +16,7 @@ from mock_server import TAG_PATTERN, Event, Plant, State, signals, ticks
 from mock_server.catalog import Point
 from mock_server.events import Block
 from mock_server.history import History
+from mock_server.instruments import Recipe
 
 DAY = datetime(2024, 5, 1, tzinfo=timezone.utc)
 CREATED = datetime(2024, 4, 30, 12, 0, 0, 123_457, tzinfo=timezone.utc)
@@ -36,7 +37,7 @@ def rows(block: Block) -> list[list[tuple[object, ...]]]:
 
 
 def window(points: list[Point], low: int, high: int, **how: object) -> list[list[tuple[object, ...]]]:
-    return rows(History(3).window(points, low, high, **how))  # type: ignore[arg-type]
+    return rows(History(Recipe(3)).window(points, low, high, **how))  # type: ignore[arg-type]
 
 
 @settings(max_examples=60, deadline=None, database=None)
