@@ -10,7 +10,7 @@ from fastapi import Response as HttpResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
-from mock_server import routes
+from mock_server import channels, routes
 from mock_server.delivery import Delivered
 from mock_server.gate import answer
 from mock_server.messages import Request, Response
@@ -40,6 +40,7 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
             await run_in_threadpool(_log, access_log, request, response, received)
         return _http_response(response, server)
 
+    channels.register(app, server)
     if gzip:
         app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
     return app

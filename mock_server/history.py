@@ -17,7 +17,7 @@ from mock_server.feed import Feed, feed, refresh
 from mock_server.instruments import Instruments, Recipe, instruments
 from mock_server.sensors import NO_DATA, PT_CREATED
 
-_MOST_SLOTS_IN_FEED = 150_000
+_MOST_SLOTS_IN_FEED = 50_000
 
 
 class History:

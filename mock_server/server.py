@@ -11,6 +11,7 @@ from mock_server.limits import RateLimit, UrlLimit
 from mock_server.oidc import Oidc
 from mock_server.plant import Plant
 from mock_server.stale import StaleCache
+from mock_server.updates import Registry
 
 PRODUCT_TITLE = "PI Web API simulator"
 PRODUCT_VERSION = "1.19.0.0"  # of the 2023 generation, whose behaviour is simulated
@@ -48,6 +49,7 @@ class Server:
     url_limit: UrlLimit = field(default_factory=UrlLimit)
     stale: StaleCache = field(default_factory=StaleCache)
     counters: Counters = field(default_factory=Counters)
+    registry: Registry = field(default_factory=Registry, repr=False, compare=False)
 
     def now(self) -> int:
         """The present in ticks, as this server sees it."""

@@ -10,6 +10,18 @@ from mock_server.routes import (
     points,
     streams,
     streamsets,
+    updates,
 )
 
-__all__ = ["admin", "batch", "dataservers", "enumerations", "home", "oidc", "points", "streams", "streamsets"]
+__all__ = [
+    "admin",
+    "batch",
+    "dataservers",
+    "enumerations",
+    "home",
+    "oidc",
+    "points",
+    "streams",
+    "streamsets",
+    "updates",
+]

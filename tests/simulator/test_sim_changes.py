@@ -125,7 +125,8 @@ def test_late_events_appear_below_newer_ones_with_their_own_time() -> None:
 
 
 def test_an_edited_event_has_the_old_value_before_and_a_substituted_one_after() -> None:
-    news = PLANT.history.changes(FLOW, ticks.from_datetime(DAY), ticks.from_datetime(DAY) + ticks.PER_DAY)
+    start = ticks.from_datetime(DAY)
+    news = PLANT.history.changes(FLOW, start, start + ticks.PER_DAY // 12)
     checked = 0
     for action, at, row in zip(news.action.tolist(), news.at.tolist(), rows(news.block)[0], strict=True):
         was = window([FLOW], row[0], row[0], now=at - 1)[0]
@@ -136,12 +137,12 @@ def test_an_edited_event_has_the_old_value_before_and_a_substituted_one_after() 
         assert (was[0][2], was[0][3]) != (row[2], row[3])
         assert was[0][4] & QUESTIONABLE == row[4] & QUESTIONABLE
         checked += 1
-    assert checked > 100
+    assert checked > 20
 
 
 def test_a_dropped_snapshot_is_the_newest_until_the_next_event_comes() -> None:
     start = ticks.from_datetime(DAY)
-    news = PLANT.history.changes(FLOW, start, start + ticks.PER_DAY)
+    news = PLANT.history.changes(FLOW, start, start + ticks.PER_DAY // 12)
     checked = 0
     for dropped, at in zip(news.dropped.tolist(), news.at.tolist(), strict=True):
         if dropped:
@@ -149,7 +150,7 @@ def test_a_dropped_snapshot_is_the_newest_until_the_next_event_comes() -> None:
             assert window([FLOW], shown[0], shown[0], now=at)[0] == []
             assert rows(PLANT.history.snapshot([FLOW], now=at))[0][0][0] == at
             checked += 1
-    assert checked > 100
+    assert checked > 20
 
 
 def test_nothing_changes_after_the_horizon() -> None:

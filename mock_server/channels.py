@@ -1,0 +1,145 @@
+"""Channels: values pushed over a WebSocket as they come, until the client leaves."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from fastapi import FastAPI, WebSocket
+from fastapi import Response as HttpResponse
+from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocketDisconnect
+
+from mock_server import auth
+from mock_server.call import Call
+from mock_server.catalog import Point
+from mock_server.events import BAD, Block, Kind, side_by_side
+from mock_server.feed import Action
+from mock_server.messages import ApiError, Request, refusal
+from mock_server.readings import streamset_body
+from mock_server.router import PREFIX, no_resource
+from mock_server.sensors import NO_DATA
+from mock_server.server import Server
+
+POLL_S = 1.0
+"""The polling interval: how often a channel looks for news, and the unit of `heartbeatRate`."""
+
+_ONE = re.compile(re.escape(PREFIX) + r"/streams/([^/]+)/channel/?\Z", re.IGNORECASE)
+_SEVERAL = re.compile(re.escape(PREFIX) + r"/streamsets/channel/?\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a client listens to; `heartbeat` counts polls, 0 for none."""
+
+    call: Call
+    points: Sequence[Point]
+    initial: bool
+    heartbeat: int
+
+    def initial_values(self) -> bytes:
+        """The newest value of each stream."""
+        call = self.call
+        return streamset_body(call, call.server.plant.history.snapshot(self.points, now=call.now), "Items")
+
+    def news(self, after: int, until: int) -> bytes:
+        """The values that came or changed in (after, until]; empty when there are none."""
+        history = self.call.server.plant.history
+        blocks = [
+            _shown(news.block, news.action == Action.DELETE)
+            for news in (history.changes(point, after, until) for point in self.points)
+            if len(news.action)
+        ]
+        return streamset_body(self.call, side_by_side(blocks), "Items") if blocks else b""
+
+
+def register(app: FastAPI, server: Server) -> None:
+    """Let `app` answer WebSocket requests with the channels of `server`."""
+
+    async def serve(websocket: WebSocket) -> None:
+        try:
+            channel = await run_in_threadpool(_opened, server, _request(websocket))
+        except ApiError as error:
+            response = error.response
+            headers = {"Content-Type": response.content_type, **dict(response.headers)}
+            await websocket.send_denial_response(HttpResponse(response.body, response.status, headers))
+            return
+        await websocket.accept()
+        try:
+            await _push(websocket, channel)
+        except WebSocketDisconnect:
+            return
+
+    app.add_api_websocket_route("/{path:path}", serve)
+
+
+async def _push(websocket: WebSocket, channel: Channel) -> None:
+    """Send what is new at every poll until the client leaves."""
+    if channel.initial:
+        await websocket.send_text((await run_in_threadpool(channel.initial_values)).decode())
+    left = asyncio.create_task(_left(websocket))
+    after, silent = channel.call.now, 0
+    try:
+        while not left.done():
+            await asyncio.wait({left}, timeout=POLL_S)
+            until = max(channel.call.server.now(), after)
+            news = await run_in_threadpool(channel.news, after, until)
+            after, silent = until, 0 if news else silent + 1
+            if silent and silent == channel.heartbeat:
+                news, silent = b'{"Links":{},"Items":[]}', 0
+            if news and not left.done():
+                await websocket.send_text(news.decode())
+    finally:
+        left.cancel()
+
+
+async def _left(websocket: WebSocket) -> None:
+    """Return when the client has left; what it says meanwhile does not matter."""
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        continue
+
+
+def _opened(server: Server, request: Request) -> Channel:
+    auth.check(server, request)
+    now = server.now()
+    one = _ONE.match(request.path)
+    if one is None and _SEVERAL.match(request.path) is None:
+        raise no_resource(request)
+    call = Call(server, request, now, {"web_id": one[1]} if one else {})
+    web_ids = [one[1]] if one else call.texts("webId")
+    if not web_ids:
+        raise refusal(400, "Parameter 'webId' is required.")
+    initial = call.choice("includeInitialValues", "false", ("false", "true")) == "true"
+    heartbeat = call.integer("heartbeatRate", 0, low=-2_147_483_647)
+    return Channel(call, [call.point(text) for text in web_ids], initial, max(heartbeat, 0))
+
+
+def _request(websocket: WebSocket) -> Request:
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in websocket.headers.raw
+    }
+    scheme = "https" if websocket.url.scheme == "wss" else "http"
+    return Request(
+        method="GET",
+        path=str(websocket.scope["path"]),
+        query=websocket.scope["query_string"].decode("latin-1"),
+        headers=headers,
+        origin=f"{scheme}://{headers.get('host') or 'localhost'}",
+    )
+
+
+def _shown(block: Block, deleted: NDArray[np.bool_]) -> Block:
+    """The block with "No Data" in place of every value that was deleted."""
+    if not deleted.any():
+        return block
+    return Block(
+        block.points,
+        block.bounds,
+        block.ticks,
+        np.where(deleted, Kind.SYSTEM, block.kind).astype(np.uint8),
+        np.where(deleted, 0.0, block.number),
+        np.where(deleted, NO_DATA, block.code),
+        np.where(deleted, BAD, block.flags).astype(np.uint8),
+    )
