@@ -71,6 +71,7 @@ def _plant(options: argparse.Namespace) -> Plant:
         rate=options.rate,
         period_s=options.period,
         changes=options.changes,
+        churn=options.churn,
     )
 
 
@@ -119,6 +120,13 @@ def _add_plant(group: Any) -> None:
         default=0.0,
         metavar="SHARE",
         help="share of events that come late, and of those edited, deleted or dropped by compression (default 0)",
+    )
+    group.add_argument(
+        "--churn",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="how many times a day a tag comes, gets another name or goes (default 0)",
     )
     group.add_argument(
         "--now", type=_utc, metavar="TIME", help="ISO time at which the clock starts (default: the real one)"

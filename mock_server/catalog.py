@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server import ticks, webid
+from mock_server.churn import Churn, Tags
 from mock_server.sensors import AREA_SIZE, AREAS, CODE_OF, DIGITAL_SETS, MIX, SENSORS, DigitalSet, Sensor
 from mock_server.wildcards import has_wildcards, unescape, wildcard_pattern
 
@@ -35,6 +36,7 @@ _PLANT_NAMES = [
     "ORCHARD",
 ]
 _NAME = re.compile(r"([A-Z]+\d*)\.A\d+\.([A-Z]+)_(\d{4,8})\.PV\Z")
+_RENAMED_BY = 10_000_000  # what another name adds to the number in the name; more than any first name has
 _POSITIONS = [[at for at, code in enumerate(MIX) if code == wanted] for wanted in range(len(SENSORS))]
 _RANK = [MIX[:at].count(code) for at, code in enumerate(MIX)]
 
@@ -126,12 +128,13 @@ class Point:
 
 
 class Catalog:
-    """The points of one data server, in the order of their ids; points are only ever added.
+    """The points of one data server, in the order of their ids.
 
-    Threads may read while another adds: they see the catalogue before or after, never between.
+    With `churn`, so many times a day a point comes, gets another name or goes; `advance` says up to when. A point
+    keeps its id for good. Threads may read while another adds: they see the catalogue before or after, never between.
     """
 
-    def __init__(self, seed: int, tags: int, plants: int, created_ticks: int) -> None:
+    def __init__(self, seed: int, tags: int, plants: int, created_ticks: int, churn: float = 0.0) -> None:
         if not 0 <= tags <= MAX_POINTS or plants < 1:
             msg = f"a plant site has 0 to {MAX_POINTS:,} tags on at least one plant"
             raise ValueError(msg)
@@ -142,9 +145,19 @@ class Catalog:
         self._growth: tuple[tuple[int, int], ...] = ((tags, created_ticks),)  # (size afterwards, when)
         self._lock = Lock()
         self._matches = lru_cache(maxsize=16)(self._scan)
+        self._tags = Tags()
+        self._churn: Churn | None = None
+        if churn:
+            self._churn = Churn(seed, tags, created_ticks, churn, lambda at: self.add(1, at)[0])
 
     def __len__(self) -> int:
+        """How many points there ever were."""
         return self._growth[-1][0]
+
+    def advance(self, now: int) -> None:
+        """Show the points as they are at `now`."""
+        if self._churn is not None:
+            self._tags = self._churn.at(now)
 
     def add(self, count: int, created_ticks: int) -> range:
         """The indexes of `count` new points, created at `created_ticks`."""
@@ -158,7 +171,7 @@ class Catalog:
 
     def point(self, index: int) -> Point:
         """The point at `index` of server order."""
-        plant, area, sensor, name = self._describe(index)
+        plant, area, sensor, name = self._named(index)
         serial, number = divmod(index, self.plants)
         unit, position = divmod(serial, len(MIX))
         machine = (unit * self.plants + number) * AREAS + position // AREA_SIZE
@@ -166,36 +179,38 @@ class Catalog:
 
     def points(self, indexes: Iterable[int]) -> list[Point]:
         """The points at `indexes`, in that order."""
-        return [self.point(index) for index in indexes]
+        return [self.point(int(index)) for index in indexes]
 
     def by_name(self, name: str) -> Point | None:
-        """The point of that name, whatever its case, or None."""
-        match = _NAME.match(name.upper())
-        if match is None or match[1] not in self._plant_index or match[2] not in CODE_OF:
-            return None
-        positions = _POSITIONS[CODE_OF[match[2]]]
-        unit, rank = divmod(int(match[3]) - 1, len(positions))
-        index = (unit * len(MIX) + positions[rank]) * self.plants + self._plant_index[match[1]]
-        if not 0 <= index < len(self) or self._describe(index)[3] != name.upper():
+        """The point that has that name now, whatever its case, or None."""
+        index = self._index_of(name)
+        if index is None or index in self._tags.hidden or self._named(index)[3] != name.upper():
             return None
         return self.point(index)
 
+    def ever_named(self, name: str) -> Point | None:
+        """The point that has or had that name, or None; it may be deleted."""
+        index = self._index_of(name)
+        return None if index is None else self.point(index)
+
     def by_id(self, point_id: int) -> Point | None:
         """The point with that PI id, or None."""
-        return self.point(point_id - 1) if 1 <= point_id <= len(self) else None
+        index = point_id - 1
+        return self.point(index) if 0 <= index < len(self) and index not in self._tags.hidden else None
 
     def matching(self, name_filter: str) -> "range | NDArray[np.int64]":
         """The indexes of the points whose names match a PI wildcard filter; an empty filter matches all."""
-        if name_filter in ("", "*"):
+        tags = self._tags
+        if name_filter in ("", "*") and not tags.hidden:
             return range(len(self))
-        if not has_wildcards(name_filter):
+        if name_filter and not has_wildcards(name_filter):
             found = self.by_name(unescape(name_filter))
             return range(found.index, found.index + 1) if found else range(0)
-        return self._matches(name_filter, len(self))
+        return self._matches(name_filter, len(self), tags.version)
 
-    def _scan(self, name_filter: str, size: int) -> NDArray[np.int64]:
-        matches = wildcard_pattern(name_filter).match
-        found = [index for index in range(size) if matches(self._describe(index)[3])]
+    def _scan(self, name_filter: str, size: int, _version: int) -> NDArray[np.int64]:
+        matches, hidden = wildcard_pattern(name_filter).match, self._tags.hidden
+        found = [index for index in range(size) if index not in hidden and matches(self._named(index)[3])]
         return np.array(found, dtype=np.int64)
 
     def _describe(self, index: int) -> tuple[str, str, Sensor, str]:
@@ -205,6 +220,27 @@ class Catalog:
         plant, area = plant_name(number), f"A{1 + position // AREA_SIZE}"
         rank = unit * len(_POSITIONS[code]) + _RANK[position] + 1
         return plant, area, SENSORS[code], f"{plant}.{area}.{SENSORS[code].name}_{rank:04d}.PV"
+
+    def _named(self, index: int) -> tuple[str, str, Sensor, str]:
+        """Plant, area, sensor and present name."""
+        plant, area, sensor, name = self._describe(index)
+        renames = self._tags.renames.get(index)
+        if renames is not None:
+            stem, _, number = name.removesuffix(".PV").rpartition("_")
+            name = f"{stem}_{renames * _RENAMED_BY + int(number)}.PV"
+        return plant, area, sensor, name
+
+    def _index_of(self, name: str) -> int | None:
+        """The index of the point that has, had or could come to have that name, or None."""
+        match = _NAME.match(name.upper())
+        if match is None or match[1] not in self._plant_index or match[2] not in CODE_OF:
+            return None
+        number = int(match[3])
+        renames, number = divmod(number, _RENAMED_BY) if number > _RENAMED_BY else (0, number)
+        positions = _POSITIONS[CODE_OF[match[2]]]
+        unit, rank = divmod(number - 1, len(positions))
+        index = (unit * len(MIX) + positions[rank]) * self.plants + self._plant_index[match[1]]
+        return index if 0 <= index < len(self) and renames <= self._tags.renames.get(index, 0) else None
 
     def _created(self, index: int) -> int:
         growth = self._growth

@@ -22,7 +22,8 @@ class Plant:
 
     `rate` multiplies how often each kind of instrument reports (10 Hz to once a day), `period_s` is one period for
     all of them instead. `changes` is the share of events that arrive late, and of those that are edited, deleted, or
-    shown as snapshot and then dropped by compression.
+    shown as snapshot and then dropped by compression. `churn` is how many times a day a tag comes, gets another name
+    or goes, from `history_start` on.
 
     Raises:
         ValueError: when an argument is out of its range.
@@ -38,15 +39,20 @@ class Plant:
         rate: float = 1.0,
         period_s: float | None = None,
         changes: float = 0.0,
+        churn: float = 0.0,
     ) -> None:
         self.seed = seed
-        self.catalog = Catalog(seed, tags, plants, ticks.from_datetime(history_start))
+        self.catalog = Catalog(seed, tags, plants, ticks.from_datetime(history_start), churn)
         self.history = History(Recipe(seed, rate, period_s, changes))
 
     @property
     def points(self) -> list[Point]:
-        """Every point, in server order (built anew at each call)."""
-        return self.catalog.points(range(len(self.catalog)))
+        """Every point there is, in server order (built anew at each call)."""
+        return self.catalog.points(self.catalog.matching("*"))
+
+    def advance(self, now: datetime) -> None:
+        """Let `points` and names be those of that instant; a served plant follows the server's clock."""
+        self.catalog.advance(ticks.from_datetime(now))
 
     def add_points(self, count: int, at: datetime) -> list[Point]:
         """The `count` points that now exist in addition, created at `at`; the seed decides what they are."""
@@ -59,6 +65,8 @@ class Plant:
 
         With `as_of` what the server shows at that instant; without, what it shows once every late event has
         arrived and every change is made.
+
+        A tag is found under each name it has or had, and even when it is deleted.
 
         Raises:
             KeyError: when there is no such tag.
@@ -84,7 +92,7 @@ class Plant:
         return table(self.history, sorted(points, key=lambda point: point.index), *_bounds(start, end, as_of))
 
     def _point(self, name: str) -> Point:
-        point = self.catalog.by_name(name)
+        point = self.catalog.by_name(name) or self.catalog.ever_named(name)
         if point is None:
             raise KeyError(name)
         return point

@@ -52,8 +52,10 @@ class Server:
     registry: Registry = field(default_factory=Registry, repr=False, compare=False)
 
     def now(self) -> int:
-        """The present in ticks, as this server sees it."""
-        return ticks.from_datetime(self.clock() + self.skew)
+        """The present in ticks, as this server sees it; the plant's list of points is brought up to it."""
+        now = ticks.from_datetime(self.clock() + self.skew)
+        self.plant.catalog.advance(now)
+        return now
 
     def date(self) -> datetime:
         """What the machine's own clock shows: the `Date` of its answers."""
