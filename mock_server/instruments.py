@@ -12,8 +12,7 @@ from mock_server.events import I64
 from mock_server.hashing import F64, U64, salted, scatter, unit
 from mock_server.sensors import CODE_OF, SENSORS
 
-_LEAST_PERIOD = ticks.PER_SECOND // 10
-_GREATEST_PERIOD = ticks.PER_DAY
+_LEAST_PERIOD_S, _GREATEST_PERIOD_S = 0.1, 86_400.0
 _SLOTS_IN_EPISODE = 32
 
 
@@ -38,7 +37,7 @@ class Recipe:
         if not 0.0 < self.rate < float("inf"):
             msg = f"rate is a positive factor, not {self.rate}"
             raise ValueError(msg)
-        if self.period_s is not None and not 0.1 <= self.period_s <= 86_400:
+        if self.period_s is not None and not _LEAST_PERIOD_S <= self.period_s <= _GREATEST_PERIOD_S:
             msg = f"period is between 0.1 s (10 Hz) and 86400 s (once a day), not {self.period_s}"
             raise ValueError(msg)
 
@@ -112,9 +111,9 @@ def _periods(recipe: Recipe, sensor: I64, draw: F64) -> I64:
         seconds = np.full(len(sensor), recipe.period_s)
     elif recipe.rate != 1.0:
         seconds = seconds / recipe.rate
-    whole = np.floor(seconds * 1000.0 + 0.5).astype(np.int64) * ticks.PER_MILLISECOND
-    clipped: I64 = np.clip(whole, _LEAST_PERIOD, _GREATEST_PERIOD)
-    return clipped
+    millis = np.floor(np.clip(seconds, _LEAST_PERIOD_S, _GREATEST_PERIOD_S) * 1000.0 + 0.5)
+    whole: I64 = millis.astype(np.int64) * ticks.PER_MILLISECOND
+    return whole
 
 
 def _episodes(recipe: Recipe, machine_key: U64) -> I64:
