@@ -4,34 +4,38 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from inspect import signature
 from pathlib import Path
 from threading import Event as Signal
 from typing import Any
 
+from mock_server import oracle_command
+from mock_server.arguments import add_plant_options, plant_of, utc
 from mock_server.auth import CHALLENGES
 from mock_server.clock import Clock
 from mock_server.faults import Faults
 from mock_server.help import EPILOG
 from mock_server.limits import UrlLimit
 from mock_server.oidc import Oidc
-from mock_server.plant import Plant
 from mock_server.serve import running
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; the result is the exit code."""
+    """Serve until SIGINT or SIGTERM, or print the truth if the first word is `oracle`; the result is the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["oracle"]:
+        return oracle_command.main(arguments[1:])
     options = _parser().parse_args(arguments)
     stop = Signal()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        plant = _plant(options)
+        plant = plant_of(options)
         settings = _settings(options)
         settings["clock"] = Clock(options.now, options.speed)
         with running(plant, options.port, **settings) as url:
-            _say(f"PI Web API simulator: {url} ({options.tags} points, seed {options.seed})")
+            _say(f"PI Web API simulator: {url} ({len(plant.catalog)} points, seed {options.seed})")
             stop.wait()
     except ValueError as error:
         return _fail(str(error))
@@ -61,20 +65,6 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def _plant(options: argparse.Namespace) -> Plant:
-    """The plant the options describe."""
-    return Plant(
-        options.seed,
-        options.tags,
-        options.plants,
-        options.history_start,
-        rate=options.rate,
-        period_s=options.period,
-        changes=options.changes,
-        churn=options.churn,
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mock_server",
@@ -82,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_plant(parser.add_argument_group("the plant"))
+    add_plant_options(parser)
+    _add_clock(parser.add_argument_group("its clock"))
     _add_server(parser.add_argument_group("the server"))
     _add_sign_in(parser.add_argument_group("signing in (any of them that is given lets in; none: everybody)"))
     _add_tls(parser.add_argument_group("TLS"))
@@ -91,45 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_plant(group: Any) -> None:
+def _add_clock(group: Any) -> None:
     group.add_argument(
-        "--tags", type=int, default=128, help="number of points, up to 10,000,000 (default 128)"
-    )
-    group.add_argument("--plants", type=int, default=4, help="plants they are spread over (default 4)")
-    group.add_argument("--seed", type=int, default=1, help="another seed makes other data (default 1)")
-    group.add_argument(
-        "--history-start",
-        type=_utc,
-        default="2020-01-01",
-        metavar="TIME",
-        help="ISO time at which the first points were created, UTC (default 2020-01-01)",
-    )
-    group.add_argument(
-        "--rate",
-        type=float,
-        default=1.0,
-        metavar="FACTOR",
-        help="how much more often instruments report (default 1)",
-    )
-    group.add_argument(
-        "--period", type=float, metavar="SECONDS", help="one nominal period for all instruments, 0.1 to 86400"
-    )
-    group.add_argument(
-        "--changes",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="share of events that come late, and of those edited, deleted or dropped by compression (default 0)",
-    )
-    group.add_argument(
-        "--churn",
-        type=float,
-        default=0.0,
-        metavar="N",
-        help="how many times a day a tag comes, gets another name or goes (default 0)",
-    )
-    group.add_argument(
-        "--now", type=_utc, metavar="TIME", help="ISO time at which the clock starts (default: the real one)"
+        "--now", type=utc, metavar="TIME", help="ISO time at which the clock starts (default: the real one)"
     )
     group.add_argument(
         "--speed",
@@ -253,11 +208,6 @@ def _add_faults(group: Any) -> None:
         metavar="SECONDS",
         help="answer questions about points from a cache that is up to this old; a real server: 300 (default 0)",
     )
-
-
-def _utc(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _port(text: str) -> int:

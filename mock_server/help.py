@@ -17,6 +17,10 @@ examples:
   python -m mock_server --rate-limit 1000 --faults 7   as strict as a real server, and less reliable
   python -m mock_server --faults 7:cut=0.1,member.503=0.05 --admin
                                                        faults of your choice, to be changed while it runs
+  python -m mock_server --changes 0.02 --churn 24      with late, edited and deleted events, and changing tags
+  python -m mock_server --now 2024-01-01 --speed 60    another clock
+  python -m mock_server --data export.csv              somebody's own data
+  python -m mock_server oracle --help                  print the exact events of a window
 
 The events are a pure function of seed, tag and time: nothing is stored, and a second server with the same
 seed, tags, plants and history start holds the same data.

@@ -67,13 +67,16 @@ def events(history: History, point: Point, low: int, high: int, visible: int) ->
 
 def table(history: History, points: Sequence[Point], low: int, high: int, visible: int) -> pa.Table:
     """The same for many points, with the columns of `SCHEMA`."""
-    chunks = range(0, len(points), _POINTS_AT_ONCE)
-    batches = (
-        batch
-        for first in chunks
-        for batch in _batches(history.window(points[first : first + _POINTS_AT_ONCE], low, high, now=visible))
-    )
-    return pa.Table.from_batches(batches, SCHEMA)
+    return pa.Table.from_batches(batches(history, points, low, high, visible), SCHEMA)
+
+
+def batches(
+    history: History, points: Sequence[Point], low: int, high: int, visible: int
+) -> Iterator[pa.RecordBatch]:
+    """The same, a batch for each point; only a few points are held at once."""
+    for first in range(0, len(points), _POINTS_AT_ONCE):
+        some = points[first : first + _POINTS_AT_ONCE]
+        yield from _batches(history.window(some, low, high, now=visible))
 
 
 def _value(point: Point, kind: int, number: float, code: int) -> float | int | str | State:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pyarrow as pa
 
 from mock_server import ticks
 from mock_server.catalog import Catalog, Point
+from mock_server.datafile import read
 from mock_server.events import Event
 from mock_server.history import History
+from mock_server.imported import Imported, ImportedCatalog, ImportedHistory
 from mock_server.instruments import Recipe
 from mock_server.oracle import events, table
 
@@ -23,7 +26,8 @@ class Plant:
     `rate` multiplies how often each kind of instrument reports (10 Hz to once a day), `period_s` is one period for
     all of them instead. `changes` is the share of events that arrive late, and of those that are edited, deleted, or
     shown as snapshot and then dropped by compression. `churn` is how many times a day a tag comes, gets another name
-    or goes, from `history_start` on.
+    or goes, from `history_start` on. `data` is a CSV or Parquet file whose tags and events are served in place of
+    generated ones; of the other arguments only `seed` matters then.
 
     Raises:
         ValueError: when an argument is out of its range.
@@ -40,8 +44,14 @@ class Plant:
         period_s: float | None = None,
         changes: float = 0.0,
         churn: float = 0.0,
+        data: Path | None = None,
     ) -> None:
         self.seed = seed
+        if data is not None:
+            imported = Imported(read(data))
+            self.catalog: Catalog = ImportedCatalog(seed, imported)
+            self.history: History = ImportedHistory(imported)
+            return
         self.catalog = Catalog(seed, tags, plants, ticks.from_datetime(history_start), churn)
         self.history = History(Recipe(seed, rate, period_s, changes))
 

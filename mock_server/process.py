@@ -67,6 +67,8 @@ def with_values(made_by: Instruments, rows: "Rows", edited: Mask | None) -> Bloc
 
 def text_of(point: Point, code: int) -> str:
     """The text a String point shows for an event's code."""
+    if point.sensor.texts:
+        return point.sensor.texts[code]
     if CODE_OF[point.sensor.name] == _GRADE:
         return GRADES[code % len(GRADES)]
     return f"{point.plant[:3]}-{code:07d}"

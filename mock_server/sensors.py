@@ -1,6 +1,6 @@
 """The kinds of instrument a plant has, as data: what they measure, in what unit, how often and how it moves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Sensor:
     `period_s` bounds the nominal seconds between its events; `daily`, `steps` and `noise` are amplitudes of
     its movement as fractions of `span`. A `cyclic` one fills and drains in turns. `idle` is where it rests, as a
     fraction of `span`, while the machine it is mounted on stands; below 0 it does not follow the machine.
+    `texts` are those of one that is read from a file.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Sensor:
     step: bool = False
     cyclic: bool = False
     idle: float = -1.0
+    texts: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 VALVE_STATES = DigitalSet("VALVE_STATES", "Position of a valve", {0: "CLOSED", 1: "OPEN", 2: "TRAVEL"})
