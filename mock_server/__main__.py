@@ -15,6 +15,7 @@ from mock_server.arguments import add_plant_options, plant_of, utc
 from mock_server.auth import CHALLENGES
 from mock_server.clock import Clock
 from mock_server.faults import Faults
+from mock_server.generations import GENERATIONS, LATEST
 from mock_server.help import EPILOG
 from mock_server.limits import UrlLimit
 from mock_server.oidc import Oidc
@@ -99,6 +100,12 @@ def _add_server(group: Any) -> None:
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     group.add_argument(
         "--port", type=_port, default=8010, help="port to listen on, 0 for a free one (default 8010)"
+    )
+    group.add_argument(
+        "--version",
+        choices=list(GENERATIONS),
+        default=LATEST,
+        help=f"the release of PI Web API to be, with what it has and lacks (default {LATEST})",
     )
     group.add_argument(
         "--admin",

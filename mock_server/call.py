@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
 from functools import cached_property
@@ -9,8 +10,10 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from mock_server import fields, pitime, webid
+from mock_server import fields, pitime, spans, webid
+from mock_server.archive import Archive
 from mock_server.catalog import Point
+from mock_server.interpolation import Reader, reader
 from mock_server.messages import Request, Response, json_response, refusal
 from mock_server.server import Server
 
@@ -77,13 +80,44 @@ class Call:
             400, f"The value '{text}' is not valid for parameter '{name}'. Allowed: {', '.join(allowed)}."
         )
 
+    def flag(self, name: str) -> bool:
+        """The parameter as true or false, false if not given."""
+        return self.choice(name, "false", ("false", "true")) == "true"
+
     def time(self, name: str, default: str) -> int:
         """The parameter as an instant in ticks, naive strings read in `timeZone`, else in UTC."""
-        text = self.text(name, default)
+        return self._instant(name, self.text(name, default))
+
+    def times(self, name: str) -> list[int]:
+        """Every parameter of that name as an instant; 400 when there is none."""
+        texts = [text for text in self.texts(name) if text]
+        if not texts:
+            raise refusal(400, f"Parameter '{name}' is required.")
+        return [self._instant(name, text) for text in texts]
+
+    def _instant(self, name: str, text: str) -> int:
         try:
-            return pitime.parse(text, self.now, self._zone)
+            return pitime.parse(text, self.now, self.zone)
         except pitime.BadTime as error:
             raise refusal(400, f"The time '{text}' of parameter '{name}' could not be parsed.") from error
+
+    def span(self, name: str, default: str = "") -> spans.Span | None:
+        """The parameter as a time span; None when neither it nor a default is given."""
+        text = self.text(name, default)
+        if not text:
+            return None
+        try:
+            return spans.parse(text)
+        except spans.BadSpan as error:
+            raise refusal(
+                400, f"The time span '{text}' of parameter '{name}' is not valid; '10m' or '1h' would be."
+            ) from error
+
+    def check_size(self, name: str, count: int) -> None:
+        """Refuse a call whose parameter `name` makes it return more values than one call may."""
+        limit = self.server.max_items
+        if count > limit:
+            raise refusal(400, f"Parameter '{name}' is greater than the maximum allowed ({limit}).")
 
     def unsupported(self, *names: str) -> None:
         """Refuse parameters that would change the answer and are not simulated."""
@@ -123,8 +157,28 @@ class Call:
         """The point a WebID names."""
         return find_point(self.server, text)
 
+    @property
+    def archive(self) -> Archive:
+        """Where the values of streams are read."""
+        return self.server.plant.history
+
+    def stream(self, text: str) -> Point:
+        """The stream a WebID names: a point, which has no other units, or what else `STREAM_FINDERS` knows."""
+        find = STREAM_FINDERS.get(read_web_id(text).marker)
+        if find is not None:
+            return find(self, text)
+        self.unsupported("desiredUnits")
+        return find_point(self.server, text)
+
+    def reader_of(self, name: str) -> Reader | None:
+        """The stream that an expression names by tag or path, or None."""
+        catalog = self.server.plant.catalog
+        found = point_at(self.server, name) if name.startswith("\\\\") else catalog.by_name(name)
+        return reader(self.archive, found, self.now) if found else None
+
     @cached_property
-    def _zone(self) -> tzinfo:
+    def zone(self) -> tzinfo:
+        """The zone of naive times and of days: `timeZone`, else UTC."""
         name = self.text("timeZone")
         if not name or name.upper() in ("UTC", "Z"):
             return timezone.utc
@@ -132,6 +186,13 @@ class Call:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise refusal(400, f"The time zone '{name}' is unknown.") from error
+
+
+STREAM_FINDERS: dict[str, Callable[[Call, str], Point]] = {}
+"""How to find streams that are not points, by the marker of their WebIDs; each raises 404 for an unknown one."""
+
+PARENT_FINDERS: dict[str, Callable[[Call, str], list[Point]]] = {}
+"""How to find the streams below an element, event frame or attribute, by the marker of its WebID."""
 
 
 def _lower(names: dict[str, object]) -> set[str]:

@@ -26,14 +26,14 @@ _MONTHS = [
     "november",
     "december",
 ]
-_UNIT_TICKS = {
+UNIT_TICKS = {
     "s": ticks.PER_SECOND,
     "m": 60 * ticks.PER_SECOND,
     "h": 3_600 * ticks.PER_SECOND,
     "d": ticks.PER_DAY,
     "w": 7 * ticks.PER_DAY,
 }
-_UNIT_NAMES = {
+UNIT_NAMES = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
@@ -47,7 +47,7 @@ _TIME_OF_DAY = (
     r"(?:[t ]\s*(\d{1,2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,7}))?)?)?\s*(am|pm)?)?\s*(z|[+-]\d{2}:?\d{2})?\Z"
 )
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})" + _TIME_OF_DAY)
-_NAMED = re.compile(r"(\d{1,2})-([a-z]{3,9})-(\d{4})" + _TIME_OF_DAY)
+_NAMED = re.compile(r"(\d{1,2})[- ]([a-z]{3,9})[- ](\d{4}|\d{2})" + _TIME_OF_DAY)
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})" + _TIME_OF_DAY)
 
 
@@ -77,7 +77,7 @@ def _absolute(text: str, zone: tzinfo) -> int | None:
     if match := _ISO.match(text):
         year, month, day = int(match[1]), int(match[2]), int(match[3])
     elif match := _NAMED.match(text):
-        year, month, day = int(match[3]), _month(match[2]), int(match[1])
+        year, month, day = _year(match[3]), _month(match[2]), int(match[1])
     elif match := _SLASHED.match(text):  # the invariant culture of .NET: month first
         year, month, day = int(match[3]), int(match[1]), int(match[2])
     else:
@@ -105,7 +105,7 @@ def _offset(text: str) -> int:
     hours, minutes = int(text[1:3]), int(text[-2:])
     if hours > 14 or minutes > 59:
         raise ValueError(text)
-    return (-1 if text[0] == "-" else 1) * (hours * 60 + minutes) * _UNIT_TICKS["m"]
+    return (-1 if text[0] == "-" else 1) * (hours * 60 + minutes) * UNIT_TICKS["m"]
 
 
 def _relative(text: str, now: int, zone: tzinfo) -> int:
@@ -175,12 +175,18 @@ def _month(text: str) -> int:
     return number + 1
 
 
+def _year(text: str) -> int:
+    """Two digits mean 1930 to 2029, as .NET reads them."""
+    number = int(text)
+    return number if len(text) == 4 else number + (2000 if number < 30 else 1900)
+
+
 def _shifted(start: int, amount: str, unit_name: str, zone: tzinfo) -> int:
-    unit = _UNIT_NAMES.get(unit_name, "")
+    unit = UNIT_NAMES.get(unit_name, "")
     if unit in ("s", "m", "h"):
         whole, _, fraction = amount.partition(".")
         sign = -1 if amount.startswith("-") else 1
-        size = _UNIT_TICKS[unit]
+        size = UNIT_TICKS[unit]
         parts = int(fraction.ljust(9, "0")) * size // 10**9
         return start + sign * (int(whole.lstrip("+-") or 0) * size + parts)
     if not unit or "." in amount:
@@ -193,8 +199,16 @@ def _calendar_shift(local: datetime, amount: int, unit: str) -> datetime:
     """Days, weeks, months and years keep the local time of day."""
     if unit in ("d", "w"):
         return local + timedelta(days=amount * (7 if unit == "w" else 1))
-    months = local.year * 12 + local.month - 1 + amount * (12 if unit == "y" else 1)
-    year, month = divmod(months, 12)
+    return shifted_by_months(local, amount * (12 if unit == "y" else 1))
+
+
+def shifted_by_months(local: datetime, amount: int) -> datetime:
+    """The same day and time of day that many months later, or the month's last day if it is shorter.
+
+    Raises:
+        ValueError: when that is outside the years 1 to 9999.
+    """
+    year, month = divmod(local.year * 12 + local.month - 1 + amount, 12)
     if not 1 <= year <= 9999:
         raise ValueError(year)
     day = min(local.day, monthrange(year, month + 1)[1])

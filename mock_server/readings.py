@@ -1,20 +1,16 @@
-"""Reads of events as calls ask for them, and the bodies they are answered with."""
+"""Reads of events as calls ask for them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import orjson
-
-from mock_server import fields
+from mock_server.archive import Archive
 from mock_server.call import Call
 from mock_server.catalog import Point
-from mock_server.events import Block, chained, side_by_side
-from mock_server.history import History
-from mock_server.wire import VALUE_FIELDS, timed_values
-
-_ALL = frozenset(VALUE_FIELDS)
-_GONE = b""
-Pairs = list[tuple[str, bytes]]
+from mock_server.events import I64, Block, chained, side_by_side
+from mock_server.filters import Filter, filter_of
+from mock_server.interpolation import reader, values_at
+from mock_server.plotting import plot_values
+from mock_server.spans import grid, synced_grid
 
 
 @dataclass(frozen=True)
@@ -30,145 +26,164 @@ class Recording:
 
 def recording(call: Call, streams: int = 1) -> Recording:
     """The window, direction, boundary type and limit of a recorded call on that many streams."""
-    start, end = call.time("startTime", "*-1d"), call.time("endTime", "*")
+    low, high, newest_first = window(call)
     boundary = call.choice("boundaryType", "Inside", ("Inside", "Outside", "Interpolated"))
-    limit = call.max_count(streams=streams)
-    return Recording(min(start, end), max(start, end), end < start, boundary, limit)
+    return Recording(low, high, newest_first, boundary, call.max_count(streams=streams))
+
+
+def window(call: Call) -> tuple[int, int, bool]:
+    """The earlier and the later end of the call's range, and whether it runs backwards in time."""
+    start, end = call.time("startTime", "*-1d"), call.time("endTime", "*")
+    return min(start, end), max(start, end), end < start
 
 
 def read_recorded(call: Call, points: Sequence[Point], asked: Recording) -> Block:
     """The recorded events asked for, a stream for each point."""
-    history = call.server.plant.history
+    if call.text("filterExpression"):
+        return side_by_side([_read_filtered(call, point, asked) for point in points])
+    call.flag("includeFilteredValues")
     if asked.boundary == "Inside":
-        return history.window(
-            points, asked.low, asked.high, now=call.now, limit=asked.limit, newest_first=asked.newest_first
-        )
-    return side_by_side([_with_bounds(history, point, asked, call.now) for point in points])
+        return _inside(call, points, asked, asked.limit)
+    return side_by_side([_with_bounds(call, point, asked, asked.limit) for point in points])
 
 
-def values_at(call: Call, points: Sequence[Point]) -> Block:
-    """One value for each point: at `time`, or its snapshot."""
-    history = call.server.plant.history
+def newest_values(call: Call, points: Sequence[Point]) -> Block:
+    """The newest value of each stream."""
+    return call.archive.snapshot(points, now=call.now)
+
+
+def current_values(call: Call, points: Sequence[Point]) -> Block:
+    """One value of each stream: at `time`, or the newest."""
     if not call.text("time"):
-        return history.snapshot(points, now=call.now)
-    instant = call.time("time", "*")
-    return side_by_side([history.value_at(point, instant, now=call.now) for point in points])
+        return newest_values(call, points)
+    instants = _array([call.time("time", "*")])
+    return _of_each(call, points, lambda point: values_at(reader(call.archive, point, call.now), instants))
 
 
-def stream_lists(block: Block, tree: fields.Tree) -> list[bytes]:
-    """For each stream the body of a `streams/…/recorded` answer."""
-    return [_object([("Links", b"{}"), *pairs], tree) or b"{}" for pairs in _item_pairs(block, tree)]
+def interpolated_values(call: Call, points: Sequence[Point]) -> Block:
+    """The values at every `interval` of the range, on the grid that `syncTime` anchors if it is given."""
+    instants = _interpolation_grid(call, len(points))
+    return _filtered_values(call, points, instants)
 
 
-def timed_value(block: Block, tree: fields.Tree) -> list[bytes]:
-    """For each stream of one event the event alone."""
-    return [item or b"{}" for item in _single_values(block, tree)]
+def values_at_times(call: Call, points: Sequence[Point]) -> Block:
+    """The values at each `time`, ascending unless `sortOrder` says otherwise."""
+    instants = sorted(call.times("time"), reverse=descending(call))
+    call.check_size("time", len(instants) * len(points))
+    return _filtered_values(call, points, _array(instants))
 
 
-def streamset_body(call: Call, block: Block, member: str) -> bytes:
-    """The body of a streamset answer; each stream has its events as `Items` or its only one as `Value`."""
-    tree = call.tree
-    if not fields.wanted(tree, "Items"):
-        return _object([("Links", b"{}")], tree) or b"{}"
-    inner = fields.below(tree, "Items")
-    if member == "Items":
-        contents = _item_pairs(block, inner)
-    else:
-        below = fields.below(inner, "Value") if fields.wanted(inner, "Value") else {}
-        contents = [[("Value", text)] for text in _single_values(block, below)]
-    streams = [
-        _object([*_stream_pairs(call, point), *pairs], inner)
-        for point, pairs in zip(block.points, contents, strict=True)
-    ]
-    return _object([("Links", b"{}"), ("Items", _list(streams))], tree) or b"{}"
-
-
-def _with_bounds(history: History, point: Point, asked: Recording, now: int) -> Block:
-    """One stream with what boundary types Outside and Interpolated add, cut to the limit."""
-    inside = history.window(
-        [point], asked.low, asked.high, now=now, limit=asked.limit, newest_first=asked.newest_first
+def plotted_values(call: Call, points: Sequence[Point]) -> Block:
+    """The events that make the range look right when drawn over `intervals` pixels."""
+    low, high, newest_first = window(call)
+    intervals = call.integer("intervals", 24, low=1)
+    call.check_size("intervals", intervals * len(points))
+    plotted = _of_each(
+        call, points, lambda point: plot_values(reader(call.archive, point, call.now), low, high, intervals)
     )
-    blocks = [_below(history, point, asked, now), inside, _above(history, point, asked, now)]
+    return plotted.reversed() if newest_first else plotted
+
+
+def descending(call: Call) -> bool:
+    """Whether `sortOrder` asks for the opposite of the usual order."""
+    return call.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
+
+
+def _interpolation_grid(call: Call, streams: int) -> I64:
+    low, high, newest_first = window(call)
+    span = call.span("interval", "1h")
+    assert span is not None
+    call.check_size("interval", ((high - low) // span.typical + 1) * streams)
+    if call.text("syncTime") and call.server.generation.has("syncTime"):
+        outside = call.choice("syncTimeBoundaryType", "Inside", ("Inside", "Outside")) == "Outside"
+        synced = synced_grid(low, high, span, call.time("syncTime", "*"), call.zone, outside=outside)
+        return synced[::-1] if newest_first else synced
+    return grid(high, low, span, call.zone) if newest_first else grid(low, high, span, call.zone)
+
+
+def _filtered_values(call: Call, points: Sequence[Point], instants: I64) -> Block:
+    def read(point: Point) -> Block:
+        condition = filter_of(call, point)
+        values = values_at(reader(call.archive, point, call.now), instants)
+        return values if condition is None else condition.applied(values)
+
+    return _of_each(call, points, read)
+
+
+def _of_each(call: Call, points: Sequence[Point], read: Callable[[Point], Block]) -> Block:
+    """The blocks of all streams side by side; none at all for no stream."""
+    return (
+        side_by_side([read(point) for point in points])
+        if points
+        else call.archive.window([], 0, 0, now=call.now)
+    )
+
+
+def _read_filtered(call: Call, point: Point, asked: Recording) -> Block:
+    """The events that satisfy the filter, up to the limit: more are read until it is reached or none is left."""
+    condition = filter_of(call, point)
+    assert condition is not None
+    reach = max(asked.limit, 1000)
+    while True:
+        rows = _rows(call, point, asked, reach)
+        kept = condition.applied(rows)
+        if len(kept.ticks) >= asked.limit or len(rows.ticks) < reach:
+            return kept.head(asked.limit)
+        reach *= 4
+
+
+def _rows(call: Call, point: Point, asked: Recording, limit: int) -> Block:
+    if asked.boundary == "Inside":
+        return _inside(call, [point], asked, limit)
+    return _with_bounds(call, point, asked, limit)
+
+
+def _inside(call: Call, points: Sequence[Point], asked: Recording, limit: int) -> Block:
+    return call.archive.window(
+        points, asked.low, asked.high, now=call.now, limit=limit, newest_first=asked.newest_first
+    )
+
+
+def _with_bounds(call: Call, point: Point, asked: Recording, limit: int) -> Block:
+    """One stream with what boundary types Outside and Interpolated add, cut to the limit."""
+    inside = _inside(call, [point], asked, limit)
+    blocks = [_below(call, point, asked), inside, _above(call, point, asked)]
     if asked.newest_first:
         blocks.reverse()
-    return chained([block for block in blocks if block is not None]).head(asked.limit)
+    return chained([block for block in blocks if block is not None]).head(limit)
 
 
-def _below(history: History, point: Point, asked: Recording, now: int) -> Block | None:
-    if _has_event(history, point, asked.low, now):
+def _below(call: Call, point: Point, asked: Recording) -> Block | None:
+    if _has_event(call.archive, point, asked.low, call.now):
         return None
     if asked.boundary == "Outside":
-        return history.last_before(point, asked.low, now=now)
-    return history.interpolated(point, asked.low, now=now) if asked.low <= now else None
+        return call.archive.last_before(point, asked.low, now=call.now)
+    return _made_up(call, point, asked.low)
 
 
-def _above(history: History, point: Point, asked: Recording, now: int) -> Block | None:
-    if _has_event(history, point, asked.high, now):
+def _above(call: Call, point: Point, asked: Recording) -> Block | None:
+    if _has_event(call.archive, point, asked.high, call.now):
         return None
     if asked.boundary == "Outside":
-        return history.first_after(point, asked.high, now=now)
-    return history.interpolated(point, asked.high, now=now) if asked.low < asked.high <= now else None
+        return call.archive.first_after(point, asked.high, now=call.now)
+    return _made_up(call, point, asked.high) if asked.low < asked.high else None
 
 
-def _has_event(history: History, point: Point, instant: int, now: int) -> bool:
-    return len(history.window([point], instant, instant, now=now, limit=1).ticks) > 0
+def _made_up(call: Call, point: Point, instant: int) -> Block | None:
+    """The interpolated value at an instant; None before the first event and after now."""
+    if instant > call.now or not len(call.archive.last_before(point, instant, now=call.now).ticks):
+        return None
+    return values_at(reader(call.archive, point, call.now), _array([instant]))
 
 
-def _item_pairs(block: Block, tree: fields.Tree) -> list[Pairs]:
-    """For each stream its `Items` and `UnitsAbbreviation`, as far as `tree` keeps them."""
-    lists = _kept_lists(block, fields.below(tree, "Items")) if fields.wanted(tree, "Items") else None
-    pairs: list[Pairs] = []
-    for place, (point, count) in enumerate(zip(block.points, block.counts.tolist(), strict=True)):
-        units = point.engineering_units if count else ""
-        pairs.append(
-            [("Items", lists[place] if lists else _GONE), ("UnitsAbbreviation", orjson.dumps(units))]
-        )
-    return pairs
+def _has_event(archive: Archive, point: Point, instant: int, now: int) -> bool:
+    return len(archive.window([point], instant, instant, now=now, limit=1).ticks) > 0
 
 
-def _kept_lists(block: Block, tree: fields.Tree) -> list[bytes]:
-    """For each stream its events as a JSON list, thinned out; `_GONE` where nothing is left."""
-    if tree is None:
-        return timed_values(block)
-    if tree.get("value"):  # parts of a value: rare, so the plain way
-        return [_pruned(text, tree) for text in timed_values(block)]
-    chosen = frozenset(name for name in VALUE_FIELDS if name.lower() in tree)
-    texts = timed_values(block, chosen) if chosen else [b"[]"] * len(block.points)
-    return [_GONE if text == b"[]" else text for text in texts]
+def _array(instants: Sequence[int]) -> I64:
+    import numpy as np
+
+    return np.array(instants, dtype=np.int64)
 
 
-def _pruned(text: bytes, tree: fields.Tree) -> bytes:
-    kept = fields.prune(orjson.loads(text), tree)
-    return orjson.dumps(kept) if kept else _GONE
-
-
-def _single_values(block: Block, tree: fields.Tree) -> list[bytes]:
-    return [text[1:-1] for text in _kept_lists(block, tree)]
-
-
-def _stream_pairs(call: Call, point: Point) -> Pairs:
-    web_id = call.web_id(point)
-    source = orjson.dumps(call.link(f"/points/{web_id}"))
-    inner = fields.below(fields.below(call.tree, "Items"), "Links") if _links_wanted(call.tree) else None
-    links = _object([("Source", source)], inner)
-    return [
-        ("WebId", orjson.dumps(web_id)),
-        ("Name", orjson.dumps(point.name)),
-        ("Path", orjson.dumps(point.path)),
-        ("Links", links),
-    ]
-
-
-def _links_wanted(tree: fields.Tree) -> bool:
-    return fields.wanted(fields.below(tree, "Items"), "Links")
-
-
-def _list(items: list[bytes]) -> bytes:
-    """A JSON list, gone when nothing is left of any item."""
-    return b"[" + b",".join(item or b"{}" for item in items) + b"]" if any(items) else _GONE
-
-
-def _object(pairs: Pairs, tree: fields.Tree) -> bytes:
-    """A JSON object of the pairs that `tree` keeps and that are not gone; gone itself when none is."""
-    kept = [b'"' + name.encode() + b'":' + text for name, text in pairs if text and fields.wanted(tree, name)]
-    return b"{" + b",".join(kept) + b"}" if kept else _GONE
+__all__ = ["Filter", "Recording", "read_recorded", "recording"]

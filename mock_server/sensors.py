@@ -44,12 +44,22 @@ PUMP_STATES = DigitalSet("PUMP_STATES", "State of a motor", {0: "STOP", 1: "RUN"
 SYSTEM_STATES = DigitalSet(
     "SYSTEM",
     "States any point can take in place of a value",
-    {246: "I/O Timeout", 248: "No Data", 253: "Pt Created", 254: "Shutdown", 255: "Bad Input"},
+    {
+        244: "Filtered",
+        246: "I/O Timeout",
+        248: "No Data",
+        249: "Calc Failed",
+        253: "Pt Created",
+        254: "Shutdown",
+        255: "Bad Input",
+    },
 )
 DIGITAL_SETS = (SYSTEM_STATES, VALVE_STATES, PUMP_STATES)
 
 IO_TIMEOUT = 246
+FILTERED = 244
 NO_DATA = 248
+CALC_FAILED = 249
 PT_CREATED = 253
 FAULT_CODES = (255, 255, 255, 246, 246, 246, 254, 254)  # what replaces a value, by three hash bits
 

@@ -18,6 +18,7 @@ from mock_server.app import create_app
 from mock_server.auth import CHALLENGES
 from mock_server.delivery import Protocol
 from mock_server.faults import Faults
+from mock_server.generations import LATEST
 from mock_server.limits import RateLimit, UrlLimit
 from mock_server.oidc import Oidc
 from mock_server.plant import Plant
@@ -45,6 +46,7 @@ def running(
     skew: timedelta = timedelta(0),
     stale: timedelta = timedelta(0),
     admin: bool = False,
+    version: str = LATEST,
     clock: Callable[[], datetime] | None = None,
     host: str = "127.0.0.1",
     gzip: bool = False,
@@ -74,6 +76,7 @@ def running(
         token,
         max_items,
         admin,
+        version=version,
         challenge=CHALLENGES[auth] if auth else None,
         oidc=oidc,
         skew=skew,

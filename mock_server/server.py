@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from mock_server import ticks
 from mock_server.counters import Counters
 from mock_server.faults import Faults
+from mock_server.generations import GENERATIONS, LATEST, Generation
 from mock_server.limits import RateLimit, UrlLimit
 from mock_server.oidc import Oidc
 from mock_server.plant import Plant
@@ -14,7 +15,6 @@ from mock_server.stale import StaleCache
 from mock_server.updates import Registry
 
 PRODUCT_TITLE = "PI Web API simulator"
-PRODUCT_VERSION = "1.19.0.0"  # of the 2023 generation, whose behaviour is simulated
 DATA_SERVER_VERSION = "3.4.440.477"
 MAX_CONTENT_BYTES = 4_194_304
 
@@ -30,7 +30,7 @@ class Server:
 
     `clock` is the only source of the plant's present, and `skew` is how far the server's clocks are off. Without
     `user`, `token`, `oidc` and `challenge` anybody may read; with any, every request under /piwebapi and /admin
-    must satisfy one. A `challenge` (`Negotiate`, `NTLM`) is only made: nothing here can check a ticket, so that
+    must satisfy one. `version` is a key of `GENERATIONS`. A `challenge` (`Negotiate`, `NTLM`) is only made: nothing here can check a ticket, so that
     nobody gets in by it.
     """
 
@@ -50,6 +50,12 @@ class Server:
     stale: StaleCache = field(default_factory=StaleCache)
     counters: Counters = field(default_factory=Counters)
     registry: Registry = field(default_factory=Registry, repr=False, compare=False)
+    version: str = LATEST
+
+    @property
+    def generation(self) -> Generation:
+        """The release that is simulated."""
+        return GENERATIONS[self.version]
 
     def now(self) -> int:
         """The present in ticks, as this server sees it; the plant's list of points is brought up to it."""

@@ -3,25 +3,31 @@
 from mock_server.routes import (
     admin,
     batch,
+    calculation,
     dataservers,
     enumerations,
     home,
     oidc,
     points,
+    search,
     streams,
     streamsets,
+    system,
     updates,
 )
 
 __all__ = [
     "admin",
     "batch",
+    "calculation",
     "dataservers",
     "enumerations",
     "home",
     "oidc",
     "points",
+    "search",
     "streams",
     "streamsets",
+    "system",
     "updates",
 ]

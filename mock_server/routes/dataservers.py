@@ -5,9 +5,11 @@ from typing import Any
 from mock_server import ticks
 from mock_server.call import Call, check_data_server
 from mock_server.messages import Response, refusal
+from mock_server.pointattributes import POINT_SOURCE
 from mock_server.router import route
 from mock_server.routes.points import point_json
 from mock_server.server import DATA_SERVER_VERSION
+from mock_server.wildcards import wildcard_pattern
 
 
 @route("GET", "/dataservers")
@@ -35,7 +37,30 @@ def points_of_server(call: Call) -> Response:
     """A page of the server's points, those whose names match `nameFilter`."""
     check_data_server(call.server, call.args["web_id"])
     catalog = call.server.plant.catalog
-    return page_of_points(call, catalog.matching(call.text("nameFilter")), call.max_count())
+    found: Any = catalog.matching(call.text("nameFilter"))
+    source = call.text("sourceFilter") if call.server.generation.has("sourceFilter") else ""
+    if source and not wildcard_pattern(source).match(POINT_SOURCE):
+        found = []
+    return page_of_points(call, found, call.max_count())
+
+
+@route("GET", "/dataservers/{web_id}/license")
+def license_of_server(call: Call) -> Response:
+    """What the data server is licensed for, as far as points go."""
+    check_data_server(call.server, call.args["web_id"])
+    used = len(call.server.plant.catalog)
+    total = max(used, 10_000_000)
+    module = {
+        "AmountLeft": str(total - used),
+        "AmountUsed": str(used),
+        "Name": "pibasess.MaxAggregatePointModuleCount",
+        "TotalAmount": str(total),
+        "Links": {
+            "Self": call.link(f"/dataservers/{call.args['web_id']}/license"),
+            "Parent": call.link(f"/dataservers/{call.args['web_id']}"),
+        },
+    }
+    return call.reply(module)
 
 
 def page_of_points(call: Call, found: Any, count: int) -> Response:
@@ -59,6 +84,13 @@ def _page_links(call: Call, start: int, count: int, total: int) -> dict[str, str
 
 def data_server_json(call: Call) -> dict[str, Any]:
     """A data server as PI Web API shows it."""
+    shown = _data_server_json(call)
+    if not call.server.generation.has("server time"):
+        del shown["ServerTime"]
+    return shown
+
+
+def _data_server_json(call: Call) -> dict[str, Any]:
     server = call.server.plant.catalog.server
     web_id = call.web_id(server)
     self_link = call.link(f"/dataservers/{web_id}")

@@ -1,4 +1,4 @@
-"""The way in: the landing page for people, the home and system resources for programs."""
+"""The way in: the landing page for people, the home resource for programs."""
 
 from html import escape
 from string import Template
@@ -7,21 +7,16 @@ from urllib.parse import quote
 from mock_server.call import Call
 from mock_server.messages import Response
 from mock_server.router import route
-from mock_server.server import PRODUCT_TITLE, PRODUCT_VERSION
+from mock_server.server import PRODUCT_TITLE
 
 
 @route("GET", "")
 def home(call: Call) -> Response:
     """Links to what this server has."""
     names = {"Self": "/", "DataServers": "/dataservers", "System": "/system"}
+    if call.server.generation.has("search/query"):
+        names["Search"] = "/search"
     return call.reply({"Links": {name: call.link(path) for name, path in names.items()}})
-
-
-@route("GET", "/system")
-def system(call: Call) -> Response:
-    """Product and version."""
-    links = {"Self": call.link("/system")}
-    return call.reply({"ProductTitle": PRODUCT_TITLE, "ProductVersion": PRODUCT_VERSION, "Links": links})
 
 
 @route("GET", "", prefix="")

@@ -1,27 +1,31 @@
 """Points: by path, by WebID, several at once, searched, and their attributes."""
 
-import re
-from collections.abc import Callable
 from typing import Any
 
-from mock_server import ticks
+import orjson
+
+from mock_server import pitime, pointquery
 from mock_server.call import Call, check_data_server, find_point, point_at
 from mock_server.catalog import Point
+from mock_server.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED
 from mock_server.messages import ApiError, Response, refusal
-from mock_server.router import route
+from mock_server.pointattributes import attributes_of
+from mock_server.pointquery import Moment
+from mock_server.router import no_resource, route
 from mock_server.wildcards import wildcard_pattern
+from mock_server.wire import timed_values
 
 _SEARCH_CAP = 1000
-_TERM = re.compile(r"""\s*(\w+)\s*:(=|<>)\s*(?:"([^"]*)"|'([^']*)'|(\S+))\s*""")
-_AND = re.compile(r"AND\b", re.IGNORECASE)
-_SEARCHABLE: dict[str, Callable[[Point], str]] = {
-    "tag": lambda point: point.name,
-    "name": lambda point: point.name,
-    "pointtype": lambda point: point.point_type,
-    "descriptor": lambda point: point.descriptor,
-    "engunits": lambda point: point.engineering_units,
-    "pointsource": lambda _: "SIM",
+_TIMES = ("creationdate", "changedate")
+_OTHER_NAMES = {
+    "name": "tag",
+    "id": "pointid",
+    "engineeringunits": "engunits",
+    "description": "descriptor",
+    "pointclass": "ptclassname",
+    "digitalsetname": "digitalset",
 }
+_WRAPPED = {"Contains": "*{}*", "ExactMatch": "{}", "StartsWith": "{}*", "EndsWith": "*{}"}
 
 
 @route("GET", "/points")
@@ -36,12 +40,21 @@ def point_by_path(call: Call) -> Response:
 @route("GET", "/points/multiple")
 def points_multiple(call: Call) -> Response:
     """Each point asked for by `webId` or `path`; 207 when one of them failed."""
+    call.flag("asParallel")
     items = [_tried(call, text, "WebId") for text in call.texts("webId")]
     items += [_tried(call, text, "Path") for text in call.texts("path")]
     if not items:
         raise refusal(400, "Parameter 'webId' or 'path' is required.")
     failed = any("Exception" in item for item in items)
-    return call.reply({"Links": {}, "Items": items}, 207 if failed else 200)
+    return call.reply({"Links": {}, "Items": _included(call, items)}, 207 if failed else 200)
+
+
+def _included(call: Call, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items that `includeMode` wants."""
+    mode = call.choice("includeMode", "All", ("All", "ItemsWithoutException", "ItemsWithException"))
+    if mode == "All":
+        return items
+    return [item for item in items if ("Exception" in item) is (mode == "ItemsWithException")]
 
 
 @route("GET", "/points/search")
@@ -49,20 +62,88 @@ def points_search(call: Call) -> Response:
     """A page of the points that satisfy `query`, such as `Tag:=FLOW* AND PointType:=Float32`."""
     from mock_server.routes.dataservers import page_of_points
 
+    if not call.server.generation.has("points/search"):
+        raise no_resource(call.request)
     check_data_server(call.server, call.text("dataServerWebId"))
     count = call.max_count(cap=_SEARCH_CAP)
-    catalog = call.server.plant.catalog
-    terms = parse_query(call.text("query"))
-    tag_filter = next((text for field, wanted, text in terms if wanted and field in ("tag", "name")), "")
-    tests = [(_SEARCHABLE[field], wanted, wildcard_pattern(text)) for field, wanted, text in terms]
-    found = [
-        int(index)
-        for index in catalog.matching(tag_filter)
-        if all(
-            bool(pattern.match(read(catalog.point(int(index))))) is wanted for read, wanted, pattern in tests
-        )
-    ]
+    try:
+        found = _found(call, [_renamed(call, group) for group in pointquery.parse_query(call.text("query"))])
+    except pointquery.BadQuery as error:
+        raise refusal(400, f"The point query '{call.text('query')}' is not valid: {error}.") from error
     return page_of_points(call, found, count)
+
+
+def _found(call: Call, groups: list[list[pointquery.Filter]]) -> list[int]:
+    catalog = call.server.plant.catalog
+    also_descriptor = call.flag("searchNameAndDescriptor")
+    _check_groups(call, groups)
+    found: set[int] = set()
+    for group in groups:
+        tag = next((each.text for each in group if each.name == "tag" and each.symbol == "="), "")
+        for index in catalog.matching("" if also_descriptor else tag):
+            if _satisfies(call, catalog.point(int(index)), group, also_descriptor):
+                found.add(int(index))
+    return sorted(found)
+
+
+def _check_groups(call: Call, groups: list[list[pointquery.Filter]]) -> None:
+    """Refuse unknown attributes and values of the wrong kind, whichever points there are."""
+    catalog = call.server.plant.catalog
+    for group in groups:
+        names = [each.name for each in group]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            msg = f"the attribute '{twice}' is used twice in one AND group"
+            raise pointquery.BadQuery(msg)
+        if len(catalog):
+            values = _values(call, catalog.point(0), group)
+            for each in group:
+                pointquery.satisfies([each], values, lambda text: _time(call, text))
+
+
+def _renamed(call: Call, group: list[pointquery.Filter]) -> list[pointquery.Filter]:
+    """The group with attributes by PI's own names, and tags as `searchOption` completes them."""
+    wrapped = _WRAPPED[call.choice("searchOption", "ExactMatch", tuple(_WRAPPED))]
+    renamed = [each._replace(name=_OTHER_NAMES.get(each.name, each.name)) for each in group]
+    return [each._replace(text=wrapped.format(each.text)) if each.name == "tag" else each for each in renamed]
+
+
+def _satisfies(call: Call, point: Point, group: list[pointquery.Filter], also_descriptor: bool) -> bool:
+    values = _values(call, point, group)
+
+    def holds(filters: list[pointquery.Filter]) -> bool:
+        return pointquery.satisfies(filters, values, lambda text: _time(call, text))
+
+    if not also_descriptor:
+        return holds(group)
+    by_descriptor = [each._replace(name="descriptor") if each.name == "tag" else each for each in group]
+    return holds(group) or holds(by_descriptor)
+
+
+def _values(call: Call, point: Point, group: list[pointquery.Filter]) -> dict[str, Any]:
+    """The attributes a query can name, times as instants, and what it asks of the newest value."""
+    values = attributes_of(point)
+    values |= {name: Moment(_time(call, values[name])) for name in _TIMES}
+    if any(each.name in pointquery.OF_VALUE for each in group):
+        newest = call.archive.snapshot([point], now=call.now)
+        flags = int(newest.flags[0])
+        shown = orjson.loads(timed_values(newest, frozenset({"Value"}))[0])[0]["Value"]
+        values |= {
+            "value": shown["Name"] if isinstance(shown, dict) else shown,
+            "timestamp": Moment(int(newest.ticks[0])),
+            "isgood": not flags & BAD,
+            "questionable": bool(flags & QUESTIONABLE),
+            "substituted": bool(flags & SUBSTITUTED),
+            "annotated": bool(flags & ANNOTATED),
+        }
+    return values
+
+
+def _time(call: Call, text: str) -> int:
+    try:
+        return pitime.parse(text, call.now, call.zone)
+    except pitime.BadTime as error:
+        msg = f"'{text}' is no time"
+        raise pointquery.BadQuery(msg) from error
 
 
 @route("GET", "/points/{web_id}")
@@ -75,45 +156,48 @@ def point(call: Call) -> Response:
 def point_attributes(call: Call) -> Response:
     """The attributes of a point, those of the given `name`s or matching `nameFilter`."""
     found = call.point(call.args["web_id"])
-    self_link = call.link(f"/points/{call.web_id(found)}")
     attributes = attributes_of(found)
-    names = [name.lower() for name in call.texts("name")]
+    names = [name.lower() for name in call.texts("name") if name]
     unknown = [name for name in names if name not in attributes]
     if unknown:
         raise refusal(400, f"The attribute '{unknown[0]}' does not exist.")
     matches = wildcard_pattern(call.text("nameFilter", "*")).match
     items = [
-        {
-            "Name": name,
-            "Value": value,
-            "Links": {"Self": f"{self_link}/attributes/{name}", "Point": self_link},
-        }
-        for name, value in attributes.items()
+        _attribute_json(call, found, name)
+        for name in attributes
         if (not names or name in names) and matches(name)
     ]
     return call.reply({"Links": {}, "Items": items})
 
 
-def parse_query(query: str) -> list[tuple[str, bool, str]]:
-    """The (field, must match, pattern) terms of a point query, which AND connects; 400 when it is none."""
-    terms: list[tuple[str, bool, str]] = []
-    at = 0
-    while at < len(query) or not terms:
-        match = _TERM.match(query, at)
-        if match is None or match[1].lower() not in _SEARCHABLE:
-            raise refusal(400, f"The point query '{query}' is not valid.")
-        terms.append(
-            (match[1].lower(), match[2] == "=", next(t for t in match.groups()[2:] if t is not None))
-        )
-        at = match.end()
-        if at < len(query):
-            joint = _AND.match(query, at)
-            at = joint.end() if joint else at
-    return terms
+@route("GET", "/points/{web_id}/attributes/{name}")
+def point_attribute(call: Call) -> Response:
+    """One attribute of a point; 404 when there is none of that name."""
+    found, name = call.point(call.args["web_id"]), call.args["name"].lower()
+    if name not in attributes_of(found):
+        raise refusal(404, f"The attribute '{name}' was not found.")
+    return call.reply(_attribute_json(call, found, name))
+
+
+def _attribute_json(call: Call, point: Point, name: str) -> dict[str, Any]:
+    self_link = call.link(f"/points/{call.web_id(point)}")
+    return {
+        "Name": name,
+        "Value": attributes_of(point)[name],
+        "Links": {"Self": f"{self_link}/attributes/{name}", "Point": self_link},
+    }
 
 
 def point_json(call: Call, point: Point) -> dict[str, Any]:
     """A point as PI Web API shows it."""
+    shown = _point_json(call, point)
+    if not call.server.generation.has("span and zero of points"):
+        for name in ("Span", "Zero", "DisplayDigits"):
+            del shown[name]
+    return shown
+
+
+def _point_json(call: Call, point: Point) -> dict[str, Any]:
     web_id = call.web_id(point)
     stream = call.link(f"/streams/{web_id}")
     self_link = call.link(f"/points/{web_id}")
@@ -143,30 +227,6 @@ def point_json(call: Call, point: Point) -> dict[str, Any]:
             "Value": f"{stream}/value",
             "EndValue": f"{stream}/end",
         },
-    }
-
-
-def attributes_of(point: Point) -> dict[str, Any]:
-    """PI's own attributes of a point, by lower-case name."""
-    return {
-        "archiving": 1,
-        "compressing": 1,
-        "compdev": point.sensor.span * 0.002,
-        "compmax": 28_800,
-        "creationdate": ticks.to_iso(point.created_ticks),
-        "descriptor": point.descriptor,
-        "digitalset": point.digital_set_name,
-        "displaydigits": -5,
-        "engunits": point.engineering_units,
-        "future": False,
-        "pointid": point.point_id,
-        "pointsource": "SIM",
-        "pointtype": point.point_type,
-        "ptclassname": "classic",
-        "span": point.sensor.span,
-        "step": point.sensor.step,
-        "tag": point.name,
-        "zero": point.sensor.zero,
     }
 
 

@@ -1,35 +1,102 @@
 """The values of one stream."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mock_server import readings
+from mock_server.annotations import annotations_wanted, with_annotations
+from mock_server.bodies import plain_values, single_values, stream_lists
 from mock_server.call import Call
+from mock_server.catalog import Point
 from mock_server.events import Block
-from mock_server.messages import Response
-from mock_server.readings import read_recorded, recording, stream_lists, timed_value, values_at
+from mock_server.messages import Response, refusal
+from mock_server.nearest import nearest_or_error, nearest_value, nothing_found, retrieval_mode
+from mock_server.readings import read_recorded, recording
 from mock_server.router import route
+from mock_server.summing import summary_of
+
+Read = Callable[[Call, Sequence[Point]], Block]
 
 
 @route("GET", "/streams/{web_id}/value")
 def value(call: Call) -> Response:
     """The value at `time`, or the snapshot without one."""
-    call.unsupported("desiredUnits")
-    return _one(call, values_at(call, [call.point(call.args["web_id"])]))
+    return _one(call, readings.current_values)
 
 
 @route("GET", "/streams/{web_id}/end")
 def end(call: Call) -> Response:
     """The newest value."""
-    call.unsupported("desiredUnits")
-    point = call.point(call.args["web_id"])
-    return _one(call, call.server.plant.history.snapshot([point], now=call.now))
+    return _one(call, readings.newest_values)
 
 
 @route("GET", "/streams/{web_id}/recorded")
 def recorded(call: Call) -> Response:
     """The recorded events of a window, up to `maxCount`."""
-    call.unsupported("desiredUnits", "filterExpression")
-    point = call.point(call.args["web_id"])
+    point = _stream(call)
     block = read_recorded(call, [point], recording(call))
-    return Response(200, stream_lists(block, call.tree)[0])
+    if not annotations_wanted(call):
+        return Response(200, stream_lists(call, block)[0])
+    return _list_of(call, point, plain_values(call, block)[0])
 
 
-def _one(call: Call, block: Block) -> Response:
-    return Response(200, timed_value(block, call.tree)[0])
+@route("GET", "/streams/{web_id}/recordedattime")
+def recorded_at_time(call: Call) -> Response:
+    """The recorded event nearest to `time` in the sense of `retrievalMode`; 404 when there is none."""
+    point, mode, instant = _stream(call), retrieval_mode(call), call.times("time")[0]
+    found = nearest_value(call, point, instant, mode)
+    if found is None:
+        raise refusal(404, nothing_found(instant, mode))
+    return call.reply(with_annotations(point, [found])[0] if annotations_wanted(call) else found)
+
+
+@route("GET", "/streams/{web_id}/recordedattimes")
+def recorded_at_times(call: Call) -> Response:
+    """The same for each `time`; one without an event has a value with `Errors`."""
+    point, mode = _stream(call), retrieval_mode(call)
+    instants = sorted(call.times("time"), reverse=readings.descending(call))
+    values = [nearest_or_error(call, point, instant, mode) for instant in instants]
+    return _list_of(call, point, values)
+
+
+@route("GET", "/streams/{web_id}/interpolated")
+def interpolated(call: Call) -> Response:
+    """The values at every `interval` of a window."""
+    return _many(call, readings.interpolated_values)
+
+
+@route("GET", "/streams/{web_id}/interpolatedattimes")
+def interpolated_at_times(call: Call) -> Response:
+    """The values at each `time`."""
+    return _many(call, readings.values_at_times)
+
+
+@route("GET", "/streams/{web_id}/plot")
+def plot(call: Call) -> Response:
+    """The significant events of each of `intervals` equal parts of a window."""
+    return _many(call, readings.plotted_values)
+
+
+@route("GET", "/streams/{web_id}/summary")
+def summary(call: Call) -> Response:
+    """Figures of each `summaryDuration` of a window."""
+    return call.reply({"Links": {}, "Items": summary_of(call, [_stream(call)])[0]})
+
+
+def _stream(call: Call) -> Point:
+    return call.stream(call.args["web_id"])
+
+
+def _one(call: Call, read: Read) -> Response:
+    return Response(200, single_values(call, read(call, [_stream(call)]))[0])
+
+
+def _many(call: Call, read: Read) -> Response:
+    return Response(200, stream_lists(call, read(call, [_stream(call)]))[0])
+
+
+def _list_of(call: Call, point: Point, values: list[dict[str, Any]]) -> Response:
+    """A list of printed values, with their annotations when those are wanted."""
+    items = with_annotations(point, values) if annotations_wanted(call) else values
+    units = point.engineering_units if values else ""
+    return call.reply({"Links": {}, "Items": items, "UnitsAbbreviation": units})

@@ -1,37 +1,139 @@
-"""The values of several streams in one answer."""
+"""The values of several streams in one answer: given by WebIDs, or all those below an element."""
 
-from mock_server.call import Call
+from collections.abc import Callable
+from typing import Any
+
+from mock_server import readings
+from mock_server.bodies import in_order, plain_values, stream_head, streamset_body
+from mock_server.call import PARENT_FINDERS, Call, read_web_id
 from mock_server.catalog import Point
+from mock_server.interpolation import reader, values_at
 from mock_server.messages import Response, refusal
-from mock_server.readings import read_recorded, recording, streamset_body, values_at
-from mock_server.router import route
+from mock_server.nearest import nearest_or_error, retrieval_mode
+from mock_server.readings import read_recorded, recording
+from mock_server.router import Endpoint, no_resource, route
+from mock_server.summing import summary_of
+
+Answer = Callable[[Call, list[Point]], Response]
 
 
-@route("GET", "/streamsets/value")
-def value(call: Call) -> Response:
+def value(call: Call, points: list[Point]) -> Response:
     """The value of each stream at `time`, or its snapshot without one."""
-    points = _points(call)
-    return Response(200, streamset_body(call, values_at(call, points), "Value"))
+    return Response(200, streamset_body(call, readings.current_values(call, points), "Value"))
 
 
-@route("GET", "/streamsets/end")
-def end(call: Call) -> Response:
+def end(call: Call, points: list[Point]) -> Response:
     """The newest value of each stream, in a list of one."""
-    block = call.server.plant.history.snapshot(_points(call), now=call.now)
-    return Response(200, streamset_body(call, block, "Items"))
+    return Response(200, streamset_body(call, readings.newest_values(call, points), "Items"))
 
 
-@route("GET", "/streamsets/recorded")
-def recorded(call: Call) -> Response:
+def recorded(call: Call, points: list[Point]) -> Response:
     """The recorded events of a window, of each stream up to `maxCount`."""
-    call.unsupported("filterExpression")
-    points = _points(call)
     block = read_recorded(call, points, recording(call, streams=len(points)))
     return Response(200, streamset_body(call, block, "Items"))
 
 
-def _points(call: Call) -> list[Point]:
-    web_ids = call.texts("webId")
-    if not web_ids:
-        raise refusal(400, "Parameter 'webId' is required.")
-    return [call.point(text) for text in web_ids]
+def recorded_at_time(call: Call, points: list[Point]) -> Response:
+    """The recorded event of each stream nearest to `time`, or a value with `Errors`."""
+    mode, instant = retrieval_mode(call), call.times("time")[0]
+    values = [{"Value": nearest_or_error(call, point, instant, mode)} for point in points]
+    return _reply(call, points, values)
+
+
+def recorded_at_times(call: Call, points: list[Point]) -> Response:
+    """The same for each `time`."""
+    mode, instants = retrieval_mode(call), sorted(call.times("time"), reverse=readings.descending(call))
+    call.check_size("time", len(instants) * len(points))
+    lists = [[nearest_or_error(call, point, each, mode) for each in instants] for point in points]
+    return _reply(call, points, [_items(point, items) for point, items in zip(points, lists, strict=True)])
+
+
+def interpolated(call: Call, points: list[Point]) -> Response:
+    """The values of each stream at every `interval` of a window."""
+    return Response(200, streamset_body(call, readings.interpolated_values(call, points), "Items"))
+
+
+def interpolated_at_times(call: Call, points: list[Point]) -> Response:
+    """The values of each stream at each `time`."""
+    return Response(200, streamset_body(call, readings.values_at_times(call, points), "Items"))
+
+
+def plot(call: Call, points: list[Point]) -> Response:
+    """The significant events of each stream in each of `intervals` equal parts of a window."""
+    return Response(200, streamset_body(call, readings.plotted_values(call, points), "Items"))
+
+
+def summary(call: Call, points: list[Point]) -> Response:
+    """Figures of each stream in each `summaryDuration` of a window."""
+    return _reply(call, points, [{"Items": items} for items in summary_of(call, points)])
+
+
+ANSWERS: dict[str, Answer] = {
+    "value": value,
+    "end": end,
+    "recorded": recorded,
+    "recordedattime": recorded_at_time,
+    "recordedattimes": recorded_at_times,
+    "interpolated": interpolated,
+    "interpolatedattimes": interpolated_at_times,
+    "plot": plot,
+    "summary": summary,
+}
+"""What can be asked of a set of streams, however it was put together."""
+
+
+@route("GET", "/streamsets/joined")
+def joined(call: Call) -> Response:
+    """The events of `baseWebId`, and each `subordinateWebId` interpolated at their times."""
+    if not call.server.generation.has("streamsets/joined"):
+        raise no_resource(call.request)
+    base = call.text("baseWebId")
+    if not base:
+        raise refusal(400, "Parameter 'baseWebId' is required.")
+    first, others = call.stream(base), [call.stream(text) for text in call.texts("subordinateWebId")]
+    block = read_recorded(call, [first], recording(call, streams=1 + len(others)))
+    lists = [plain_values(call, block)[0]]
+    lists += [
+        plain_values(call, values_at(reader(call.archive, each, call.now), block.ticks))[0] for each in others
+    ]
+    points = [first, *others]
+    return _reply(call, points, [_items(point, items) for point, items in zip(points, lists, strict=True)])
+
+
+def of_streams(answer: Answer) -> Endpoint:
+    """The endpoint that answers for the streams given by `webId`."""
+
+    def endpoint(call: Call) -> Response:
+        web_ids = call.texts("webId")
+        if not web_ids:
+            raise refusal(400, "Parameter 'webId' is required.")
+        return answer(call, in_order(call, [call.stream(text) for text in web_ids]))
+
+    return endpoint
+
+
+def of_parent(answer: Answer) -> Endpoint:
+    """The endpoint that answers for the streams below an element, event frame or attribute."""
+
+    def endpoint(call: Call) -> Response:
+        text = call.args["web_id"]
+        find = PARENT_FINDERS.get(read_web_id(text).marker)
+        if find is None:
+            raise refusal(404, f"The element with WebID '{text}' was not found.")
+        return answer(call, in_order(call, find(call, text)))
+
+    return endpoint
+
+
+for _name, _each in ANSWERS.items():
+    route("GET", f"/streamsets/{_name}")(of_streams(_each))
+    route("GET", f"/streamsets/{{web_id}}/{_name}")(of_parent(_each))
+
+
+def _items(point: Point, items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Items": items, "UnitsAbbreviation": point.engineering_units if items else ""}
+
+
+def _reply(call: Call, points: list[Point], contents: list[dict[str, Any]]) -> Response:
+    items = [{**stream_head(call, point), **content} for point, content in zip(points, contents, strict=True)]
+    return call.reply({"Links": {}, "Items": items})

@@ -234,7 +234,8 @@ def test_max_count_defaults_to_a_thousand_and_has_a_ceiling(api: Any, make_clien
         "boundaryType=Outer",
         "timeZone=Nowhere/City",
         "desiredUnits=bar",
-        "filterExpression=1",
+        "filterExpression=1%2B",
+        "filterExpression=%27nothing%27%3E1",
     ],
 )
 def test_bad_parameters_are_refused(api: Any, query: str) -> None:

@@ -1,0 +1,40 @@
+"""What every read of time series needs from the thing that holds them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mock_server import ticks
+from mock_server.catalog import Point
+from mock_server.events import Block
+
+
+class Archive(Protocol):
+    """The reads of `History`; whatever offers them can be asked through every time-series call.
+
+    All bounds are inclusive ticks, and `now` is the instant as of which is read.
+    """
+
+    def window(
+        self,
+        points: Sequence[Point],
+        low: int,
+        high: int,
+        *,
+        now: int = ticks.LAST,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Block:
+        """The events with low <= ticks <= high of each stream, at most `limit` each."""
+        ...
+
+    def last_before(self, point: Point, instant: int, *, now: int) -> Block:
+        """The last event before `instant`, or an empty block."""
+        ...
+
+    def first_after(self, point: Point, instant: int, *, now: int) -> Block:
+        """The first event after `instant`, or an empty block."""
+        ...
+
+    def snapshot(self, points: Sequence[Point], *, now: int) -> Block:
+        """The newest event of each stream."""
+        ...

@@ -1,0 +1,125 @@
+"""The bodies that time-series calls are answered with, assembled as bytes from blocks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from mock_server import fields
+from mock_server.call import Call
+from mock_server.catalog import Point
+from mock_server.events import Block
+from mock_server.wire import VALUE_FIELDS, timed_values
+
+_GONE = b""
+Pairs = list[tuple[str, bytes]]
+
+
+def stream_lists(call: Call, block: Block) -> list[bytes]:
+    """For each stream the body of a `streams/…/recorded` answer."""
+    tree = call.tree
+    return [_object([("Links", b"{}"), *pairs], tree) or b"{}" for pairs in _item_pairs(call, block, tree)]
+
+
+def single_values(call: Call, block: Block) -> list[bytes]:
+    """For each stream of one event the event alone."""
+    return [item or b"{}" for item in _single_values(call, block, call.tree)]
+
+
+def streamset_body(call: Call, block: Block, member: str) -> bytes:
+    """The body of a streamset answer; each stream has its events as `Items` or its only one as `Value`."""
+    tree = call.tree
+    if not fields.wanted(tree, "Items"):
+        return _object([("Links", b"{}")], tree) or b"{}"
+    inner = fields.below(tree, "Items")
+    if member == "Items":
+        contents = _item_pairs(call, block, inner)
+    else:
+        below = fields.below(inner, "Value") if fields.wanted(inner, "Value") else {}
+        contents = [[("Value", text)] for text in _single_values(call, block, below)]
+    streams = [
+        _object([*_head_pairs(call, point), *pairs], inner)
+        for point, pairs in zip(block.points, contents, strict=True)
+    ]
+    return _object([("Links", b"{}"), ("Items", _list(streams))], tree) or b"{}"
+
+
+def stream_head(call: Call, point: Point) -> dict[str, Any]:
+    """What a streamset answer says of a stream before its values."""
+    web_id = call.web_id(point)
+    source = call.link(f"/{getattr(point, 'collection', 'points')}/{web_id}")
+    return {"WebId": web_id, "Name": point.name, "Path": point.path, "Links": {"Source": source}}
+
+
+def plain_values(call: Call, block: Block) -> list[list[dict[str, Any]]]:
+    """For each stream its events as objects, for answers that add something to them."""
+    return [orjson.loads(text) for text in timed_values(block, _known(call))]
+
+
+def in_order(call: Call, points: Sequence[Point]) -> list[Point]:
+    """The streams of a set as `sortField`, which can only be Name, and `sortOrder` put them; else as they came."""
+    descending = call.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
+    if not call.text("sortField"):
+        return list(points)
+    call.choice("sortField", "Name", ("Name",))
+    return sorted(points, key=lambda point: point.name.casefold(), reverse=descending)
+
+
+def _known(call: Call) -> frozenset[str]:
+    """The members of a value that the simulated release has."""
+    lacking = set() if call.server.generation.has("Annotated") else {"Annotated"}
+    return frozenset(VALUE_FIELDS) - lacking
+
+
+def _item_pairs(call: Call, block: Block, tree: fields.Tree) -> list[Pairs]:
+    """For each stream its `Items` and `UnitsAbbreviation`, as far as `tree` keeps them."""
+    lists = _kept_lists(call, block, fields.below(tree, "Items")) if fields.wanted(tree, "Items") else None
+    pairs: list[Pairs] = []
+    for place, (point, count) in enumerate(zip(block.points, block.counts.tolist(), strict=True)):
+        units = point.engineering_units if count else ""
+        pairs.append(
+            [("Items", lists[place] if lists else _GONE), ("UnitsAbbreviation", orjson.dumps(units))]
+        )
+    return pairs
+
+
+def _kept_lists(call: Call, block: Block, tree: fields.Tree) -> list[bytes]:
+    """For each stream its events as a JSON list, thinned out; `_GONE` where nothing is left."""
+    if tree is None:
+        return timed_values(block, _known(call))
+    if tree.get("value"):  # parts of a value: rare, so the plain way
+        return [_pruned(text, tree) for text in timed_values(block, _known(call))]
+    chosen = frozenset(name for name in _known(call) if name.lower() in tree)
+    texts = timed_values(block, chosen) if chosen else [b"[]"] * len(block.points)
+    return [_GONE if text == b"[]" else text for text in texts]
+
+
+def _pruned(text: bytes, tree: fields.Tree) -> bytes:
+    kept = fields.prune(orjson.loads(text), tree)
+    return orjson.dumps(kept) if kept else _GONE
+
+
+def _single_values(call: Call, block: Block, tree: fields.Tree) -> list[bytes]:
+    return [text[1:-1] for text in _kept_lists(call, block, tree)]
+
+
+def _head_pairs(call: Call, point: Point) -> Pairs:
+    inner = fields.below(fields.below(call.tree, "Items"), "Links") if _links_wanted(call.tree) else None
+    head = stream_head(call, point)
+    links = _object([("Source", orjson.dumps(head.pop("Links")["Source"]))], inner)
+    return [*((name, orjson.dumps(value)) for name, value in head.items()), ("Links", links)]
+
+
+def _links_wanted(tree: fields.Tree) -> bool:
+    return fields.wanted(fields.below(tree, "Items"), "Links")
+
+
+def _list(items: list[bytes]) -> bytes:
+    """A JSON list, gone when nothing is left of any item."""
+    return b"[" + b",".join(item or b"{}" for item in items) + b"]" if any(items) else _GONE
+
+
+def _object(pairs: Pairs, tree: fields.Tree) -> bytes:
+    """A JSON object of the pairs that `tree` keeps and that are not gone; gone itself when none is."""
+    kept = [b'"' + name.encode() + b'":' + text for name, text in pairs if text and fields.wanted(tree, name)]
+    return b"{" + b",".join(kept) + b"}" if kept else _GONE

@@ -1,0 +1,71 @@
+"""The few events of a window that make a trend of it look right."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from mock_server.events import BAD, I64, Block, Kind, chained
+from mock_server.interpolation import Reader
+from mock_server.scan import pages
+
+
+def plot_values(stream: Reader, low: int, high: int, intervals: int) -> Block:
+    """Of each of the equal intervals the first, last, highest and lowest event and one that is no good number.
+
+    An event is returned once, whatever it is chosen for, and in time order. Intervals hold their earlier end; the
+    last one holds both.
+    """
+    edges = _edges(low, high, intervals)
+    chosen = []
+    for part, events in _whole_intervals(stream, edges):
+        bounds = np.searchsorted(events.ticks, part, side="left")
+        bounds[-1] = len(events.ticks)
+        rows = [
+            row for first, after in pairwise(bounds.tolist()) for row in _significant(events, first, after)
+        ]
+        chosen.append(events.take(np.array(rows, dtype=np.int64), np.array([0, len(rows)])))
+    return chained(chosen)
+
+
+def _edges(low: int, high: int, intervals: int) -> I64:
+    """The ends of the intervals; the differences of huge bounds need Python's integers."""
+    width = high - low
+    return np.array(
+        [low + width * number // intervals for number in range(intervals)] + [high], dtype=np.int64
+    )
+
+
+def _whole_intervals(stream: Reader, edges: I64) -> "list[tuple[I64, Block]]":
+    """The events of the window, cut where intervals begin, with the edges of the intervals in each part."""
+    parts: list[tuple[I64, Block]] = []
+    waiting: list[Block] = []
+    begun = 0
+    for _, last, events in pages(stream.archive, stream.point, int(edges[0]), int(edges[-1]), now=stream.now):
+        waiting.append(events)
+        done = len(edges) - 1 if last >= edges[-1] else int(np.searchsorted(edges, last, side="right")) - 1
+        if done <= begun:
+            continue
+        rows = chained(waiting)
+        mine = rows.ticks < edges[done] if done < len(edges) - 1 else np.ones(len(rows.ticks), dtype=np.bool_)
+        parts.append((edges[begun : done + 1], rows.keep(mine)))
+        waiting, begun = [rows.keep(~mine)], done
+    return parts
+
+
+def _significant(events: Block, first: int, after: int) -> list[int]:
+    """The rows of one interval that are worth drawing."""
+    if after <= first:
+        return []
+    rows = np.arange(first, after)
+    chosen = {first, int(after) - 1}
+    good = events.flags[rows] & BAD == 0
+    numbers = rows[good & (events.kind[rows] == Kind.NUMBER)]
+    if len(numbers):
+        chosen |= {
+            int(numbers[events.number[numbers].argmax()]),
+            int(numbers[events.number[numbers].argmin()]),
+        }
+    exceptional = rows[~good]
+    if len(exceptional):
+        chosen.add(int(exceptional[0]))
+    return sorted(chosen)

@@ -1,0 +1,125 @@
+"""Performance equations: computed at times, at intervals, at recorded events, and summed up."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mock_server import readings, ticks
+from mock_server.call import Call, check_data_server, read_web_id
+from mock_server.computed import series_of
+from mock_server.events import I64, State
+from mock_server.expressions import Environment, Expression, Instant, Value
+from mock_server.filters import bound
+from mock_server.interpolation import Reader
+from mock_server.messages import Response, refusal
+from mock_server.router import route
+from mock_server.sensors import CALC_FAILED, SYSTEM_STATES
+from mock_server.spans import grid
+from mock_server.summing import asked_of, figures_of, summary_items
+
+TARGET_FINDERS: dict[str, Callable[[Call, str], Callable[[str], Reader | None]]] = {}
+"""How names in an expression are found below a target that is no data server, by the marker of its WebID."""
+
+
+@route("GET", "/calculation/times")
+def at_times(call: Call) -> Response:
+    """The expression's value at each `time`."""
+    instants = sorted(call.times("time"), reverse=readings.descending(call))
+    call.check_size("time", len(instants))
+    return _values(call, _array(instants))
+
+
+@route("GET", "/calculation/intervals")
+def at_intervals(call: Call) -> Response:
+    """The expression's value at every `sampleInterval` of a window."""
+    low, high, newest_first = readings.window(call)
+    span = call.span("sampleInterval", "1h")
+    assert span is not None
+    call.check_size("sampleInterval", (high - low) // span.typical + 1)
+    start, end = (high, low) if newest_first else (low, high)
+    return _values(call, grid(start, end, span, call.zone))
+
+
+@route("GET", "/calculation/recorded")
+def at_recorded(call: Call) -> Response:
+    """The expression's value wherever one of its streams has a recorded event."""
+    low, high, newest_first = readings.window(call)
+    instants = _event_times(call, _expression(call), low, high)
+    return _values(call, instants[::-1] if newest_first else instants)
+
+
+@route("GET", "/calculation/summary")
+def summary(call: Call) -> Response:
+    """Figures of the expression over each `summaryDuration` of a window."""
+    expression, asked = _expression(call), asked_of(call, 1)
+    low, high = int(asked.edges[0]), int(asked.edges[-1])
+    sampled = len(asked.samples) > 0
+    instants = asked.samples if sampled else _event_times(call, expression, low, high)
+    instants = np.unique(np.append(instants, [low, high]))
+    series = series_of(expression, instants, call.now, call.server.plant.catalog.server)
+    stream = series.reader(call.now, step=asked.basis == "TimeWeightedDiscrete")
+    figures = figures_of(stream, asked._replace(samples=_array([])), None)
+    return call.reply({"Links": {}, "Items": summary_items(figures, asked, "")})
+
+
+def _expression(call: Call) -> Expression:
+    text = call.text("expression")
+    if not text:
+        raise refusal(400, "Parameter 'expression' is required.")
+    environment = Environment(_names_below(call), call.zone, call.now)
+    return bound("expression", text, environment)
+
+
+def _names_below(call: Call) -> Callable[[str], Reader | None]:
+    """How names are found below the call's target: the data server unless `webId` says otherwise."""
+    target = call.text("webId")
+    if not target:
+        return call.reader_of
+    find = TARGET_FINDERS.get(read_web_id(target).marker)
+    if find is not None:
+        return find(call, target)
+    check_data_server(call.server, target)
+    return call.reader_of
+
+
+def _event_times(call: Call, expression: Expression, low: int, high: int) -> I64:
+    """The instants in the window at which a stream of the expression has an event, ascending."""
+    limit = call.server.max_items + 1
+    times = [_array([])]
+    times += [stream.events(low, high, limit=limit).ticks for stream in expression.streams.values()]
+    instants = np.unique(np.concatenate(times))
+    call.check_size("endTime", len(instants))
+    return instants
+
+
+def _values(call: Call, instants: I64) -> Response:
+    values = _expression(call).values(instants)
+    items = [_item(call, instant, value) for instant, value in zip(instants.tolist(), values, strict=True)]
+    return call.reply({"Links": {}, "Items": items, "UnitsAbbreviation": ""})
+
+
+def _item(call: Call, instant: int, value: Value | None) -> dict[str, Any]:
+    good = value is not None and not (isinstance(value, State) and value.is_system)
+    shown = State(SYSTEM_STATES.states[CALC_FAILED], CALC_FAILED, True) if value is None else value
+    item = {
+        "Timestamp": ticks.to_iso(instant),
+        "Value": _printed(shown),
+        "UnitsAbbreviation": "",
+        "Good": good,
+        "Questionable": False,
+        "Substituted": False,
+    }
+    return {**item, "Annotated": False} if call.server.generation.has("Annotated") else item
+
+
+def _printed(value: Value) -> Any:
+    if isinstance(value, State):
+        return {"Name": value.name, "Value": value.code, "IsSystem": value.is_system}
+    if isinstance(value, Instant):
+        return ticks.to_iso(value.ticks)
+    return float(value) if isinstance(value, int) and abs(value) > 2**53 else value
+
+
+def _array(instants: list[int]) -> I64:
+    return np.array(instants, dtype=np.int64)

@@ -1,0 +1,31 @@
+"""A stream's events in pages, so that a long window costs no more memory than a short one."""
+
+from collections.abc import Iterator
+
+from mock_server import ticks
+from mock_server.archive import Archive
+from mock_server.catalog import Point
+from mock_server.events import Block
+
+PAGE = 65_536
+
+
+def pages(
+    archive: Archive, point: Point, low: int, high: int, *, now: int, size: int = PAGE
+) -> Iterator[tuple[int, int, Block]]:
+    """The window cut into pieces: first tick, last tick and the events of each, which tile [low, high].
+
+    Events that share a timestamp are never parted.
+    """
+    high = max(low, min(high, ticks.LAST))
+    while low <= high:
+        block = archive.window([point], low, high, now=now, limit=size)
+        if len(block.ticks) < size:
+            yield low, high, block
+            return
+        last = int(block.ticks[-1])
+        if last == block.ticks[0]:  # all on one timestamp: no page of this size can be cut
+            size *= 2
+            continue
+        yield low, last - 1, block.keep(block.ticks < last)
+        low = last
