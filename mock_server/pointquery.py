@@ -81,7 +81,7 @@ def _filter(query: str, at: int) -> tuple[Filter, int]:
     if name is None and ":" in text:
         msg = f"'{text}' could not be read"
         raise BadQuery(msg)
-    symbol = {"!=": "<>", "==": "="}.get(symbol, symbol)
+    symbol = {"!=": "<>", "==": "="}.get(symbol, symbol or "=")
     return Filter((name or "tag").lower(), symbol, text), match.end()
 
 

@@ -11,12 +11,13 @@ PAGE = 65_536
 
 
 def pages(
-    archive: Archive, point: Point, low: int, high: int, *, now: int, size: int = PAGE
+    archive: Archive, point: Point, low: int, high: int, *, now: int
 ) -> Iterator[tuple[int, int, Block]]:
     """The window cut into pieces: first tick, last tick and the events of each, which tile [low, high].
 
     Events that share a timestamp are never parted.
     """
+    size = PAGE
     high = max(low, min(high, ticks.LAST))
     while low <= high:
         block = archive.window([point], low, high, now=now, limit=size)

@@ -159,11 +159,22 @@ class _Parser:
         return left
 
     def _range_or_list(self) -> tuple[Node, ...]:
-        if self._taken("("):
-            return self._arguments()
-        low = self._sum()
+        if not self._taken("("):
+            return (self._range(self._sum()),)
+        first = self.expression()
+        if self.kind == "sign" and self.text == "..":
+            inner = self._range(first)
+            self._expect(")")
+            return (inner,)
+        return (first, *self._arguments()) if self._taken(",") else (first, *self._end())
+
+    def _range(self, low: Node) -> Node:
         self._expect("..")
-        return (Operation("..", (low, self._sum())),)
+        return Operation("..", (low, self._sum()))
+
+    def _end(self) -> tuple[Node, ...]:
+        self._expect(")")
+        return ()
 
     def _sum(self) -> Node:
         return self._left_to_right(("+", "-"), self._product)

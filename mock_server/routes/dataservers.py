@@ -50,14 +50,15 @@ def license_of_server(call: Call) -> Response:
     check_data_server(call.server, call.args["web_id"])
     used = len(call.server.plant.catalog)
     total = max(used, 10_000_000)
+    parent = call.link(f"/dataservers/{call.web_id(call.server.plant.catalog.server)}")
     module = {
         "AmountLeft": str(total - used),
         "AmountUsed": str(used),
         "Name": "pibasess.MaxAggregatePointModuleCount",
         "TotalAmount": str(total),
         "Links": {
-            "Self": call.link(f"/dataservers/{call.args['web_id']}/license"),
-            "Parent": call.link(f"/dataservers/{call.args['web_id']}"),
+            "Self": f"{parent}/license",
+            "Parent": parent,
         },
     }
     return call.reply(module)
