@@ -131,7 +131,9 @@ class Call:
 
     @cached_property
     def web_id_type(self) -> str:
-        """`webIdType`, Full if not given."""
+        """`webIdType`, Full if not given or not known to the release."""
+        if not self.server.generation.has("webIdType"):
+            return "Full"
         return self.choice("webIdType", "Full", tuple(webid.KINDS))
 
     @cached_property

@@ -99,6 +99,8 @@ def _holds(condition: Filter, values: dict[str, Any], read_time: Callable[[str],
         msg = f"the attribute '{condition.name}' does not exist"
         raise BadQuery(msg)
     value = values[condition.name]
+    if condition.name == "value" and not isinstance(value, str) and not _is_number(condition.text):
+        return condition.symbol == "<>"  # values of points are of many kinds; one kind never equals another
     if condition.symbol in _COMPARE:
         wanted = _alike(value, condition, read_time)
         if isinstance(value, str):
@@ -128,6 +130,14 @@ def _alike(value: Any, condition: Filter, read_time: Callable[[str], int]) -> An
             msg = f"'{text}' is no number"
             raise BadQuery(msg) from error
     return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Moment(NamedTuple):
