@@ -1,6 +1,7 @@
 """Whatever is asked, the answer is a refusal or a reply, never a failure of the server."""
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from mock_server import Plant, Server
 from mock_server.messages import Request
 from mock_server.router import handle
 
-PLANT = Plant(seed=2, tags=20, plants=2)
-SERVER = Server(PLANT, max_items=500, admin=True)
+PLANT = Plant(seed=2, tags=20, plants=2, history_start=datetime(2024, 4, 25, tzinfo=timezone.utc))
+NOW = datetime(2024, 5, 2, 13, tzinfo=timezone.utc)
+SERVER = Server(PLANT, clock=lambda: NOW, max_items=500, admin=True)
+OLD_SERVER = Server(PLANT, clock=lambda: NOW, max_items=500, version="2018")
 WEB_IDS = [
     PLANT.points[0].web_id(),
     PLANT.points[5].web_id("IDOnly"),
@@ -34,8 +37,30 @@ words = st.one_of(
             "0",
             "5",
             "1e9",
+            "10m",
+            "1d",
+            "1mo",
+            "0.001s",
+            "true",
+            "Interval",
+            "Exact",
+            "Before",
+            "All",
+            "Count",
+            "EventWeighted",
+            "TimeWeightedDiscrete",
+            "Descending",
+            "Name",
+            "Annotations",
+            "'.' > 100",
+            "BadVal('.')",
+            "'NORTH.A1.FLOW_0001.PV' + 1",
+            "TagAvg('NORTH.A1.FLOW_0001.PV','*-1h','*')",
+            "9999-12-31",
+            "0001-01-01",
         ]
     ),
+    st.text(alphabet="'.*+-/^=<>()\"1 aifthenls,modrT", max_size=20),
     st.sampled_from(
         ["Full", "IDOnly", "Items.Value.Name;Links", "Items.Items.Timestamp", "UTC", "Europe/Berlin"]
     ),
@@ -61,6 +86,31 @@ names = st.sampled_from(
         "timeZone",
         "dataServerWebId",
         "STARTTIME",
+        "interval",
+        "intervals",
+        "syncTime",
+        "syncTimeBoundaryType",
+        "filterExpression",
+        "includeFilteredValues",
+        "retrievalMode",
+        "summaryType",
+        "summaryDuration",
+        "calculationBasis",
+        "timeType",
+        "sampleType",
+        "sampleInterval",
+        "expression",
+        "associations",
+        "sortField",
+        "sortOrder",
+        "searchOption",
+        "searchNameAndDescriptor",
+        "includeMode",
+        "baseWebId",
+        "subordinateWebId",
+        "q",
+        "count",
+        "scope",
         "webId[]",
     ]
 )
@@ -80,6 +130,18 @@ segments = st.one_of(
             "attributes",
             "enumerationvalues",
             "system",
+            "userinfo",
+            "configuration",
+            "interpolated",
+            "interpolatedattimes",
+            "plot",
+            "summary",
+            "joined",
+            "calculation",
+            "times",
+            "intervals",
+            "query",
+            "license",
             "batch",
         ]
     ),
@@ -89,10 +151,12 @@ segments = st.one_of(
 
 
 def ask(method: str, path: str, query: str = "", body: bytes = b"") -> None:
-    response = handle(SERVER, Request(method, path, query, {"x-requested-with": "t"}, body))
-    assert response.status in (200, 207, 400, 404, 405, 413)
-    if response.content_type.startswith("application/json"):
-        json.loads(response.body)
+    request = Request(method, path, query, {"x-requested-with": "t"}, body)
+    for server in (SERVER, OLD_SERVER):
+        response = handle(server, request)
+        assert response.status in (200, 204, 207, 400, 403, 404, 405, 413)
+        if response.status != 204 and response.content_type.startswith("application/json"):
+            json.loads(response.body)
 
 
 def encoded(pairs: list[tuple[str, str]]) -> str:
@@ -117,6 +181,24 @@ def test_any_address_is_answered(method: str, path: list[str], query: list[tuple
         [
             "/streams/{}/recorded",
             "/streams/{}/value",
+            "/streams/{}/interpolated",
+            "/streams/{}/interpolatedattimes",
+            "/streams/{}/recordedattime",
+            "/streams/{}/recordedattimes",
+            "/streams/{}/plot",
+            "/streams/{}/summary",
+            "/streamsets/interpolated",
+            "/streamsets/recordedattimes",
+            "/streamsets/summary",
+            "/streamsets/plot",
+            "/streamsets/joined",
+            "/streamsets/{}/recorded",
+            "/calculation/times",
+            "/calculation/intervals",
+            "/calculation/recorded",
+            "/calculation/summary",
+            "/system/configuration/{}",
+            "/search/query",
             "/streamsets/recorded",
             "/streamsets/value",
             "/points/search",
