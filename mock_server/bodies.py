@@ -47,8 +47,13 @@ def streamset_body(call: Call, block: Block, member: str) -> bytes:
 def stream_head(call: Call, point: Point) -> dict[str, Any]:
     """What a streamset answer says of a stream before its values."""
     web_id = call.web_id(point)
-    source = call.link(f"/{getattr(point, 'collection', 'points')}/{web_id}")
+    source = call.link(f"/{collection_of(point)}/{web_id}")
     return {"WebId": web_id, "Name": point.name, "Path": point.path, "Links": {"Source": source}}
+
+
+def collection_of(point: Point) -> str:
+    """The collection that holds what a stream belongs to; streams that are not points say theirs."""
+    return str(getattr(point, "collection", "points"))
 
 
 def plain_values(call: Call, block: Block) -> list[list[dict[str, Any]]]:

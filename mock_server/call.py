@@ -165,12 +165,9 @@ class Call:
         return self.server.plant.history
 
     def stream(self, text: str) -> Point:
-        """The stream a WebID names: a point, which has no other units, or what else `STREAM_FINDERS` knows."""
+        """The stream a WebID names: a point, or what else `STREAM_FINDERS` knows."""
         find = STREAM_FINDERS.get(read_web_id(text).marker)
-        if find is not None:
-            return find(self, text)
-        self.unsupported("desiredUnits")
-        return find_point(self.server, text)
+        return find_point(self.server, text) if find is None else find(self, text)
 
     def reader_of(self, name: str) -> Reader | None:
         """The stream that an expression names by tag or path, or None."""

@@ -16,6 +16,39 @@ def sets_of_server(call: Call) -> Response:
     return call.reply({"Links": {}, "Items": [set_json(call, each) for each in _sets(call)]})
 
 
+@route("GET", "/enumerationsets")
+def set_by_path(call: Call) -> Response:
+    r"""The digital set at `path`, `\\\\SERVER\\EnumerationSets[NAME]`."""
+    path = _required_path(call)
+    for each in _sets(call):
+        if _path(call, each).upper() == path.upper():
+            return call.reply(set_json(call, each))
+    raise refusal(404, f"The enumeration set with path '{path}' was not found.")
+
+
+@route("GET", "/enumerationvalues")
+def value_by_path(call: Call) -> Response:
+    """The state at `path`, which is the set's path and the state's name."""
+    path = _required_path(call)
+    for each, code in _states(call):
+        if f"{_path(call, each)}\\{each.states[code]}".upper() == path.upper():
+            return call.reply(_state_json(call, each, code))
+    raise refusal(404, f"The enumeration value with path '{path}' was not found.")
+
+
+@route("GET", "/enumerationvalues/{web_id}")
+def enumeration_value(call: Call) -> Response:
+    """One state of a digital set."""
+    text = call.args["web_id"]
+    wanted = guid_of(text, webid.DIGITAL_STATE)
+    server = call.server.plant.catalog.server
+    for each, code in _states(call):
+        path = f"{_path(call, each)}\\{each.states[code]}".removeprefix("\\\\").upper()
+        if wanted in (server.state_guid(each, code), path):
+            return call.reply(_state_json(call, each, code))
+    raise refusal(404, f"The enumeration value with WebID '{text}' was not found.")
+
+
 @route("GET", "/enumerationsets/{web_id}")
 def enumeration_set(call: Call) -> Response:
     """One digital set."""
@@ -56,19 +89,34 @@ def _state_json(call: Call, digital_set: DigitalSet, code: int) -> dict[str, Any
     guid = server.state_guid(digital_set, code)
     path = f"{_path(call, digital_set)}\\{name}"
     kind = webid.KINDS[call.web_id_type]
+    web_id = webid.encode(kind, webid.DIGITAL_STATE, server.guid, guid, path)
     return {
-        "WebId": webid.encode(kind, webid.DIGITAL_STATE, server.guid, guid, path),
+        "WebId": web_id,
         "Id": str(guid),
         "Name": name,
         "Description": "",
         "Value": code,
         "Path": path,
-        "Links": {"EnumerationSet": call.link(f"/enumerationsets/{_set_web_id(call, digital_set)}")},
+        "Links": {
+            "Self": call.link(f"/enumerationvalues/{web_id}"),
+            "EnumerationSet": call.link(f"/enumerationsets/{_set_web_id(call, digital_set)}"),
+        },
     }
 
 
 def _sets(call: Call) -> list[DigitalSet]:
     return list(call.server.plant.catalog.digital_sets.values())
+
+
+def _states(call: Call) -> list[tuple[DigitalSet, int]]:
+    return [(each, code) for each in _sets(call) for code in sorted(each.states)]
+
+
+def _required_path(call: Call) -> str:
+    path = call.text("path")
+    if not path:
+        raise refusal(400, "Parameter 'path' is required.")
+    return path
 
 
 def _path(call: Call, digital_set: DigitalSet) -> str:

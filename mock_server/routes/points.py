@@ -80,7 +80,11 @@ def _found(call: Call, groups: list[list[pointquery.Filter]]) -> list[int]:
     found: set[int] = set()
     for group in groups:
         tag = next((each.text for each in group if each.name == "tag" and each.symbol == "="), "")
-        for index in catalog.matching("" if also_descriptor else tag):
+        matching = catalog.matching("" if also_descriptor else tag)
+        if [(each.name, each.symbol) for each in group] == [("tag", "=")] and not also_descriptor:
+            found.update(int(index) for index in matching)
+            continue
+        for index in matching:
             if _satisfies(call, catalog.point(int(index)), group, also_descriptor):
                 found.add(int(index))
     return sorted(found)
@@ -122,7 +126,7 @@ def _satisfies(call: Call, point: Point, group: list[pointquery.Filter], also_de
 def _values(call: Call, point: Point, group: list[pointquery.Filter]) -> dict[str, Any]:
     """The attributes a query can name, times as instants, and what it asks of the newest value."""
     values = attributes_of(point)
-    values |= {name: Moment(_time(call, values[name])) for name in _TIMES}
+    values |= {each.name: Moment(_time(call, values[each.name])) for each in group if each.name in _TIMES}
     if any(each.name in pointquery.OF_VALUE for each in group):
         newest = call.archive.snapshot([point], now=call.now)
         flags = int(newest.flags[0])

@@ -5,7 +5,7 @@ from typing import Any
 
 from mock_server import readings
 from mock_server.annotations import annotations_wanted, with_annotations
-from mock_server.bodies import plain_values, single_values, stream_lists
+from mock_server.bodies import collection_of, plain_values, single_values, stream_lists
 from mock_server.call import Call
 from mock_server.catalog import Point
 from mock_server.events import Block
@@ -55,6 +55,7 @@ def recorded_at_times(call: Call) -> Response:
     """The same for each `time`; one without an event has a value with `Errors`."""
     point, mode = _stream(call), retrieval_mode(call)
     instants = sorted(call.times("time"), reverse=readings.descending(call))
+    call.check_size("time", len(instants))
     values = [nearest_or_error(call, point, instant, mode) for instant in instants]
     return _list_of(call, point, values)
 
@@ -84,7 +85,11 @@ def summary(call: Call) -> Response:
 
 
 def _stream(call: Call) -> Point:
-    return call.stream(call.args["web_id"])
+    """The stream of the path; a point has no units but its own."""
+    found = call.stream(call.args["web_id"])
+    if collection_of(found) == "points":
+        call.unsupported("desiredUnits")
+    return found
 
 
 def _one(call: Call, read: Read) -> Response:
