@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
 from mock_server import ticks
+from mock_server.af.framework import AssetFramework
 from mock_server.catalog import Catalog, Point
 from mock_server.datafile import read
 from mock_server.events import Event
@@ -54,6 +56,11 @@ class Plant:
             return
         self.catalog = Catalog(seed, tags, plants, ticks.from_datetime(history_start), churn)
         self.history = History(Recipe(seed, rate, period_s, changes))
+
+    @cached_property
+    def assets(self) -> AssetFramework:
+        """The Asset Framework over the points."""
+        return AssetFramework(self.seed, self.catalog)
 
     @property
     def points(self) -> list[Point]:

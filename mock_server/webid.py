@@ -17,6 +17,43 @@ DATA_SERVER = "DS"
 POINT = "DP"
 DIGITAL_SET = "MSS"  # an enumeration set owned by a data server
 DIGITAL_STATE = "MVS"
+ASSET_SERVER = "RS"
+ASSET_DATABASE = "RD"
+ELEMENT = "Em"
+EVENT_FRAME = "Fm"
+ELEMENT_TEMPLATE = "ET"
+ANALYSIS = "Xs"
+ANALYSIS_TEMPLATE = "XT"
+TABLE = "Bl"
+UNIT = "Ut"
+UNIT_CLASS = "UC"
+ELEMENT_CATEGORY = "EC"
+ATTRIBUTE_CATEGORY = "AC"
+ANALYSIS_CATEGORY = "XC"
+TABLE_CATEGORY = "BC"
+# Owned objects carry their owner's id before their own; the third letter says what the owner is.
+ELEMENT_ATTRIBUTE = "AbE"
+FRAME_ATTRIBUTE = "AbF"
+ATTRIBUTE_TEMPLATE = "ATE"
+ENUMERATION_SET = "MSR"
+ENUMERATION_VALUE = "MVR"
+ANALYSIS_RULE = "XRX"
+TIME_RULE = "TRX"
+OWNED = (
+    ELEMENT_ATTRIBUTE,
+    FRAME_ATTRIBUTE,
+    ATTRIBUTE_TEMPLATE,
+    ENUMERATION_SET,
+    ENUMERATION_VALUE,
+    ANALYSIS_RULE,
+    TIME_RULE,
+)
+_MARKERS = (
+    *(DATA_SERVER, POINT, DIGITAL_SET, DIGITAL_STATE, *OWNED, ASSET_SERVER, ASSET_DATABASE, ELEMENT, EVENT_FRAME),
+    *(ELEMENT_TEMPLATE, ANALYSIS, ANALYSIS_TEMPLATE, TABLE, UNIT, UNIT_CLASS),
+    *(ELEMENT_CATEGORY, ATTRIBUTE_CATEGORY, ANALYSIS_CATEGORY, TABLE_CATEGORY),
+)
+_SERVERS = (DATA_SERVER, ASSET_SERVER)
 
 _GUID_CHARS = 22
 _INT_CHARS = 6
@@ -38,16 +75,26 @@ class WebId:
     server: uuid.UUID | None
     object_id: ObjectId | None
     name: str | None
+    owner: uuid.UUID | None = None
 
 
-def encode(kind: str, marker: str, server: uuid.UUID, object_id: ObjectId | None, path: str) -> str:
-    """The WebID of one object; `kind` is a letter of `KINDS`, a data server has no `object_id` of its own.
+def encode(
+    kind: str,
+    marker: str,
+    server: uuid.UUID,
+    object_id: ObjectId | None,
+    path: str,
+    owner: uuid.UUID | None = None,
+) -> str:
+    """The WebID of one object; `kind` is a letter of `KINDS`, a server has no `object_id` of its own.
 
-    The name of a PI object drops the leading backslashes of its path.
+    The name of a PI object drops the leading backslashes of its path. Markers in `OWNED` need an `owner`.
     """
     fields = f"{kind}1{marker}"
     if kind in "FI":
         fields += _text(server.bytes_le)
+    if kind in "FI" and owner is not None:
+        fields += _id_text(owner)
     if kind in "FI" and object_id is not None:
         fields += _id_text(object_id)
     if kind in "LD":
@@ -61,7 +108,7 @@ def decode(text: str) -> WebId:
     """What `text` says.
 
     Raises:
-        MalformedWebId: when it cannot be a WebID 2.0 of a data server, point, digital set or state.
+        MalformedWebId: when it cannot be a WebID 2.0 of an object that PI Web API knows.
     """
     kind, marker = text[:1], _marker(text)
     if kind not in KINDS.values() or text[1:2] != "1" or not marker or not _ALPHABET.match(text):
@@ -69,20 +116,22 @@ def decode(text: str) -> WebId:
     rest = text[2 + len(marker) :]
     server: uuid.UUID | None = None
     object_id: ObjectId | None = None
+    owner: uuid.UUID | None = None
     if kind in "FI":
         server, rest = _guid(rest[:_GUID_CHARS]), rest[_GUID_CHARS:]
-    if kind in "LD" or (kind in "FI" and marker != DATA_SERVER):
+    if kind in "FI" and marker in OWNED:
+        owner, rest = _guid(rest[:_GUID_CHARS]), rest[_GUID_CHARS:]
+    if kind in "LD" or (kind in "FI" and marker not in _SERVERS):
         object_id, rest = _object_id(marker, rest)
     if kind in "FP":
-        return WebId(kind, marker, server, object_id, _name(rest))
+        return WebId(kind, marker, server, object_id, _name(rest), owner)
     if rest:
         raise MalformedWebId(text)
-    return WebId(kind, marker, server, object_id, None)
+    return WebId(kind, marker, server, object_id, None, owner)
 
 
 def _marker(text: str) -> str:
-    known = (DATA_SERVER, POINT, DIGITAL_SET, DIGITAL_STATE)
-    return next((marker for marker in known if text.startswith(marker, 2)), "")
+    return next((marker for marker in _MARKERS if text.startswith(marker, 2)), "")
 
 
 def _text(raw: bytes) -> str:
