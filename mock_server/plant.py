@@ -12,6 +12,7 @@ from mock_server.af.framework import AssetFramework
 from mock_server.catalog import Catalog, Point
 from mock_server.datafile import read
 from mock_server.events import Event
+from mock_server.frames import Frames
 from mock_server.history import History
 from mock_server.imported import Imported, ImportedCatalog, ImportedHistory
 from mock_server.instruments import Recipe
@@ -61,6 +62,11 @@ class Plant:
     def assets(self) -> AssetFramework:
         """The Asset Framework over the points."""
         return AssetFramework(self.seed, self.catalog)
+
+    @cached_property
+    def frames(self) -> Frames:
+        """The event frames of the batches and alarms in the history."""
+        return Frames(self.assets, self.history)
 
     @property
     def points(self) -> list[Point]:
