@@ -4,6 +4,7 @@ A frame lasts while a point keeps one state: a reactor's batch, a tripped pump, 
 specification. So frames are a pure function of the history as of an instant; nothing about them is stored.
 """
 
+import itertools
 import re
 import uuid
 from collections.abc import Iterator, Sequence
@@ -23,8 +24,8 @@ from mock_server.catalog import Point
 from mock_server.events import I64, Block
 from mock_server.events import Kind as ValueKind
 from mock_server.history import History
+from mock_server.process import text_of
 from mock_server.sensors import MIX, PUMP_STATES, SENSORS
-from mock_server.signals import text_of
 
 TEMPLATE_OF_SENSOR = {"BATCH": "Batch", "PUMP": "Pump Trip", "GRADE": "Off-Spec"}
 OFF_SPEC = "Off-spec; rework"
@@ -191,7 +192,7 @@ class Frame:
         bounds = [self.start, charged, charged + (60 + draw // 15 % 60) * _MINUTE, ticks.LAST]
         return [
             Frame(self.home, self.point, low, _cut(high, self.end, self.now), "", self.now, phase + 1, self)
-            for phase, (low, high) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
+            for phase, (low, high) in enumerate(itertools.pairwise(bounds))
             if low <= self.now and (low < self.end or phase == 0)
         ]
 
@@ -305,7 +306,7 @@ class Frames:
 
     def _named(self, path: str, now: int) -> Frame | None:
         prefix = f"{self.library.database.path}\\EventFrames[".removeprefix("\\\\").upper()
-        name, _, rest = path.removeprefix(prefix).partition("]")
+        name = path.removeprefix(prefix).partition("]")[0]
         match = _NAME.match(name) if path.startswith(prefix) else None
         if match is None:
             return None
@@ -341,9 +342,19 @@ class Frames:
             changed = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])) if len(codes) else codes
             starts = times[changed].tolist()
             ends = [*starts[1:], ticks.LAST]
-            for number, (start, end, code) in enumerate(zip(starts, ends, codes[changed].tolist(), strict=True)):
-                known = number > 0 or from_start  # where the first run began is known only at the record's start
-                if known and start <= high and end >= low and _announces(point, code) and start >> _START_BITS == 0:
+            for number, (start, end, code) in enumerate(
+                zip(starts, ends, codes[changed].tolist(), strict=True)
+            ):
+                known = (
+                    number > 0 or from_start
+                )  # where the first run began is known only at the record's start
+                if (
+                    known
+                    and start <= high
+                    and end >= low
+                    and _announces(point, code)
+                    and start >> _START_BITS == 0
+                ):
                     yield Frame(self, point, start, end, _label(point, code), now)
 
     def _until_change(
@@ -354,9 +365,7 @@ class Frames:
         pending, limit = list(range(len(points))), 8
         while pending:
             asked = [points[place] for place in pending]
-            block = self._history.window(
-                asked, low, high, now=now, limit=limit, newest_first=newest_first
-            )
+            block = self._history.window(asked, low, high, now=now, limit=limit, newest_first=newest_first)
             block = block.reversed() if newest_first else block
             counts = block.counts.tolist()
             for at, place in enumerate(pending):

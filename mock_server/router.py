@@ -9,9 +9,11 @@ from mock_server.messages import ApiError, Request, Response, framework_refusal,
 from mock_server.server import MAX_CONTENT_BYTES, Server
 
 Endpoint = Callable[[Call], Response]
+Claim = Callable[[Call], Response | None]
 
 PREFIX = "/piwebapi"
 _routes: list[tuple["re.Pattern[str]", dict[str, Endpoint]]] = []
+_claims: list[Claim] = []
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -34,6 +36,15 @@ def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], 
     return register
 
 
+def claim(answer: Claim) -> Claim:
+    """Register a function that sees each request before the routes and may answer it.
+
+    It is how one address serves objects of several kinds: a stream is a point or an attribute.
+    """
+    _claims.append(answer)
+    return answer
+
+
 def handle(server: Server, request: Request) -> Response:
     """The server's whole answer to a request; refusals come back as responses too."""
     try:
@@ -49,6 +60,9 @@ def handle(server: Server, request: Request) -> Response:
 def dispatch(server: Server, request: Request, now: int) -> Response:
     """The answer of the endpoint itself, as of `now` (ticks); batch sub-requests start here."""
     try:
+        for answer in _claims:
+            if (response := answer(Call(server, request, now))) is not None:
+                return response
         endpoint, args = _find(request)
         return endpoint(Call(server, request, now, args))
     except ApiError as error:

@@ -49,7 +49,17 @@ OWNED = (
     TIME_RULE,
 )
 _MARKERS = (
-    *(DATA_SERVER, POINT, DIGITAL_SET, DIGITAL_STATE, *OWNED, ASSET_SERVER, ASSET_DATABASE, ELEMENT, EVENT_FRAME),
+    *(
+        DATA_SERVER,
+        POINT,
+        DIGITAL_SET,
+        DIGITAL_STATE,
+        *OWNED,
+        ASSET_SERVER,
+        ASSET_DATABASE,
+        ELEMENT,
+        EVENT_FRAME,
+    ),
     *(ELEMENT_TEMPLATE, ANALYSIS, ANALYSIS_TEMPLATE, TABLE, UNIT, UNIT_CLASS),
     *(ELEMENT_CATEGORY, ATTRIBUTE_CATEGORY, ANALYSIS_CATEGORY, TABLE_CATEGORY),
 )
@@ -84,6 +94,7 @@ def encode(
     server: uuid.UUID,
     object_id: ObjectId | None,
     path: str,
+    *,
     owner: uuid.UUID | None = None,
 ) -> str:
     """The WebID of one object; `kind` is a letter of `KINDS`, a server has no `object_id` of its own.

@@ -130,7 +130,9 @@ class Attribute:
     def units(self) -> str:
         """The abbreviation of its default unit, or ""."""
         if self.spec.units or self.point is None:
-            return self.spec.units or (self.parent.units if self.parent and self.spec.share is not None else "")
+            return self.spec.units or (
+                self.parent.units if self.parent and self.spec.share is not None else ""
+            )
         return self.point.engineering_units
 
     @property
@@ -175,7 +177,7 @@ class Attribute:
         """The attribute's WebID; `kind` is a webIdType such as `IDOnly`."""
         marker = webid.FRAME_ATTRIBUTE if self.is_of_frame else webid.ELEMENT_ATTRIBUTE
         server = self.owner.home.library.server.guid
-        return webid.encode(webid.KINDS[kind], marker, server, self.guid, self.path, self.owner.guid)
+        return webid.encode(webid.KINDS[kind], marker, server, self.guid, self.path, owner=self.owner.guid)
 
     def static_value(self) -> Any:
         """What an attribute without a data reference holds; an enumeration as its value object."""
@@ -240,4 +242,3 @@ def _point(owner: Owner, spec: AttributeSpec, parent: Attribute | None) -> Point
     elif spec.sensor or spec.source:
         point = owner.attribute_point(spec)
     return point
-

@@ -118,7 +118,11 @@ _NAMEPLATE = (
         choices=(120.0, 250.0, 400.0),
     ),
     AttributeSpec(
-        "Curve", "Capacity at five loads", "Double[]", category="Nameplate", choices=((0.0, 24.5, 41.0, 52.0, 60.0),)
+        "Curve",
+        "Capacity at five loads",
+        "Double[]",
+        category="Nameplate",
+        choices=((0.0, 24.5, 41.0, 52.0, 60.0),),
     ),
     AttributeSpec(
         "Asset Number",
@@ -151,8 +155,12 @@ ELEMENT_TEMPLATES = (
         "Plant",
         "A plant of the enterprise",
         attributes=(
-            AttributeSpec("Country", "Where it is", "String", category="Nameplate", choices=("CH", "NL", "SE")),
-            AttributeSpec("Headcount", "People on site", "Int32", category="Nameplate", choices=(85, 120, 240)),
+            AttributeSpec(
+                "Country", "Where it is", "String", category="Nameplate", choices=("CH", "NL", "SE")
+            ),
+            AttributeSpec(
+                "Headcount", "People on site", "Int32", category="Nameplate", choices=(85, 120, 240)
+            ),
         ),
     ),
     TemplateSpec("Area", "An area of a plant"),
@@ -254,7 +262,9 @@ FRAME_TEMPLATES = (
         instance_type="EventFrame",
         naming_pattern="%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%",
         attributes=(
-            AttributeSpec("Batch ID", "Name of the batch", "String", category="Production data", choices=("",)),
+            AttributeSpec(
+                "Batch ID", "Name of the batch", "String", category="Production data", choices=("",)
+            ),
             AttributeSpec("Level", "Level of the reactor", source="Level"),
             AttributeSpec("Temperature", "Temperature of the reactor", source="Temperature"),
             AttributeSpec("Pressure", "Pressure of the reactor", source="Pressure"),

@@ -127,7 +127,9 @@ class Analysis:
         """Its WebID; a rule is owned by its analysis."""
         owner = None if self.kind == Kind.ANALYSIS else self.part(Kind.ANALYSIS).guid
         server = self.element.home.library.server.guid
-        return webid.encode(webid.KINDS[kind], _RULE_MARKERS[self.kind], server, self.guid, self.path, owner)
+        return webid.encode(
+            webid.KINDS[kind], _RULE_MARKERS[self.kind], server, self.guid, self.path, owner=owner
+        )
 
     def part(self, kind: Kind) -> "Analysis":
         """The analysis itself, its rule or its time rule."""
@@ -193,7 +195,7 @@ class AssetFramework:
         return None if key is None else Element(self, key)
 
     def find_attribute(self, guid: uuid.UUID | None, path: str) -> Attribute | None:
-        """The attribute of an element with that id, or else at that path (`…\\ELEMENT|ATTRIBUTE|CHILD`)."""
+        r"""The attribute of an element with that id, or else at that path (`…\\ELEMENT|ATTRIBUTE|CHILD`)."""
         read = self.ids.read(guid) if guid else None
         if read and read[0] == Kind.ATTRIBUTE:
             key = hierarchy.unpack(read[1] >> 8)

@@ -113,7 +113,11 @@ class Tree:
             return None
         numbers = _numbers(key, name)
         return next(
-            (each for number in numbers if self.exists(each := (*key, number)) and name_of(each).upper() == name),
+            (
+                each
+                for number in numbers
+                if self.exists(each := (*key, number)) and name_of(each).upper() == name
+            ),
             None,
         )
 
@@ -166,6 +170,13 @@ def name_of(key: Key) -> str:
 def template_of(key: Key) -> str:
     """The template of an element."""
     return LEVELS[len(key)] if len(key) < 4 else LAYOUT[key[1]][key[3]].template
+
+
+def first_index(key: Key, plants: int) -> int:
+    """The index of the first point at or below an element."""
+    unit, area = (key[2] if len(key) > 2 else 0), (key[1] if len(key) > 1 else 0)
+    position = area * AREA_SIZE if len(key) < 4 else min(LAYOUT[area][key[3]].positions.values())
+    return (unit * len(MIX) + position) * plants + (key[0] if key else 0)
 
 
 def pack(key: Key) -> int:

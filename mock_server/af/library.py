@@ -71,7 +71,8 @@ class Library:
         """The templates of elements and event frames, by name."""
         return {
             spec.name: Template(
-                *self._head(webid.ELEMENT_TEMPLATE, "ElementTemplates", spec.name, spec.description), spec=spec
+                *self._head(webid.ELEMENT_TEMPLATE, "ElementTemplates", spec.name, spec.description),
+                spec=spec,
             )
             for spec in _SPECS.values()
         }
@@ -80,7 +81,9 @@ class Library:
     def attribute_templates(self) -> dict[str, list[AttributeTemplate]]:
         """The own attributes of each template with their children, parents first."""
         return {
-            name: [each for spec in template.spec.attributes for each in self._attributes(template, spec, None)]
+            name: [
+                each for spec in template.spec.attributes for each in self._attributes(template, spec, None)
+            ]
             for name, template in self.templates.items()
         }
 
@@ -100,7 +103,8 @@ class Library:
         """The analysis templates by name."""
         return {
             spec.name: AnalysisTemplate(
-                *self._head(webid.ANALYSIS_TEMPLATE, "AnalysisTemplates", spec.name, spec.description), spec=spec
+                *self._head(webid.ANALYSIS_TEMPLATE, "AnalysisTemplates", spec.name, spec.description),
+                spec=spec,
             )
             for spec in ANALYSES
         }

@@ -53,7 +53,9 @@ MEASURES = (
     ),
     MeasureClass("Power", "Energy in time", (Measure("watt", "W"), Measure("kilowatt", "kW", 1_000.0))),
     MeasureClass(
-        "Speed", "Length in time", (Measure("meter per second", "m/s"), Measure("millimeter per second", "mm/s", 0.001))
+        "Speed",
+        "Length in time",
+        (Measure("meter per second", "m/s"), Measure("millimeter per second", "mm/s", 0.001)),
     ),
     MeasureClass("Ratio", "Part of a whole", (Measure("fraction", "ratio"), Measure("percent", "%", 0.01))),
 )

@@ -24,7 +24,7 @@ class AFObject:
     def web_id(self, kind: str = "Full") -> str:
         """The object's WebID; `kind` is a webIdType such as `IDOnly`."""
         own = None if self.marker == webid.ASSET_SERVER else self.guid
-        return webid.encode(webid.KINDS[kind], self.marker, self.server, own, self.path, self.owner)
+        return webid.encode(webid.KINDS[kind], self.marker, self.server, own, self.path, owner=self.owner)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,12 @@ TABLES: dict[str, tuple[str, dict[str, str], tuple[dict[str, Any], ...]]] = {
         (
             {"Asset ID": "P-0001", "4WD": True, "Limit": 12.5, "Since": "2024-01-01T00:00:00Z", "Visits": 4},
             {"Asset ID": "P-0002", "4WD": False, "Limit": None, "Visits": 0},
-            {"Asset ID": 'T-0001 "old"', "Limit": -0.25, "Since": "2023-06-30T22:00:00.1234567Z", "Visits": 11},
+            {
+                "Asset ID": 'T-0001 "old"',
+                "Limit": -0.25,
+                "Since": "2023-06-30T22:00:00.1234567Z",
+                "Visits": 11,
+            },
         ),
     ),
     "Grades": (

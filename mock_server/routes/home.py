@@ -13,7 +13,7 @@ from mock_server.server import PRODUCT_TITLE
 @route("GET", "")
 def home(call: Call) -> Response:
     """Links to what this server has."""
-    names = {"Self": "/", "DataServers": "/dataservers", "System": "/system"}
+    names = {"Self": "/", "AssetServers": "/assetservers", "DataServers": "/dataservers", "System": "/system"}
     if call.server.generation.has("search/query"):
         names["Search"] = "/search"
     return call.reply({"Links": {name: call.link(path) for name, path in names.items()}})

@@ -40,7 +40,7 @@ def shape(value: Any) -> Any:
 
 
 def test_home_and_system_have_the_documented_members(api: Any) -> None:
-    assert set(api.get("")["Links"]) == {"Self", "DataServers", "System"}
+    assert set(api.get("")["Links"]) == {"Self", "AssetServers", "DataServers", "System"}
     assert api.get("/") == api.get("")
     assert {"ProductTitle", "ProductVersion", "Links"} == set(api.get("/system"))
 
