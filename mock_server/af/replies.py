@@ -3,7 +3,7 @@
 from typing import Any
 
 from mock_server import webid
-from mock_server.af.attributes import Attribute, attributes_of
+from mock_server.af.attributes import Attribute
 from mock_server.af.framework import Analysis, Element
 from mock_server.af.ids import Kind
 from mock_server.af.library import lineage
@@ -133,7 +133,7 @@ def attribute_json(call: Call, attribute: Attribute) -> dict[str, Any]:
         "IsExcluded": spec.excluded,
         "IsHidden": spec.hidden,
         "IsManualDataEntry": False,
-        "HasChildren": any(each.parent == attribute for each in attributes_of(attribute.owner)),
+        "HasChildren": bool(spec.children),
         "CategoryNames": attribute.category_names,
         "Step": point.sensor.step if point else False,
         "TraitName": spec.trait,
