@@ -79,5 +79,4 @@ def _links(call: Call, frame: Frame) -> dict[str, str]:
     made["Template"] = replies.link(call, "elementtemplates", frame.template)
     if frame.root:
         made["Parent"] = replies.link(call, "eventframes", frame.root)
-    streams = replies.STREAM_LINKS.items()
-    return made | {name: replies.link(call, "streamsets", frame, path) for name, path in streams}
+    return made | replies.stream_links(call, "streamsets", frame)

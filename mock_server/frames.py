@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timezone
+from functools import cached_property
 
 import numpy as np
 
@@ -79,13 +80,13 @@ class Frame:
         """Whether it has not ended as of `now`."""
         return self.end == ticks.LAST
 
-    @property
+    @cached_property
     def template(self) -> Template:
         """The template it was made from."""
         name = "Phase" if self.phase else TEMPLATE_OF_SENSOR[self.point.sensor_type]
         return self.home.library.templates[name]
 
-    @property
+    @cached_property
     def element(self) -> Element:
         """The element it is about, its primary one."""
         found = self.home.assets.owner_of(self.point)
@@ -99,7 +100,7 @@ class Frame:
         unit = self.element.parent
         return [self.element] if unit is None or self.phase else [self.element, unit]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Unique: template, element and time of the start; a phase has its own short name."""
         if self.phase:
@@ -113,13 +114,13 @@ class Frame:
         """What it is, in words."""
         return f"{self.template.description}: {self.label}" if self.label else self.template.description
 
-    @property
+    @cached_property
     def path(self) -> str:
         r"""`\\SERVER\DATABASE\EventFrames[NAME]`, a phase below its batch."""
         above = self.root.path if self.root else self.home.library.database.path
         return f"{above}\\EventFrames[{self.name}]"
 
-    @property
+    @cached_property
     def guid(self) -> uuid.UUID:
         """Its id, which holds point, start and phase, and so stays when it ends."""
         return self.home.ids.guid(Kind.FRAME, self._number)
@@ -140,7 +141,7 @@ class Frame:
         """Whether people acknowledge it."""
         return self.template.spec.can_be_acknowledged
 
-    @property
+    @cached_property
     def acknowledged(self) -> tuple[int, str] | None:
         """When and by whom it was acknowledged as of `now`; a third never is."""
         draw = self._draw("acknowledged")
@@ -149,7 +150,7 @@ class Frame:
             return None
         return at, f"SIM\\operator{1 + draw // 720 % 3}"
 
-    @property
+    @cached_property
     def notes(self) -> list[Note]:
         """Its annotations as of `now`."""
         draw = self._draw("notes")
@@ -182,7 +183,7 @@ class Frame:
         """Its end, or `now` while it is open: when its values are read, and captured."""
         return min(self.end, self.now)
 
-    @property
+    @cached_property
     def children(self) -> list["Frame"]:
         """The phases of a batch that have begun as of `now`."""
         if self.phase or self.template.name != "Batch":

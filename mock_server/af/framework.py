@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mock_server import webid
 from mock_server.af import hierarchy
@@ -22,23 +23,23 @@ class Element:
     home: "AssetFramework" = field(repr=False, compare=False)
     key: Key
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name among its siblings."""
         return hierarchy.name_of(self.key)
 
-    @property
+    @cached_property
     def path(self) -> str:
         r"""`\\SERVER\DATABASE\Enterprise\…`."""
         names = [hierarchy.name_of(self.key[:depth]) for depth in range(len(self.key) + 1)]
         return "\\".join([self.home.library.database.path, *names])
 
-    @property
+    @cached_property
     def guid(self) -> uuid.UUID:
         """Its id, which holds the key."""
         return self.home.ids.guid(Kind.ELEMENT, hierarchy.pack(self.key))
 
-    @property
+    @cached_property
     def template(self) -> Template:
         """The template it was made from."""
         return self.home.library.templates[hierarchy.template_of(self.key)]

@@ -49,8 +49,14 @@ def link(call: Call, collection: str, item: Any, *rest: str) -> str:
 
 def links(call: Call, collection: str, item: Any, **below: str) -> dict[str, str]:
     """`Self`, and the resources below it by the names of their links."""
-    made = {"Self": link(call, collection, item)}
-    return made | {name: link(call, collection, item, path) for name, path in below.items()}
+    own = link(call, collection, item)
+    return {"Self": own} | {name: f"{own}/{path}" for name, path in below.items()}
+
+
+def stream_links(call: Call, collection: str, item: Any) -> dict[str, str]:
+    """The addresses of an object's values, by the names of their links."""
+    own = link(call, collection, item)
+    return {name: f"{own}/{path}" for name, path in STREAM_LINKS.items()}
 
 
 def database_link(call: Call) -> str:
@@ -106,7 +112,7 @@ def element_json(call: Call, element: Element) -> dict[str, Any]:
     made["Template"] = link(call, "elementtemplates", element.template)
     if element.parent:
         made["Parent"] = link(call, "elements", element.parent)
-    made |= {name: link(call, "streamsets", element, path) for name, path in STREAM_LINKS.items()}
+    made |= stream_links(call, "streamsets", element)
     shown = head(call, element) | {
         "TemplateName": element.template.name,
         "HasChildren": element.has_children,
@@ -377,7 +383,7 @@ def _attribute_links(call: Call, attribute: Attribute) -> dict[str, str]:
     if attribute.point is None:
         made["Value"] = link(call, "attributes", attribute, "value")
     else:
-        made |= {name: link(call, "streams", attribute, path) for name, path in STREAM_LINKS.items()}
+        made |= stream_links(call, "streams", attribute)
         made["Point"] = link(call, "points", attribute.point)
     return made | _enumeration_links(call, attribute)
 

@@ -14,7 +14,7 @@ from mock_server import Plant, ticks
 from mock_server.oracle_frames import TrueFrame, equipment_of, true_frames
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
-START = datetime(2025, 5, 20, tzinfo=timezone.utc)
+START = datetime(2025, 5, 26, tzinfo=timezone.utc)
 OPEN = "9999-12-31T23:59:59.9999999Z"
 SEVERITIES = ("None", "Information", "Warning", "Minor", "Major", "Critical")
 
@@ -61,7 +61,7 @@ def true_key(frame: TrueFrame) -> tuple[str, str, str]:
 
 def test_the_frames_are_the_runs_of_states_that_the_oracle_holds(ask: Ask, truth: list[TrueFrame]) -> None:
     items = ask(startTime="2025-01-01")
-    assert len(truth) > 100
+    assert len(truth) > 60
     assert {frame.template for frame in truth} == {"Batch", "Pump Trip", "Off-Spec"}
     assert sorted(map(key, items)) == sorted(map(true_key, truth))
     labels = {item["StartTime"]: item["Description"] for item in items if item["TemplateName"] == "Batch"}
@@ -89,11 +89,11 @@ MODES: dict[str, Callable[[TrueFrame, int, int], bool]] = {
 }
 
 
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=25, deadline=None, database=None)
 @given(
     st.sampled_from(sorted(MODES)),
-    st.integers(-400, 330 * 60),
-    st.integers(0, 3000) | st.integers(0, 330 * 60),
+    st.integers(-400, 180 * 60),
+    st.integers(0, 3000) | st.integers(0, 180 * 60),
     st.booleans(),
 )
 def test_range_modes_select_what_they_say(mode: str, minute: int, length: int, exact: bool) -> None:
@@ -106,8 +106,8 @@ def test_range_modes_select_what_they_say(mode: str, minute: int, length: int, e
     assert sorted(map(key, items)) == sorted(expected)
 
 
-@settings(max_examples=15, deadline=None, database=None)
-@given(st.lists(st.integers(1, 18_000), min_size=1, max_size=6, unique=True))
+@settings(max_examples=6, deadline=None, database=None)
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=6, unique=True))
 def test_disjoint_slices_by_start_are_the_whole(cuts: list[int]) -> None:
     first, last = ticks.from_datetime(START) - 1, ticks.from_datetime(NOW)
     bounds = [first, *sorted(ticks.from_datetime(START + timedelta(minutes=cut)) for cut in cuts), last]
@@ -238,7 +238,7 @@ def test_pages_reach_every_frame_once(site: Any, database: str, order: str) -> N
         found += page["Items"]
         url = page["Links"].get("Next", "").removeprefix("http://localhost")
     whole = SITE.ask(startTime="*-4d", searchFullHierarchy="true")
-    assert len({each["WebId"] for each in found}) == len(found) == len(whole) > 60
+    assert len({each["WebId"] for each in found}) == len(found) == len(whole) > 50
     if order.startswith("&sortField=StartTime"):
         starts = [ticks_of(each["StartTime"]) for each in found]
         assert starts == sorted(starts)
@@ -268,10 +268,10 @@ def ticks_of(text: str) -> str:
     ],
 )
 def test_filters_keep_exactly_what_they_name(parameters: Any, test: Callable[[Any], bool]) -> None:
-    whole = SITE.ask(startTime="*-6d")
+    whole = SITE.ask(startTime="*-5d")
     expected = [each["WebId"] for each in whole if test(each)]
     assert 0 < len(expected) < len(whole)
-    assert [each["WebId"] for each in SITE.ask(startTime="*-6d", **parameters)] == expected
+    assert [each["WebId"] for each in SITE.ask(startTime="*-5d", **parameters)] == expected
 
 
 @pytest.mark.parametrize(
@@ -308,12 +308,10 @@ def test_a_search_by_modify_date_finds_every_frame_that_changed(make_client: Any
         items = client.get(f"{url}&searchFullHierarchy=true")["Items"]
         states.append({item["WebId"]: item for item in items})
     changed = {web_id for web_id, item in states[1].items() if states[0].get(web_id) != item}
-    query = quote(f"ModifyDate:>'{since.isoformat()}'")
     found = SITE.ask("/eventframes/search", databaseWebId=database, query=f"ModifyDate:>'{since.isoformat()}'")
-    assert query
     assert {item["WebId"] for item in found} >= changed
-    assert len(changed) > 10
-    assert len(found) < len(states[1]) / 4
+    assert len(changed) >= 5
+    assert len(found) < len(states[1]) / 2
 
 
 def test_frames_of_an_element_are_those_that_refer_to_it(ask: Ask) -> None:
@@ -325,7 +323,7 @@ def test_frames_of_an_element_are_those_that_refer_to_it(ask: Ask) -> None:
 
 
 def test_acknowledgements_and_annotations_come_with_time(site: Any, ask: Ask) -> None:
-    whole = ask(startTime="*-10d")
+    whole = ask(startTime="*-6d")
     done = [each for each in whole if each["IsAcknowledged"]]
     assert done
     for each in whole:
