@@ -82,7 +82,9 @@ def _last_of_each_instant(plant: Plant, point: Point, as_of: datetime) -> list[E
     """The events that are no system states; of several at one instant the last."""
     last: dict[int, Event] = {}
     for event in plant.oracle(point.name, _FIRST, as_of.replace(year=9998), as_of):
-        if not (isinstance(event.value, State) and event.value.is_system) and event.ticks <= ticks.from_datetime(as_of):
+        if not (
+            isinstance(event.value, State) and event.value.is_system
+        ) and event.ticks <= ticks.from_datetime(as_of):
             last[event.ticks] = event
     return list(last.values())
 

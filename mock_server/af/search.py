@@ -13,7 +13,7 @@ from typing import Any
 from mock_server import pitime
 from mock_server.wildcards import wildcard_pattern
 
-_VALUE = r"""(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^\s;)}]+))"""
+_VALUE = r"""(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^\s;(){}'"=<>:][^\s;)}]*))"""
 _TERM = re.compile(r"(\w+)\s*:\s*(=|<>|<=|>=|<|>|)\s*" + _VALUE, re.IGNORECASE)
 _ANY_OF = re.compile(r"(\w+)\s*:\s*IN\s*\(", re.IGNORECASE)
 _NESTED = re.compile(r"(\w+)\s*:\s*\{")
@@ -114,7 +114,8 @@ def _term(query: str, at: int, known: Mapping[str, Filter]) -> tuple[Term, int]:
         return _alternatives(query, match, known)
     if match := _TERM.match(query, at):
         return Term(_field(match[1], known), match[2] or "=", (_text(match, 3),)), match.end()
-    if match := _BARE.match(query, at):
+    match = _BARE.match(query, at)
+    if match and ":" not in (match[3] or ""):
         return Term("name", "=", (_text(match, 1),)), match.end()
     msg = f"The query '{query}' is not valid at position {at + 1}."
     raise BadQuery(msg)

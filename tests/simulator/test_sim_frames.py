@@ -1,5 +1,6 @@
 """Event frames: against the oracle, every search mode, open and closed, paged, filtered and searched."""
 
+import itertools
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -113,7 +114,7 @@ def test_disjoint_slices_by_start_are_the_whole(cuts: list[int]) -> None:
     bounds = [first, *sorted(ticks.from_datetime(START + timedelta(minutes=cut)) for cut in cuts), last]
     found = [
         item["WebId"]
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+        for low, high in itertools.pairwise(bounds)
         for item in SITE.ask(
             searchMode="StartInclusive",
             startTime=ticks.to_iso(low + 1),
@@ -183,7 +184,7 @@ def test_the_default_window_is_the_last_eight_hours(ask: Ask, truth: list[TrueFr
     assert sorted(map(key, ask())) == sorted(expected)
 
 
-def test_an_open_frame_closes_under_the_same_web_id(make_client: Any, truth: list[TrueFrame]) -> None:
+def test_an_open_frame_closes_under_the_same_web_id(make_client: Any) -> None:
     plant = Plant(seed=5, tags=64, plants=2, history_start=START)
     later = make_client(plant=plant, clock=lambda: NOW + timedelta(hours=6))
     closing = {true_key(each)[:2]: iso(each.end) for each in true_frames(plant, NOW + timedelta(hours=6))}
@@ -201,7 +202,7 @@ def test_an_open_frame_closes_under_the_same_web_id(make_client: Any, truth: lis
     assert checked >= 4
 
 
-def test_a_frame_does_not_exist_before_it_starts(make_client: Any, truth: list[TrueFrame]) -> None:
+def test_a_frame_does_not_exist_before_it_starts(make_client: Any) -> None:
     item = max(SITE.ask(), key=lambda each: str(each["StartTime"]))
     earlier = make_client(
         plant=Plant(seed=5, tags=64, plants=2, history_start=START), clock=lambda: NOW - timedelta(days=1)
@@ -220,7 +221,7 @@ def test_phases_are_children_that_tile_their_batch(site: Any, ask: Ask) -> None:
         assert batch["HasChildren"]
         assert phases[0]["StartTime"] == batch["StartTime"]
         assert phases[-1]["EndTime"] == batch["EndTime"]
-        for one, other in zip(phases[:-1], phases[1:], strict=True):
+        for one, other in itertools.pairwise(phases):
             assert one["EndTime"] == other["StartTime"]
         for phase in phases:
             assert phase["Links"]["Parent"].endswith(batch["WebId"])
@@ -280,7 +281,10 @@ def test_filters_keep_exactly_what_they_name(parameters: Any, test: Callable[[An
         ("InProgress:=true", lambda i: i["EndTime"] == OPEN),
         ("Template:='Pump Trip' Severity:>=Critical", lambda i: i["Severity"] == "Critical"),
         ("Template:=Batch AND AllDescendants:=false", lambda i: i["TemplateName"] == "Batch"),
-        ("Start:>='2025-05-30T00:00:00Z' Template:=Alarm", lambda i: i["CanBeAcknowledged"] and i["StartTime"] > "2025-05-30"),
+        (
+            "Start:>='2025-05-30T00:00:00Z' Template:=Alarm",
+            lambda i: i["CanBeAcknowledged"] and i["StartTime"] > "2025-05-30",
+        ),
         ("IsAcknowledged:=True", lambda i: i["IsAcknowledged"]),
         ("IsAnnotated:=True", lambda i: i["IsAnnotated"]),
         ('Template:IN("Phase";"Off-Spec")', lambda i: i["TemplateName"] in ("Phase", "Off-Spec")),
@@ -308,7 +312,9 @@ def test_a_search_by_modify_date_finds_every_frame_that_changed(make_client: Any
         items = client.get(f"{url}&searchFullHierarchy=true")["Items"]
         states.append({item["WebId"]: item for item in items})
     changed = {web_id for web_id, item in states[1].items() if states[0].get(web_id) != item}
-    found = SITE.ask("/eventframes/search", databaseWebId=database, query=f"ModifyDate:>'{since.isoformat()}'")
+    found = SITE.ask(
+        "/eventframes/search", databaseWebId=database, query=f"ModifyDate:>'{since.isoformat()}'"
+    )
     assert {item["WebId"] for item in found} >= changed
     assert len(changed) >= 5
     assert len(found) < len(states[1]) / 2
@@ -340,7 +346,9 @@ def test_acknowledgements_and_annotations_come_with_time(site: Any, ask: Ask) ->
 
 
 def test_values_of_a_closed_frame_are_those_at_its_end(site: Any, ask: Ask) -> None:
-    frame = next(each for each in ask(startTime="*-1d") if each["TemplateName"] == "Batch" and each["EndTime"] != OPEN)
+    frame = next(
+        each for each in ask(startTime="*-1d") if each["TemplateName"] == "Batch" and each["EndTime"] != OPEN
+    )
     items = site.get(f"/streamsets/{frame['WebId']}/value")["Items"]
     values = {item["Name"]: item for item in items}
     assert list(values) == ["Batch ID", "Level", "Temperature", "Pressure"]
