@@ -30,8 +30,9 @@ class Server:
 
     `clock` is the only source of the plant's present, and `skew` is how far the server's clocks are off. Without
     `user`, `token`, `oidc` and `challenge` anybody may read; with any, every request under /piwebapi and /admin
-    must satisfy one. `version` is a key of `GENERATIONS`. A `challenge` (`Negotiate`, `NTLM`) is only made: nothing here can check a ticket, so that
-    nobody gets in by it.
+    must satisfy one. A `challenge` (`Negotiate`, `NTLM`) is only made: nothing here can check a ticket, so that
+    nobody gets in by it. `version` is a key of `GENERATIONS`. `dashboard` says that a page at /ingestion is served
+    beside it, to which the landing page then links.
     """
 
     plant: Plant
@@ -51,6 +52,7 @@ class Server:
     counters: Counters = field(default_factory=Counters)
     registry: Registry = field(default_factory=Registry, repr=False, compare=False)
     version: str = LATEST
+    dashboard: bool = False
 
     @property
     def generation(self) -> Generation:
