@@ -1,6 +1,6 @@
 """Values at given instants: recorded, between two events, or nearest by a retrieval mode."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from mock_server.sensors import NO_DATA
 
 RETRIEVAL_MODES = ("Auto", "AtOrBefore", "Before", "AtOrAfter", "After", "Exact")
 _PROBE = 256
-_EVENTS_PER_LOOKUP = 1_000  # events that are read in bulk in the time that two single look-ups take
+_EVENTS_PER_LOOKUP = 10_000  # events that are read in bulk in the time that single look-ups of one value take
 
 
 @dataclass(frozen=True)
@@ -86,19 +86,20 @@ _FINDERS: dict[str, tuple[Callable[[Reader, int], Block], ...]] = {
 }
 
 
-def _reads(stream: Reader, ordered: I64) -> list[tuple[Block, I64]]:
-    """The instants in parts, each with the events around it."""
+def _reads(stream: Reader, ordered: I64) -> Iterator[tuple[Block, I64]]:
+    """The instants in parts, each with the events around it, of which one part is held at a time."""
     if not len(ordered):
-        return [(stream.events(0, -1), ordered)]
+        yield stream.events(0, -1), ordered
+        return
     low, high = int(ordered[0]), int(ordered[-1])
     if _is_sparse(stream, low, high, len(ordered)):
-        return [(stream.around(t, t), ordered[at : at + 1]) for at, t in enumerate(ordered.tolist())]
-    parts = []
+        for place, instant in enumerate(ordered.tolist()):
+            yield stream.around(instant, instant), ordered[place : place + 1]
+        return
     for first, last, events in pages(stream.archive, stream.point, low, high, now=stream.now):
         part = ordered[np.searchsorted(ordered, first) : np.searchsorted(ordered, last, side="right")]
         if len(part):
-            parts.append((stream.with_neighbours(first, last, events), part))
-    return parts
+            yield stream.with_neighbours(first, last, events), part
 
 
 def _is_sparse(stream: Reader, low: int, high: int, count: int) -> bool:

@@ -1,5 +1,6 @@
 """The few events of a window that make a trend of it look right."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -23,7 +24,7 @@ def plot_values(stream: Reader, low: int, high: int, intervals: int) -> Block:
         rows = [
             row for first, after in pairwise(bounds.tolist()) for row in _significant(events, first, after)
         ]
-        chosen.append(events.take(np.array(rows, dtype=np.int64), np.array([0, len(rows)])))
+        chosen.append(_taken(events, rows))
     return chained(chosen)
 
 
@@ -35,21 +36,25 @@ def _edges(low: int, high: int, intervals: int) -> I64:
     )
 
 
-def _whole_intervals(stream: Reader, edges: I64) -> "list[tuple[I64, Block]]":
-    """The events of the window, cut where intervals begin, with the edges of the intervals in each part."""
-    parts: list[tuple[I64, Block]] = []
-    waiting: list[Block] = []
-    begun = 0
+def _whole_intervals(stream: Reader, edges: I64) -> Iterator[tuple[I64, Block]]:
+    """The events of the window, cut where intervals begin, with the edges of the intervals in each part.
+
+    Of an interval longer than a page only what is significant so far is held.
+    """
+    final, begun = len(edges) - 1, 0
+    waiting = stream.events(0, -1)
     for _, last, events in pages(stream.archive, stream.point, int(edges[0]), int(edges[-1]), now=stream.now):
-        waiting.append(events)
-        done = len(edges) - 1 if last >= edges[-1] else int(np.searchsorted(edges, last, side="right")) - 1
-        if done <= begun:
-            continue
-        rows = chained(waiting)
-        mine = rows.ticks < edges[done] if done < len(edges) - 1 else np.ones(len(rows.ticks), dtype=np.bool_)
-        parts.append((edges[begun : done + 1], rows.keep(mine)))
-        waiting, begun = [rows.keep(~mine)], done
-    return parts
+        rows = chained([waiting, events])
+        done = final if last >= edges[-1] else int(np.searchsorted(edges, last, side="right")) - 1
+        if done > begun:
+            ready = rows.ticks < edges[done] if done < final else np.ones(len(rows.ticks), dtype=np.bool_)
+            yield edges[begun : done + 1], rows.keep(ready)
+            rows, begun = rows.keep(~ready), done
+        waiting = _taken(rows, _significant(rows, 0, len(rows.ticks)))
+
+
+def _taken(rows: Block, places: list[int]) -> Block:
+    return rows.take(np.array(places, dtype=np.int64), np.array([0, len(places)]))
 
 
 def _significant(events: Block, first: int, after: int) -> list[int]:

@@ -1,18 +1,20 @@
 """The attributes of a classic PI point."""
 
+from functools import lru_cache
 from typing import Any
 
 from mock_server import ticks
 from mock_server.catalog import Point
 
 POINT_SOURCE = "SIM"
+_iso = lru_cache(maxsize=64)(ticks.to_iso)
 
 
 def attributes_of(point: Point) -> dict[str, Any]:
     """Every attribute a client sees, by its lower-case name, in alphabetical order."""
     sensor = point.sensor
     numeric = point.point_type in ("Float32", "Float64", "Int32")
-    created = ticks.to_iso(point.created_ticks)
+    created = _iso(point.created_ticks)
     return {
         "archiving": 1,
         "changedate": created,

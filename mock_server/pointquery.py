@@ -7,6 +7,7 @@ alone, which means the tag. Conditions on the current value are filters too: `Ti
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mock_server.wildcards import wildcard_pattern
@@ -107,10 +108,13 @@ def _holds(condition: Filter, values: dict[str, Any], read_time: Callable[[str],
             return _COMPARE[condition.symbol](value.casefold(), str(wanted).casefold())
         return _COMPARE[condition.symbol](value, wanted)
     if isinstance(value, str):
-        equal = bool(wildcard_pattern(condition.text).match(value))
+        equal = bool(_pattern(condition.text).match(value))
     else:
         equal = bool(value == _alike(value, condition, read_time))
     return equal is (condition.symbol == "=")
+
+
+_pattern = lru_cache(maxsize=64)(wildcard_pattern)
 
 
 def _alike(value: Any, condition: Filter, read_time: Callable[[str], int]) -> Any:
