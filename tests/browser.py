@@ -79,9 +79,10 @@ class Browser:
         """Click the first element of a CSS selector."""
         self._element("click", selector, {})
 
-    def type(self, selector: str, text: str) -> None:
-        """Press keys on the first element of a CSS selector."""
-        self._element("value", selector, {"text": text})
+    def press(self, key: str) -> None:
+        """Press a key, which goes to what has the focus."""
+        strokes = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        self._do("POST", "actions", {"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]})
 
     def emulate(self, width: int, height: int, *, dark: bool = False, phone: bool = False) -> None:
         """Take on a size, a colour scheme and the habits of a phone."""
@@ -125,7 +126,8 @@ class Browser:
         address = f"{self._address}/{what}".rstrip("/")
         value = requests.request(method, address, json=body, timeout=60).json()["value"]
         if isinstance(value, dict) and "error" in value:
-            raise AssertionError(f"{what}: {value['message']}")
+            msg = f"{what}: {value['message']}"
+            raise AssertionError(msg)
         return value
 
 

@@ -26,7 +26,7 @@ const shown = (value) => (value !== null && typeof value === "object" ? value.Na
 
 function drawLine(svg, events, x) {
   const numbers = events.filter(isNumber).map((event) => event.Value);
-  if (!numbers.length) return;
+  if (!numbers.length) return [];
   let low = Math.min(...numbers), high = Math.max(...numbers);
   if (high === low) { low -= 1; high += 1; }
   const y = (value) => 88 - ((value - low) / (high - low)) * 76;
@@ -41,9 +41,11 @@ function drawLine(svg, events, x) {
     }
   }
   svg.append(drawn("path", { class: "line", d: path }));
+  return [`${Number(Math.min(...numbers).toPrecision(5))} to ${Number(Math.max(...numbers).toPrecision(5))}`];
 }
 
 function drawStrip(svg, events, x) {
+  const legend = new Map();
   events.forEach((event, place) => {
     const from = x(event), to = place + 1 < events.length ? x(events[place + 1]) : 300;
     const code = event.Value !== null && typeof event.Value === "object" ? event.Value.Value : place;
@@ -51,6 +53,14 @@ function drawStrip(svg, events, x) {
     const rect = drawn("rect", { class: "strip", x: from, y: 24, width: Math.max(to - from, 0.5), height: 52, fill });
     rect.append(drawn("title", {}, `${shown(event.Value)} since ${event.Timestamp}`));
     svg.append(rect);
+    if (!legend.has(shown(event.Value))) legend.set(shown(event.Value), fill);
+  });
+  return [...legend].map(([name, fill]) => {
+    const entry = element("span", {}, name);
+    const swatch = element("i");
+    swatch.style.background = fill;
+    entry.prepend(swatch);
+    return entry;
   });
 }
 
@@ -59,12 +69,13 @@ function drawTrend(figure, stream, start, end) {
   const last = events[events.length - 1];
   const x = (event) => Math.max(0, Math.min(300, ((Date.parse(event.Timestamp) - start) / (end - start)) * 300));
   const svg = drawn("svg", { viewBox: "0 0 300 100", preserveAspectRatio: "none", role: "img" });
-  (events.some(isNumber) ? drawLine : drawStrip)(svg, events, x);
+  const range = (events.some(isNumber) ? drawLine : drawStrip)(svg, events, x);
   const value = last ? shown(isNumber(last) ? Number(last.Value.toPrecision(5)) : last.Value) : "no data";
   svg.setAttribute("aria-label", `${stream.Name}, ${events.length} events in the last hour, last value ${value}`);
   figure.querySelector(".last").textContent = `${value} ${stream.UnitsAbbreviation || ""}`;
   figure.querySelector("svg")?.remove();
-  figure.append(svg);
+  figure.querySelector(".range").replaceChildren(...range, ` ${events.length} events`);
+  figure.querySelector(".range").before(svg);
 }
 
 async function refreshTrends() {

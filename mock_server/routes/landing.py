@@ -107,7 +107,7 @@ def _trend(point: Point) -> str:
     return (
         f'<figure class="trend" data-web-id="{escape(point.web_id("IDOnly"))}">'
         f'<figcaption><span class="name" title="{escape(point.descriptor)}">{escape(point.name)}</span>'
-        '<span class="last">…</span></figcaption></figure>'
+        '<span class="last">…</span></figcaption><p class="range"></p></figure>'
     )
 
 
