@@ -5,7 +5,7 @@ from typing import Any
 from mock_server import ticks
 from mock_server.af import replies
 from mock_server.call import Call
-from mock_server.frames import Frame, Note
+from mock_server.frame import Frame, Note
 
 _RIGHTS = ("Read", "ReadData", "Subscribe")
 _SECURITY = {

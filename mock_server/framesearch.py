@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from mock_server import ticks
 from mock_server.af import replies
-from mock_server.af.design import SEVERITIES
+from mock_server.af.declarations import SEVERITIES
 from mock_server.af.lists import Test, maybe_flag, named, pattern, same
 from mock_server.call import Call
 from mock_server.catalog import Point
-from mock_server.frames import Frame, Frames, RangeTooLarge
+from mock_server.frame import Frame
+from mock_server.frames import Frames, RangeTooLarge
 from mock_server.messages import ApiError, refusal
 
 # Whether a frame is in a range from `low` to `high`.

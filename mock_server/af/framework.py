@@ -8,7 +8,8 @@ from functools import cached_property
 from mock_server import webid
 from mock_server.af import hierarchy
 from mock_server.af.attributes import Attribute, attribute_at, attributes_of
-from mock_server.af.design import ANALYSES, AnalysisSpec, AttributeSpec
+from mock_server.af.declarations import ANALYSES
+from mock_server.af.design import AnalysisSpec, AttributeSpec
 from mock_server.af.hierarchy import Key, Tree
 from mock_server.af.ids import Ids, Kind
 from mock_server.af.library import Library, lineage

@@ -5,15 +5,8 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from mock_server import webid
-from mock_server.af.design import (
-    ANALYSES,
-    CATEGORIES,
-    ELEMENT_TEMPLATES,
-    ENUMERATIONS,
-    FRAME_TEMPLATES,
-    AttributeSpec,
-    TemplateSpec,
-)
+from mock_server.af.declarations import ANALYSES, CATEGORIES, ENUMERATIONS, FRAME_TEMPLATES
+from mock_server.af.design import ELEMENT_TEMPLATES, AttributeSpec, TemplateSpec
 from mock_server.af.measures import MEASURES
 from mock_server.af.objects import (
     AFObject,

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mock_server import webid
-from mock_server.af import replies
+from mock_server.af import analyses, declared, replies
 from mock_server.af.attributes import Attribute
 from mock_server.af.framework import Analysis, AssetFramework, Element
 from mock_server.af.ids import Kind
 from mock_server.af.objects import AFObject
 from mock_server.call import Call, read_web_id
-from mock_server.frames import Frame
+from mock_server.frame import Frame
+from mock_server.framereplies import frame_json
 from mock_server.messages import refusal
 
 Find = Callable[[Call, str, uuid.UUID | None, str], Any]
@@ -110,15 +111,8 @@ def _analysis(kind: Kind) -> Find:
     return find
 
 
-def frame_json(call: Call, item: Frame) -> dict[str, Any]:
-    """An event frame."""
-    from mock_server.framereplies import frame_json as show
-
-    return show(call, item)
-
-
 def _category(marker: str, kind: str) -> Resource:
-    return Resource((marker,), f"{kind} category", _declared, replies.category_json)
+    return Resource((marker,), f"{kind} category", _declared, declared.category_json)
 
 
 RESOURCES: dict[str, Resource] = {
@@ -130,30 +124,32 @@ RESOURCES: dict[str, Resource] = {
     ),
     "eventframes": Resource((webid.EVENT_FRAME,), "event frame", _frame, frame_json),
     "elementtemplates": Resource(
-        (webid.ELEMENT_TEMPLATE,), "element template", _declared, replies.template_json
+        (webid.ELEMENT_TEMPLATE,), "element template", _declared, declared.template_json
     ),
     "attributetemplates": Resource(
-        (webid.ATTRIBUTE_TEMPLATE,), "attribute template", _declared, replies.attribute_template_json
+        (webid.ATTRIBUTE_TEMPLATE,), "attribute template", _declared, declared.attribute_template_json
     ),
     "elementcategories": _category(webid.ELEMENT_CATEGORY, "element"),
     "attributecategories": _category(webid.ATTRIBUTE_CATEGORY, "attribute"),
     "analysiscategories": _category(webid.ANALYSIS_CATEGORY, "analysis"),
     "tablecategories": _category(webid.TABLE_CATEGORY, "table"),
-    "tables": Resource((webid.TABLE,), "table", _declared, replies.table_json),
-    "unitclasses": Resource((webid.UNIT_CLASS,), "unit class", _declared, replies.unit_class_json),
-    "units": Resource((webid.UNIT,), "unit", _declared, replies.unit_json),
-    "analyses": Resource((webid.ANALYSIS,), "analysis", _analysis(Kind.ANALYSIS), replies.analysis_json),
+    "tables": Resource((webid.TABLE,), "table", _declared, declared.table_json),
+    "unitclasses": Resource((webid.UNIT_CLASS,), "unit class", _declared, declared.unit_class_json),
+    "units": Resource((webid.UNIT,), "unit", _declared, declared.unit_json),
+    "analyses": Resource((webid.ANALYSIS,), "analysis", _analysis(Kind.ANALYSIS), analyses.analysis_json),
     "analysistemplates": Resource(
-        (webid.ANALYSIS_TEMPLATE,), "analysis template", _declared, replies.analysis_template_json
+        (webid.ANALYSIS_TEMPLATE,), "analysis template", _declared, declared.analysis_template_json
     ),
     "analysisrules": Resource(
-        (webid.ANALYSIS_RULE,), "analysis rule", _analysis(Kind.ANALYSIS_RULE), replies.analysis_rule_json
+        (webid.ANALYSIS_RULE,), "analysis rule", _analysis(Kind.ANALYSIS_RULE), analyses.analysis_rule_json
     ),
-    "timerules": Resource((webid.TIME_RULE,), "time rule", _analysis(Kind.TIME_RULE), replies.time_rule_json),
+    "timerules": Resource(
+        (webid.TIME_RULE,), "time rule", _analysis(Kind.TIME_RULE), analyses.time_rule_json
+    ),
     "enumerationsets": Resource(
-        (webid.ENUMERATION_SET,), "enumeration set", _declared, replies.enumeration_set_json
+        (webid.ENUMERATION_SET,), "enumeration set", _declared, declared.enumeration_set_json
     ),
     "enumerationvalues": Resource(
-        (webid.ENUMERATION_VALUE,), "enumeration value", _declared, replies.enumeration_value_json
+        (webid.ENUMERATION_VALUE,), "enumeration value", _declared, declared.enumeration_value_json
     ),
 }

@@ -41,7 +41,8 @@ function drawLine(svg, events, x) {
     }
   }
   svg.append(drawn("path", { class: "line", d: path }));
-  return [`${Number(Math.min(...numbers).toPrecision(5))} to ${Number(Math.max(...numbers).toPrecision(5))}`];
+  const [least, most] = [Math.min(...numbers), Math.max(...numbers)].map((value) => Number(value.toPrecision(5)));
+  return [element("span", {}, `${least} to ${most}`)];
 }
 
 function drawStrip(svg, events, x) {
@@ -71,10 +72,10 @@ function drawTrend(figure, stream, start, end) {
   const svg = drawn("svg", { viewBox: "0 0 300 100", preserveAspectRatio: "none", role: "img" });
   const range = (events.some(isNumber) ? drawLine : drawStrip)(svg, events, x);
   const value = last ? shown(isNumber(last) ? Number(last.Value.toPrecision(5)) : last.Value) : "no data";
-  svg.setAttribute("aria-label", `${stream.Name}, ${events.length} events in the last hour, last value ${value}`);
+  svg.setAttribute("aria-label", `${stream.Name}, ${events.length} values in the last hour, last value ${value}`);
   figure.querySelector(".last").textContent = `${value} ${stream.UnitsAbbreviation || ""}`;
   figure.querySelector("svg")?.remove();
-  figure.querySelector(".range").replaceChildren(...range, ` ${events.length} events`);
+  figure.querySelector(".range").replaceChildren(...range, element("span", {}, `${events.length} values`));
   figure.querySelector(".range").before(svg);
 }
 

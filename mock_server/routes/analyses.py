@@ -1,7 +1,7 @@
 """Analyses of a database: listed, searched, and their rules."""
 
-from mock_server.af import lookup, replies
-from mock_server.af.design import ANALYSES
+from mock_server.af import analyses, declared, lookup
+from mock_server.af.declarations import ANALYSES
 from mock_server.af.framework import Analysis
 from mock_server.af.library import lineage
 from mock_server.af.lists import ordered, page, pattern, query_terms, query_test, whole
@@ -21,7 +21,7 @@ def analyses_of_database(call: Call) -> Response:
     field = call.choice("field", "Name", ("Name", "Description"))
     matches = pattern(call, "query")
     found = [each for each in _every(call) if matches(each.name if field == "Name" else each.description)]
-    return page(call, ordered(call, found, {}), replies.analysis_json)
+    return page(call, ordered(call, found, {}), analyses.analysis_json)
 
 
 @route("GET", "/analyses/search")
@@ -30,7 +30,7 @@ def analyses_search(call: Call) -> Response:
     lookup.database(call, call.text("databaseWebId"))
     terms = query_terms(call, ANALYSIS_FILTERS)
     found = filter(query_test(call, terms, ANALYSIS_FILTERS), _every(call))
-    return page(call, sorted(found, key=lambda each: each.name.lower()), replies.analysis_json)
+    return page(call, sorted(found, key=lambda each: each.name.lower()), analyses.analysis_json)
 
 
 @route("GET", "/analysistemplates/search")
@@ -40,14 +40,14 @@ def analysis_templates_search(call: Call) -> Response:
     terms = query_terms(call, _TEMPLATE_FILTERS)
     every = call.server.plant.assets.library.analysis_templates.values()
     found = list(filter(query_test(call, terms, _TEMPLATE_FILTERS), every))
-    return page(call, sorted(found, key=lambda each: each.name), replies.analysis_template_json)
+    return page(call, sorted(found, key=lambda each: each.name), declared.analysis_template_json)
 
 
 @route("GET", "/analysisrules/{web_id}/analysisrules")
 def rules_of_rule(call: Call) -> Response:
     """The rules below a rule: none here."""
     lookup.by_web_id(call, "analysisrules", call.args["web_id"])
-    return whole(call, [], replies.analysis_rule_json)
+    return whole(call, [], analyses.analysis_rule_json)
 
 
 def _every(call: Call) -> list[Analysis]:

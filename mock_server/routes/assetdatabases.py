@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from mock_server.af import lookup, replies
+from mock_server.af import declared, lookup
 from mock_server.af.library import Library, lineage
 from mock_server.af.lists import flag, ordered, page, pattern, whole
 from mock_server.af.objects import AttributeTemplate, Template
@@ -15,19 +15,19 @@ from mock_server.router import route
 @route("GET", "/assetdatabases/{web_id}/elementtemplates")
 def element_templates(call: Call) -> Response:
     """The templates of elements and event frames whose `field` matches `query`; there is no `startIndex`."""
-    return _searched(call, list(_library(call).templates.values()), replies.template_json)
+    return _searched(call, list(_library(call).templates.values()), declared.template_json)
 
 
 @route("GET", "/assetdatabases/{web_id}/analysistemplates")
 def analysis_templates(call: Call) -> Response:
     """The analysis templates whose `field` matches `query`."""
-    return _searched(call, list(_library(call).analysis_templates.values()), replies.analysis_template_json)
+    return _searched(call, list(_library(call).analysis_templates.values()), declared.analysis_template_json)
 
 
 @route("GET", "/assetdatabases/{web_id}/tables")
 def tables(call: Call) -> Response:
     """The tables of a database."""
-    return whole(call, list(_library(call).tables.values()), replies.table_json)
+    return whole(call, list(_library(call).tables.values()), declared.table_json)
 
 
 @route("GET", "/tables/{web_id}/data")
@@ -40,7 +40,7 @@ def table_data(call: Call) -> Response:
 @route("GET", "/assetdatabases/{web_id}/enumerationsets")
 def enumeration_sets(call: Call) -> Response:
     """The enumeration sets of a database."""
-    return whole(call, list(_library(call).enumeration_sets.values()), replies.enumeration_set_json)
+    return whole(call, list(_library(call).enumeration_sets.values()), declared.enumeration_set_json)
 
 
 @route("GET", "/elementtemplates/{web_id}/attributetemplates")
@@ -53,7 +53,7 @@ def attribute_templates(call: Call) -> Response:
     found = [each for each in members if descendants or each.parent is None]
     if not flag(call, "depthFirstTraverse"):
         found.sort(key=lambda each: each.path.count("|"))
-    return page(call, found, replies.attribute_template_json)
+    return page(call, found, declared.attribute_template_json)
 
 
 @route("GET", "/elementtemplates/{web_id}/analysistemplates")
@@ -62,7 +62,7 @@ def analysis_templates_of_template(call: Call) -> Response:
     template: Template = lookup.by_web_id(call, "elementtemplates", call.args["web_id"])
     every = call.server.plant.assets.library.analysis_templates.values()
     return whole(
-        call, [each for each in every if each.spec.template == template.name], replies.analysis_template_json
+        call, [each for each in every if each.spec.template == template.name], declared.analysis_template_json
     )
 
 
@@ -71,13 +71,13 @@ def children_of_attribute_template(call: Call) -> Response:
     """The attribute templates right below one."""
     parent: AttributeTemplate = lookup.by_web_id(call, "attributetemplates", call.args["web_id"])
     every = call.server.plant.assets.library.attribute_templates[parent.template.name]
-    return page(call, [each for each in every if each.parent == parent], replies.attribute_template_json)
+    return page(call, [each for each in every if each.parent == parent], declared.attribute_template_json)
 
 
 def _categories(kind: str) -> Callable[[Call], Response]:
     def categories(call: Call) -> Response:
         """The categories of a kind."""
-        return whole(call, list(_library(call).categories[kind].values()), replies.category_json)
+        return whole(call, list(_library(call).categories[kind].values()), declared.category_json)
 
     return categories
 
@@ -87,7 +87,7 @@ def _categories_of(collection: str, kind: str) -> Callable[[Call], Response]:
         """The categories an object is in."""
         found = lookup.by_web_id(call, collection, call.args["web_id"])
         known = call.server.plant.assets.library.categories[kind]
-        return whole(call, [known[name] for name in _names(found)], replies.category_json)
+        return whole(call, [known[name] for name in _names(found)], declared.category_json)
 
     return categories
 

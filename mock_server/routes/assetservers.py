@@ -1,6 +1,6 @@
 """Asset servers, their databases and units of measure."""
 
-from mock_server.af import lookup, replies
+from mock_server.af import declared, lookup, replies
 from mock_server.af.lists import whole
 from mock_server.call import Call
 from mock_server.messages import Response, refusal
@@ -30,18 +30,18 @@ def databases(call: Call) -> Response:
 def unit_classes(call: Call) -> Response:
     """The unit classes of an asset server."""
     lookup.by_web_id(call, "assetservers", call.args["web_id"])
-    return whole(call, list(call.server.plant.assets.library.unit_classes.values()), replies.unit_class_json)
+    return whole(call, list(call.server.plant.assets.library.unit_classes.values()), declared.unit_class_json)
 
 
 @route("GET", "/unitclasses/{web_id}/units")
 def units(call: Call) -> Response:
     """The units of a class."""
     unit_class = lookup.by_web_id(call, "unitclasses", call.args["web_id"])
-    return whole(call, unit_class.units, replies.unit_json)
+    return whole(call, unit_class.units, declared.unit_json)
 
 
 @route("GET", "/unitclasses/{web_id}/canonicalunit")
 def canonical_unit(call: Call) -> Response:
     """The canonical unit of a class."""
     unit_class = lookup.by_web_id(call, "unitclasses", call.args["web_id"])
-    return call.reply(replies.unit_json(call, unit_class.units[0]))
+    return call.reply(declared.unit_json(call, unit_class.units[0]))

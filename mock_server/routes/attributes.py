@@ -6,7 +6,7 @@ from typing import Any
 from mock_server import ticks
 from mock_server.af import lookup, replies
 from mock_server.af.attributes import Attribute, attributes_of
-from mock_server.af.design import TRAITS
+from mock_server.af.declarations import TRAITS
 from mock_server.af.framework import Element
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same
 from mock_server.af.search import Filter

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mock_server.af import hierarchy, lookup, replies
+from mock_server.af import analyses, hierarchy, lookup, replies
 from mock_server.af.framework import Element
 from mock_server.af.library import lineage
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same
@@ -67,8 +67,8 @@ def paths(call: Call) -> Response:
 def analyses_of_element(call: Call) -> Response:
     """The analyses of an element."""
     found = lookup.element(call, call.args["web_id"])
-    analyses = call.server.plant.assets.analyses_of(found)
-    return page(call, ordered(call, analyses, {}), replies.analysis_json)
+    made = call.server.plant.assets.analyses_of(found)
+    return page(call, ordered(call, made, {}), analyses.analysis_json)
 
 
 def element_test(call: Call, prefix: str = "") -> Test:

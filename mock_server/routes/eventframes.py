@@ -3,13 +3,14 @@
 from mock_server import ticks
 from mock_server.af import lookup, replies
 from mock_server.af.attributes import Attribute, attributes_of
-from mock_server.af.design import SEVERITIES
+from mock_server.af.declarations import SEVERITIES
 from mock_server.af.library import lineage
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same, whole
 from mock_server.af.search import BadQuery, Filter, Term, instant_of
 from mock_server.call import Call
+from mock_server.frame import Frame
 from mock_server.framereplies import frame_json, note_json
-from mock_server.frames import Frame, RangeTooLarge
+from mock_server.frames import RangeTooLarge
 from mock_server.framesearch import frame_filters, frames_asked, is_counted, too_large
 from mock_server.messages import Response, refusal
 from mock_server.router import route

@@ -1,0 +1,148 @@
+"""The rest of the design as data: templates of event frames, analyses, categories, sets and traits."""
+
+from mock_server.af.design import AnalysisSpec, AttributeSpec, TemplateSpec
+
+_CAUSES = ("Seal leak", "Overload", "Power dip", "Operator error", "Unknown; <to be checked>")
+FRAME_TEMPLATES = (
+    TemplateSpec(
+        "Batch",
+        "One batch of a reactor",
+        category="Production",
+        instance_type="EventFrame",
+        naming_pattern="%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%",
+        attributes=(
+            AttributeSpec(
+                "Batch ID", "Name of the batch", "String", category="Production data", choices=("",)
+            ),
+            AttributeSpec("Level", "Level of the reactor", source="Level"),
+            AttributeSpec("Temperature", "Temperature of the reactor", source="Temperature"),
+            AttributeSpec("Pressure", "Pressure of the reactor", source="Pressure"),
+        ),
+    ),
+    TemplateSpec(
+        "Phase",
+        "A phase of a batch",
+        category="Production",
+        instance_type="EventFrame",
+        attributes=(AttributeSpec("Temperature", "Temperature of the reactor", source="Temperature"),),
+    ),
+    TemplateSpec(
+        "Alarm",
+        "What all alarms have",
+        category="Safety",
+        instance_type="EventFrame",
+        severity="Warning",
+        can_be_acknowledged=True,
+        attributes=(
+            AttributeSpec("Cause", "Why it came", "String", category="State", choices=_CAUSES),
+            AttributeSpec("Priority", "1 is the most urgent", "Int32", category="State", choices=(1, 2, 3)),
+        ),
+    ),
+    TemplateSpec(
+        "Pump Trip",
+        "A pump has tripped",
+        "Alarm",
+        category="Safety",
+        instance_type="EventFrame",
+        naming_pattern="%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%",
+        severity="Major",
+        can_be_acknowledged=True,
+        attributes=(
+            AttributeSpec("State", "State of the motor", category="State", source="State"),
+            AttributeSpec("Pressure", "Pressure at the outlet", source="Pressure"),
+            AttributeSpec("Vibration", "Vibration of the motor", source="Vibration"),
+        ),
+    ),
+    TemplateSpec(
+        "Off-Spec",
+        "A product outside its specification",
+        "Alarm",
+        category="Quality",
+        instance_type="EventFrame",
+        naming_pattern="%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%",
+        severity="Warning",
+        can_be_acknowledged=True,
+        attributes=(
+            AttributeSpec("Grade", "Grade as reported", category="State", source="Grade"),
+            AttributeSpec("Temperature", "Temperature of the column", source="Temperature"),
+        ),
+    ),
+)
+
+ANALYSES = (
+    AnalysisSpec(
+        "Batch Tracking",
+        "Opens an event frame for each batch",
+        "Reactor",
+        "EventFrame",
+        "Detection",
+        "StartTrigger:='Batch'<>PrevVal('Batch','*'); EventFrameTemplate:=Batch",
+        time_rule="Natural",
+        schedule="",
+    ),
+    AnalysisSpec(
+        "Trip Detection",
+        "Opens an event frame while the pump is tripped",
+        "Pump",
+        "EventFrame",
+        "Detection",
+        "StartTrigger:='State'=\"TRIP\"; EventFrameTemplate:=Pump Trip",
+        time_rule="Natural",
+        schedule="",
+    ),
+    AnalysisSpec(
+        "Specific Power",
+        "Power for each cubic metre",
+        "Pump",
+        "PerformanceEquation",
+        "Calculation",
+        "'Power'/'Flow'",
+        "Power||;Flow||;",
+    ),
+    AnalysisSpec(
+        "Quality Watch",
+        "Opens an event frame while the product is off-spec",
+        "Separator",
+        "EventFrame",
+        "Detection",
+        "StartTrigger:='Grade'=\"Off-spec; rework\"; EventFrameTemplate:=Off-Spec",
+        time_rule="Natural",
+        schedule="",
+    ),
+)
+
+CATEGORIES = {
+    "Element": {
+        "Production": "Makes the product",
+        "Rotating": "Has moving parts",
+        "Static": "Has none",
+        "Safety": "Concerns safety",
+        "Quality": "Concerns the product",
+    },
+    "Attribute": {
+        "Process": "Measured",
+        "Nameplate": "Fixed when built",
+        "Limits": "Bounds for alarms",
+        "State": "States and counters",
+        "Production data": "What batches carry",
+    },
+    "Analysis": {"Detection": "Opens event frames", "Calculation": "Computes figures"},
+    "Table": {"Reference": "Looked up by people"},
+}
+
+ENUMERATIONS = {
+    "Criticality": ("What the loss of equipment means", {0: "Low", 1: "Medium", 2: "High"}),
+    "Shift": ("Shifts of the day", {0: "Night", 1: "Early", 2: "Late"}),
+}
+
+TRAITS = {
+    "LimitHi": "Limit High",
+    "LimitLo": "Limit Low",
+    "LimitTarget": "Limit Target",
+    "Forecast": "Forecast",
+    "Location": "Location",
+    "Health": "Health",
+    "AnalysisStartTriggerName": "Start Trigger Name",
+}
+
+SEVERITIES = ("None", "Information", "Warning", "Minor", "Major", "Critical")
