@@ -264,10 +264,11 @@ def test_reading_in_pages_or_by_single_look_ups_changes_nothing(
     assert again[:3] == whole[:3]
     for one, two in counts:
         assert one["Value"]["Value"] == pytest.approx(two["Value"]["Value"])
+    # A machine that stands still has a flow of nothing but rounding: what is left of it depends on the order of sums.
     assert [each["Value"]["Value"] for each in again[3]] == pytest.approx(
-        [each["Value"]["Value"] for each in whole[3]]
+        [each["Value"]["Value"] for each in whole[3]], abs=1e-9
     )
-    assert averages() == pytest.approx(average, rel=1e-9)
+    assert averages() == pytest.approx(average, rel=1e-9, abs=1e-5)  # a deviation is a root: half the digits
 
 
 def test_extremes_carry_their_own_time_unless_another_is_asked_for() -> None:
