@@ -12,11 +12,34 @@ from pi_datasource.options import Options
 from pi_datasource.version import __version__
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from pi_datasource.datasource import PIDataSource
 
-__all__ = ["Options", "PIDataSource", "PIError", "__version__", "register"]
+__all__ = ["Options", "PIDataSource", "PIError", "__version__", "read", "register"]
+
+
+def read(spark: SparkSession, where: str | None = None, **options: Any) -> DataFrame:
+    """The rows of ``format("pi")`` for which the predicate ``where`` is true; little else is asked of the server.
+
+    ``where`` is any predicate of Spark's SQL over the columns, such as ``"plant = 'NORTH' AND value > 80 AND timestamp
+    >= '2026-01-01'"``. Times in it are read in Spark's session time zone. What it says of tags, of the groups of
+    ``tag_pattern`` and of ``timestamp`` narrows what is read, and Spark applies all of it to what came, so that
+    narrowing never changes the result. Needs ``pip install 'pi-datasource[sql]'``.
+
+    Its bounds of ``timestamp`` take the place of the defaults of ``start_time`` and ``end_time``, and cut what is given
+    as these options. A predicate that does not speak of ``timestamp`` reads from ``*-1d`` on, as ever; one that does,
+    without a lower bound that can be told, needs the option ``start_time``.
+
+    ``options`` are those of the format; lists, moments, lengths of time and booleans may be given as such.
+
+    Raises:
+        ConfigurationError: an option that cannot be used, or sqlglot is not installed.
+        AnalysisException: Spark does not understand the predicate.
+    """
+    from pi_datasource import frame
+
+    return frame.read(spark, where, options)
 
 
 def register(spark: SparkSession) -> None:

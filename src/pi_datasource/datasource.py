@@ -1,4 +1,4 @@
-"""``format("pi")``: the batch reader and the entry point that Spark looks up. Translation to Spark and nothing else.
+"""``format("pi")``: the entry point that Spark looks up. Translation to Spark and nothing else.
 
 Spark creates these objects in short-lived planner processes and pickles them to workers: nothing is kept on ``self``
 but the checked options and the schema, and ``read`` gets all it needs from its partition (Spark 4.0 to 4.3).
@@ -6,17 +6,16 @@ but the checked options and the schema, and ``read`` gets all it needs from its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pyarrow as pa
-from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+from pyspark.sql.datasource import DataSource
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
 from pi_datasource import tables
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
-from pi_datasource.sparkio import PIPartition, arrow_schema, plainly, planned, read_partition
+from pi_datasource.pushdown import PIPushdownReader
+from pi_datasource.reader import PIReader
+from pi_datasource.sparkio import arrow_schema, plainly
 from pi_datasource.streaming import PIStreamReader
 
 
@@ -31,7 +30,7 @@ class PIDataSource(DataSource):
         with plainly():
             self.checked = Options.parse(options)
             self.table = tables.lookup(self.checked.table).name
-            tables.TABLES[self.table].schema(self.checked)
+            tables.columns(self.checked)
 
     @classmethod
     def name(cls) -> str:
@@ -39,12 +38,14 @@ class PIDataSource(DataSource):
         return "pi"
 
     def schema(self) -> StructType:
-        """All columns of the table, as the options shape it."""
-        return from_arrow_schema(tables.TABLES[self.table].schema(self.checked))
+        """The columns of the table, as the options shape it, or those of the option ``columns``."""
+        return from_arrow_schema(tables.columns(self.checked))
 
     def reader(self, schema: StructType) -> PIReader:
         """A reader of exactly ``schema``, which may be a selection of the table's columns."""
         with plainly():
+            if self.checked.pushdown:
+                return PIPushdownReader(self.checked, arrow_schema(schema))
             return PIReader(self.checked, arrow_schema(schema))
 
     def streamReader(self, schema: StructType) -> PIStreamReader:
@@ -59,22 +60,11 @@ class PIDataSource(DataSource):
                     "with trigger(availableNow=True); or use spark.read"
                 )
                 raise InvalidOption(message)
+            if unmeant := [
+                n for n, v in (("narrow", self.checked.narrow), ("pushdown", self.checked.pushdown)) if v
+            ]:
+                message = (
+                    f"option {unmeant[0]!r} has no meaning for a stream: leave it out, or use spark.read"
+                )
+                raise InvalidOption(message)
             return PIStreamReader(self.checked, arrow_schema(schema))
-
-
-class PIReader(DataSourceReader):
-    """Reads ``[start_time, end_time)`` of the selected points once."""
-
-    def __init__(self, options: Options, schema: pa.Schema) -> None:
-        self.options, self.schema = options, schema
-        tables.check_projection(options, schema)
-
-    def partitions(self) -> list[InputPartition]:
-        """The tasks of the window, whose relative ends are resolved now, by the PI server's clock."""
-        with plainly():
-            return planned(self.options, window=None)
-
-    def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
-        """The events of one task; Spark passes None, or a partition without a task, when there is none."""
-        task = partition.value if isinstance(partition, PIPartition) else None
-        return read_partition(self.options, self.schema, task)

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from pi_datasource import timespec
+from pi_datasource import condition, timespec
 from pi_datasource.errors import InvalidOption, UnknownOption
 from pi_datasource.model import Window
 
@@ -75,6 +75,11 @@ def _pattern(value: str) -> str:
     if not groups:
         message = "has no named group such as (?P<plant>[^.]+); each named group becomes a column"
         raise ValueError(message)
+    return value
+
+
+def _condition(value: str) -> str:
+    condition.loads(value)
     return value
 
 
@@ -149,6 +154,20 @@ class Options(BaseModel):
         "`(?P<plant>[^.]+)\\.(?P<sensor_type>[^.]+)`. Each group becomes a column.",
     )
     include_metadata: Flag = Field(False, description="Adds the columns `tag_path` and `server_name`.")
+    columns: Names = Field(
+        (),
+        description="Names of the columns to read, in this order, such as `tag_name,timestamp,value`. All when empty.",
+    )
+    narrow: Annotated[str, BeforeValidator(_condition)] | None = Field(
+        None,
+        description="Which tags and times a predicate may be true for, as JSON that `pi_datasource.read(where=…)` "
+        "writes. It takes away from what is read and filters nothing. Not for streams.",
+    )
+    pushdown: Flag = Field(
+        False,
+        description="Lets Spark's own filters narrow what is read (Spark 4.1 and later). Safe only where each DataFrame "
+        "and view is used once: see the README. Not for streams.",
+    )
     auth: Literal["auto", "anonymous", "basic", "bearer", "kerberos", "ntlm"] = Field(
         "auto",
         description="How to sign in: `auto` (bearer with `token`, basic with `username`, else anonymous), "
@@ -253,7 +272,7 @@ class Options(BaseModel):
             )
             raise InvalidOption(message)
         try:
-            return cls.model_validate({_canonical(key): value for key, value in given.items()})
+            return cls.model_validate({canonical(key): value for key, value in given.items()})
         except ValidationError as error:
             raise InvalidOption(
                 "; ".join(_explain(item) for item in error.errors(include_input=False))
@@ -284,7 +303,12 @@ class Options(BaseModel):
         return tuple(sorted(index, key=index.__getitem__))
 
 
-def _canonical(key: str) -> str:
+def canonical(key: str) -> str:
+    """The name of the option that ``key`` is a spelling of.
+
+    Raises:
+        UnknownOption: of none; the message suggests the nearest.
+    """
     spellings = {name.replace("_", ""): name for name in Options.model_fields}
     squeezed = key.lower().replace("_", "")
     if squeezed in spellings:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
@@ -57,13 +58,31 @@ def timeseries(pattern_columns: Iterable[str] = (), include_metadata: bool = Fal
     return pa.schema([*fixed[: len(_EVENT)], *columns, *fixed[len(_EVENT) :]])
 
 
-def projection(full: pa.Schema, wanted: pa.Schema) -> list[int]:
-    """The positions in ``full`` of the columns of ``wanted``, a schema that the user gave.
+def selection(full: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """The columns of ``full`` called ``names``, in that order.
+
+    Raises:
+        InvalidOption: there is no such column; the message suggests the nearest.
+    """
+    for name in names:
+        if name in full.names:
+            continue
+        near = difflib.get_close_matches(name.lower(), full.names, n=1)
+        if name in {field.name for field in _METADATA}:
+            hint = "set include_metadata=true to have it"
+        else:
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(full.names)}"
+        message = f"option 'columns': there is no column {name!r}; {hint}"
+        raise InvalidOption(message)
+    return pa.schema([full.field(name) for name in names])
+
+
+def check_projection(full: pa.Schema, wanted: pa.Schema) -> None:
+    """Makes sure that ``wanted``, a schema that the user gave, is a selection of the columns of ``full``.
 
     Raises:
         InvalidOption: a column that does not exist, or has another type; the message lists what there is.
     """
-    positions = []
     for field in wanted:
         index = full.get_field_index(field.name)
         if index < 0:
@@ -75,5 +94,3 @@ def projection(full: pa.Schema, wanted: pa.Schema) -> list[int]:
         if full.field(index).nullable and not field.nullable:
             message = f"schema: column {field.name!r} can be null; leave out NOT NULL"
             raise InvalidOption(message)
-        positions.append(index)
-    return positions

@@ -10,9 +10,11 @@ from pyspark.sql.datasource import InputPartition
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from pi_datasource import client, discover, fetch, tables
+from pi_datasource import client, discover, fetch
+from pi_datasource.condition import ALWAYS, Condition
 from pi_datasource.errors import PIError
-from pi_datasource.model import ReadTask, Window
+from pi_datasource.model import DataServer, Point, ReadTask, Window
+from pi_datasource.narrow import Narrowing
 from pi_datasource.options import Options
 from pi_datasource.plan import plan
 
@@ -46,8 +48,8 @@ def arrow_schema(schema: StructType) -> pa.Schema:
         return to_arrow_schema(schema)
 
 
-def planned(options: Options, window: Window | None) -> list[InputPartition]:
-    """The partitions of ``window``; without one, of the options' window on the server's clock.
+def planned(options: Options, window: Window | None, pushed: Condition = ALWAYS) -> list[InputPartition]:
+    """The partitions of ``window``; without one, of what the options and ``pushed`` leave, on the server's clock.
 
     A window that is given belongs to a stream, which may be replayed: its end stamps the rows, and a tag that has
     gone since does not fail it.
@@ -56,9 +58,22 @@ def planned(options: Options, window: Window | None) -> list[InputPartition]:
     servers = discover.data_servers(api, options)
     streaming = window is not None
     now = discover.server_now(servers)
-    span = window or options.window(now)
-    found = discover.points(api, servers, options, strict=not streaming)
+    narrowing = Narrowing(options, pushed)
+    span = window or narrowing.window(now)
+    found = narrowing.points(_points(api, servers, narrowing, strict=not streaming))
     return [PIPartition(task) for task in plan(found, span, options, span.end if streaming else now)]
+
+
+def _points(
+    api: client.PIClient, servers: list[DataServer], narrowing: Narrowing, strict: bool
+) -> list[Point]:
+    """The points that the options select; a name that only a predicate holds need not exist."""
+    tags = narrowing.tags()
+    if tags is None:
+        return discover.points(api, servers, narrowing.options, strict=strict)
+    if not tags:
+        return []
+    return discover.points(api, servers, narrowing.options.model_copy(update={"tags": tags}), strict=False)
 
 
 _frozen = False
@@ -73,9 +88,5 @@ def read_partition(options: Options, schema: pa.Schema, task: ReadTask | None) -
         gc.collect()
         gc.freeze()
         _frozen = True
-    full = tables.lookup(task.table).schema(options)
-    wanted = tables.check_projection(options, schema)
     with plainly():
-        for batch in fetch.run(client.shared(options), task, full, options.tag_pattern):
-            columns = [batch.column(index) for index in wanted]
-            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        yield from fetch.run(client.shared(options), task, schema, options.tag_pattern)

@@ -53,10 +53,33 @@ def lookup(name: str) -> Table:
     return table
 
 
-def check_projection(options: Options, wanted: pa.Schema) -> list[int]:
-    """The positions, in the table's full schema, of the columns of ``wanted``.
+def columns(options: Options) -> pa.Schema:
+    """The columns to read: those of the option ``columns`` in its order, or all of the table.
 
     Raises:
-        InvalidOption: the user's schema asks for a column that does not exist, or as another type.
+        InvalidOption: ``columns`` names one that does not exist; or the table cannot be shaped as the options say.
     """
-    return schema.projection(lookup(options.table).schema(options), wanted)
+    full = lookup(options.table).schema(options)
+    return schema.selection(full, options.columns) if options.columns else full
+
+
+def check_projection(options: Options, wanted: pa.Schema) -> None:
+    """Makes sure that ``wanted``, which may be a schema of the user's, can be read.
+
+    Raises:
+        InvalidOption: it asks for a column that does not exist, or as another type; it contradicts ``columns``; or
+            rows that tell of failures could not be told from events.
+    """
+    schema.check_projection(lookup(options.table).schema(options), wanted)
+    if options.columns and tuple(wanted.names) != options.columns:
+        message = (
+            f"schema: its columns are {', '.join(wanted.names)}, but those of the option 'columns' are "
+            f"{', '.join(options.columns)}; give one of the two"
+        )
+        raise InvalidOption(message)
+    if options.on_error == "report" and "value_kind" not in wanted.names:
+        message = (
+            "on_error='report' needs the column 'value_kind', which tells a tag that could not be read from an event; "
+            "add it to the columns or the schema"
+        )
+        raise InvalidOption(message)

@@ -255,4 +255,4 @@ def test_the_landing_page_leads_into_the_api_and_escapes_what_it_shows(make_clie
     assert "bearer token" in page
     assert "/piwebapi/dataservers/I1DS" in page
     assert "x<y" not in page
-    assert "startTime=*-1h" in page
+    assert "startTime=*-10m" in page

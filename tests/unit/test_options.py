@@ -37,7 +37,7 @@ def test_an_option_is_the_same_in_every_spelling(key: str) -> None:
 
 
 def test_every_option_is_found_by_its_lower_cased_name_without_underscores() -> None:
-    assert {options._canonical(name.replace("_", "")) for name in Options.model_fields} == set(
+    assert {options.canonical(name.replace("_", "")) for name in Options.model_fields} == set(
         Options.model_fields
     )
 
@@ -67,7 +67,7 @@ def test_defaults_are_these() -> None:
     assert defaults == {
         "url": "https://pi.example/piwebapi", "table": "pi_timeseries", "tags": (), "tag_filter": None,
         "data_servers": (), "start_time": "*-1d", "end_time": "*", "time_zone": "UTC", "tag_pattern": None,
-        "include_metadata": False, "auth": "auto", "username": None, "password": None, "token": None,
+        "include_metadata": False, "columns": (), "narrow": None, "pushdown": False, "auth": "auto", "username": None, "password": None, "token": None,
         "verify_tls": True, "ca_bundle": None, "timeout": timedelta(seconds=60), "max_retries": 5,
         "page_size": 10_000, "batch_size": 1000, "read_mode": "auto", "requests_per_second": None,
         "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail",

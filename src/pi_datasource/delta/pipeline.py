@@ -18,6 +18,7 @@ from pi_datasource import client, discover, register
 from pi_datasource.delta import bronze, gold, ledger
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.ledger import BatchReport
+from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
 from pi_datasource.schema import READ_FAILURE
 
@@ -37,6 +38,9 @@ def start(
         ServerError: the server cannot be reached or does not let us in; nothing has been written.
     """
     checked = Options.parse(options)
+    if checked.columns:
+        message = "option 'columns': the tables hold whole events; leave it out"
+        raise InvalidOption(message)
     with client.PIClient(
         checked
     ) as api:  # a server that does not let us in shall leave no empty tables behind

@@ -1,0 +1,81 @@
+"""``pi_datasource.read``: a DataFrame of the rows that fulfil a predicate, for which little else was read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from pi_datasource import condition, tables, where
+from pi_datasource.condition import Condition
+from pi_datasource.errors import InvalidOption
+from pi_datasource.options import Options, canonical
+
+_QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
+
+
+def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -> DataFrame:
+    """The rows that fulfil ``predicate``, as ``pi_datasource.read`` describes it."""
+    texts = {canonical(name): _text(value) for name, value in given.items() if value is not None}
+    options = Options.parse(texts)
+    names = tables.columns(options).names
+    if predicate is None:
+        return spark.read.format("pi").options(**texts).load()
+    full = tables.lookup(options.table).schema(options)
+    texts_of = [field.name for field in full if field.type == pa.string()]
+    wanted = where.of_sql(predicate, texts_of, lambda sql: _moments(spark, sql))
+    if '"' in predicate and spark.conf.get(_QUOTES, "false") != "false":
+        wanted = condition.ALWAYS  # the quotes may enclose a column's name
+    if options.narrow is not None:
+        wanted = condition.All((condition.loads(options.narrow), wanted))
+    texts["narrow"] = condition.dumps(wanted)
+    used = where.columns_of(predicate)
+    _check_that_the_start_is_known(options, wanted, used)
+    if options.columns:
+        texts["columns"] = json.dumps(
+            [*names, *(n for n in full.names if n.lower() in used and n not in names)]
+        )
+    rows = spark.read.format("pi").options(**texts).load().where(predicate)
+    return rows.select(*(f"`{name}`" for name in names)) if options.columns else rows
+
+
+def _check_that_the_start_is_known(options: Options, wanted: Condition, used: set[str]) -> None:
+    """What the result is must not depend on how much of a predicate is understood."""
+    start, _ = condition.bounds(wanted)
+    if "timestamp" in used and start == -math.inf and "start_time" not in options.model_fields_set:
+        message = (
+            "where: the predicate speaks of timestamp, but gives no lower bound that can be told without reading; "
+            f"add one, such as timestamp >= '2026-01-01', or the option 'start_time' (its default is {options.start_time!r})"
+        )
+        raise InvalidOption(message)
+
+
+def _text(value: Any) -> str:
+    """An option's value as Spark carries it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds()}s"
+    if isinstance(value, (list, tuple)):
+        return json.dumps([str(each) for each in value])
+    return str(value)
+
+
+def _moments(spark: SparkSession, expressions: Sequence[str]) -> list[int | None]:
+    """What Spark takes ``expressions`` for as timestamps, in microseconds; None for what it refuses."""
+    columns = ", ".join(
+        f"unix_micros(TRY_CAST(({sql}) AS TIMESTAMP)) AS c{i}" for i, sql in enumerate(expressions)
+    )
+    try:
+        row = spark.sql(f"SELECT {columns}").first()
+    except PySparkException:  # the whole predicate will tell the user what is wrong with it
+        row = None
+    return [None] * len(expressions) if row is None else list(row)

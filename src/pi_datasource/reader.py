@@ -1,0 +1,32 @@
+"""The batch reader of ``format("pi")``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyspark.sql.datasource import DataSourceReader, InputPartition
+
+from pi_datasource import tables
+from pi_datasource.condition import ALWAYS, Condition
+from pi_datasource.options import Options
+from pi_datasource.sparkio import PIPartition, plainly, planned, read_partition
+
+
+class PIReader(DataSourceReader):
+    """Reads ``[start_time, end_time)`` of the selected points once."""
+
+    def __init__(self, options: Options, schema: pa.Schema) -> None:
+        self.options, self.schema = options, schema
+        self.pushed: Condition = ALWAYS
+        tables.check_projection(options, schema)
+
+    def partitions(self) -> list[InputPartition]:
+        """The tasks of the window, whose relative ends are resolved now, by the PI server's clock."""
+        with plainly():
+            return planned(self.options, window=None, pushed=self.pushed)
+
+    def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
+        """The events of one task; Spark passes None, or a partition without a task, when there is none."""
+        task = partition.value if isinstance(partition, PIPartition) else None
+        return read_partition(self.options, self.schema, task)
