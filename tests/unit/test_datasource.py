@@ -146,6 +146,103 @@ def test_a_schema_that_the_table_cannot_give_is_refused(wanted: StructField, tex
         assert str(caught.value).startswith(text)
 
 
+def test_the_option_columns_is_a_selection_in_its_own_order() -> None:
+    for given in ("value,tag_name", '["value", "tag_name"]'):
+        table = read_all(source(tags="*", columns=given))
+        assert table.schema.equals(pa.schema([schema.timeseries().field(n) for n in ("value", "tag_name")]))
+        assert table.to_pylist()[:2] == [
+            {"value": 0.0, "tag_name": "P1.TI1"},
+            {"value": 1.0, "tag_name": "P1.TI1"},
+        ]
+
+
+def test_what_is_selected_reaches_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There it decides what the server is asked for."""
+    asked: list[list[str]] = []
+
+    def run(*given: Any) -> Iterator[pa.RecordBatch]:
+        asked.append(given[2].names)
+        return iter(())
+
+    monkeypatch.setattr(sparkio.fetch, "run", run)
+    found = source(num_partitions="1", columns="timestamp,value")
+    stream = PIDataSource({"url": "h", "columns": "value,timestamp"})
+    (part,) = found.reader(found.schema()).partitions()
+    for reader in (found.reader(found.schema()), stream.streamReader(stream.schema())):
+        assert list(reader.read(part)) == []
+    assert asked == [["timestamp", "value"], ["value", "timestamp"]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "hint"),
+    [
+        ("Timestamp", "did you mean 'timestamp'?"),
+        ("tag_names", "did you mean 'tag_name'?"),
+        ("tag_path", "set include_metadata=true to have it"),
+        ("zzz", "the columns are tag_webid, tag_name,"),
+    ],
+)
+def test_a_column_that_does_not_exist_is_refused_at_load(columns: str, hint: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        source(columns=f"value,{columns}")
+    assert str(caught.value).startswith(f"option 'columns': there is no column {columns!r}; {hint}")
+
+
+def test_columns_and_a_users_schema_must_agree() -> None:
+    wanted = StructType([StructField("value", DoubleType())])
+    source(columns="value").reader(wanted)
+    with pytest.raises(InvalidOption) as caught:
+        source(columns="value,tag_name").reader(wanted)
+    assert str(caught.value) == (
+        "schema: its columns are value, but those of the option 'columns' are value, tag_name; give one of the two"
+    )
+
+
+def test_failures_are_reported_only_where_they_can_be_told_from_events() -> None:
+    wanted = StructType([StructField("value", DoubleType())])
+    for make in (
+        source(on_error="report").reader,
+        PIDataSource({"url": "h", "on_error": "report"}).streamReader,
+    ):
+        with pytest.raises(InvalidOption, match=r"^on_error='report' needs the column 'value_kind'"):
+            make(wanted)
+    found = source(on_error="report", columns="value_kind")
+    found.reader(found.schema())
+
+
+def test_a_failure_is_told_in_the_columns_that_are_read(pi: FakePI) -> None:
+    pi.always_fails = {"W1": (404, "gone")}
+    rows = read_all(source(on_error="report", columns="value_kind,tag_name")).to_pylist()
+    assert {tuple(row.items()) for row in rows} == {
+        (("value_kind", "read_failure"), ("tag_name", "P1.TI1")),
+        (("value_kind", "string"), ("tag_name", "P1.ST2")),
+    }
+
+
+def test_a_narrowed_read_asks_for_less_and_never_fails_for_a_tag_that_is_not_there(pi: FakePI) -> None:
+    from pi_datasource import condition
+
+    wanted = condition.All(
+        (condition.Match("tag_name", "in", ("P1.TI1", "GONE")), condition.Match("plant", "in", ("P1",)))
+    )
+    text = {"narrow": condition.dumps(wanted), "tag_pattern": "(?P<plant>P.)"}
+    pi.replies["dataservers/DS/points"] = lambda asked: {
+        "Items": [{"WebId": "W1", "Name": "P1.TI1", "PointType": "Float64", "EngineeringUnits": ""}]
+        if asked["nameFilter"] == "P1.TI1" and asked["startIndex"] == "0"
+        else []
+    }
+    table = read_all(source(num_partitions="1", **text))
+    assert set(table.column("tag_name").to_pylist()) == {"P1.TI1"}
+    assert [web_id for call in pi.calls for web_id, _, _ in call] == ["W1"]
+    pi.gets.clear()
+    never = source(narrow=condition.dumps(condition.NEVER))
+    assert never.reader(never.schema()).partitions() == []
+    assert all("points" not in path for path, _ in pi.gets)
+    for tags in ("GONE", "P1.TI1,GONE"):  # but the user's own choice of tags is still checked
+        with pytest.raises(NoTagMatches):
+            read_all(source(tags=tags, **text))
+
+
 def test_a_relative_window_ends_at_the_servers_present() -> None:
     parts = source(startTime="*-30s", endTime="*").reader(source().schema()).partitions()
     windows = [p.value.window for p in parts]
