@@ -1,20 +1,24 @@
-"""Options → a ``requests`` authentication object; secrets are looked up here and nowhere earlier."""
+"""Options → a ``requests`` authentication object, which looks its secrets up itself, where it is used."""
 
 from __future__ import annotations
 
-import base64
 import importlib
-import os
+import struct
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from pi_datasource.errors import InvalidOption, MissingPackage
+from pi_datasource.errors import AuthenticationFailed, MissingPackage
 from pi_datasource.options import Options
+from pi_datasource.secrets import secret
+from pi_datasource.tokens import Bearer, ClientCredentials, Grant
+
+if TYPE_CHECKING:
+    from requests import Session
+
+Connect = Callable[[], "Session"]
 
 
 class Anonymous(AuthBase):
@@ -24,25 +28,14 @@ class Anonymous(AuthBase):
         return request
 
 
-class BearerAuth(AuthBase):
-    """Sends one token with every request."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:  # noqa: D102 - as inherited
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def authentication(options: Options) -> AuthBase:
-    """How to sign in as the options say.
+def authentication(options: Options, connect: Connect) -> AuthBase:
+    """How to sign in as the options say; ``connect`` makes sessions that reach a giver of tokens.
 
     Raises:
         InvalidOption: a secret that cannot be found where its reference points.
         MissingPackage: Kerberos or NTLM without their extra.
     """
-    return _STRATEGIES[chosen(options)](options)
+    return _STRATEGIES[chosen(options)](options, connect)
 
 
 def chosen(options: Options) -> str:
@@ -51,60 +44,60 @@ def chosen(options: Options) -> str:
         return options.auth
     if options.token is not None:
         return "bearer"
+    if options.client_id is not None:
+        return "oidc"
     return "basic" if options.username is not None else "anonymous"
 
 
-def secret(name: str, reference: SecretStr | None) -> str:
-    """The secret that an option holds or refers to: ``env:NAME``, ``file:PATH``, else the text itself.
-
-    Raises:
-        InvalidOption: there is nothing at that place; the message names the place, never a value.
-    """
-    text = reference.get_secret_value() if reference is not None else ""
-    kind, _, place = text.partition(":")
-    if kind == "env":
-        if place not in os.environ:
-            message = f"option {name!r} refers to the environment variable {place!r}, which is not set in this process"
-            raise InvalidOption(message)
-        return os.environ[place]
-    if kind == "file":
-        try:
-            return Path(place).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as cause:
-            message = (
-                f"option {name!r} refers to the file {place!r}, which cannot be read: {type(cause).__name__}"
-            )
-            raise InvalidOption(message) from cause
-    return text
+def _anonymous(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001 - all strategies are called alike
+    return Anonymous()
 
 
-def unspeakable(options: Options) -> list[str]:
-    """Texts that no message may hold, should a server repeat what it was sent."""
-    secrets = [
-        secret(name, getattr(options, name)) for name in ("password", "token") if getattr(options, name)
-    ]
-    pair = f"{options.username}:{secret('password', options.password)}".encode()
-    return [text for text in (*secrets, base64.b64encode(pair).decode() if options.password else "") if text]
-
-
-def _basic(options: Options) -> AuthBase:
+def _basic(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
     # Bytes, because requests would encode text as latin-1 and fail on every other letter.
     password = secret("password", options.password).encode()
     return HTTPBasicAuth((options.username or "").encode(), password)
 
 
-def _bearer(options: Options) -> AuthBase:
-    return BearerAuth(secret("token", options.token))
+def _bearer(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
+    # Looked up again when it is refused: whoever keeps the file up to date may have replaced it.
+    way = Bearer(lambda: Grant(secret("token", options.token)))
+    way.token()
+    return way
 
 
-def _kerberos(options: Options) -> AuthBase:  # noqa: ARG001 - all strategies are called alike
+def _oidc(options: Options, connect: Connect) -> AuthBase:
+    return Bearer(ClientCredentials(options, connect))
+
+
+def _kerberos(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
     package = _optional("requests_kerberos", "kerberos")
     return package.HTTPKerberosAuth(mutual_authentication=package.OPTIONAL)  # type: ignore[no-any-return]
 
 
-def _ntlm(options: Options) -> AuthBase:
+def _ntlm(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
     package = _optional("requests_ntlm", "ntlm")
-    return package.HttpNtlmAuth(options.username, secret("password", options.password))  # type: ignore[no-any-return]
+    refused = importlib.import_module("spnego.exceptions").SpnegoError
+    broken = (
+        refused,
+        PermissionError,
+        KeyError,
+        ValueError,
+        struct.error,
+    )  # what a strange challenge leads to
+
+    class NTLM(package.HttpNtlmAuth):  # type: ignore[name-defined, misc]
+        def response_hook(self, response: Response, **settings: Any) -> Response:
+            try:
+                return super().response_hook(response, **settings)  # type: ignore[no-any-return]
+            except broken as cause:
+                message = (
+                    f"signing in with NTLM at {response.url.partition('?')[0]} came to no end ({type(cause).__name__}); "
+                    "check that the server offers NTLM and that no proxy splits its connections, or use another 'auth'"
+                )
+                raise AuthenticationFailed(message, response.status_code) from cause
+
+    return NTLM(options.username, secret("password", options.password))
 
 
 def _optional(module: str, extra: str) -> Any:
@@ -117,10 +110,11 @@ def _optional(module: str, extra: str) -> Any:
         raise MissingPackage(message) from cause
 
 
-_STRATEGIES: dict[str, Callable[[Options], AuthBase]] = {
-    "anonymous": lambda _: Anonymous(),
+_STRATEGIES: dict[str, Callable[[Options, Connect], AuthBase]] = {
+    "anonymous": _anonymous,
     "basic": _basic,
     "bearer": _bearer,
+    "oidc": _oidc,
     "kerberos": _kerberos,
     "ntlm": _ntlm,
 }

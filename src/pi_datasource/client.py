@@ -27,7 +27,6 @@ from pi_datasource.errors import (
     ServerError,
     ServerFailed,
     ServerTimeout,
-    ServerUnreachable,
     UnexpectedReply,
 )
 from pi_datasource.options import Options
@@ -65,14 +64,9 @@ class PIClient:
         self.timeout_s = options.timeout.total_seconds()
         self.max_retries = options.max_retries
         self.sleep = sleep
-        # Given with each call: REQUESTS_CA_BUNDLE in the environment would override what the session says.
-        self._verify = (
-            str(options.ca_bundle) if options.ca_bundle and options.verify_tls else options.verify_tls
-        )
         self._pacer = Pacer(options.requests_per_second, sleep=sleep)
         self._session = transport.session(options, before_retry=self._pacer.wait_again)
         self._signs_in = auth.chosen(options) != "anonymous"
-        self._unspeakable = auth.unspeakable(options)
 
     def __enter__(self) -> PIClient:
         return self
@@ -150,7 +144,6 @@ class PIClient:
             attempt += 1
 
     def _once(self, call: str, url: str, data: bytes | None) -> tuple[bytes, Mapping[str, str]]:
-        deadline = time.monotonic() + self.timeout_s
         timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
         try:
             with self._session.request(
@@ -159,24 +152,13 @@ class PIClient:
                 data=data,
                 timeout=timeouts,
                 stream=True,
-                verify=self._verify,
                 allow_redirects=False,
             ) as response:
-                body = self._body(response, call, deadline)
-        except requests.exceptions.SSLError as cause:
-            message = (
-                f"{call}: no trusted connection to {self.url}: {transport.reason(cause)}; give the authority's certificate as "
-                "option 'ca_bundle'"
-            )
-            raise ServerUnreachable(message) from cause
+                body = self._body(response, call)
         except requests.Timeout as cause:
             raise self._late(call, isinstance(cause, requests.ConnectTimeout)) from cause
         except requests.RequestException as cause:
-            message = (
-                f"{call}: cannot reach {self.url} ({transport.reason(cause)}); check the option 'url', the network, and that "
-                "PI Web API is running"
-            )
-            raise ServerUnreachable(message) from cause
+            raise transport.failure(call, self.url, cause) from cause
         log.debug("%s: HTTP %s, %s bytes", call, response.status_code, len(body))
         if 300 <= response.status_code < 400:
             place = response.headers.get("Location", "elsewhere").partition("?")[0]
@@ -188,17 +170,13 @@ class PIClient:
             raise self._refusal(call, response.status_code, _error_text(body), response.headers)
         return body, response.headers
 
-    def _body(self, response: requests.Response, call: str, deadline: float) -> bytes:
+    def _body(self, response: requests.Response, call: str) -> bytes:
         raw = response.raw
-        read = getattr(
-            raw, "read1", raw.read
-        )  # read1 returns what is there, so that a trickle meets the deadline
+        read = getattr(raw, "read1", raw.read)  # read1 returns what is there
         chunks = []
         try:
             while chunk := read(CHUNK, decode_content=True):
                 chunks.append(chunk)
-                if time.monotonic() > deadline:
-                    raise self._late(call, connecting=False)
         except ReadTimeoutError as cause:
             raise self._late(call, connecting=False) from cause
         except (TransportError, OSError) as cause:
@@ -239,9 +217,7 @@ class PIClient:
         )
 
     def _discreet(self, text: str) -> str:
-        for secret in self._unspeakable:
-            text = text.replace(secret, "***")
-        return text
+        return self._session.discreet(text)
 
 
 class _BodyCut(PIError):

@@ -10,7 +10,7 @@ from pyspark.sql.datasource import DataSource
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from pi_datasource import tables
+from pi_datasource import secrets, tables
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
 from pi_datasource.pushdown import PIPushdownReader
@@ -44,9 +44,8 @@ class PIDataSource(DataSource):
     def reader(self, schema: StructType) -> PIReader:
         """A reader of exactly ``schema``, which may be a selection of the table's columns."""
         with plainly():
-            if self.checked.pushdown:
-                return PIPushdownReader(self.checked, arrow_schema(schema))
-            return PIReader(self.checked, arrow_schema(schema))
+            kind = PIPushdownReader if self.checked.pushdown else PIReader
+            return kind(secrets.looked_up(self.checked), arrow_schema(schema))
 
     def streamReader(self, schema: StructType) -> PIStreamReader:
         """A stream of exactly ``schema``; its offsets are watermark times."""
@@ -67,4 +66,4 @@ class PIDataSource(DataSource):
                     f"option {unmeant[0]!r} has no meaning for a stream: leave it out, or use spark.read"
                 )
                 raise InvalidOption(message)
-            return PIStreamReader(self.checked, arrow_schema(schema))
+            return PIStreamReader(secrets.looked_up(self.checked), arrow_schema(schema))

@@ -34,6 +34,13 @@ _SOME_MOMENT = datetime(
     2024, 5, 15, 12, tzinfo=timezone.utc
 )  # any will do to see whether a time text can be read
 _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", re.ASCII | re.IGNORECASE)  # a name, IPv4 or IPv6 address
+_NEEDS = {"basic": "username", "ntlm": "username", "bearer": "token", "oidc": "client_id"}
+_PARTNERS = (  # an option, the kinds of sign-in for which it matters, and the option that it needs then
+    ("username", ("auto", "basic", "ntlm"), "password"),
+    ("client_id", ("auto", "oidc"), "client_secret"),
+    ("client_secret", ("auto", "oidc"), "client_id"),
+    ("client_key", ("auto", "anonymous", "basic", "bearer", "oidc", "kerberos", "ntlm"), "client_cert"),
+)
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -110,6 +117,14 @@ def _url(value: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
+def _endpoint(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        message = "is no address; use https://HOST/identitymanager/connect/token"
+        raise ValueError(message)
+    return value.strip()
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Time = Annotated[str, BeforeValidator(_time)]
@@ -168,24 +183,54 @@ class Options(BaseModel):
         description="Lets Spark's own filters narrow what is read (Spark 4.1 and later). Safe only where each DataFrame "
         "and view is used once: see the README. Not for streams.",
     )
-    auth: Literal["auto", "anonymous", "basic", "bearer", "kerberos", "ntlm"] = Field(
+    auth: Literal["auto", "anonymous", "basic", "bearer", "oidc", "kerberos", "ntlm"] = Field(
         "auto",
-        description="How to sign in: `auto` (bearer with `token`, basic with `username`, else anonymous), "
-        "`anonymous`, `basic`, `bearer`, `kerberos`, `ntlm`.",
+        description="How to sign in: `auto` (bearer with `token`, oidc with `client_id`, basic with `username`, else "
+        "anonymous), `anonymous`, `basic`, `bearer`, `oidc` (OpenID Connect client credentials), `kerberos`, `ntlm`.",
     )
     username: str | None = Field(
         None, description="User name for basic and NTLM: `DOMAIN\\user` or `user@domain`."
     )
     password: SecretStr | None = Field(
         None,
-        description="Password, or better where it is found: `env:NAME` or `file:PATH`, read where it is used.",
+        description="Password, or better where it is found: `env:NAME`, `file:PATH` or `secret:SCOPE/KEY` "
+        "(Databricks).",
     )
     token: SecretStr | None = Field(
-        None, description="Bearer token, or better where it is found: `env:NAME` or `file:PATH`."
+        None,
+        description="Bearer token, or where it is found, like `password`. Looked up again when it is refused.",
     )
-    verify_tls: Flag = Field(True, description="Whether the server's certificate is checked.")
+    client_id: str | None = Field(
+        None, description="OpenID Connect: the client that asks for a token. Implies `auth=oidc`."
+    )
+    client_secret: SecretStr | None = Field(
+        None, description="OpenID Connect: the client's secret, or where it is found, like `password`."
+    )
+    token_url: Annotated[str, BeforeValidator(_endpoint)] | None = Field(
+        None,
+        description="OpenID Connect: address that gives tokens. When empty the server is asked for it "
+        "(`{url}/.well-known/openid-configuration`).",
+    )
+    scope: str = Field("system", description="OpenID Connect: the scope asked for.")
+    verify_tls: Flag = Field(
+        True, description="Whether the server's certificate is checked. `false` is logged as a warning."
+    )
     ca_bundle: Path | None = Field(
         None, description="PEM file of the authorities that sign the server's certificate."
+    )
+    client_cert: Path | None = Field(
+        None, description="PEM file of a certificate to show to the server or the gateway before it."
+    )
+    client_key: Path | None = Field(
+        None, description="PEM file of the key of `client_cert`. Not needed when both are in one file."
+    )
+    client_key_password: SecretStr | None = Field(
+        None, description="Password of an encrypted client key, or where it is found, like `password`."
+    )
+    proxy: SecretStr | None = Field(
+        None,
+        description="HTTP proxy, `http://HOST:PORT` (with a password better as `env:NAME`), or `none` for none. When "
+        "empty the variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count.",
     )
     timeout: Span = Field(
         timedelta(seconds=60), description="Longest wait for one answer, such as `60s` or `2m`."
@@ -245,16 +290,20 @@ class Options(BaseModel):
         if not self.timeout:
             message = "option 'timeout' must be longer than 0s"
             raise ValueError(message)
-        needs = {"basic": "username", "ntlm": "username", "bearer": "token"}.get(self.auth)
-        if needs and getattr(self, needs) is None:
-            message = f"auth={self.auth!r} needs the option {needs!r}"
-            raise ValueError(message)
-        if self.username is not None and self.password is None and self.auth in ("auto", "basic", "ntlm"):
-            message = "option 'username' needs the option 'password'"
-            raise ValueError(message)
+        self._signing_in()
         if not timespec.is_relative(self.start_time) and not timespec.is_relative(self.end_time):
             self.window(_SOME_MOMENT)
         return self
+
+    def _signing_in(self) -> None:
+        needs = _NEEDS.get(self.auth)
+        if needs and getattr(self, needs) is None:
+            message = f"auth={self.auth!r} needs the option {needs!r}"
+            raise ValueError(message)
+        for name, kinds, partner in _PARTNERS:
+            if getattr(self, name) is not None and getattr(self, partner) is None and self.auth in kinds:
+                message = f"option {name!r} needs the option {partner!r}"
+                raise ValueError(message)
 
     @classmethod
     def parse(cls, given: Mapping[str, str]) -> Options:

@@ -1,83 +1,100 @@
-"""The HTTP session: retries, headers, sign-in; and what a broken connection says of itself."""
+"""The HTTP session: headers, sign-in, trust and proxies; and what a broken connection says of itself."""
 
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable
-from types import TracebackType
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connectionpool import ConnectionPool
-from urllib3.exceptions import ReadTimeoutError
-from urllib3.response import BaseHTTPResponse
-from urllib3.util.retry import Retry
+from urllib3.util.ssl_ import create_urllib3_context
 
-from pi_datasource import auth
+from pi_datasource import auth, secrets
+from pi_datasource.adapter import RETRIED, PatientAdapter
+from pi_datasource.errors import AuthenticationFailed, InvalidOption, ServerError, ServerUnreachable
 from pi_datasource.options import Options
+from pi_datasource.tokens import Bearer
 from pi_datasource.version import __version__
+
+__all__ = ["RETRIED", "Session", "failure", "reason", "session"]
 
 log = logging.getLogger(__name__)
 
-RETRIED = (429, 500, 502, 503, 504)
+
+class Session(requests.Session):
+    """Signs in as the options say, asks again where that may help, and never follows the environment over an option.
+
+    Raises:
+        InvalidOption: a file, secret or address of the options cannot be used on this machine.
+        MissingPackage: the kind of sign-in needs an extra.
+    """
+
+    def __init__(self, options: Options, before_retry: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._proxies = _proxies(options)
+        self._trusted = _trust(options)
+        adapter = PatientAdapter(options.max_retries, _client_certificate(options), before_retry)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+        # PI refuses a POST without X-Requested-With (reference: authentication and transport).
+        self.headers.update(
+            {
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+                "User-Agent": f"pi-datasource/{__version__}",
+                "X-Requested-With": "pi-datasource",
+            }
+        )
+        self.auth = auth.Anonymous()
+        self._unspeakable = secrets.unspeakable(options)
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """As inherited, but an option outdoes a variable of the environment, not the other way round."""
+        if self._proxies is not None:
+            proxies = {**self._proxies, **(proxies or {})}
+        trusted = verify if self._trusted is True else self._trusted
+        return super().merge_environment_settings(url, proxies, stream, trusted, cert)
+
+    def discreet(self, text: str) -> str:
+        """``text`` without any secret that this session sends."""
+        spoken = self.auth.spoken() if isinstance(self.auth, Bearer) else []
+        for secret in (*self._unspeakable, *spoken):
+            text = text.replace(secret, "***")
+        return text
 
 
-class _Retry(Retry):
-    """urllib3's retries, but a slow answer is not asked for again: it would be slow again."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> _Retry:
-        if isinstance(error, ReadTimeoutError):
-            raise error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
-def session(options: Options, before_retry: Callable[[], None] = lambda: None) -> requests.Session:
+def session(options: Options, before_retry: Callable[[], None] = lambda: None) -> Session:
     """A session that signs in as the options say and asks again where that may help, after ``before_retry``."""
-
-    class Paced(_Retry):
-        """Retries are requests too: they wait for their turn."""
-
-        def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-            super().sleep(response)
-            before_retry()
-
-    made = requests.Session()
-    retry = Paced(
-        total=options.max_retries,
-        connect=min(3, options.max_retries),  # a wrong address should be told within seconds
-        backoff_factor=0.5,
-        backoff_max=30,
-        backoff_jitter=0.3,
-        status_forcelist=RETRIED,
-        allowed_methods=None,  # a batch of GETs is as safe to repeat as a GET
-        raise_on_status=False,
-    )
-    adapter = HTTPAdapter(max_retries=retry, pool_maxsize=4)
-    made.mount("https://", adapter)
-    made.mount("http://", adapter)
-    # PI refuses a POST without X-Requested-With (reference: authentication and transport).
-    made.headers.update(
-        {
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-            "User-Agent": f"pi-datasource/{__version__}",
-            "X-Requested-With": "pi-datasource",
-        }
-    )
-    made.auth = auth.authentication(options)
+    made = Session(options, before_retry)
+    made.auth = auth.authentication(options, lambda: Session(options))
     if not options.verify_tls:
         log.warning("the certificate of %s is not checked: verify_tls is false", options.url)
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return made
+
+
+def failure(call: str, url: str, cause: requests.RequestException) -> ServerError:
+    """What a call that got no answer says of itself."""
+    why = reason(cause)
+    if type(cause).__module__.startswith("requests_kerberos"):
+        return AuthenticationFailed(
+            f"{call}: signing in with Kerberos failed ({why}); get a ticket with kinit, and check that the host of 'url' "
+            "is the one of the server's service principal HTTP/HOST"
+        )
+    if isinstance(cause, requests.exceptions.ProxyError):
+        advice = "check the option 'proxy' and the environment variables HTTPS_PROXY and NO_PROXY"
+        return ServerUnreachable(f"{call}: the proxy before {url} gives no connection ({why}); {advice}")
+    if isinstance(cause, requests.exceptions.SSLError):
+        return ServerUnreachable(
+            f"{call}: no trusted connection to {url}: {why}; give the authority's certificate as option 'ca_bundle'"
+        )
+    return ServerUnreachable(
+        f"{call}: cannot reach {url} ({why}); check the option 'url', the network, and that PI Web API is running"
+    )
 
 
 def reason(error: BaseException) -> str:
@@ -88,3 +105,55 @@ def reason(error: BaseException) -> str:
         if inner is None:
             return f"{type(error).__name__}: {error}"
         error = inner
+
+
+def _proxies(options: Options) -> dict[str, str | None] | None:
+    """What requests should use, or None where the environment may say."""
+    if options.proxy is None:
+        return None
+    text = secrets.secret("proxy", options.proxy).strip()
+    if text.lower() == "none":
+        return {"http": None, "https": None, "all": None}
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        message = "option 'proxy' is no address; use http://HOST:PORT, or none"
+        raise InvalidOption(message)
+    return {"http": text, "https": text}
+
+
+def _trust(options: Options) -> bool | str:
+    if options.ca_bundle is None or not options.verify_tls:
+        return options.verify_tls
+    try:
+        ssl.create_default_context(cafile=options.ca_bundle)
+    except (OSError, ValueError) as cause:
+        unusable = _unusable("ca_bundle", options.ca_bundle, cause)
+        raise unusable from cause
+    return str(options.ca_bundle)
+
+
+def _client_certificate(options: Options) -> ssl.SSLContext | None:
+    if options.client_cert is None:
+        return None
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if options.verify_tls else ssl.CERT_NONE)
+    password = secrets.secret("client_key_password", options.client_key_password)
+    try:
+        # A password is always given, because OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(options.client_cert, options.client_key, password.encode)
+    except (OSError, ValueError) as cause:
+        name = "client_key" if isinstance(cause, ssl.SSLError) and options.client_key else "client_cert"
+        place: Path = getattr(options, name)
+        locked = place.is_file() and b"ENCRYPTED" in place.read_bytes()
+        hint = "; its key is encrypted, and 'client_key_password' does not open it" if locked else ""
+        raise _unusable(name, place, cause, hint) from cause
+    return context
+
+
+def _unusable(name: str, place: Path, cause: Exception, hint: str = "") -> InvalidOption:
+    if isinstance(cause, ssl.SSLError):
+        why = f"it is no PEM file of that kind ({cause.reason or type(cause).__name__})"
+    else:
+        why = getattr(cause, "strerror", None) or type(cause).__name__
+    return InvalidOption(
+        f"option {name!r}: the file {str(place)!r} cannot be used on this machine: {why}{hint}"
+    )

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import traceback
@@ -257,6 +258,12 @@ class WebServer:
     @property
     def asked(self) -> list[Asked]:
         return self._sockets.asked
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """From now on speaks TLS only."""
+        self._sockets.socket = context.wrap_socket(
+            self._sockets.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def answers(self, *replies: Reply) -> None:
         self._sockets.script = list(replies)

@@ -1,19 +1,23 @@
-"""Options into credentials, and where secrets are found."""
+"""Options into credentials, as servers receive and check them."""
 
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import spnego
+from requests.auth import AuthBase
 
-from pi_datasource import auth
+from pi_datasource import auth, transport
 from pi_datasource.client import PIClient
-from pi_datasource.errors import InvalidOption, MissingPackage
+from pi_datasource.errors import AuthenticationFailed, MissingPackage
 from pi_datasource.options import Options
 
-from .fakes import WebServer, says
+from .fakes import WebServer, reply, says
 
 Connect = Callable[..., PIClient]
 
@@ -66,55 +70,13 @@ def test_anonymous_sends_nothing(web: WebServer, connect: Connect) -> None:
     assert sent(web, connect, username="u", password="p", auth="anonymous") is None
 
 
-def test_a_secret_is_read_from_the_environment_when_it_is_used(
-    web: WebServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = Options.parse({"url": web.url, "username": "u", "password": "env:PI_TEST_PW"})
-    monkeypatch.setenv("PI_TEST_PW", "from env")
-    assert auth.secret("password", options.password) == "from env"
-    assert sent(web, connect, username="u", password="env:PI_TEST_PW") == basic("u", "from env")
-
-
-def test_a_secret_is_read_from_a_file_without_its_line_end(
-    web: WebServer, connect: Connect, tmp_path: Path
-) -> None:
-    (tmp_path / "token").write_text("abc\n", encoding="utf-8")
-    assert sent(web, connect, token=f"file:{tmp_path}/token") == "Bearer abc"
-
-
-def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PI_TEST_PW", raising=False)
-    with pytest.raises(InvalidOption) as caught:
-        auth.authentication(Options.parse({"url": "h", "token": "env:PI_TEST_PW"}))
-    assert str(caught.value) == (
-        "option 'token' refers to the environment variable 'PI_TEST_PW', which is not set in this process"
-    )
-
-
-@pytest.mark.parametrize(
-    ("content", "why"), [(None, "FileNotFoundError"), (b"\xff\xfe", "UnicodeDecodeError")]
-)
-def test_a_file_that_cannot_be_read_is_named_but_never_quoted(
-    tmp_path: Path, content: bytes | None, why: str
-) -> None:
-    place = tmp_path / "pw"
-    if content is not None:
-        place.write_bytes(content)
-    with pytest.raises(InvalidOption) as caught:
-        auth.authentication(Options.parse({"url": "h", "username": "u", "password": f"file:{place}"}))
-    assert (
-        str(caught.value)
-        == f"option 'password' refers to the file {str(place)!r}, which cannot be read: {why}"
-    )
-
-
 @pytest.mark.parametrize(("kind", "module"), [("kerberos", "requests_kerberos"), ("ntlm", "requests_ntlm")])
 def test_a_kind_whose_package_is_missing_names_the_command_that_brings_it(
     kind: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(MissingPackage) as caught:
-        auth.authentication(Options.parse({"url": "h", "auth": kind, "username": "u", "password": "p"}))
+        transport.session(Options.parse({"url": "h", "auth": kind, "username": "u", "password": "p"}))
     assert str(caught.value) == (
         f"auth={kind!r} needs one more package on every machine: pip install 'pi-datasource[{kind}]'"
     )
@@ -133,3 +95,113 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_netrc_is_not_used(web: WebServer, connect: Connect) -> None:
     assert sent(web, connect) is None
     assert sent(web, connect, token="t") == "Bearer t"
+
+
+ENDS = "check that the server offers NTLM and that no proxy splits its connections, or use another 'auth'"
+
+
+class Challenges:
+    """A server that signs callers in with NTLM, by the acceptor of pyspnego: it checks the proof of the password."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        known = folder / "users"
+        known.write_text("PLANT:reader:pä55\n", encoding="utf-8")
+        monkeypatch.setenv("NTLM_USER_FILE", str(known))
+        self.users: list[str] = []
+
+    def __call__(self, handler: Any) -> None:
+        """Plays one reply; a connection that has signed in stays so."""
+        scheme, _, text = handler.headers.get("Authorization", "").partition(" ")
+        if getattr(handler, "user", None) is None and scheme != "NTLM":
+            reply(401, b"{}", WWW_Authenticate="NTLM")(handler)
+            return
+        if scheme == "NTLM":
+            if not hasattr(handler, "acceptor"):
+                handler.acceptor = spnego.server(protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
+            try:
+                challenge = handler.acceptor.step(base64.b64decode(text))
+            except spnego.exceptions.SpnegoError:
+                reply(401, b"{}")(handler)
+                return
+            if not handler.acceptor.complete:
+                reply(401, b"{}", WWW_Authenticate=f"NTLM {base64.b64encode(challenge).decode()}")(handler)
+                return
+            handler.user = handler.acceptor.client_principal
+        self.users.append(handler.user)
+        batch = {"0": {"Status": 200, "Content": {"Items": []}}}
+        says(batch if handler.path.endswith("/batch") else {"Items": []})(handler)
+
+
+NTLM = {"auth": "ntlm", "username": "PLANT\\reader", "password": "pä55"}
+
+
+def test_ntlm_answers_the_challenge_of_a_server_that_checks_it(
+    web: WebServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = Challenges(monkeypatch, tmp_path)
+    web.answers(server)
+    api = connect(**NTLM)
+    api.get("dataservers")
+    assert server.users == ["PLANT\\reader"]
+    assert [asked.headers.get("Authorization", "")[:4] for asked in web.asked] == ["", "NTLM", "NTLM"]
+    body = web.asked[-1].body
+    api.get("dataservers")  # on the connection that has signed in
+    assert len(web.asked) == 4
+    assert body == b""
+
+
+def test_ntlm_sends_a_batch_whole(
+    web: WebServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    web.answers(Challenges(monkeypatch, tmp_path))
+    connect(**NTLM).batch({"0": "http://h/x"})
+    assert b"http://h/x" in web.asked[-1].body
+
+
+def test_ntlm_with_a_wrong_password_is_refused(
+    web: WebServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = Challenges(monkeypatch, tmp_path)
+    web.answers(server)
+    with pytest.raises(AuthenticationFailed) as caught:
+        connect(**{**NTLM, "password": "CANARY"}).get("dataservers")
+    assert (caught.value.status, server.users) == (401, [])
+    assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "why"),
+    [
+        ("NTLM AAAA", "error"),
+        ("NTLM TlRMTVNTUAACAAAA", "rror"),
+        ("Basic", "PermissionError"),
+        (None, "KeyError"),
+    ],
+)
+def test_a_server_that_breaks_off_ntlm_is_told_in_words(
+    web: WebServer, connect: Connect, challenge: str | None, why: str
+) -> None:
+    second = reply(401) if challenge is None else reply(401, WWW_Authenticate=challenge)
+    web.answers(reply(401, WWW_Authenticate="NTLM"), second)
+    with pytest.raises(AuthenticationFailed) as caught:
+        connect(**NTLM).get("dataservers")
+    told = str(caught.value)
+    assert told.startswith(f"signing in with NTLM at {web.url}/dataservers came to no end (")
+    assert why in told
+    assert told.endswith(f"); {ENDS}")
+
+
+def test_kerberos_accepts_servers_that_do_not_prove_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Error pages of proxies carry no proof; requests-kerberos would empty them."""
+
+    class Kerberos:
+        OPTIONAL = 2
+
+        class HTTPKerberosAuth(AuthBase):
+            def __init__(self, **arguments: Any) -> None:
+                self.arguments = arguments
+
+    monkeypatch.setitem(sys.modules, "requests_kerberos", Kerberos)  # type: ignore[arg-type]
+    made = transport.session(Options.parse({"url": "h", "auth": "kerberos"})).auth
+    assert isinstance(made, Kerberos.HTTPKerberosAuth)
+    assert made.arguments == {"mutual_authentication": Kerberos.OPTIONAL}

@@ -67,8 +67,11 @@ def test_defaults_are_these() -> None:
     assert defaults == {
         "url": "https://pi.example/piwebapi", "table": "pi_timeseries", "tags": (), "tag_filter": None,
         "data_servers": (), "start_time": "*-1d", "end_time": "*", "time_zone": "UTC", "tag_pattern": None,
-        "include_metadata": False, "columns": (), "narrow": None, "pushdown": False, "auth": "auto", "username": None, "password": None, "token": None,
-        "verify_tls": True, "ca_bundle": None, "timeout": timedelta(seconds=60), "max_retries": 5,
+        "include_metadata": False, "columns": (), "narrow": None, "pushdown": False, "auth": "auto",
+        "username": None, "password": None, "token": None,
+        "client_id": None, "client_secret": None, "token_url": None, "scope": "system",
+        "verify_tls": True, "ca_bundle": None, "client_cert": None, "client_key": None, "client_key_password": None,
+        "proxy": None, "timeout": timedelta(seconds=60), "max_retries": 5,
         "page_size": 10_000, "batch_size": 1000, "read_mode": "auto", "requests_per_second": None,
         "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail",
         "settle": timedelta(seconds=5), "max_window_per_trigger": None,
@@ -122,7 +125,7 @@ ADDRESS = "option 'url': is no address; use https://HOST/piwebapi"
         ({"max_retries": "21"}, "option 'max_retries': Input should be less than or equal to 20"),
         ({"verify_tls": "maybe"}, "option 'verify_tls': Input should be a valid boolean, unable to interpret input"),
         ({"on_error": "skip"}, "option 'on_error': Input should be 'fail' or 'report'"),
-        ({"auth": "digest"}, "option 'auth': Input should be 'auto', 'anonymous', 'basic', 'bearer', 'kerberos' or "
+        ({"auth": "digest"}, "option 'auth': Input should be 'auto', 'anonymous', 'basic', 'bearer', 'oidc', 'kerberos' or "
          "'ntlm'"),
         ({"timeout": "0s"}, "option 'timeout' must be longer than 0s"),
         ({"timeout": "60"}, "option 'timeout': '60' is no length of time; use a number and one of s, m, h, d, w, such "
@@ -142,7 +145,13 @@ ADDRESS = "option 'url': is no address; use https://HOST/piwebapi"
         ({"auth": "basic"}, "auth='basic' needs the option 'username'"),
         ({"auth": "ntlm"}, "auth='ntlm' needs the option 'username'"),
         ({"auth": "bearer"}, "auth='bearer' needs the option 'token'"),
+        ({"auth": "oidc"}, "auth='oidc' needs the option 'client_id'"),
         ({"username": "u"}, "option 'username' needs the option 'password'"),
+        ({"client_id": "c"}, "option 'client_id' needs the option 'client_secret'"),
+        ({"client_secret": "s"}, "option 'client_secret' needs the option 'client_id'"),
+        ({"client_key": "k.pem", "auth": "kerberos"}, "option 'client_key' needs the option 'client_cert'"),
+        ({"token_url": "HOST/token"},
+         "option 'token_url': is no address; use https://HOST/identitymanager/connect/token"),
         ({"page_size": "0", "batch_size": "0"}, "option 'page_size': Input should be greater than or equal to 1; "
          "option 'batch_size': Input should be greater than or equal to 1"),
     ],
@@ -224,7 +233,10 @@ def test_the_window_is_resolved_against_the_time_given_and_the_zone() -> None:
 
 
 def test_secrets_appear_in_no_text_of_the_options() -> None:
-    given = parsed(username="u", password=CANARY, token=CANARY)
+    given = parsed(
+        username="u", password=CANARY, token=CANARY, client_id="c", client_secret=CANARY,
+        client_key_password=CANARY, proxy=f"http://u:{CANARY}@h:1",
+    )  # fmt: skip
     texts = [repr(given), str(given), repr(copy.copy(given)), repr(pickle.loads(pickle.dumps(given))),
              repr(given.model_dump()), given.model_dump_json(), format(given), repr(given.__dict__)]  # fmt: skip
     assert not [text for text in texts if CANARY in text]
