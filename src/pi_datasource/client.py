@@ -85,8 +85,14 @@ class PIClient:
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON body of a GET, after a look for the failure that a 200 may hide (``WebException``)."""
-        call = f"GET {path}"
-        body, headers = self._send(call, self.resource(path, params), None)
+        return self._json(f"GET {path}", self.resource(path, params), None)
+
+    def post(self, path: str, content: Any) -> Any:
+        """The JSON body of the answer to a POST of ``content``, with the same look; for small answers."""
+        return self._json(f"POST {path}", self.resource(path), msgspec.json.encode(content))
+
+    def _json(self, call: str, url: str, data: bytes | None) -> Any:
+        body, headers = self._send(call, url, data)
         try:
             parsed = msgspec.json.decode(body)
         except reply.NOT_JSON as cause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import islice
 from sys import intern
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from pi_datasource.options import Options
 
 PAGE_SIZE = 10_000
 SHOWN_NAMES = 10
+SAMPLED_PATTERNS = 3  # each takes a request
 _WILDCARD = re.compile(r"[*?\[\]]")
 _POINT_FIELDS = ("WebId", "Name", "PointType", "EngineeringUnits")
 
@@ -94,6 +96,26 @@ def points(
             message = f"option 'tag_filter': no selected tag matches {options.tag_filter!r}"
             raise NoTagMatches(message)
     return list(found.values())
+
+
+def sample(client: PIClient, servers: list[DataServer], options: Options) -> tuple[list[Point], bool]:
+    """Points that the options select, from one page of each of the first tags or patterns; and whether that is all.
+
+    Raises:
+        NoTagMatches: one of those tags or patterns selects nothing; the message names it.
+    """
+    wanted = options.tags or ("*",)
+    pages = {
+        tag: list(islice(_matching(client, servers, tag, _POINT_FIELDS), PAGE_SIZE))
+        for tag in wanted[:SAMPLED_PATTERNS]
+    }
+    if unmatched := [tag for tag, page in pages.items() if not page]:
+        raise _no_match(unmatched, servers, options)
+    found = {point.web_id: point for page in pages.values() for point in page}
+    whole = (
+        len(pages) == len(wanted) and max(map(len, pages.values())) < PAGE_SIZE and options.tag_filter is None
+    )
+    return list(found.values()), whole
 
 
 _ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)

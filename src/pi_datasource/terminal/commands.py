@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import signal
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
-from pi_datasource import client, discover, tables
 from pi_datasource import options as option_declarations
+from pi_datasource import tables
 from pi_datasource.errors import InvalidOption, PIError
 from pi_datasource.options import Options
+from pi_datasource.terminal import checkup, reading
 from pi_datasource.terminal.flags import with_options
 from pi_datasource.version import __version__
 
@@ -56,23 +62,34 @@ def root(
 
 @app.command()
 @with_options
-def check(options: dict[str, str]) -> None:
-    """Ask the server who it is and what the options select; reads no events."""
+def check(
+    options: dict[str, str],
+    address: Annotated[
+        Optional[str],  # noqa: UP045 - evaluated by typer on Python 3.10
+        typer.Argument(metavar="URL", help="Address of PI Web API; the same as --url.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    r"""Look whether a server can be read from here, and how well: connection, sign-in, clock, limits, rights, speed.
+
+    Sends a handful of requests and reads a small sample. Exit code: 0 fine or with warnings, 1 something failed, 2 wrong flags.
+
+    Example: pi-datasource check https://HOST/piwebapi
+
+    Example: pi-datasource check HOST --username 'PLANT\reader' --password env:PI_PASSWORD --tags 'FIC*'
+
+    Example: pi-datasource check HOST --token file:/run/secrets/pi --json | jq .verdict
+    """
     with _one_sentence():
-        checked = _checked(options)
-        with client.PIClient(checked) as api, err.status("Asking the server …"):
-            servers = discover.data_servers(api, checked)
-            now = discover.server_now(servers)
-            window = checked.window(now)
-            points = discover.points(api, servers, checked)
-        table = Table(show_header=False, box=None)
-        table.add_row("PI Web API", checked.url)
-        table.add_row("data servers", ", ".join(server.name for server in servers))
-        table.add_row("server time", str(now))
-        table.add_row("window", str(window))
-        table.add_row("tags selected", f"{len(points):,}")
-        table.add_row("for example", ", ".join(point.name for point in points[:5]))
-        out.print(table)
+        checked = _checked(options if address is None else {**options, "url": address})
+        with err.status("Asking the server …"):
+            findings = checkup.Checkup(checked, lambda: datetime.now(timezone.utc)).run()
+        if as_json:
+            out.print_json(data=checkup.as_data(checked.url, findings))
+        else:
+            out.print(_findings_table(findings))
+        if failed := [finding.finding for finding in findings if finding.verdict == "failed"]:
+            _fail(failed[0])
 
 
 @app.command()
@@ -112,6 +129,46 @@ def ingest(
         err.print(f"Done in {time.monotonic() - began:.1f} s.")
 
 
+@app.command()
+@with_options
+def read(
+    options: dict[str, str],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", dir_okay=False, help="File to write: .parquet, .csv or .jsonl. Else a table."
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="parquet, csv, jsonl or table; csv and jsonl also go to stdout.", metavar="FORMAT"),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Columns to keep, in this order, separated by commas. All if not given."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Calls to the server at the same time.")] = 4,
+) -> None:
+    """Read events into a file or onto the terminal, without Spark.
+
+    The rows are those of spark.read.format("pi") with the same options. A file is there when everything is in it;
+    after an error or Ctrl-C there is none. Exit code: 0 done, 1 failed, 2 wrong flags, 130 stopped.
+
+    Example: pi-datasource read --url https://HOST/piwebapi --tags 'FIC*' --start-time '*-1h'
+
+    Example: pi-datasource read --url HOST --tags 'FIC*,TIC*' --start-time '*-7d' -o events.parquet
+
+    Example: pi-datasource read --url HOST --tags FIC101.PV --columns timestamp,value --format csv > fic101.csv
+    """
+    with _one_sentence(), _stoppable():
+        request = reading.Request.of(
+            options=_checked(options), output=output, kind=format, columns=columns, limit=limit, jobs=jobs
+        )
+        reading.run(request, out, err)
+
+
 @app.command(name="options")
 def list_options() -> None:
     """Print every option with its default and meaning."""
@@ -119,6 +176,19 @@ def list_options() -> None:
     for row in option_declarations.describe():
         table.add_row(*(text.replace("`", "").replace("[", r"\[") for text in row))
     out.print(table)
+
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}
+
+
+def _findings_table(findings: list[checkup.Finding]) -> Table:
+    table = Table("check", "verdict", "finding", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for each in findings:
+        words = Text(each.finding)
+        if each.advice:
+            words.append(f"\n→ {each.advice}", style="italic")
+        table.add_row(each.name, Text(each.verdict, style=_COLOURS[each.verdict]), words)
+    return table
 
 
 def _checked(options: dict[str, str]) -> Options:
@@ -221,6 +291,21 @@ def _one_sentence() -> Iterator[None]:
         if text is None:
             raise
         _fail(text)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command in order, and a reader that has seen enough is no error."""
+    kept = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("Stopped; nothing was kept.")
+        raise typer.Exit(130) from None
+    except BrokenPipeError:  # what Python still holds for stdout must not fail again when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 def _fail(message: str) -> None:

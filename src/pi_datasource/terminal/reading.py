@@ -1,0 +1,172 @@
+"""``pi-datasource read``: the events of a window into a file or onto the terminal, without Spark."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from pi_datasource import discover, tables
+from pi_datasource.client import PIClient
+from pi_datasource.errors import InvalidOption
+from pi_datasource.model import ReadTask, iso_utc
+from pi_datasource.options import Options
+from pi_datasource.plan import plan
+from pi_datasource.terminal import files
+from pi_datasource.terminal.crew import Crew
+
+SHOWN_ROWS = 50
+SMALLEST_PAGE = 100
+_UNSHOWN = (  # what a table for people leaves out unless asked for
+    "tag_webid", "sequence", "state_code", "questionable", "substituted", "annotated", "point_type",
+    "ingestion_timestamp",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read and where to put it; checked, so that nothing but a server or a disk can fail."""
+
+    options: Options
+    output: Path | None
+    kind: str
+    columns: list[str]
+    limit: int | None
+    jobs: int
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        options: Options,
+        output: Path | None,
+        kind: str | None,
+        columns: str | None,
+        limit: int | None,
+        jobs: int,
+    ) -> Request:
+        """The request of a command line.
+
+        Raises:
+            InvalidOption: a column, format or place that does not exist.
+        """
+        names = tables.lookup(options.table).schema(options).names
+        kind = files.kind_of(output, kind)
+        usual = [name for name in names if name not in _UNSHOWN] if kind == "table" else names
+        wanted = [name.strip() for name in (columns or "").split(",") if name.strip()] or usual
+        if unknown := [name for name in wanted if name not in names]:
+            near = difflib.get_close_matches(unknown[0], names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are: {', '.join(names)}"
+            message = f"--columns: there is no {unknown[0]!r}; {hint}"
+            raise InvalidOption(message)
+        if limit is None and kind == "table":
+            limit = SHOWN_ROWS
+        if limit is not None:  # no more is asked for than is wanted, and the first rows are always the same
+            smaller = min(options.page_size, max(limit, SMALLEST_PAGE))
+            options, jobs = options.model_copy(update={"page_size": smaller}), 1
+        return cls(options, output, kind, list(dict.fromkeys(wanted)), limit, jobs)
+
+
+def run(request: Request, out: Console, err: Console) -> None:
+    """Reads and writes; says on ``err`` what was done.
+
+    Raises:
+        PIError: something could not be read or written; there is no file then.
+    """
+    began = time.monotonic()
+    options = request.options
+    with err.status("Asking the server …"):
+        tasks, tags = _planned(options)
+    full = tables.lookup(options.table).schema(options)
+    crew = Crew(tasks, options, full, request.jobs)
+    schema = pa.schema([full.field(name) for name in request.columns])
+    with closing(crew.batches()) as arriving, _bar(crew, err) as advance:
+        chosen = (batch.select(request.columns) for batch in advance(_first(arriving, request.limit)))
+        rows = _show(chosen, schema, out) if request.kind == "table" else _write(chosen, schema, request)
+    place = "" if request.output is None else f" to {request.output}"
+    more = f" (--limit {request.limit} was reached)" if rows == request.limit else ""
+    seconds = time.monotonic() - began
+    err.print(
+        f"{rows:,} row(s) of {tags:,} tag(s){place} in {seconds:.1f} s{more}", soft_wrap=True, markup=False
+    )
+
+
+def _planned(options: Options) -> tuple[list[ReadTask], int]:
+    with PIClient(options) as api:
+        servers = discover.data_servers(api, options)
+        now = discover.server_now(servers)
+        window = options.window(now)
+        points = discover.points(api, servers, options)
+    return plan(points, window, options, now), len(points)
+
+
+def _first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    left = limit
+    for batch in batches:
+        if left is None:
+            yield batch
+            continue
+        yield batch.slice(0, left)
+        left -= min(left, batch.num_rows)
+        if not left:
+            return
+
+
+def _write(batches: Iterator[pa.RecordBatch], schema: pa.Schema, request: Request) -> int:
+    rows = 0
+    with files.destination(request.output, request.kind, schema) as write:
+        for batch in batches:
+            write(batch)
+            rows += batch.num_rows
+    return rows
+
+
+def _show(batches: Iterator[pa.RecordBatch], schema: pa.Schema, out: Console) -> int:
+    """A table of the columns that hold anything; it is held whole, which is why it is short."""
+    rows = pa.Table.from_batches(batches, schema)
+    filled = [
+        name for name in rows.column_names if rows.num_rows == 0 or rows[name].null_count < rows.num_rows
+    ]
+    table = Table(*filled, box=None, header_style="bold")
+    for row in rows.select(filled).to_pylist():
+        table.add_row(*(_text(value) for value in row.values()))
+    out.print(table)
+    return rows.num_rows  # type: ignore[no-any-return]
+
+
+def _text(value: object) -> Text:
+    if value is None:
+        return Text("")
+    if isinstance(value, datetime):
+        return Text(iso_utc(value))
+    return Text(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+Arriving = Iterator[pa.RecordBatch]
+
+
+@contextmanager
+def _bar(crew: Crew, console: Console) -> Iterator[Callable[[Arriving], Arriving]]:
+    """Draws how far ``crew`` is while the batches pass; nothing where ``console`` is no terminal."""
+    columns = (TextColumn("Reading"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        drawn = bar.add_task("", total=max(crew.tasks, 1), note="")
+
+        def advance(batches: Arriving) -> Arriving:
+            rows = 0
+            for batch in batches:
+                rows += batch.num_rows
+                bar.update(drawn, completed=crew.tasks_done, note=f"{rows:,} rows")
+                yield batch
+
+        yield advance
