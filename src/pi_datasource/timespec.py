@@ -1,8 +1,9 @@
 """PI time strings into exact moments, given ``now`` and a time zone (PI Web API reference: time strings).
 
-A time is a date part, an offset, or both: ``*``, ``*-1d``, ``t+8h``, ``y``, ``monday``, ``2024-05-01T06:00:00Z``,
-``1-jan-2024 08:00``. Offsets take one sign, one number and one unit of ``s m h d w mo y``; ``m`` is a minute and
-``mo`` a month. Text without a zone is read in the zone given. Nothing here looks at a clock.
+A time is a date part, an offset, or both: ``*``, ``*-1d``, ``t+8h``, ``y``, ``monday``, ``8:00``,
+``2024-05-01T06:00:00Z``, ``1-jan-2024 08:00``. Offsets take one sign, one number and one unit of ``s m h d w mo y``, or
+its name in full; ``m`` is a minute and ``mo`` a month. A date may stand in quotes. Text without a zone is read in the
+zone given. Nothing here looks at a clock, and no text is ever taken for another than it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from fractions import Fraction
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 UTC = timezone.utc
@@ -17,17 +19,23 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # PI's own epoch: no archive holds 
 
 ACCEPTED = "'*', '*-1d', 't+8h', 'y', 'latest', 'earliest', '2024-05-01T06:00:00Z' or '1-jan-2024 08:00'"
 
-_OFFSET = re.compile(r"(?P<sign>[+-])\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>mo|[smhdwy])\s*$", re.IGNORECASE)
-_SPAN = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw])$", re.IGNORECASE)
+_NAMED = r"(?:second|minute|hour|day|week|month|year)s?"
+_OFFSET = re.compile(
+    rf"(?P<sign>[+-])\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>{_NAMED}|mo|[smhdwy])\s*$",
+    re.ASCII | re.IGNORECASE,
+)
+_SPAN = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw])$", re.ASCII | re.IGNORECASE)
+_CLOCK = r"(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)(?:(?<=:\d\d:\d\d)\.(?P<fraction>\d{1,9}))?"
 _ISO = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?P<clock>\d{2}:\d{2}(?::\d{2})?)(?:\.(?P<fraction>\d{1,9}))?"
     r"\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?)?$",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 _WRITTEN = re.compile(
-    r"(?P<day>\d{1,2})-(?P<month>[a-z]{3,9})-(?P<year>\d{4})(?:\s+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?))?$",
-    re.IGNORECASE,
+    rf"(?P<day>\d{{1,2}})-(?P<month>[a-z]{{3,9}})-(?P<year>\d{{4}})(?:\s+{_CLOCK})?$",
+    re.ASCII | re.IGNORECASE,
 )
+_TIME_OF_DAY = re.compile(rf"{_CLOCK}$", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _WEEKDAYS = [name.lower() for name in calendar.day_name]
 _MONTHS = [name.lower() for name in calendar.month_name][1:]
@@ -60,20 +68,26 @@ def resolve(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
 
 
 def _resolve(text: str, now: datetime, zone: tzinfo) -> datetime | None:
-    if absolute := _iso(text, zone):
-        return absolute
-    if text.lower() == "earliest":
-        return EARLIEST
-    offset = _OFFSET.search(text)
-    base_text = text[: offset.start()].strip().lower() if offset else text.lower()
+    base_text, offset = _parts(text)
+    if base_text.lower() == "earliest":
+        return EARLIEST if offset is None else None  # nothing lies before it
     base = _base(base_text, now.astimezone(zone), zone)
-    return _shift(base, offset) if base and offset else base
+    return _shift(base.astimezone(zone), offset) if base and offset else base
 
 
 def is_relative(text: str) -> bool:
     """Whether the moment that ``text`` means depends on when it is read."""
-    stripped = text.strip()
-    return not (_ISO.fullmatch(stripped) or _WRITTEN.fullmatch(stripped) or stripped.lower() == "earliest")
+    base, _ = _parts(text.strip())
+    return not (_ISO.fullmatch(base) or _WRITTEN.fullmatch(base) or base.lower() == "earliest")
+
+
+def _parts(text: str) -> tuple[str, re.Match[str] | None]:
+    """The date part, without quotes around it, and the offset."""
+    offset = None if _ISO.fullmatch(text) else _OFFSET.search(text)
+    base = text[: offset.start()].strip() if offset else text
+    if len(base) > 1 and base[0] == base[-1] and base[0] in "'\"":
+        base = base[1:-1].strip()
+    return base, offset
 
 
 def duration(text: str) -> timedelta:
@@ -89,7 +103,7 @@ def duration(text: str) -> timedelta:
         )
         raise ValueError(message)
     try:
-        return timedelta(seconds=float(match["number"]) * _SECONDS[match["unit"].lower()])
+        return _length(match["number"], match["unit"].lower())
     except OverflowError as cause:
         message = f"{text!r} is too long a time"
         raise ValueError(message) from cause
@@ -113,9 +127,8 @@ def _iso(text: str, zone: tzinfo) -> datetime | None:
     if match is None:
         return None
     clock = match["clock"] or "00:00"
-    micros = (match["fraction"] or "").ljust(6, "0")[:6]
     naive = datetime.fromisoformat(f"{match['date']}T{clock}")  # ValueError for a 13th month or a 25th hour
-    exact = naive.replace(microsecond=int(micros))
+    exact = naive.replace(microsecond=_micros(match))
     return exact.replace(tzinfo=_offset_zone(match["zone"]) or zone).astimezone(UTC)
 
 
@@ -128,19 +141,34 @@ def _offset_zone(text: str | None) -> tzinfo | None:
     return timezone((1 if text[0] == "+" else -1) * timedelta(hours=hours, minutes=minutes))
 
 
-def _base(text: str, now: datetime, zone: tzinfo) -> datetime | None:
+def _base(given: str, now: datetime, zone: tzinfo) -> datetime | None:
+    if absolute := _iso(given, zone):
+        return absolute
+    text = given.lower()
     if text in ("", "*", "latest", "now"):
         return now
     if (day := _named_day(text, now.date())) is not None:
         return datetime.combine(day, time(), tzinfo=zone)
+    if match := _TIME_OF_DAY.fullmatch(text):
+        return datetime.combine(now.date(), _clock(match), tzinfo=zone)
     match = _WRITTEN.fullmatch(text)
     if match is None:
         return None
     month = _prefix_index(_MONTHS, match["month"])
     if month is None:
         return None
-    clock = time.fromisoformat((match["clock"] or "00:00").zfill(5))
-    return datetime.combine(date(int(match["year"]), month + 1, int(match["day"])), clock, tzinfo=zone)
+    return datetime.combine(
+        date(int(match["year"]), month + 1, int(match["day"])), _clock(match), tzinfo=zone
+    )
+
+
+def _clock(match: re.Match[str]) -> time:
+    hour, *rest = (match["clock"] or "00:00").split(":")
+    return time.fromisoformat(":".join([hour.zfill(2), *rest])).replace(microsecond=_micros(match))
+
+
+def _micros(match: re.Match[str]) -> int:
+    return int((match["fraction"] or "").ljust(6, "0")[:6])
 
 
 def _named_day(text: str, today: date) -> date | None:
@@ -170,16 +198,22 @@ def _in_month(year: int, month: int, day: int) -> date:
 
 
 def _shift(base: datetime, offset: re.Match[str]) -> datetime:
-    unit, number = offset["unit"].lower(), float(offset["number"])
+    name = offset["unit"].lower()
+    unit = "mo" if name.startswith("mo") else name[0]
     sign = 1 if offset["sign"] == "+" else -1
     if unit in ("mo", "y"):
-        if number != int(number):
+        if "." in offset["number"]:
             message = f"{offset.group()!r}: months and years must be whole numbers"
             raise ValueError(message)
-        months = base.year * 12 + base.month - 1 + sign * int(number) * (12 if unit == "y" else 1)
+        months = base.year * 12 + base.month - 1 + sign * int(offset["number"]) * (12 if unit == "y" else 1)
         day = _in_month(months // 12, months % 12 + 1, base.day)
         return base.replace(year=day.year, month=day.month, day=day.day)
+    length = sign * _length(offset["number"], unit)
     if unit in ("d", "w"):  # calendar days: the same wall clock time across a change of summer time
-        return base + sign * timedelta(seconds=number * _SECONDS[unit])
-    shifted = base.astimezone(UTC) + sign * timedelta(seconds=number * _SECONDS[unit])
-    return shifted.astimezone(base.tzinfo)
+        return base + length
+    return (base.astimezone(UTC) + length).astimezone(base.tzinfo)
+
+
+def _length(number: str, unit: str) -> timedelta:
+    """Exact, and cut to microseconds: a float would round."""
+    return timedelta(microseconds=int(Fraction(number) * _SECONDS[unit] * 1_000_000))

@@ -209,7 +209,13 @@ class TestWholeOrNothing:
         assert [file.name for file in tmp_path.iterdir()] == ["taken.csv"]
         command("read", "-o", str(place), exit_code=2)
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+    @pytest.mark.parametrize(
+        "number",
+        [
+            pytest.param(signal.SIGINT, id="ctrl-c"),
+            pytest.param(signal.SIGTERM, id="term", marks=pytest.mark.integration),  # as slow, and as telling
+        ],
+    )
     def test_a_stop_leaves_nothing(self, plant: Plant, tmp_path: Path, number: signal.Signals) -> None:
         with running(plant, clock=lambda: NOW) as url:
             program = "from pi_datasource.cli import main; main()"

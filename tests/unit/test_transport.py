@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import socket
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pi_datasource import transport
+from pi_datasource import adapter, transport
 from pi_datasource.client import PIClient
 from pi_datasource.errors import (
     AuthenticationFailed,
@@ -221,6 +222,23 @@ def test_a_wait_that_the_server_asks_for_does_not_count_against_the_time_out(
     web.answers(reply(429, Retry_After="90"), says({"Items": [1]}))
     assert connect(timeout="60s").get("x")["Items"] == [1]
     assert ahead == [90.0]
+
+
+def test_each_wait_is_only_as_long_as_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a server which trickles and then falls silent does not get its time anew with each byte."""
+    moments = iter([100.0, 103.0, 109.5, 110.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(moments))
+    waits: list[float] = []
+
+    class Socket(io.BytesIO):
+        settimeout = staticmethod(waits.append)
+
+    sock: Any = Socket(b"abc")
+    answer = adapter._TimedBytes(sock, sock, 110.0)
+    assert [answer.readinto(bytearray(1)) for _ in range(3)] == [1, 1, 1]
+    with pytest.raises(TimeoutError):
+        answer.readinto(bytearray(1))
+    assert waits == [10.0, 7.0, 0.5]
 
 
 def test_a_kerberos_failure_is_a_failed_sign_in() -> None:
