@@ -18,6 +18,7 @@ from pi_datasource.errors import AuthenticationFailed, MissingPackage
 from pi_datasource.options import Options
 
 from .fakes import WebServer, reply, says
+from .identity import Identity
 
 Connect = Callable[..., PIClient]
 
@@ -95,6 +96,10 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_netrc_is_not_used(web: WebServer, connect: Connect) -> None:
     assert sent(web, connect) is None
     assert sent(web, connect, token="t") == "Bearer t"
+    Identity(web)
+    web.asked.clear()
+    connect(client_id="spark", client_secret="s3cret").get("x")
+    assert [asked.headers.get("Authorization") for asked in web.asked] == [None, None, "Bearer token-1"]
 
 
 ENDS = "check that the server offers NTLM and that no proxy splits its connections, or use another 'auth'"

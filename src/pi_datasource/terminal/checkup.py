@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from rich.table import Table
+from rich.text import Text
+
 from pi_datasource import auth, discover, reply
 from pi_datasource.client import PIClient
 from pi_datasource.errors import AuthenticationFailed, PIError, ServerError, ServerTimeout, ServerUnreachable
@@ -178,6 +181,20 @@ def worst(findings: list[Finding]) -> Verdict:
 def as_data(url: str, findings: list[Finding]) -> dict[str, Any]:
     """The findings for machines."""
     return {"url": url, "verdict": worst(findings), "checks": [asdict(finding) for finding in findings]}
+
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}
+
+
+def as_table(findings: list[Finding]) -> Table:
+    """The findings for people."""
+    table = Table("check", "verdict", "finding", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for each in findings:
+        words = Text(each.finding)
+        if each.advice:
+            words.append(f"\n→ {each.advice}", style="italic")
+        table.add_row(each.name, Text(each.verdict, style=_COLOURS[each.verdict]), words)
+    return table
 
 
 def _version(api: PIClient) -> Finding:

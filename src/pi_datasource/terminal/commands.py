@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
-import signal
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -19,14 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
-from rich.text import Text
 
 from pi_datasource import options as option_declarations
-from pi_datasource import tables
-from pi_datasource.errors import InvalidOption, PIError
+from pi_datasource import schema, tables
+from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
-from pi_datasource.terminal import checkup, reading
-from pi_datasource.terminal.flags import with_options
+from pi_datasource.terminal import checkup, files, reading
+from pi_datasource.terminal.endings import err, fail, one_sentence, stoppable
+from pi_datasource.terminal.flags import completes, with_options
 from pi_datasource.version import __version__
 
 if TYPE_CHECKING:
@@ -39,7 +34,6 @@ app = typer.Typer(
     help="Brings the events of a PI System into Delta tables. Try 'pi-datasource check --url HOST' first.",
 )
 out = Console()
-err = Console(stderr=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -80,16 +74,16 @@ def check(
 
     Example: pi-datasource check HOST --token file:/run/secrets/pi --json | jq .verdict
     """
-    with _one_sentence():
+    with one_sentence():
         checked = _checked(options if address is None else {**options, "url": address})
         with err.status("Asking the server …"):
             findings = checkup.Checkup(checked, lambda: datetime.now(timezone.utc)).run()
         if as_json:
             out.print_json(data=checkup.as_data(checked.url, findings))
         else:
-            out.print(_findings_table(findings))
+            out.print(checkup.as_table(findings))
         if failed := [finding.finding for finding in findings if finding.verdict == "failed"]:
-            _fail(failed[0])
+            fail(failed[0])
 
 
 @app.command()
@@ -113,7 +107,7 @@ def ingest(
 
     Example: pi-datasource ingest --url https://HOST/piwebapi --lakehouse ./lake --start-time '*-7d'
     """
-    with _one_sentence():
+    with one_sentence():
         _checked(options)  # before the seconds that Spark takes to start
         place = _place(lakehouse, catalog, checkpoints)
         began = time.monotonic()
@@ -142,11 +136,18 @@ def read(
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(help="parquet, csv, jsonl or table; csv and jsonl also go to stdout.", metavar="FORMAT"),
+        typer.Option(
+            help="parquet, csv, jsonl or table; csv and jsonl also go to stdout.",
+            metavar="FORMAT",
+            autocompletion=completes([*files.FORMS, "table"]),
+        ),
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(help="Columns to keep, in this order, separated by commas. All if not given."),
+        typer.Option(
+            help="Columns to keep, in this order, separated by commas. All if not given.",
+            autocompletion=completes(schema.timeseries().names),
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Calls to the server at the same time.")] = 4,
@@ -162,7 +163,7 @@ def read(
 
     Example: pi-datasource read --url HOST --tags FIC101.PV --columns timestamp,value --format csv > fic101.csv
     """
-    with _one_sentence(), _stoppable():
+    with one_sentence(), stoppable():
         request = reading.Request.of(
             options=_checked(options), output=output, kind=format, columns=columns, limit=limit, jobs=jobs
         )
@@ -171,24 +172,17 @@ def read(
 
 @app.command(name="options")
 def list_options() -> None:
-    """Print every option with its default and meaning."""
+    """Print every option with its default and meaning.
+
+    The options of format("pi") are the flags of every command: start_time is --start-time, or the environment variable
+    PI_START_TIME.
+
+    Example: pi-datasource options
+    """
     table = Table("option", "default", "meaning", show_lines=False)
     for row in option_declarations.describe():
         table.add_row(*(text.replace("`", "").replace("[", r"\[") for text in row))
     out.print(table)
-
-
-_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}
-
-
-def _findings_table(findings: list[checkup.Finding]) -> Table:
-    table = Table("check", "verdict", "finding", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for each in findings:
-        words = Text(each.finding)
-        if each.advice:
-            words.append(f"\n→ {each.advice}", style="italic")
-        table.add_row(each.name, Text(each.verdict, style=_COLOURS[each.verdict]), words)
-    return table
 
 
 def _checked(options: dict[str, str]) -> Options:
@@ -277,43 +271,3 @@ def _cluster_session() -> Any:
     from pyspark.sql import SparkSession
 
     return SparkSession.builder.getOrCreate()
-
-
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Turns an error of ours, also one that comes back through Spark, into one line and exit code 1."""
-    try:
-        yield
-    except PIError as error:
-        _fail(str(error))
-    except Exception as error:
-        text = ours_within(str(error))
-        if text is None:
-            raise
-        _fail(text)
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the command in order, and a reader that has seen enough is no error."""
-    kept = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print("Stopped; nothing was kept.")
-        raise typer.Exit(130) from None
-    except BrokenPipeError:  # what Python still holds for stdout must not fail again when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    finally:
-        signal.signal(signal.SIGTERM, kept)
-
-
-def _fail(message: str) -> None:
-    err.print(f"pi-datasource: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(1)
-
-
-def ours_within(text: str) -> str | None:
-    """The message of an error of this package inside Spark's text of it, or None."""
-    match = re.search(r"pi_datasource\.errors\.\w+: (.+?)(?:\n|$)", text)
-    return match[1] if match else None

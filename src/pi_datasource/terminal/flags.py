@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import zoneinfo
+from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, get_args
 
 import typer
 
+from pi_datasource import tables
 from pi_datasource.options import Options
 
 PANEL = "PI options"
@@ -24,7 +26,9 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.name != "options"
     ]
-    flags = [_flag(name, field.description or "") for name, field in Options.model_fields.items()]
+    flags = [
+        _flag(name, field.description or "", _values(name)) for name, field in Options.model_fields.items()
+    ]
 
     @wraps(command)
     def run(**given: Any) -> None:
@@ -37,7 +41,30 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _flag(name: str, description: str) -> inspect.Parameter:
+def completes(values: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell offers for the beginning of one of ``values``, or of the last one of a list."""
+
+    def offer(incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",")
+        return [before + comma + value for value in values if value.startswith(begun)]
+
+    return offer
+
+
+def _values(name: str) -> list[str]:
+    if name == "table":
+        return list(tables.TABLES)
+    if name == "time_zone":
+        return sorted(zoneinfo.available_timezones())
+    kind = Options.model_fields[name].annotation
+    return (
+        ["true", "false"]
+        if kind is bool
+        else [str(value) for value in get_args(kind) if isinstance(value, str)]
+    )
+
+
+def _flag(name: str, description: str, values: list[str]) -> inspect.Parameter:
     flag = typer.Option(
         f"--{name.replace('_', '-')}",
         envvar=f"PI_{name.upper()}",
@@ -45,6 +72,7 @@ def _flag(name: str, description: str) -> inspect.Parameter:
         rich_help_panel=PANEL,
         show_default=False,
         show_envvar=False,
+        autocompletion=completes(values) if values else None,
     )
     annotation = Annotated[Optional[str], flag]  # noqa: UP045 - evaluated by typer on Python 3.10
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
