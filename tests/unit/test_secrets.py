@@ -196,3 +196,15 @@ def test_all_that_is_sent_in_secret_is_unspeakable(monkeypatch: pytest.MonkeyPat
         ["pw", "tk", "cs", "kp", "p x", base64.b64encode(b"u:pw").decode()]
     )
     assert secrets.unspeakable(Options.parse({"url": "h", "token": "env:PI_NOT_SET", "proxy": "none"})) == []
+
+
+def test_what_a_task_carries_holds_references_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The value is looked up in the process that runs the task."""
+    monkeypatch.setenv("PI_TEST_PW", VALUE)
+    (tmp_path / "token").write_text(VALUE, encoding="utf-8")
+    given = {"url": "h", "username": "u", "password": "env:PI_TEST_PW", "token": f"file:{tmp_path}/token"}
+    source = PIDataSource(given)
+    for made in (source.reader(source.schema()), source.streamReader(source.schema())):
+        carried = pickle.dumps(made)
+        assert b"PI_TEST_PW" in carried
+        assert VALUE.encode() not in carried

@@ -1,0 +1,77 @@
+"""A Spark program of its own that reads and streams with secrets, and keeps all that Spark tells about it.
+
+Arguments: a folder, the address of a PI server, and a JSON list of options. Event log, web pages, checkpoint and progress end
+up in the folder; logs on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+PAGES = (
+    "api/v1/applications/{app}/environment",
+    "api/v1/applications/{app}/jobs",
+    "api/v1/applications/{app}/stages?details=true",
+    "api/v1/applications/{app}/sql?details=true&planDescription=true",
+    "environment/", "jobs/", "stages/", "SQL/", "SQL/execution/?id=0", "StreamingQuery/", "executors/",
+)  # fmt: skip
+
+
+def session(folder: Path) -> SparkSession:
+    """Spark with its pages and its event log, and talkative."""
+    settings = {
+        "spark.ui.enabled": "true",
+        "spark.ui.port": "0",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.dir": (folder / "events").as_uri(),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "1",
+    }
+    builder = SparkSession.builder.master("local[1]").appName("canary")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("INFO")
+    return spark
+
+
+def main(folder: Path, url: str, every: list[dict[str, str]]) -> None:
+    """Reads and fails with each set of options, streams with the first; then fetches the pages."""
+    (folder / "events").mkdir()
+    spark = session(folder)
+    plans, rows = [], []
+    for options in every:
+        read = partial(spark.read.format("pi").options, url=url, **options)
+        read().load().createOrReplaceTempView("events")
+        plans += [row[0] for row in spark.sql("EXPLAIN EXTENDED SELECT * FROM events").collect()]
+        rows.append(spark.table("events").count())
+        with suppress(PySparkException):
+            read(tags="nothing-like-this").load().count()
+    (folder / "plans.txt").write_text("\n".join(plans), encoding="utf-8")
+    (folder / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+    stream = spark.readStream.format("pi").options(url=url, **every[0]).load()
+    writer = stream.writeStream.format("noop").option("checkpointLocation", str(folder / "checkpoint"))
+    query = writer.trigger(availableNow=True).start()
+    query.awaitTermination(120)
+    (folder / "progress.txt").write_text(str(query.lastProgress), encoding="utf-8")
+    app, place = spark.sparkContext.applicationId, spark.sparkContext.uiWebUrl
+    for number, page in enumerate(PAGES):
+        with suppress(HTTPError), urlopen(f"{place}/{page.format(app=app)}", timeout=30) as answer:
+            (folder / f"page-{number}.html").write_bytes(answer.read())
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
