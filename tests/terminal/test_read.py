@@ -132,7 +132,8 @@ class TestRows:
     def test_a_tag_that_fails_is_a_row_where_that_is_asked_for(
         self, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(fetch._Run, "_url", lambda *_: "https://h/piwebapi/streams/none/recorded")
+        nowhere = "https://h/piwebapi/streams/none/recorded"
+        monkeypatch.setattr(calls.Call, "_url", lambda *_: nowhere)
         place = tmp_path / "events.jsonl"
         command("read", *WINDOW, "--on-error", "report", "-o", str(place))
         kinds = [json.loads(line)["value_kind"] for line in place.read_bytes().splitlines()]
@@ -157,7 +158,7 @@ class TestRefusals:
             (["-o", "e.csv", "--format", "table"],
              "--format table is for the terminal; leave --output out, or use parquet, csv or jsonl"),
             (["-o", "no/where/e.csv"], "--output: there is no folder 'no/where'; make it, or choose another"),
-            (["--columns", "timestamp,valu"], "--columns: there is no 'valu'; did you mean 'value'?"),
+            (["--columns", "timestamp,valu"], "option 'columns': there is no column 'valu'; did you mean 'value'?"),
             (["--table", "pi_timeserie"],
              "option 'table': there is no table 'pi_timeserie'; did you mean 'pi_timeseries'?"),
             (["--start-time", "soonish"], "option 'start_time': 'soonish' is no time"),

@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from pi_datasource import options as option_declarations
-from pi_datasource import schema, tables
+from pi_datasource import tables
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
 from pi_datasource.terminal import checkup, files, reading
@@ -142,13 +142,6 @@ def read(
             autocompletion=completes([*files.FORMS, "table"]),
         ),
     ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            help="Columns to keep, in this order, separated by commas. All if not given.",
-            autocompletion=completes(schema.timeseries().names),
-        ),
-    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Calls to the server at the same time.")] = 4,
 ) -> None:
@@ -165,7 +158,7 @@ def read(
     """
     with one_sentence(), stoppable():
         request = reading.Request.of(
-            options=_checked(options), output=output, kind=format, columns=columns, limit=limit, jobs=jobs
+            options=_checked(options), output=output, kind=format, limit=limit, jobs=jobs
         )
         reading.run(request, out, err)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Optional, get_args
 
 import typer
 
-from pi_datasource import tables
+from pi_datasource import schema, tables
 from pi_datasource.options import Options
 
 PANEL = "PI options"
@@ -51,11 +51,16 @@ def completes(values: Iterable[str]) -> Callable[[str], list[str]]:
     return offer
 
 
+_OFFERED: dict[str, Callable[[], list[str]]] = {
+    "table": lambda: list(tables.TABLES),
+    "columns": lambda: schema.timeseries().names,
+    "time_zone": lambda: sorted(zoneinfo.available_timezones()),
+}
+
+
 def _values(name: str) -> list[str]:
-    if name == "table":
-        return list(tables.TABLES)
-    if name == "time_zone":
-        return sorted(zoneinfo.available_timezones())
+    if name in _OFFERED:
+        return _OFFERED[name]()
     kind = Options.model_fields[name].annotation
     return (
         ["true", "false"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,7 +17,6 @@ from rich.text import Text
 
 from pi_datasource import discover, tables
 from pi_datasource.client import PIClient
-from pi_datasource.errors import InvalidOption
 from pi_datasource.model import ReadTask, iso_utc
 from pi_datasource.options import Options
 from pi_datasource.plan import plan
@@ -40,7 +38,7 @@ class Request:
     options: Options
     output: Path | None
     kind: str
-    columns: list[str]
+    schema: pa.Schema
     limit: int | None
     jobs: int
 
@@ -51,7 +49,6 @@ class Request:
         options: Options,
         output: Path | None,
         kind: str | None,
-        columns: str | None,
         limit: int | None,
         jobs: int,
     ) -> Request:
@@ -60,21 +57,17 @@ class Request:
         Raises:
             InvalidOption: a column, format or place that does not exist.
         """
-        names = tables.lookup(options.table).schema(options).names
         kind = files.kind_of(output, kind)
-        usual = [name for name in names if name not in _UNSHOWN] if kind == "table" else names
-        wanted = [name.strip() for name in (columns or "").split(",") if name.strip()] or usual
-        if unknown := [name for name in wanted if name not in names]:
-            near = difflib.get_close_matches(unknown[0], names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the columns are: {', '.join(names)}"
-            message = f"--columns: there is no {unknown[0]!r}; {hint}"
-            raise InvalidOption(message)
+        schema = tables.columns(options)
+        if kind == "table" and not options.columns:
+            schema = pa.schema([field for field in schema if field.name not in _UNSHOWN])
+        tables.check_projection(options, schema)
         if limit is None and kind == "table":
             limit = SHOWN_ROWS
         if limit is not None:  # no more is asked for than is wanted, and the first rows are always the same
             smaller = min(options.page_size, max(limit, SMALLEST_PAGE))
             options, jobs = options.model_copy(update={"page_size": smaller}), 1
-        return cls(options, output, kind, list(dict.fromkeys(wanted)), limit, jobs)
+        return cls(options, output, kind, schema, limit, jobs)
 
 
 def run(request: Request, out: Console, err: Console) -> None:
@@ -87,12 +80,10 @@ def run(request: Request, out: Console, err: Console) -> None:
     options = request.options
     with err.status("Asking the server …"):
         tasks, tags = _planned(options)
-    full = tables.lookup(options.table).schema(options)
-    crew = Crew(tasks, options, full, request.jobs)
-    schema = pa.schema([full.field(name) for name in request.columns])
+    crew = Crew(tasks, options, request.schema, request.jobs)
     with closing(crew.batches()) as arriving, _bar(crew, err) as advance:
-        chosen = (batch.select(request.columns) for batch in advance(_first(arriving, request.limit)))
-        rows = _show(chosen, schema, out) if request.kind == "table" else _write(chosen, schema, request)
+        batches = advance(_first(arriving, request.limit))
+        rows = _show(batches, request.schema, out) if request.kind == "table" else _write(batches, request)
     place = "" if request.output is None else f" to {request.output}"
     more = f" (--limit {request.limit} was reached)" if rows == request.limit else ""
     seconds = time.monotonic() - began
@@ -122,9 +113,9 @@ def _first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.
             return
 
 
-def _write(batches: Iterator[pa.RecordBatch], schema: pa.Schema, request: Request) -> int:
+def _write(batches: Iterator[pa.RecordBatch], request: Request) -> int:
     rows = 0
-    with files.destination(request.output, request.kind, schema) as write:
+    with files.destination(request.output, request.kind, request.schema) as write:
         for batch in batches:
             write(batch)
             rows += batch.num_rows
