@@ -20,8 +20,8 @@ OTHERWISE = {
         f"/system/{name}": 403
         for name in ("status", "versions", "configuration", "cacheinstances", "metrics")
     },
-    "/system/userinfo": 204,  # nobody is signed in
-    "/summary": 400,  # the default, a total, of what is no number
+    "/system/userinfo": (204,),  # nobody is signed in
+    "/summary": (400, 409),  # the default, a total, of what is no number, or in a unit with another zero
 }
 """Resources that answer in another way, for reasons of their own."""
 
@@ -53,8 +53,8 @@ def test_every_link_and_web_id_resolves(make_client: Any, kind: str) -> None:
         seen.add(parts.path)
         query = f"webIdType={kind}&maxCount=30"
         response = api.ask("GET", f"{address}{'&' if parts.query else '?'}{query}")
-        if expected := next((code for end, code in OTHERWISE.items() if parts.path.endswith(end)), None):
-            assert response.status in (200, expected), (url, response.body)
+        if expected := next((codes for end, codes in OTHERWISE.items() if parts.path.endswith(end)), None):
+            assert response.status in (200, *expected), (url, response.body)
             if response.status != 200:
                 continue
         assert response.status in (200, 501), (url, response.body)
