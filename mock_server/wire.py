@@ -2,10 +2,11 @@
 
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mock_server import ticks
@@ -26,29 +27,21 @@ VALUE_FIELDS = (
 _ALL = frozenset(VALUE_FIELDS)
 _NUMBER_DTYPE: dict[str, type[np.generic]] = {"Float32": np.float32, "Int32": np.int64}
 _SETS = {each.name: each for each in DIGITAL_SETS}
-_OBJECTS = NDArray[np.object_]
+_COMMA = ord(",")
 
 
 def timed_values(block: Block, fields: frozenset[str] = _ALL) -> list[bytes]:
     """For each stream of the block its events as a JSON list, with those of `VALUE_FIELDS` asked for."""
     if not len(block.ticks):
         return [b"[]"] * len(block.points)
-    columns = [*_heads(block, fields), _tails(block, fields)]
-    cells = np.empty((len(block.ticks), len(columns)), dtype=object)
-    for place, column in enumerate(columns):
-        cells[:, place] = column
-    edges = block.bounds.tolist()
-    return [_json_list(cells[first:after]) for first, after in pairwise(edges)]
-
-
-def _json_list(rows: _OBJECTS) -> bytes:
-    """The rows, each of which starts with a comma, as a JSON list made by a single join."""
-    pieces = rows.ravel().tolist()
-    if not pieces:
-        return b"[]"
-    pieces[0] = b"[" + pieces[0][1:]
-    pieces.append(b"]")
-    return b"".join(pieces)
+    # Every row starts with a comma, of which the first of each list is left out.
+    rows = pc.binary_join_element_wise(*_pieces(block, fields), _scalar(b""))
+    text = memoryview(rows.buffers()[2])
+    ends = np.frombuffer(rows.buffers()[1], np.int32, len(rows) + 1, rows.offset * 4)[block.bounds].tolist()
+    return [
+        b"".join((b"[", text[first + 1 : after], b"]")) if after > first else b"[]"
+        for first, after in pairwise(ends)
+    ]
 
 
 def printed_numbers(point_type: str, number: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -65,47 +58,102 @@ def state_json(code: int, set_name: str) -> bytes:
     return orjson.dumps({"Name": name, "Value": code, "IsSystem": known is SYSTEM_STATES})
 
 
-def _heads(block: Block, fields: frozenset[str]) -> list[Any]:
-    """The columns up to the value; every row starts with a comma."""
-    value = b'"Value":' if "Value" in fields else b""
-    values = [_values(block)] if value else []
-    if "Timestamp" not in fields:
-        return [b",{" + value, *values]
-    separator = b"," if value else b""
-    return [*_times(block.ticks, b'Z"' + separator + value), *values]
+def _pieces(block: Block, fields: frozenset[str]) -> list[pa.Array | pa.Scalar]:
+    """The columns whose rows joined are the events."""
+    has_tail = not fields <= {"Timestamp", "Value"}
+    end = b"," if has_tail else b"}"
+    pieces: list[pa.Array | pa.Scalar] = []
+    if "Timestamp" in fields:
+        opening = b',{"Timestamp":"'
+        pieces += _times(block.ticks, opening, b'Z"' + (b',"Value":' if "Value" in fields else end))
+    else:
+        pieces.append(_scalar(b',{"Value":' if "Value" in fields else b",{"))
+    if "Value" in fields:
+        pieces.append(_values(block, end))
+    return [*pieces, _tails(block, fields)] if has_tail else pieces
 
 
-def _times(instants: I64, closing: bytes) -> list[_OBJECTS]:
-    day, in_day = np.divmod(instants, ticks.PER_DAY)
-    second, in_second = np.divmod(in_day, ticks.PER_SECOND)
-    millis, rest = np.divmod(in_second, ticks.PER_MILLISECOND)
-    days, day_number = np.unique(day, return_inverse=True)
-    day_texts = _column(
-        [f',{{"Timestamp":"{ticks.to_iso(each * ticks.PER_DAY)[:11]}'.encode() for each in days.tolist()]
-    )
+def _times(instants: I64, opening: bytes, closing: bytes) -> list[pa.Array]:
+    """The pieces of timestamps without their `Z`, which `closing` begins with."""
+    second = instants // ticks.PER_SECOND
+    in_second = instants - second * ticks.PER_SECOND
+    day = second // 86_400
+    millis = in_second // ticks.PER_MILLISECOND
+    rest = in_second - millis * ticks.PER_MILLISECOND
     return [
-        day_texts[day_number],
-        _seconds()[second],
-        _millis()[millis + np.where(rest == 0, 1000, 0)],
-        _rests(closing)[rest],
+        _days(day, opening),
+        _taken(_seconds(), second - day * 86_400),
+        _taken(_millis(), millis + np.where(rest == 0, 1000, 0)),
+        _taken(_rests(closing), rest),
     ]
 
 
-def _values(block: Block) -> _OBJECTS:
-    texts = np.empty(len(block.ticks), dtype=object)
+def _days(day: I64, opening: bytes) -> pa.Array:
+    first = int(day.min())
+    many = int(day.max()) - first + 1
+    if many > 2_000:  # few events over many years: only the days there are
+        days, place = np.unique(day, return_inverse=True)
+        return _taken(_binary([_day(each, opening) for each in days.tolist()]), place)
+    return _taken(_day_table(first // 64, (first + many - 1) // 64, opening), day - first // 64 * 64)
+
+
+@lru_cache(maxsize=64)
+def _day_table(first: int, last: int, opening: bytes) -> pa.Array:
+    """The days of the spans of 64 from `first` to `last`."""
+    return _binary([_day(each, opening) for each in range(first * 64, (last + 1) * 64)])
+
+
+def _day(day: int, opening: bytes) -> bytes:
+    if not ticks.FIRST <= day * ticks.PER_DAY <= ticks.LAST:
+        return b""
+    return opening + ticks.to_iso(day * ticks.PER_DAY)[:11].encode()
+
+
+def _values(block: Block, end: bytes) -> pa.Array:
+    """The text of each value with `end` behind it: numbers by type, then what is none, put in order."""
     types = np.array([point.point_type for point in block.points])
     type_of_row = np.repeat(types, block.counts)
+    pool: list[pa.Array] = []
+    place = np.empty(len(block.ticks), dtype=np.int32)
+    size = 0
     for point_type in ("Float32", "Float64", "Int32"):
-        rows = np.flatnonzero(type_of_row == point_type)
-        if len(rows):
-            texts[rows] = _dump_numbers(point_type, block.number[rows])[1:-1].split(b",")
+        if not (types == point_type).any():
+            continue
+        rows = slice(None) if (types == point_type).all() else np.flatnonzero(type_of_row == point_type)
+        pool.append(_number_texts(point_type, block.number[rows], end))
+        place[rows] = np.arange(size, size + len(pool[-1]), dtype=np.int32)
+        size += len(pool[-1])
     rows = np.flatnonzero(block.kind != Kind.NUMBER)
-    owners = np.searchsorted(block.bounds, rows, side="right") - 1
-    for row, owner, kind, code in zip(
-        rows.tolist(), owners.tolist(), block.kind[rows].tolist(), block.code[rows].tolist(), strict=True
-    ):
-        texts[row] = _other_value(block.points[owner], kind, code)
-    return texts
+    if not len(rows):
+        return pool[0] if len(pool) == 1 else pa.concat_arrays(pool).take(pa.array(place))
+    texts, which = _other_texts(block, rows, end)
+    place[rows] = size + which
+    return pa.concat_arrays([*pool, texts]).take(pa.array(place))
+
+
+def _number_texts(point_type: str, number: NDArray[np.float64], end: bytes) -> pa.Array:
+    if not len(number):
+        return _binary([])
+    raw = np.frombuffer(_dump_numbers(point_type, number), np.uint8).copy()
+    raw[-1] = _COMMA
+    commas = np.flatnonzero(raw == _COMMA)
+    raw[commas] = end[0]
+    starts = np.concatenate((np.ones(1, dtype=np.int32), (commas + 1).astype(np.int32)))
+    return pa.Array.from_buffers(pa.binary(), len(number), [None, pa.py_buffer(starts), pa.py_buffer(raw)])
+
+
+def _other_texts(block: Block, rows: I64, end: bytes) -> tuple[pa.Array, I64]:
+    """The different texts of the values that are no numbers, and for each row which of them is its own."""
+    owner = np.searchsorted(block.bounds, rows, side="right") - 1
+    kind = block.kind[rows].astype(np.int64)
+    shared = np.where(kind == Kind.SYSTEM, -1, owner)  # a system state looks the same on every point
+    texts: dict[tuple[int, int, int], int] = {}
+    which = [
+        texts.setdefault(key, len(texts))
+        for key in zip(shared.tolist(), kind.tolist(), block.code[rows].tolist(), strict=True)
+    ]
+    values = [_other_value(block.points[place], kind, code) + end for place, kind, code in texts]
+    return _binary(values), np.array(which, dtype=np.int32)
 
 
 def _other_value(point: Point, kind: int, code: int) -> bytes:
@@ -119,52 +167,62 @@ _state_json = lru_cache(maxsize=256)(state_json)
 
 def _dump_numbers(point_type: str, number: NDArray[np.float64]) -> bytes:
     return orjson.dumps(
-        number.astype(_NUMBER_DTYPE.get(point_type, np.float64)), option=orjson.OPT_SERIALIZE_NUMPY
+        np.ascontiguousarray(number, dtype=_NUMBER_DTYPE.get(point_type, np.float64)),
+        option=orjson.OPT_SERIALIZE_NUMPY,
     )
 
 
-def _tails(block: Block, fields: frozenset[str]) -> _OBJECTS:
+def _tails(block: Block, fields: frozenset[str]) -> pa.Array:
     """What follows the value: units and flags, one cached text for each combination."""
-    begun = bool(fields & {"Timestamp", "Value"})
-    tables = np.concatenate([_tail_table(point.engineering_units, fields, begun) for point in block.points])
-    return tables[block.stream_of_row() * 16 + block.flags]  # type: ignore[no-any-return]
+    units = [point.engineering_units for point in block.points]
+    places = {each: place for place, each in enumerate(dict.fromkeys(units))}
+    table = _tail_table(tuple(places), fields)
+    base = np.array([places[each] * 16 for each in units], dtype=np.int32)
+    return _taken(table, np.repeat(base, block.counts) + block.flags)
 
 
 @lru_cache(maxsize=512)
-def _tail_table(units: str, fields: frozenset[str], begun: bool) -> _OBJECTS:
-    texts = []
-    for flags in range(16):
-        values = {
-            "UnitsAbbreviation": units,
-            "Good": not flags & BAD,
-            "Questionable": bool(flags & QUESTIONABLE),
-            "Substituted": bool(flags & SUBSTITUTED),
-            "Annotated": bool(flags & ANNOTATED),
-        }
-        text = orjson.dumps({name: value for name, value in values.items() if name in fields})[1:]
-        texts.append((b"," if begun and text != b"}" else b"") + text)
-    return _column(texts)
+def _tail_table(units: tuple[str, ...], fields: frozenset[str]) -> pa.Array:
+    return _binary([_tail(each, flags, fields) for each in units for flags in range(16)])
 
 
-def _column(texts: list[bytes]) -> _OBJECTS:
-    column = np.empty(len(texts), dtype=object)
-    column[:] = texts
-    return column
+def _tail(units: str, flags: int, fields: frozenset[str]) -> bytes:
+    values = {
+        "UnitsAbbreviation": units,
+        "Good": not flags & BAD,
+        "Questionable": bool(flags & QUESTIONABLE),
+        "Substituted": bool(flags & SUBSTITUTED),
+        "Annotated": bool(flags & ANNOTATED),
+    }
+    return orjson.dumps({name: value for name, value in values.items() if name in fields})[1:]
 
 
-@lru_cache(maxsize=1)
-def _seconds() -> _OBJECTS:
-    return _column([b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(86_400)])
+def _taken(table: pa.Array, places: NDArray[np.integer]) -> pa.Array:
+    return pc.take(table, pa.array(places.astype(np.int32)), boundscheck=False)
 
 
-@lru_cache(maxsize=1)
-def _millis() -> _OBJECTS:
-    """`.123`; from 1000 on the same without trailing zeros, for when nothing follows."""
-    whole = [b".%03d" % each for each in range(1000)]
-    return _column([*whole, b"", *(text.rstrip(b"0") for text in whole[1:])])
+def _binary(texts: list[bytes]) -> pa.Array:
+    return pa.array(texts, pa.binary())
 
 
 @lru_cache(maxsize=16)
-def _rests(closing: bytes) -> _OBJECTS:
+def _scalar(text: bytes) -> pa.Scalar:
+    return pa.scalar(text, pa.binary())
+
+
+@lru_cache(maxsize=1)
+def _seconds() -> pa.Array:
+    return _binary([b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(86_400)])
+
+
+@lru_cache(maxsize=1)
+def _millis() -> pa.Array:
+    """`.123`; from 1000 on the same without trailing zeros, for when nothing follows."""
+    whole = [b".%03d" % each for each in range(1000)]
+    return _binary([*whole, b"", *(text.rstrip(b"0") for text in whole[1:])])
+
+
+@lru_cache(maxsize=16)
+def _rests(closing: bytes) -> pa.Array:
     """The last four of seven digits without trailing zeros, and what closes the timestamp."""
-    return _column([closing, *((b"%04d" % each).rstrip(b"0") + closing for each in range(1, 10_000))])
+    return _binary([closing, *((b"%04d" % each).rstrip(b"0") + closing for each in range(1, 10_000))])
