@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mock_server import ticks
-from mock_server.catalog import Point
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
 from mock_server.process import text_of
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
@@ -27,6 +26,12 @@ VALUE_FIELDS = (
 _ALL = frozenset(VALUE_FIELDS)
 _NUMBER_DTYPE: dict[str, type[np.generic]] = {"Float32": np.float32, "Int32": np.int64}
 _SETS = {each.name: each for each in DIGITAL_SETS}
+# Where each set stands in the table of state texts, the system set first.
+_SET_PLACES = {
+    each.name: place
+    for place, each in enumerate(sorted(DIGITAL_SETS, key=lambda each: each is not SYSTEM_STATES))
+}
+_CODES = 256
 _COMMA = ord(",")
 
 
@@ -143,26 +148,45 @@ def _number_texts(point_type: str, number: NDArray[np.float64], end: bytes) -> p
 
 
 def _other_texts(block: Block, rows: I64, end: bytes) -> tuple[pa.Array, I64]:
-    """The different texts of the values that are no numbers, and for each row which of them is its own."""
+    """The texts of the values that are no numbers, and for each row which of them is its own."""
     owner = np.searchsorted(block.bounds, rows, side="right") - 1
-    kind = block.kind[rows].astype(np.int64)
-    shared = np.where(kind == Kind.SYSTEM, -1, owner)  # a system state looks the same on every point
-    texts: dict[tuple[int, int, int], int] = {}
-    which = [
-        texts.setdefault(key, len(texts))
-        for key in zip(shared.tolist(), kind.tolist(), block.code[rows].tolist(), strict=True)
-    ]
-    values = [_other_value(block.points[place], kind, code) + end for place, kind, code in texts]
-    return _binary(values), np.array(which, dtype=np.int32)
+    kind, code = block.kind[rows], block.code[rows]
+    which = np.empty(len(rows), dtype=np.int64)
+    pool = [_state_table(end)]
+    states = np.flatnonzero((kind == Kind.SYSTEM) | (kind == Kind.DIGITAL))
+    set_of_point = np.array([_SET_PLACES.get(point.digital_set_name, 0) for point in block.points])
+    chosen = np.where(kind[states] == Kind.SYSTEM, 0, set_of_point[owner[states]])
+    which[states] = chosen * _CODES + code[states]
+    size = len(pool[0])
+    for wanted, texts in ((Kind.STRING, _strings), (Kind.TIMESTAMP, _instants)):
+        places = np.flatnonzero(kind == wanted)
+        if len(places):
+            pool.append(texts(block, owner[places], code[places], end))
+            which[places] = np.arange(size, size + len(places))
+            size += len(places)
+    return pa.concat_arrays(pool), which
 
 
-def _other_value(point: Point, kind: int, code: int) -> bytes:
-    if kind in (Kind.SYSTEM, Kind.DIGITAL):
-        return _state_json(code, SYSTEM_STATES.name if kind == Kind.SYSTEM else point.digital_set_name)
-    return orjson.dumps(text_of(point, code) if kind == Kind.STRING else ticks.to_iso(code))
+def _strings(block: Block, owner: I64, code: I64, end: bytes) -> pa.Array:
+    points = block.points
+    pairs = zip(owner.tolist(), code.tolist(), strict=True)
+    return _binary([orjson.dumps(text_of(points[place], each)) + end for place, each in pairs])
 
 
-_state_json = lru_cache(maxsize=256)(state_json)
+def _instants(_block: Block, _owner: I64, code: I64, end: bytes) -> pa.Array:
+    return pc.binary_join_element_wise(*_times(code, b'"', b'Z"' + end), _scalar(b""))
+
+
+@lru_cache(maxsize=8)
+def _state_table(end: bytes) -> pa.Array:
+    """Every state there is, of each set at its place a text for each possible code."""
+    return _binary(
+        [
+            state_json(code, name) + end if code in _SETS[name].states else b""
+            for name in _SET_PLACES
+            for code in range(_CODES)
+        ]
+    )
 
 
 def _dump_numbers(point_type: str, number: NDArray[np.float64]) -> bytes:
