@@ -63,8 +63,8 @@ def test_days_and_months_follow_the_wall_clock_and_hours_do_not() -> None:
 
 
 steps = st.sampled_from(["7s", "10m", "1h", "1d", "2w", "1mo", "1mo3d", "1y"])
-starts = st.integers(-600_000_000, 3_400_000_000).map(
-    lambda seconds: datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+starts = st.integers(0, 9_999).map(  # `integers` over a huge range would prefer its beginning
+    lambda part: datetime(1950, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=part * 410_123)
 )
 
 
