@@ -4,11 +4,10 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timezone, tzinfo
+from datetime import tzinfo
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mock_server import fields, pitime, spans, webid
 from mock_server.archive import Archive
@@ -16,6 +15,7 @@ from mock_server.catalog import Point
 from mock_server.interpolation import Reader, reader
 from mock_server.messages import Request, Response, json_response, refusal
 from mock_server.server import Server
+from mock_server.zones import UnknownZone, zone_named
 
 _INT32_MAX = 2_147_483_647
 
@@ -179,11 +179,9 @@ class Call:
     def zone(self) -> tzinfo:
         """The zone of naive times and of days: `timeZone`, else UTC."""
         name = self.text("timeZone")
-        if not name or name.upper() in ("UTC", "Z"):
-            return timezone.utc
         try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            return zone_named(name)
+        except UnknownZone as error:
             raise refusal(400, f"The time zone '{name}' is unknown.") from error
 
 

@@ -79,12 +79,13 @@ def figures_of(stream: Reader, asked: Asked, keep: Keep | None) -> Figures:
     return event_weighted(stream, asked.edges, _ENDS.get(asked.basis, usual), keep)
 
 
-def summary_items(figures: Figures, asked: Asked, units: str) -> list[dict[str, Any]]:
+def summary_items(call: Call, figures: Figures, asked: Asked, units: str) -> list[dict[str, Any]]:
     """The printed figures, type by type, in the direction of the call."""
+    flags = {"Annotated": False} if call.server.generation.has("Annotated") else {}
     places = range(len(figures.start))
     order = places[::-1] if asked.newest_first else places
     return [
-        {"Type": kind, "Value": _printed(figures, kind, at, asked, units)}
+        {"Type": kind, "Value": _printed(figures, kind, at, asked, units) | flags}
         for kind in asked.types
         for at in order
     ]
@@ -100,7 +101,7 @@ def _items(call: Call, point: Point, asked: Asked) -> list[dict[str, Any]]:
     condition = filter_of(call, point)
     stream = reader(call.archive, point, call.now, step=_STEP.get(asked.basis))
     figures = figures_of(stream, asked, condition.keep if condition else None)
-    return summary_items(figures, asked, point.engineering_units)
+    return summary_items(call, figures, asked, point.engineering_units)
 
 
 def _types(call: Call) -> tuple[str, ...]:
@@ -157,7 +158,6 @@ def _printed(figures: Figures, kind: str, at: int, asked: Asked, units: str) -> 
         "Good": value is not None,
         "Questionable": False,
         "Substituted": False,
-        "Annotated": False,
     }
 
 

@@ -60,7 +60,7 @@ def summary(call: Call) -> Response:
     series = series_of(expression, instants, call.now, call.server.plant.catalog.server)
     stream = series.reader(call.now, step=asked.basis == "TimeWeightedDiscrete")
     figures = figures_of(stream, asked._replace(samples=_array([])), None)
-    return call.reply({"Links": {}, "Items": summary_items(figures, asked, "")})
+    return call.reply({"Links": {}, "Items": summary_items(call, figures, asked, "")})
 
 
 def _expression(call: Call) -> Expression:

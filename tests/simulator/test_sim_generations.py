@@ -6,9 +6,11 @@ import subprocess
 import sys
 from typing import Any
 from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 
+from mock_server import Plant, running
 from mock_server.generations import FEATURES, GENERATIONS
 
 INVENTED = [
@@ -46,6 +48,8 @@ def test_a_release_has_and_lacks_what_the_table_says(servers: dict[str, Any], na
     for what in ("recorded?startTime=*-2m", "interpolated", "recordedattimes?time=*", "plot"):
         items = client.get(f"/streams/{flow}/{what}")["Items"]
         assert {("Annotated" in item) for item in items} == {has["Annotated"]}, what
+    summary = client.get(f"/streams/{flow}/summary")["Items"][0]["Value"]
+    assert ("Annotated" in summary) is has["Annotated"]
     chosen = client.get(f"/streams/{flow}/recorded?startTime=*-2m&selectedFields=Items.Annotated")
     assert ("Items" in chosen) is has["Annotated"]
     calculated = client.get("/calculation/times?expression=1&time=*")["Items"][0]
@@ -76,6 +80,11 @@ def test_sync_time_and_source_filter_are_unknown_to_releases_before_them(servers
 def test_the_product_version_tells_the_release(servers: dict[str, Any]) -> None:
     versions = {name: client.get("/system")["ProductVersion"] for name, client in servers.items()}
     assert versions == {"2017": "1.9.0.266", "2018": "1.11.1.5383", "2021": "1.15.0.0", "2023": "1.19.0.0"}
+
+
+def test_a_served_plant_is_of_the_release_asked_for() -> None:
+    with running(Plant(tags=4, plants=1), version="2018") as url, urlopen(f"{url}/system") as reply:
+        assert json.load(reply)["ProductVersion"] == "1.11.1.5383"
 
 
 def test_an_unknown_release_is_refused() -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from mock_server import call, fields, webid
+from mock_server.zones import _WINDOWS, zone_named
 
 STREAM = {
     "interpolated": "startTime=*-3h",
@@ -94,6 +95,19 @@ def test_days_of_a_grid_are_those_of_the_time_zone(api: Any) -> None:
     starts = api.get(f"{summary}&timeZone=Europe/Berlin&summaryType=Count")["Items"]
     assert [item["Value"]["Timestamp"] for item in starts] == times[:3]
     assert [round(item["Value"]["Value"] / 3_600) for item in starts] == [24, 23, 24]
+
+
+def test_a_zone_can_go_by_the_name_windows_gives_it(api: Any) -> None:
+    url = f"/streams/{api.point('FLOW').id}/interpolatedattimes?time=2025-01-15&time=2025-06-01&timeZone="
+    names = {
+        "W. Europe Standard Time": ["2025-01-14T23:00:00Z", "2025-05-31T22:00:00Z"],
+        "eastern standard time": ["2025-01-15T05:00:00Z", "2025-06-01T04:00:00Z"],
+    }
+    for name, times in names.items():
+        assert [item["Timestamp"] for item in api.get(url + quote(name))["Items"]] == times
+    for name in _WINDOWS:
+        assert zone_named(name)
+    assert "Errors" in api.get(f"{url}Moon%20Standard%20Time", 400)
 
 
 def test_units_other_than_its_own_are_refused_for_a_point(api: Any) -> None:
