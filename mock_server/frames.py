@@ -61,13 +61,15 @@ class Frames:
         """Every point that announces frames of these templates."""
         catalog = self.assets.catalog
         size, plants = len(catalog), catalog.plants
+        if not self.assets.tree.plants:
+            return []
         wanted = [at for at in _POSITIONS if TEMPLATE_OF_SENSOR[SENSORS[MIX[at]].name] in templates]
         units = -(-size // (plants * len(MIX)))
         indexes = (
             (unit * len(MIX) + at) * plants + plant
             for unit in range(units)
             for at in wanted
-            for plant in range(min(plants, size))
+            for plant in range(self.assets.tree.plants)
         )
         return catalog.points(index for index in indexes if index < size)
 
@@ -139,7 +141,7 @@ class Frames:
 
     def _at(self, point: Point, start: int, now: int) -> Frame | None:
         """The frame a point announced at exactly that instant."""
-        if point.sensor_type not in TEMPLATE_OF_SENSOR or start > now:
+        if point.sensor_type not in TEMPLATE_OF_SENSOR or start > now or not self.assets.owner_of(point):
             return None
         found = self.overlapping([point], start, start, now)
         return next((frame for frame in found if frame.start == start), None)

@@ -65,7 +65,13 @@ class Tree:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._is_dealt = type(catalog) is Catalog  # points from elsewhere belong to no equipment
         self._sorted = lru_cache(maxsize=4)(self._descendants)
+
+    @property
+    def plants(self) -> int:
+        """How many plants have points."""
+        return min(self._catalog.plants, len(self._catalog)) if self._is_dealt else 0
 
     def exists(self, key: Key) -> bool:
         """Whether there is such an element."""
@@ -90,7 +96,9 @@ class Tree:
         return index if index < len(self._catalog) else None
 
     def owner_of(self, index: int) -> Key | None:
-        """The equipment that the point at that index belongs to."""
+        """The equipment that the point at that index belongs to, or None."""
+        if not self._is_dealt:
+            return None
         serial, plant = divmod(index, self._catalog.plants)
         unit, position = divmod(serial, len(MIX))
         owner = _OWNER.get(position)
@@ -133,7 +141,7 @@ class Tree:
     def _count(self, key: Key) -> int:
         """Numbers that children of an existing element can have."""
         if not key:
-            return min(self._catalog.plants, len(self._catalog))
+            return self.plants
         serials = self._serials(key[0])
         if len(key) == 1:
             return min(AREAS, -(-serials // AREA_SIZE))

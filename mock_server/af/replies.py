@@ -85,7 +85,7 @@ def database_json(call: Call, database: AFObject) -> dict[str, Any]:
     made = links(call, "assetdatabases", database, **below)
     made["AssetServer"] = link(call, "assetservers", call.server.plant.assets.library.server)
     return head(call, database) | {
-        "ExtendedProperties": {"SimulatorVersion": {"Value": call.server.generation.product_version}},
+        "ExtendedProperties": {"Purpose": {"Value": "Simulation"}},
         "Links": made,
     }
 

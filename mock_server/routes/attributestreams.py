@@ -80,6 +80,9 @@ def _set(
     call: Call, targets: "list[Attribute | Point]", method: str, times: list[tuple[str, str]]
 ) -> Response:
     points = [point for each in targets if (point := each.point if isinstance(each, Attribute) else each)]
+    points = [
+        point for point in points if call.server.plant.catalog.by_id(point.point_id)
+    ]  # others are deleted
     by_point = asked_of_points(call, _asking(call), points, method, times)
     items = [_item(call, each, method, by_point) for each in targets]
     if call.choice("sortField", "", ("", "Name")):
@@ -94,7 +97,7 @@ def _item(
     if not isinstance(target, Attribute):
         return by_point[target.index]
     scale = scale_of(target, "")
-    if target.point is not None:
+    if target.point is not None and target.point.index in by_point:
         return stream_item(call, target, scale.apply(by_point[target.point.index]))
     try:
         value = scale.apply(_static(target, method))
@@ -106,7 +109,9 @@ def _item(
 
 
 def _static(attribute: Attribute, method: str) -> dict[str, Any]:
-    """The value of an attribute without a point, which has nothing but one."""
+    """The value of an attribute without a point (any more), which has nothing but one."""
+    if attribute.point is not None:
+        raise refusal(404, f"The PI Point '{attribute.point.name}' of '{attribute.name}' was not found.")
     if attribute.type == "Unsupported":
         raise unsupported(attribute)
     if method != "value":

@@ -34,9 +34,8 @@ def landing_page(call: Call) -> Response:
     texts = {
         "server": catalog.server.name,
         "title": PRODUCT_TITLE,
-        "version": server.generation.product_version,
         "points": f"{len(catalog):,}",
-        "plants": f"{catalog.plants:,}",
+        "plants": f"{server.plant.assets.tree.plants:,}",
         "units": f"{_units(call):,}",
         "seed": str(server.plant.seed),
         "time": ticks.to_iso(call.now),
@@ -84,6 +83,8 @@ def _sign_in(call: Call) -> str:
 def _units(call: Call) -> int:
     """How many process units there are: one for each area of each 32 instruments begun."""
     catalog = call.server.plant.catalog
+    if not call.server.plant.assets.tree.plants:
+        return 0
     full, rest = divmod(len(catalog), catalog.plants)
     return sum(
         plants * sum(max(0, -(-(serials - area * AREA_SIZE) // len(MIX))) for area in range(hierarchy.AREAS))
@@ -92,8 +93,10 @@ def _units(call: Call) -> int:
 
 
 def _shown_points(call: Call) -> list[Point]:
-    """One point of each kind that makes a good trend, of those the first unit has."""
+    """One point of each kind that makes a good trend, of those the first unit has; else the first points."""
     catalog = call.server.plant.catalog
+    if not call.server.plant.assets.tree.plants:
+        return catalog.points(range(min(len(_TRENDS), len(catalog))))
     found = []
     for name in _TRENDS:
         position = next((at for at, code in enumerate(MIX) if SENSORS[code].name == name), None)
@@ -113,11 +116,11 @@ def _trend(point: Point) -> str:
 
 def _plants(call: Call) -> list[str]:
     assets = call.server.plant.assets
-    keys = assets.tree.children(()) if call.server.plant.catalog.plants <= _MOST_PLANTS else []
-    keys = keys or [(number,) for number in range(min(_MOST_PLANTS, call.server.plant.catalog.plants))]
-    shown = [_plant(call, assets.element(key)) for key in keys if assets.tree.exists(key)]
-    hidden = min(call.server.plant.catalog.plants, len(call.server.plant.catalog)) - len(shown)
-    return [*shown, f'<p class="note">and {hidden:,} more</p>'] if hidden > 0 else shown
+    shown = [
+        _plant(call, assets.element((number,))) for number in range(min(_MOST_PLANTS, assets.tree.plants))
+    ]
+    hidden = assets.tree.plants - len(shown)
+    return [*shown, f'<p class="note">and {hidden:,} more</p>'] if hidden else shown
 
 
 def _plant(call: Call, plant: Element) -> str:

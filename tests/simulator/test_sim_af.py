@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mock_server import Plant
 from mock_server.af.ids import Ids, Kind
 from mock_server.af.search import BadQuery, Filter, holds, parse
+from mock_server.catalog import Catalog
 from mock_server.oracle_frames import equipment_of
 
 HEAD = "WebId Id Name Description Path"
@@ -368,3 +369,42 @@ def test_ids_read_back_and_others_do_not(kind: Kind, number: int, other: uuid.UU
     assert (guid.version, guid.variant) == (8, uuid.RFC_4122)
     assert ids.read(other) is None
     assert Ids(8).read(guid) is None
+
+
+class OwnPoints(Catalog):
+    """A catalogue whose points are not dealt from the mix, as those of a file are."""
+
+
+def test_points_from_elsewhere_belong_to_no_equipment(make_client: Any) -> None:
+    plant = Plant(tags=32, plants=1)
+    plant.catalog = OwnPoints(7, 32, 1, plant.points[0].created_ticks)
+    api = make_client(plant=plant)
+    database = api.plant.assets.library.database.web_id()
+    assert [item["Name"] for item in all_elements(api, database)] == ["Enterprise"]
+    for path in (
+        "eventframes?startTime=2020-01-01",
+        "elementattributes?searchFullHierarchy=true",
+        "analyses?",
+    ):
+        assert all(
+            item["Path"].count("\\") == 4 for item in listed(api, f"/assetdatabases/{database}/{path}")
+        )
+    assert api.ask("GET", "/").status == 200
+
+
+def test_an_attribute_whose_tag_is_gone_says_so_and_the_others_are_read(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "\\\\AFSIM01\\Production\\Enterprise\\NORTH\\A2\\Unit 0001\\P-0001"
+    element = api.get(f"/elements?path={quote(path)}")["WebId"]
+    found = type(api.plant.catalog).by_id
+    monkeypatch.setattr(
+        type(api.plant.catalog),
+        "by_id",
+        lambda catalog, number: (
+            None if catalog.point(number - 1).sensor_type == "VIB" else found(catalog, number)
+        ),
+    )
+    items = {item["Name"]: item for item in api.get(f"/streamsets/{element}/recorded")["Items"]}
+    assert "VIB" in items["Vibration"]["Items"][0]["Errors"][0]["Message"][0]
+    assert len(items["Flow"]["Items"]) == 1000
