@@ -60,6 +60,8 @@ class Scale:
             return [self.apply(each) for each in value]
         if not isinstance(value, dict):
             return value
+        if value.get("Type") in _PURE:
+            return value
         if "Type" in value and isinstance(value.get("Value"), dict):
             return value | {"Value": self._of_summary(str(value["Type"])).apply(value["Value"])}
         changed = {name: self.apply(inner) for name, inner in value.items()}
@@ -73,8 +75,6 @@ class Scale:
         return value if (self.factor, self.offset) == (1.0, 0.0) else value * self.factor + self.offset
 
     def _of_summary(self, kind: str) -> "Scale":
-        if kind in _PURE:
-            return Scale(1.0, 0.0, "")
         if kind.startswith("Total") and self.offset:
             raise refusal(409, f"A total cannot be converted to '{self.units}', whose zero is another one.")
         return Scale(self.factor, 0.0, self.units) if kind in _SPREADS else self

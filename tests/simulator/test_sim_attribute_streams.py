@@ -5,6 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
+from mock_server.af.streams import scale_of
+from mock_server.messages import ApiError
+
 POINT = "\\\\PISIM01\\NORTH.A1.TEMP_0001.PV"
 REACTOR = "\\\\AFSIM01\\Production\\Enterprise\\NORTH\\A1\\Unit 0001\\R-0001"
 
@@ -172,6 +175,32 @@ def test_points_and_attributes_mix_in_one_stream_set(api: Any, point: str, kind:
     thin = api.get(f"/streamsets/value?selectedFields=Items.Name&{query}")
     assert thin == {"Items": [{"Name": item["Name"]} for item in items]}
     assert api.get(f"/streamsets/value?{query}&webId=F1AbEnonsense", 400)["Errors"]
+
+
+def test_figures_of_a_summary_convert_by_what_they_are(api: Any) -> None:
+    found = api.plant.assets.find_attribute(None, f"{REACTOR}|Temperature".removeprefix("\\\\").upper())
+    to_fahrenheit, to_celsius = scale_of(found, "°F"), scale_of(found, "°C")
+
+    def figure(kind: str, value: Any) -> dict[str, Any]:
+        timed = {"Timestamp": "2025-06-02T11:00:00Z", "Value": value, "UnitsAbbreviation": "°C", "Good": True}
+        return {"Type": kind, "Value": timed}
+
+    for kind, converted in (
+        ("Average", 50.0),
+        ("Range", 18.0),
+        ("StdDev", 18.0),
+        ("Count", 10),
+        ("PercentGood", 10),
+    ):
+        (item,) = to_fahrenheit.apply({"Items": [figure(kind, 10)]})["Items"]
+        assert item["Value"]["Value"] == pytest.approx(converted)
+        assert item["Type"] == kind
+    state = figure("Average", {"Name": "No Data", "Value": 248, "IsSystem": True})
+    assert to_fahrenheit.apply(state)["Value"]["Value"] == state["Value"]["Value"]
+    assert to_celsius.apply(figure("Total", 10))["Value"]["Value"] == 10
+    with pytest.raises(ApiError) as refused:
+        to_fahrenheit.apply(figure("Total", 10))
+    assert refused.value.response.status == 409
 
 
 def test_batch_reaches_attributes_through_their_links(api: Any) -> None:
