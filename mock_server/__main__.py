@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from inspect import signature
 from pathlib import Path
+from ssl import SSLError
 from threading import Event as Signal
 from typing import Any
 
@@ -47,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _os_problem(error: OSError, options: argparse.Namespace) -> str:
     reason = (error.strerror or str(error)).partition(" (while")[0]
-    files = [each for each in (options.tls_ca, options.tls_client_ca) if each is not None]
-    if error.filename is not None or (files and "[SSL]" in str(error)):
-        return f"cannot use {error.filename or files[-1]} ({reason}); see --tls-ca and --tls-client-ca"
+    if error.filename is not None or isinstance(error, SSLError):
+        file = error.filename or options.tls_client_ca
+        return f"cannot use {file} ({reason}); see --tls-ca and --tls-client-ca"
     return f"cannot listen on {options.host}:{options.port} ({reason}); choose another --port, or 0 for a free one"
 
 

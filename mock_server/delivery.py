@@ -26,6 +26,14 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {_TRANSPORT: {"transport": self.transport}}
 
+    def shutdown(self) -> None:
+        """End an idle connection at once: TLS would wait for clients to say goodbye, and those that keep it do not."""
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self.scheme == "https" and not self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().shutdown()
+
 
 class Delivered(HttpResponse):
     """An answer and how it is delivered."""

@@ -112,6 +112,7 @@ def _tls_settings(folder: Path, host: str, ca: Path | None, client_ca: Path | No
     authority.issue_server(*hosts).write(certificate, key)
     settings: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": key}
     if client_ca is not None:
+        client_ca.read_bytes()  # whose error, unlike that of ssl, names the file
         settings |= {"ssl_ca_certs": str(client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
     return settings
 

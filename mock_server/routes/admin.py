@@ -70,8 +70,9 @@ def set_faults(call: Call) -> Response:
     wanted = _body(call, _FAULTS_BODY, seed=int, profile=str, rates=dict, tries=int, points=dict)
     try:
         rates = read_profile(wanted["profile"]) if "profile" in wanted else wanted.get("rates", {})
-        if not all(type(rate) in (int, float) for rate in rates.values()):
-            raise refusal(400, f"The rates must be numbers. Give {_FAULTS_BODY}.")
+        numbers = all(type(rate) in (int, float) for rate in rates.values())
+        if not numbers or not all(isinstance(fault, str) for fault in wanted.get("points", {}).values()):
+            raise refusal(400, f"Rates are numbers, and faults of points names. Give {_FAULTS_BODY}.")
         schedule = Faults(
             wanted.get("seed", 0), rates, tries=wanted.get("tries", 2), points=wanted.get("points")
         )

@@ -1,0 +1,166 @@
+"""/admin: everything that a flag sets can be changed while the server runs."""
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from mock_server import Oidc
+from mock_server.fault_kinds import KINDS
+from mock_server.faults import PROFILES
+
+
+class Clock:
+    """A clock that can be set."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, now: datetime) -> None:
+        self.now = now
+
+
+@pytest.fixture
+def admin(make_client: Any) -> Any:
+    def call(method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        sent = b"" if body is None else json.dumps(body).encode()
+        response = call.api.ask(method, f"/admin{path}", sent)
+        assert response.status == status, response.body
+        return json.loads(response.body)
+
+    call.api = make_client(admin=True)
+    return call
+
+
+def test_it_explains_itself(admin: Any) -> None:
+    shown = admin("GET", "")
+    assert shown["faults"] == {name: kind.about for name, kind in KINDS.items()}
+    assert shown["profiles"] == {name: dict(rates) for name, rates in PROFILES.items()}
+    for call in shown["calls"]:
+        method, _, path = call["call"].partition(" ")
+        assert call["about"]
+        assert admin.api.ask(method, path, b"nonsense").status in (200, 400, 409)
+
+
+def test_every_example_it_gives_is_accepted(make_client: Any, admin: Any) -> None:
+    admin.api = make_client(admin=True, clock=Clock(datetime(2025, 6, 2, tzinfo=timezone.utc)))
+    tag = admin.api.plant.points[0].name
+    examples = [call for call in admin("GET", "")["calls"] if "body" in call]
+    assert len(examples) >= 4
+    for call in examples:
+        method, _, path = call["call"].partition(" ")
+        for body in call["body"].replace("TAG", tag).split(" or "):
+            admin(method, path.removeprefix("/admin"), json.loads(body))
+
+
+def test_none_of_it_exists_without_the_switch(make_client: Any) -> None:
+    api, shown = make_client(), make_client(admin=True)
+    for call in json.loads(shown.ask("GET", "/admin").body)["calls"]:
+        method, _, path = call["call"].partition(" ")
+        assert api.ask(method, path, b"{}").status == 404
+
+
+def test_faults_come_and_go(admin: Any) -> None:
+    assert admin("GET", "/faults") == {"seed": 0, "rates": {}, "tries": 2, "points": {}}
+    tag = admin.api.plant.points[0].name
+    wanted = {"seed": 4, "rates": {"500": 1}, "tries": 0, "points": {tag: "404"}}
+    assert admin("PUT", "/faults", wanted) == wanted
+    admin.api.get("/system", 500)
+    admin.api.get(f"/streams/{admin.api.plant.points[0].web_id()}/value", 404)
+    assert admin("GET", "/counters")["faults"] == {"404": 1, "500": 1}
+    admin("DELETE", "/faults")
+    admin.api.get("/system")
+    assert admin("PUT", "/faults", {"seed": 2, "profile": "flaky"})["rates"] == dict(PROFILES["flaky"])
+
+
+def test_limits_change(admin: Any) -> None:
+    assert admin("GET", "/limits") == {
+        "rate_limit": 0,
+        "max_items": 150_000,
+        "max_url": "httpsys:16384",
+        "stale_s": 0.0,
+    }
+    admin("PUT", "/limits", {"max_items": 10})
+    point = admin.api.plant.points[0].web_id()
+    admin.api.get(f"/streams/{point}/recorded?maxCount=11", 400)
+    admin("PUT", "/limits", {"max_url": "iis:100", "stale_s": 300})
+    assert admin.api.ask("GET", "/piwebapi/system", x_y="1").status == 200
+    assert admin.api.ask("GET", "/piwebapi/system?x=" + "a" * 100).status == 404
+    admin("PUT", "/limits", {"rate_limit": 1})
+    admin.api.get("/system")
+    admin.api.get("/system", 429)
+    assert admin("GET", "/limits") == {
+        "rate_limit": 1,
+        "max_items": 10,
+        "max_url": "iis:100",
+        "stale_s": 300.0,
+    }
+
+
+def test_the_clock_is_set_and_put_out(make_client: Any, admin: Any, now: datetime) -> None:
+    admin.api = make_client(admin=True, clock=Clock(now))
+    assert admin("PUT", "/clock", {"now": "2025-07-01T00:00:00Z"})["now"] == "2025-07-01T00:00:00Z"
+    assert admin("PUT", "/clock", {"skew_s": -90}) == {"now": "2025-06-30T23:58:30Z", "skew_s": -90.0}
+    assert admin.api.get("/dataservers")["Items"][0]["ServerTime"] == "2025-06-30T23:58:30Z"
+
+
+def test_a_clock_that_cannot_be_set_says_so_and_changes_nothing(admin: Any) -> None:
+    admin("PUT", "/clock", {"now": "2025-07-01T00:00:00Z", "skew_s": 5}, status=409)
+    assert admin("GET", "/clock")["skew_s"] == 0.0
+
+
+def test_tokens_are_revoked(make_client: Any, admin: Any) -> None:
+    oidc = Oidc("a", "b")
+    form = {"grant_type": "client_credentials", "client_id": "a", "client_secret": "b"}
+    token = oidc.grant(form, None, "http://h")["access_token"]
+    api = make_client(admin=True, oidc=oidc)
+    assert api.ask("GET", "/piwebapi/system", authorization=f"Bearer {token}").status == 200
+    assert api.ask("DELETE", "/admin/tokens", authorization=f"Bearer {token}").status == 200
+    assert api.ask("GET", "/piwebapi/system", authorization=f"Bearer {token}").status == 401
+    admin("DELETE", "/tokens", status=409)
+
+
+def test_counters_add_up_and_begin_anew(admin: Any) -> None:
+    admin.api.get("/system")
+    admin.api.get("/nope", 404)
+    member = {"Method": "GET", "Resource": "http://h/piwebapi/system"}
+    admin.api.batch({"1": member, "2": member, "3": member})
+    counted = admin("GET", "/counters")
+    assert (counted["requests"], counted["sub_requests"]) == (3, 3)
+    assert counted["statuses"] == {"200": 1, "207": 1, "404": 1}
+    assert counted["bytes"] > 0
+    assert admin("DELETE", "/counters")["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/faults", {"seed": "7"}),
+        ("/faults", {"seed": True}),
+        ("/faults", {"profile": "nope"}),
+        ("/faults", {"rates": {"cut": "a"}}),
+        ("/faults", {"rates": {"quake": 0.1}}),
+        ("/faults", {"points": {"NOPE": "500"}}),
+        ("/faults", {"points": {"NOPE": []}}),
+        ("/faults", {"tries": -1}),
+        ("/faults", {"speed": 1}),
+        ("/faults", []),
+        ("/faults", None),
+        ("/limits", {"rate_limit": -1}),
+        ("/limits", {"max_items": 0}),
+        ("/limits", {"max_url": "apache"}),
+        ("/limits", {"stale_s": -1}),
+        ("/limits", {"stale_s": 10**18}),
+        ("/clock", {"now": "tomorrow"}),
+        ("/clock", {"now": 5}),
+        ("/clock", {"skew_s": 10**18}),
+    ],
+)
+def test_bad_bodies_are_refused_and_change_nothing(admin: Any, path: str, body: Any) -> None:
+    before = admin("GET", path)
+    assert admin("PUT", path, body, status=400)["Errors"]
+    assert admin("GET", path) == before
