@@ -15,7 +15,7 @@ from mock_server.fault_kinds import KINDS, Case
 from mock_server.messages import Request, Response
 
 MEMBER = "member."
-_REMEMBERED = 65_536
+_REMEMBERED = 16_384
 _BATCH = {"member.500": 0.03, "member.404-message": 0.01, "member.503": 0.03, "member.500-text": 0.02}
 _CONNECTION = {"reset": 0.03, "close": 0.02, "cut": 0.03, "cut-chunked": 0.02}
 _PROXY = {"502": 0.03, "503-page": 0.03, "504": 0.02, "portal": 0.02}

@@ -40,14 +40,14 @@ class StaleCache:
             return kept
         response = serve()
         if response.status == 200:
-            self._keep(key, now, response)
+            self._keep(key, now, oldest, response)
         return response
 
-    def _keep(self, key: tuple[str, str, str], now: int, response: Response) -> None:
+    def _keep(self, key: tuple[str, str, str], now: int, oldest: int, response: Response) -> None:
         with self._lock:
             _, old = self._kept.pop(key, (0, None))
             self._bytes += len(response.body) - (len(old.body) if old else 0)
             self._kept[key] = (now, response)
-            while self._bytes > _MOST_BYTES:
+            while self._kept and (self._bytes > _MOST_BYTES or next(iter(self._kept.values()))[0] <= oldest):
                 _, (_, dropped) = self._kept.popitem(last=False)
                 self._bytes -= len(dropped.body)

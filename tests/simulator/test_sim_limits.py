@@ -203,6 +203,12 @@ def test_what_is_remembered_stays_bounded(make_client: Any, monkeypatch: pytest.
     ]
     sizes = [len(answer(api.server, each).body) for each in asked]
     assert cache._bytes == sum(sizes)
+    api.server.skew = timedelta(minutes=6)
+    size = len(answer(api.server, asked[-1]).body)
+    assert (cache._bytes, len(cache._kept)) == (size, 1)  # the others are too old to be of use
+    api.server.skew = timedelta(0)
+    for each in asked:
+        answer(api.server, each)
     monkeypatch.setattr(stale, "_MOST_BYTES", sum(sizes[-10:]))
     answer(api.server, Request("GET", asked[0].path, "maxCount=61"))
     assert 0 < cache._bytes <= sum(sizes[-10:])
