@@ -17,6 +17,7 @@ from mock_server.stale import StaleCache
 
 _MOST_AT_ONCE = 1_000_000
 _FAULTS_BODY = '{"seed": 7, "profile": "flaky"} or {"seed": 7, "rates": {"cut": 0.1}, "tries": 2, "points": {"TAG": "500"}}'
+_NUMBER = (float, int)
 _calls: list[dict[str, str]] = []
 
 
@@ -67,7 +68,9 @@ def faults(call: Call) -> Response:
 @_admin("PUT", "/faults", _FAULTS_BODY)
 def set_faults(call: Call) -> Response:
     """Another schedule of faults takes over; tries 0 makes them permanent, points are tags that always fail."""
-    wanted = _body(call, _FAULTS_BODY, seed=int, profile=str, rates=dict, tries=int, points=dict)
+    wanted = _body(
+        call, _FAULTS_BODY, seed=(int,), profile=(str,), rates=(dict,), tries=(int,), points=(dict,)
+    )
     try:
         rates = read_profile(wanted["profile"]) if "profile" in wanted else wanted.get("rates", {})
         numbers = all(type(rate) in (int, float) for rate in rates.values())
@@ -110,7 +113,7 @@ _LIMITS_BODY = '{"rate_limit": 1000, "max_items": 150000, "max_url": "iis", "sta
 @_admin("PUT", "/limits", _LIMITS_BODY)
 def set_limits(call: Call) -> Response:
     """The limits that are given change; the others stay."""
-    wanted = _body(call, _LIMITS_BODY, rate_limit=int, max_items=int, max_url=str, stale_s=int)
+    wanted = _body(call, _LIMITS_BODY, rate_limit=(int,), max_items=(int,), max_url=(str,), stale_s=_NUMBER)
     server = call.server
     try:
         url = UrlLimit.parse(wanted.get("max_url", str(server.url_limit)))
@@ -127,28 +130,33 @@ def set_limits(call: Call) -> Response:
 
 @_admin("GET", "/clock")
 def clock(call: Call) -> Response:
-    """The present of the plant, and how far the server's clocks are off."""
-    return json_response({"now": ticks.to_iso(call.server.now()), "skew_s": call.server.skew.total_seconds()})
+    """The present of the plant, how fast it passes if that is known, and how far the server's clocks are off."""
+    server = call.server
+    shown = {"now": ticks.to_iso(server.now()), "skew_s": server.skew.total_seconds()}
+    speed = getattr(server.clock, "speed", None)
+    return json_response(shown if speed is None else {**shown, "speed": speed})
 
 
-_CLOCK_BODY = '{"now": "2025-06-02T12:00:00Z", "skew_s": -90}'
+_CLOCK_BODY = '{"now": "2025-06-02T12:00:00Z"} or {"speed": 60} or {"skew_s": -90}'
 
 
 @_admin("PUT", "/clock", _CLOCK_BODY)
 def set_clock(call: Call) -> Response:
-    """The server's clock is set (if it is one that can be), or made wrong by so many seconds."""
-    wanted = _body(call, _CLOCK_BODY, now=str, skew_s=int)
+    """The clock is set or changes its speed (if it is one that can), or is made wrong by so many seconds."""
+    wanted = _body(call, _CLOCK_BODY, now=(str,), speed=_NUMBER, skew_s=_NUMBER)
+    changes = {name: wanted[name] for name in ("now", "speed") if name in wanted}
+    setter = getattr(call.server.clock, "set", None)
     try:
         skew = timedelta(seconds=wanted.get("skew_s", call.server.skew.total_seconds()))
-        now = _moment(wanted["now"]) if "now" in wanted else None
+        if "now" in changes:
+            changes["now"] = _moment(changes["now"])
+        if changes and setter is None:
+            raise refusal(409, "The clock of this server cannot be set.")
+        if setter is not None and changes:
+            setter(**changes)
     except (ValueError, OverflowError) as error:
         raise refusal(400, f"{error}. Give {_CLOCK_BODY}.") from error
-    setter = getattr(call.server.clock, "set", None)
-    if now is not None and setter is None:
-        raise refusal(409, "The clock of this server cannot be set.")
     call.server.skew = skew
-    if now is not None and setter is not None:
-        setter(now)
     return clock(call)
 
 
@@ -184,21 +192,21 @@ def add_points(call: Call) -> Response:
 
 
 def _count(call: Call) -> int:
-    count = _body(call, _POINTS_BODY, count=int).get("count", 0)
+    count = _body(call, _POINTS_BODY, count=(int,)).get("count", 0)
     if not 1 <= count <= _MOST_AT_ONCE:
         raise refusal(400, f'The body must be {{"count": n}} with n from 1 to {_MOST_AT_ONCE}.')
     return int(count)
 
 
-def _body(call: Call, example: str, **members: type) -> dict[str, Any]:
-    """The request's body, an object with only these members, each of its type."""
+def _body(call: Call, example: str, **members: tuple[type, ...]) -> dict[str, Any]:
+    """The request's body, an object with only these members, each of one of its types."""
     try:
         value: Any = orjson.loads(call.request.body)
     except orjson.JSONDecodeError as error:
         raise refusal(400, f"The body is not JSON. Give {example}.") from error
-    right = isinstance(value, dict) and all(type(value[name]) is members.get(name) for name in value)
+    right = isinstance(value, dict) and all(type(value[name]) in members.get(name, ()) for name in value)
     if not right:
-        kinds = ", ".join(f"{name} ({kind.__name__})" for name, kind in members.items())
+        kinds = ", ".join(f"{name} ({kinds[0].__name__})" for name, kinds in members.items())
         raise refusal(400, f"The body must be an object with some of: {kinds}. Give {example}.")
     return dict(value)
 

@@ -15,13 +15,16 @@ class Clock:
     """A clock that can be set."""
 
     def __init__(self, now: datetime) -> None:
-        self.now = now
+        self.now, self.speed = now, 1.0
 
     def __call__(self) -> datetime:
         return self.now
 
-    def set(self, now: datetime) -> None:
-        self.now = now
+    def set(self, now: datetime | None = None, speed: float = 1.0) -> None:
+        if speed < 0:
+            message = "a clock does not run backwards"
+            raise ValueError(message)
+        self.now, self.speed = now or self.now, speed
 
 
 @pytest.fixture
@@ -104,7 +107,11 @@ def test_limits_change(admin: Any) -> None:
 def test_the_clock_is_set_and_put_out(make_client: Any, admin: Any, now: datetime) -> None:
     admin.api = make_client(admin=True, clock=Clock(now))
     assert admin("PUT", "/clock", {"now": "2025-07-01T00:00:00Z"})["now"] == "2025-07-01T00:00:00Z"
-    assert admin("PUT", "/clock", {"skew_s": -90}) == {"now": "2025-06-30T23:58:30Z", "skew_s": -90.0}
+    shown = {"now": "2025-06-30T23:58:30Z", "skew_s": -90.0, "speed": 1.0}
+    assert admin("PUT", "/clock", {"skew_s": -90}) == shown
+    assert admin("PUT", "/clock", {"speed": 60}) == {**shown, "speed": 60}
+    assert "backwards" in admin("PUT", "/clock", {"speed": -1, "skew_s": 5}, status=400)["Errors"][0]
+    assert admin("GET", "/clock") == {**shown, "speed": 60}
     assert admin.api.get("/dataservers")["Items"][0]["ServerTime"] == "2025-06-30T23:58:30Z"
 
 
