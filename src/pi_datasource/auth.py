@@ -72,7 +72,15 @@ def _oidc(options: Options, connect: Connect) -> AuthBase:
 
 def _kerberos(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
     package = _optional("requests_kerberos", "kerberos")
-    return package.HTTPKerberosAuth(mutual_authentication=package.OPTIONAL)  # type: ignore[no-any-return]
+
+    class Kerberos(package.HTTPKerberosAuth):  # type: ignore[name-defined, misc]
+        def handle_response(self, response: Response, **settings: Any) -> Response:
+            try:
+                return super().handle_response(response, **settings)  # type: ignore[no-any-return]
+            except ImportError as cause:  # only now does it look for the libraries beneath it
+                raise _missing("kerberos") from cause
+
+    return Kerberos(mutual_authentication=package.OPTIONAL)
 
 
 def _ntlm(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
@@ -104,10 +112,13 @@ def _optional(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as cause:
-        message = (
-            f"auth={extra!r} needs one more package on every machine: pip install 'pi-datasource[{extra}]'"
-        )
-        raise MissingPackage(message) from cause
+        raise _missing(extra) from cause
+
+
+def _missing(extra: str) -> MissingPackage:
+    return MissingPackage(
+        f"auth={extra!r} needs one more package on every machine: pip install 'pi-datasource[{extra}]'"
+    )
 
 
 _STRATEGIES: dict[str, Callable[[Options, Connect], AuthBase]] = {

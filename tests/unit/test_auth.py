@@ -196,7 +196,9 @@ def test_a_server_that_breaks_off_ntlm_is_told_in_words(
     assert told.endswith(f"); {ENDS}")
 
 
-def test_kerberos_accepts_servers_that_do_not_prove_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kerberos_accepts_servers_that_do_not_prove_themselves_and_names_what_it_lacks(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Error pages of proxies carry no proof; requests-kerberos would empty them."""
 
     class Kerberos:
@@ -206,7 +208,17 @@ def test_kerberos_accepts_servers_that_do_not_prove_themselves(monkeypatch: pyte
             def __init__(self, **arguments: Any) -> None:
                 self.arguments = arguments
 
+            def __call__(self, request: Any) -> Any:
+                request.register_hook("response", self.handle_response)
+                return request
+
+            def handle_response(self, response: Any, **_: Any) -> Any:
+                message = "GSSAPIProxy requires the Python gssapi library"
+                raise ImportError(message)
+
     monkeypatch.setitem(sys.modules, "requests_kerberos", Kerberos)  # type: ignore[arg-type]
     made = transport.session(Options.parse({"url": "h", "auth": "kerberos"})).auth
     assert isinstance(made, Kerberos.HTTPKerberosAuth)
     assert made.arguments == {"mutual_authentication": Kerberos.OPTIONAL}
+    with pytest.raises(MissingPackage, match=r"pip install 'pi-datasource\[kerberos\]'$"):
+        connect(auth="kerberos").get("x")
