@@ -78,7 +78,8 @@ def _kerberos(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
             try:
                 return super().handle_response(response, **settings)  # type: ignore[no-any-return]
             except ImportError as cause:  # only now does it look for the libraries beneath it
-                raise _missing("kerberos") from cause
+                missing = _missing("kerberos")
+                raise missing from cause
 
     return Kerberos(mutual_authentication=package.OPTIONAL)
 

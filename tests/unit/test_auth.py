@@ -212,7 +212,7 @@ def test_kerberos_accepts_servers_that_do_not_prove_themselves_and_names_what_it
                 request.register_hook("response", self.handle_response)
                 return request
 
-            def handle_response(self, response: Any, **_: Any) -> Any:
+            def handle_response(self, *_: Any, **__: Any) -> Any:
                 message = "GSSAPIProxy requires the Python gssapi library"
                 raise ImportError(message)
 
