@@ -31,6 +31,8 @@ def read(spark: SparkSession, where: str | None = None, **options: Any) -> DataF
     as these options. A predicate that does not speak of ``timestamp`` reads from ``*-1d`` on, as ever; one that does,
     without a lower bound that can be told, needs the option ``start_time``.
 
+    With ``on_error="report"`` rows that report a failure of what was read come through whatever the predicate says.
+
     ``options`` are those of the format; lists, moments, lengths of time and booleans may be given as such.
 
     Raises:

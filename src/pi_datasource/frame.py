@@ -10,12 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource import condition, tables, where
 from pi_datasource.condition import Condition
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options, canonical
+from pi_datasource.schema import READ_FAILURE
 
 _QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
 
@@ -41,8 +43,15 @@ def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -
         texts["columns"] = json.dumps(
             [*names, *(n for n in full.names if n.lower() in used and n not in names)]
         )
-    rows = spark.read.format("pi").options(**texts).load().where(predicate)
+    rows = spark.read.format("pi").options(**texts).load().where(_filter(predicate, options))
     return rows.select(*(f"`{name}`" for name in names)) if options.columns else rows
+
+
+def _filter(predicate: str, options: Options) -> str | Column:
+    """The whole predicate; rows that report a failure pass it, whatever it says, so that none is lost in silence."""
+    if options.on_error != "report":
+        return predicate
+    return F.expr(predicate) | (F.col("value_kind") == READ_FAILURE)
 
 
 def _check_that_the_start_is_known(options: Options, wanted: Condition, used: set[str]) -> None:

@@ -16,6 +16,7 @@ import pi_datasource
 from mock_server import TAG_PATTERN, Plant
 from tests.integration.support.clock import NOW
 from tests.integration.support.comparison import assert_equals_oracle, pi
+from tests.integration.support.faulty_proxy import SubFault, faulty_proxy
 
 pytestmark = pytest.mark.integration
 
@@ -119,6 +120,16 @@ class TestReadWhere:
         assert found["count(1)"] > 0
         age = datetime.now(NOW.tzinfo) - found["min(timestamp)"].astimezone(NOW.tzinfo)
         assert 4 * MINUTE < age < 6 * MINUTE
+
+    def test_keeps_the_rows_that_report_failures(
+        self, spark: SparkSession, plant: Plant, pi_url: str
+    ) -> None:
+        broken, whole = [point for point in plant.points if point.sensor_type == "PRES"][:2]
+        predicate = f"tag_name IN ('{broken.name}', '{whole.name}') AND value > 0"
+        with faulty_proxy(pi_url, {broken.web_id("IDOnly"): SubFault(404)}) as proxy:
+            found = pi_datasource.read(spark, predicate, url=proxy.url, on_error="report", **WINDOW)
+            kinds = {(row.tag_name, row.value_kind) for row in found.collect()}
+        assert kinds == {(broken.name, "read_failure"), (whole.name, "number")}
 
     def test_leaves_a_wrong_predicate_to_spark(self, spark: SparkSession, pi_url: str) -> None:
         for text in ("nothing = 'x'", "tag_name = 'x' AND (", "plant = 'NORTH'"):

@@ -188,6 +188,13 @@ def test_a_column_that_does_not_exist_is_refused_at_load(columns: str, hint: str
     assert str(caught.value).startswith(f"option 'columns': there is no column {columns!r}; {hint}")
 
 
+def test_the_pipeline_refuses_to_keep_less_than_whole_events() -> None:
+    pipeline = pytest.importorskip("pi_datasource.delta.pipeline")
+    with pytest.raises(InvalidOption) as caught:
+        pipeline.start(None, {"url": "h", "columns": "value"}, None)
+    assert str(caught.value) == "option 'columns': the tables hold whole events; leave it out"
+
+
 def test_columns_and_a_users_schema_must_agree() -> None:
     wanted = StructType([StructField("value", DoubleType())])
     source(columns="value").reader(wanted)
@@ -234,11 +241,22 @@ def test_a_narrowed_read_asks_for_less_and_never_fails_for_a_tag_that_is_not_the
     table = read_all(source(num_partitions="1", **text))
     assert set(table.column("tag_name").to_pylist()) == {"P1.TI1"}
     assert [web_id for call in pi.calls for web_id, _, _ in call] == ["W1"]
+    pi.calls.clear()
+    others = condition.dumps(condition.Match("tag_name", "not in", ("P1.TI1",)))
+    pi.replies["dataservers/DS/points"] = lambda asked: {
+        "Items": [
+            {"WebId": f"W{i}", "Name": name, "PointType": "String", "EngineeringUnits": ""}
+            for i, name in ((1, "P1.TI1"), (2, "P1.ST2"))
+            if asked["nameFilter"] == "*" and asked["startIndex"] == "0"
+        ]
+    }
+    read_all(source(num_partitions="1", narrow=others))
+    assert [web_id for call in pi.calls for web_id, _, _ in call] == ["W2"]
     pi.gets.clear()
     never = source(narrow=condition.dumps(condition.NEVER))
     assert never.reader(never.schema()).partitions() == []
     assert all("points" not in path for path, _ in pi.gets)
-    for tags in ("GONE", "P1.TI1,GONE"):  # but the user's own choice of tags is still checked
+    for tags in ("GONE", "*,GONE"):  # but the user's own choice of tags is still checked
         with pytest.raises(NoTagMatches):
             read_all(source(tags=tags, **text))
 

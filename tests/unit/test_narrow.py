@@ -49,6 +49,7 @@ LAST_YEAR = datetime(2025, 1, 1, tzinfo=UTC)
         (between(LAST_YEAR, None), {"start_time": "*-2h"}, (NOW - 2 * HOUR, NOW)),
         (between(NOW - HOUR, None), {"start_time": "*-2h"}, (NOW - HOUR, NOW)),
         (between(None, NOW - HOUR), {"start_time": "*-2h"}, (NOW - 2 * HOUR, NOW - HOUR)),
+        (between(None, NOW + HOUR), {"start_time": "*-2h"}, (NOW - 2 * HOUR, NOW + HOUR)),
         (between(None, NOW), {"start_time": "*-2h", "end_time": "*-1h"}, (NOW - 2 * HOUR, NOW - HOUR)),
         (between(NOW - 90 * 60 * MICRO * 10**6, NOW), {"end_time": "*-1h"}, (NOW - 1.5 * HOUR, NOW - HOUR)),
         (between(NOW - HOUR, NOW), {"start_time": "1900-01-01"}, (NOW - HOUR, NOW)),

@@ -9,7 +9,7 @@ import pytest
 
 import pi_datasource
 
-CORE = ("errors", "model", "timespec", "options", "schema", "tables", "plan", "decode", "auth", "client", "discover",
+CORE = ("errors", "model", "timespec", "condition", "narrow", "where", "options", "schema", "tables", "plan", "decode", "auth", "client", "discover",
         "fetch")  # fmt: skip
 BLOCK = """
 import sys
