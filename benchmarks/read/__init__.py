@@ -1,0 +1,1 @@
+"""What `benchmarks.reading` is made of: data, servers, readers, meters and the report."""

@@ -1,0 +1,260 @@
+"""Runs cases: starts Spark sessions and servers, proves that all rows arrive, measures repeats."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.read import environments, processes, servers
+from benchmarks.read.cases import Case
+from benchmarks.read.environments import ROOT, Unavailable
+from benchmarks.read.recordings import Truth
+from benchmarks.read.servers import Target
+
+SCRATCH = ROOT / "build" / "bench-reading"
+_STOP_TIMEOUT_S = 60
+
+
+class Failed(Exception):
+    """A reader raised an error, or not the right rows came out."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often each case runs, and options of this project's reader to try out."""
+
+    warmups: int
+    repeats: int
+    options: dict[str, str]
+
+
+class Session:
+    """A Spark program of its own that runs one job after the other."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process, self.log = process, log
+        self.versions = self._answer()
+
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+        """What the job gave.
+
+        Raises:
+            Failed: the reader raised, or Spark ended.
+        """
+        if self.process.stdin is None:
+            raise Failed(self._last_words())
+        try:
+            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.flush()
+        except OSError as cause:
+            raise Failed(self._last_words()) from cause
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if not line:
+            raise Failed(self._last_words())
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise Failed(_short(answer["error"]))
+        return answer
+
+    def _last_words(self) -> str:
+        return "Spark ended; its last words: " + " / ".join(self.log.read_text().splitlines()[-3:])
+
+
+@contextmanager
+def session(engine: str, master: str) -> Iterator[Session]:
+    """A running Spark session of a reader; everything it wrote is gone afterwards but its log.
+
+    Raises:
+        Unavailable: the reader cannot be installed here.
+    """
+    python = environments.python_of(engine)
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    SCRATCH.mkdir(parents=True)
+    log = ROOT / "build" / "logs" / f"bench-reading-{engine}-{master.strip('local[]')}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    java = ROOT / ".venv" / "java"
+    environment = {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH") or str(ROOT)}
+    if java.is_dir():
+        environment["JAVA_HOME"] = str(java)
+    command = [python, "-m", "benchmarks.read.session", "--engine", engine, "--master", master]
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            [*command, "--folder", str(SCRATCH)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+        ) as process,
+    ):
+        try:
+            yield Session(process, log)
+            if process.stdin:
+                process.stdin.close()
+            process.wait(_STOP_TIMEOUT_S)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+def measure(spark: Session, case: Case, target: Target, plan: Plan) -> dict[str, Any]:
+    """The runs of a case, after a proof that every row arrives and the other warm-ups.
+
+    Raises:
+        Failed: the reader raised, or rows are missing, too many or wrong.
+    """
+    job = _job(case, target, plan)
+    truth = target.paths_truth if job.get("paths") else target.truth
+    _prove(spark, case, job, truth)
+    for number in range(max(0, plan.warmups - 1)):
+        _once(spark, case, job, truth, f"warmup-{number}")
+    repeats = min(plan.repeats, case.repeats or plan.repeats)
+    runs = [_measured(spark, case, job, truth, target, f"run-{number}") for number in range(repeats)]
+    return {"name": case.name, **described(case), "rows": truth.rows, "tags": truth.tags, "runs": runs}
+
+
+def described(case: Case) -> dict[str, Any]:
+    """What sets the case apart from others, for the results."""
+    about = asdict(case)
+    return {
+        key: about[key] for key in ("engine", "server", "mode", "sink", "master", "schema", "options")
+    } | {"shape": asdict(case.shape)}
+
+
+def _measured(
+    spark: Session, case: Case, job: dict[str, Any], truth: Truth, target: Target, label: str
+) -> dict[str, Any]:
+    driver = spark.process.pid
+    with processes.PeakMemory(driver, target.pid) as memory:
+        asked = target.counters()
+        before = processes.cpu_s(driver, target.pid)
+        answer = _once(spark, case, job, truth, label)
+        after = processes.cpu_s(driver, target.pid)
+        asked_after = target.counters()
+    return {
+        **answer,
+        "cpu_s": {role: round(after[role] - before[role], 3) for role in processes.ROLES},
+        "peak_mb": {role: round(size) for role, size in memory.peaks.items()},
+        "asked": {name: count - asked[name] for name, count in asked_after.items()},
+    }
+
+
+def _once(spark: Session, case: Case, job: dict[str, Any], truth: Truth, label: str) -> dict[str, Any]:
+    out = SCRATCH / "out" / label
+    answer = spark.run({**job, "job": case.job, "sink": case.sink, "out": str(out)})
+    if case.sink != "noop":
+        answer["rows_written"], answer["bytes_written"] = _written(case.sink, out)
+        shutil.rmtree(out.parent)
+    for what in ("rows", "rows_written"):
+        if answer.get(what, truth.rows) != truth.rows:
+            message = f"{what.replace('_', ' ')}: {answer[what]} instead of {truth.rows}"
+            raise Failed(message)
+    return answer
+
+
+def _written(sink: str, folder: Path) -> tuple[int, int]:
+    """Rows and bytes of a table as a reader without Spark sees them."""
+    import pyarrow.parquet as pq
+    from deltalake import DeltaTable
+
+    files = (
+        [Path(uri.removeprefix("file://")) for uri in DeltaTable(folder).file_uris()]
+        if sink == "delta"
+        else [path for path in folder.rglob("*.parquet") if not path.name.startswith((".", "_"))]
+    )
+    return sum(pq.read_metadata(file).num_rows for file in files), sum(file.stat().st_size for file in files)
+
+
+def _prove(spark: Session, case: Case, job: dict[str, Any], truth: Truth) -> None:
+    numbers = case.shape.kind != "mixed" or case.engine != "pyspark-pi"
+    found = spark.run({**job, "job": "prove", "numbers": numbers})
+    for what in ("rows", "tags", "good", "micros"):
+        if found[what] != getattr(truth, what):
+            message = (
+                f"the rows are not those of the server: {what} is {found[what]}, not {getattr(truth, what)}"
+            )
+            raise Failed(message)
+    # The peer's numbers are single precision.
+    tolerance = 1e-6 if case.engine == "pyspark-pi" else 1e-9
+    if numbers and not math.isclose(found["value"] or 0.0, truth.value, rel_tol=tolerance):
+        message = (
+            f"the rows are not those of the server: the values add up to {found['value']}, not {truth.value}"
+        )
+        raise Failed(message)
+
+
+def _job(case: Case, target: Target, plan: Plan) -> dict[str, Any]:
+    start, end = (moment.isoformat() for moment in (target.start, target.end))
+    job: dict[str, Any] = {"schema": case.schema, "origin_us": int(target.start.timestamp()) * 1_000_000}
+    if case.engine == "pyspark-pi":
+        job["paths"] = list(target.paths)
+        job["options"] = {
+            "host": target.url.removesuffix("/piwebapi"),
+            "authMethod": "anonymous",
+            "requestType": "recorded",
+            "startTime": start.replace("+00:00", "Z"),
+            "endTime": end.replace("+00:00", "Z"),
+            "rowLevelErrorHandling": "nullify",
+            **case.options,
+        }
+        return job
+    options = {"url": target.url, "start_time": start, "end_time": end}
+    own = plan.options if case.engine == "pi-datasource" else {}
+    job["options"] = {**options, **own, **case.options}
+    return job
+
+
+def _short(text: str) -> str:
+    """The end of an error, where Python's part of it stands, on one line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " … ".join([lines[0][:300], *(line[:300] for line in lines[-1:] if len(lines) > 1)])
+
+
+def run_group(
+    cases: list[Case], plan: Plan, say: Callable[[Case, dict[str, Any] | str], None]
+) -> Iterator[dict[str, Any]]:
+    """The results of cases that share a reader and a master, in one warm Spark; a case that fails has ``failed``."""
+    try:
+        with session(cases[0].engine, cases[0].master) as spark:
+            for case in cases:
+                with servers.running(case.server, case.shape) as target:
+                    yield _outcome(spark, case, target, plan, say)
+    except Unavailable as reason:
+        for case in cases:
+            yield _failure(case, str(reason), say)
+
+
+def _outcome(
+    spark: Session,
+    case: Case,
+    target: Target,
+    plan: Plan,
+    say: Callable[[Case, dict[str, Any] | str], None],
+) -> dict[str, Any]:
+    say(case, "running")
+    try:
+        result = measure(spark, case, target, plan)
+    except Failed as failure:
+        return _failure(case, str(failure), say)
+    result["versions"] = spark.versions
+    say(case, result)
+    return result
+
+
+def _failure(case: Case, reason: str, say: Callable[[Case, dict[str, Any] | str], None]) -> dict[str, Any]:
+    say(case, f"FAILED: {reason}")
+    return {"name": case.name, **described(case), "failed": reason}
