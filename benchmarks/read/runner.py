@@ -81,10 +81,12 @@ def session(engine: str, master: str) -> Iterator[Session]:
     python = environments.python_of(engine)
     shutil.rmtree(SCRATCH, ignore_errors=True)
     SCRATCH.mkdir(parents=True)
-    log = ROOT / "build" / "logs" / f"bench-reading-{engine}-{master.strip('local[]')}.log"
+    log = ROOT / "build" / "logs" / f"bench-reading-{engine}-{''.join(filter(str.isalnum, master))}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     java = ROOT / ".venv" / "java"
-    environment = {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH") or str(ROOT)}
+    # Another reader's environment must not see this project's sources, which Spark would find by themselves.
+    path = os.environ.get("PYTHONPATH", "") if engine == "pi-datasource" else ""
+    environment = {**os.environ, "PYTHONPATH": path or str(ROOT)}
     if java.is_dir():
         environment["JAVA_HOME"] = str(java)
     command = [python, "-m", "benchmarks.read.session", "--engine", engine, "--master", master]
@@ -120,11 +122,22 @@ def measure(spark: Session, case: Case, target: Target, plan: Plan) -> dict[str,
     job = _job(case, target, plan)
     truth = target.paths_truth if job.get("paths") else target.truth
     _prove(spark, case, job, truth)
-    for number in range(max(0, plan.warmups - 1)):
-        _once(spark, case, job, truth, f"warmup-{number}")
+
+    def once() -> dict[str, Any]:
+        return _once(spark, case, job, truth)
+
+    for _ in range(max(0, plan.warmups - 1)):
+        once()
     repeats = min(plan.repeats, case.repeats or plan.repeats)
-    runs = [_measured(spark, case, job, truth, target, f"run-{number}") for number in range(repeats)]
+    runs = [_measured(spark, target, once) for _ in range(repeats)]
     return {"name": case.name, **described(case), "rows": truth.rows, "tags": truth.tags, "runs": runs}
+
+
+def planned(spark: Session, target: Target, options: dict[str, str]) -> dict[str, Any]:
+    """Finding and planning through Spark, once for a warm start and once measured."""
+    job = {"job": "plan", "options": options}
+    spark.run(job)
+    return _measured(spark, target, lambda: spark.run(job))
 
 
 def described(case: Case) -> dict[str, Any]:
@@ -135,14 +148,12 @@ def described(case: Case) -> dict[str, Any]:
     } | {"shape": asdict(case.shape)}
 
 
-def _measured(
-    spark: Session, case: Case, job: dict[str, Any], truth: Truth, target: Target, label: str
-) -> dict[str, Any]:
+def _measured(spark: Session, target: Target, once: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     driver = spark.process.pid
     with processes.PeakMemory(driver, target.pid) as memory:
         asked = target.counters()
         before = processes.cpu_s(driver, target.pid)
-        answer = _once(spark, case, job, truth, label)
+        answer = once()
         after = processes.cpu_s(driver, target.pid)
         asked_after = target.counters()
     return {
@@ -153,12 +164,12 @@ def _measured(
     }
 
 
-def _once(spark: Session, case: Case, job: dict[str, Any], truth: Truth, label: str) -> dict[str, Any]:
-    out = SCRATCH / "out" / label
+def _once(spark: Session, case: Case, job: dict[str, Any], truth: Truth) -> dict[str, Any]:
+    out = SCRATCH / "out" / "table"
     answer = spark.run({**job, "job": case.job, "sink": case.sink, "out": str(out)})
     if case.sink != "noop":
         answer["rows_written"], answer["bytes_written"] = _written(case.sink, out)
-        shutil.rmtree(out.parent)
+    shutil.rmtree(out.parent, ignore_errors=True)  # the checkpoint of a stream as well
     for what in ("rows", "rows_written"):
         if answer.get(what, truth.rows) != truth.rows:
             message = f"{what.replace('_', ' ')}: {answer[what]} instead of {truth.rows}"
