@@ -1,0 +1,304 @@
+"""The reading benchmark can be believed: its server, its yardstick, its meters and its arithmetic."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from socket import create_server
+from typing import Any
+
+import pytest
+
+from benchmarks import reading
+from benchmarks.read import plot, processes, recordings, report, static_server
+from benchmarks.read.baseline import SCHEMA, BaselineReader
+from benchmarks.read.recordings import END, FIELDS, START, Shape
+from benchmarks.read.static_points import Directory
+from benchmarks.read.static_server import StaticServer
+from pi_datasource import client, fetch
+from pi_datasource.datasource import PIDataSource
+
+MIXED = Shape(8, 60, "mixed")
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+BASE = "http://any/piwebapi"
+WINDOW = f"startTime={START:%Y-%m-%dT%H:%M:%SZ}&endTime={END:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@contextmanager
+def serving(shape: Shape) -> Iterator[str]:
+    stop = threading.Event()
+    with create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=static_server.serve, args=(StaticServer(shape), listener, stop))
+        thread.start()
+        try:
+            yield static_server.address(listener)
+        finally:
+            stop.set()
+            thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def mixed_url() -> Iterator[str]:
+    with serving(MIXED) as url:
+        yield url
+
+
+def batch(server: StaticServer, *resources: str) -> list[Any]:
+    body = {str(i): {"Method": "GET", "Resource": f"{BASE}/{each}"} for i, each in enumerate(resources)}
+    status, answer = server.respond("POST", "/piwebapi/batch", "", json.dumps(body).encode())
+    assert status == 207
+    replies = json.loads(answer)
+    return [replies[str(i)] for i in range(len(resources))]
+
+
+def expected(shape: Shape) -> list[tuple[Any, ...]]:
+    """(name, time, value, text, code, good, units, type) of every event, from the columns and not from the text."""
+    directory, rows = Directory(shape), []
+    for tag in range(shape.tags):
+        events = shape.recording(tag)
+        for tick, value, good in zip(events.ticks, events.values, events.good, strict=True):
+            parsed = json.loads(value)
+            state = isinstance(parsed, dict)
+            text = parsed["Name"] if state else parsed if isinstance(parsed, str) else None
+            number = float(parsed) if isinstance(parsed, (int, float)) else None
+            moment = EPOCH + timedelta(microseconds=tick // 10)
+            code = parsed["Value"] if state else None
+            units = events.units or None
+            rows.append((directory.name(tag), moment, number, text, code, good, units, shape.point_type(tag)))
+    return sorted(rows, key=lambda row: (row[0], row[1]))
+
+
+COLUMNS = ("tag_name", "timestamp", "value", "value_string", "state_code", "good", "units", "point_type")
+
+
+class TestTheStaticServer:
+    """Prepared bytes are what PI Web API would send."""
+
+    def test_an_event_is_written_in_the_documented_shape(self) -> None:
+        server = StaticServer(Shape(1, 10))
+        web_id = server.directory.web_id(0)
+        _, answer = server.respond("GET", f"/piwebapi/streams/{web_id}/recorded", WINDOW + "&maxCount=1", b"")
+        events = Shape(1, 10).recording(0)
+        time_text, value = recordings.tick_text(events.ticks[0]), events.values[0]
+        assert answer.decode() == (
+            f'{{"Links":{{}},"Items":[{{"Timestamp":"{time_text}","Value":{value},"UnitsAbbreviation":"bar","Good":true,'
+            '"Questionable":false,"Substituted":false,"Annotated":false}],"UnitsAbbreviation":"bar"}'
+        )
+
+    @pytest.mark.parametrize(("tick", "text"), [(0, "1970-01-01T00:00:00Z"), (1, "1970-01-01T00:00:00.0000001Z"),
+        (17_720_064_001_234_500, "2026-02-25T08:00:00.12345Z")])  # fmt: skip
+    def test_a_time_has_up_to_seven_digits_without_trailing_zeros(self, tick: int, text: str) -> None:
+        assert recordings.tick_text(tick) == text
+
+    @pytest.mark.parametrize("size", [1, 7, 59, 60, 1000])
+    def test_pages_that_follow_the_last_timestamp_hold_every_event(self, size: int) -> None:
+        server = StaticServer(MIXED)
+        web_id, events = server.directory.web_id(1, "I"), MIXED.recording(1)
+        start, found = WINDOW, []
+        for _ in range(200):
+            [reply] = batch(server, f"streams/{web_id}/recorded?{start}&maxCount={size + 1}")
+            items = reply["Content"]["Items"]
+            assert len(items) <= size + 1
+            found += [item["Timestamp"] for item in items if item["Timestamp"] not in found[-1:]]
+            if len(items) <= size:
+                break
+            start = f"startTime={items[-1]['Timestamp']}&endTime={END:%Y-%m-%dT%H:%M:%SZ}"
+        assert found == [recordings.tick_text(tick) for tick in events.ticks]
+
+    def test_a_window_ends_with_its_end(self) -> None:
+        server, events = StaticServer(MIXED), MIXED.recording(0)
+        first, last = (recordings.tick_text(events.ticks[i]) for i in (3, 5))
+        web_id = server.directory.web_id(0)
+        [reply] = batch(server, f"streams/{web_id}/recorded?startTime={first}&endTime={last}")
+        assert [item["Timestamp"] for item in reply["Content"]["Items"]] == [
+            recordings.tick_text(tick) for tick in events.ticks[3:6]
+        ]
+
+    @pytest.mark.parametrize("fields", [FIELDS, ("Timestamp", "Value", "Good"), ("Timestamp", "Value")])
+    def test_both_forms_of_request_give_the_same_selected_fields(self, fields: tuple[str, ...]) -> None:
+        server = StaticServer(MIXED)
+        ids = [server.directory.web_id(tag, "I") for tag in range(8)]
+        one = ";".join(f"Items.{field}" for field in fields)
+        many = ";".join(["Items.WebId", *(f"Items.Items.{field}" for field in fields)])
+        singles = batch(server, *(f"streams/{each}/recorded?{WINDOW}&selectedFields={one}" for each in ids))
+        web_ids = "&".join(f"webId={each}" for each in ids)
+        [together] = batch(server, f"streamsets/recorded?{web_ids}&{WINDOW}&selectedFields={many}")
+        streams = together["Content"]["Items"]
+        assert [stream["WebId"] for stream in streams] == ids
+        assert [stream["Items"] for stream in streams] == [reply["Content"]["Items"] for reply in singles]
+        assert {tuple(item) for stream in streams for item in stream["Items"]} == {tuple(fields)}
+
+    def test_more_than_the_server_allows_is_refused(self) -> None:
+        server = StaticServer(MIXED)
+        ids = [server.directory.web_id(tag) for tag in range(2)]
+        stream, streams = batch(
+            server,
+            f"streams/{ids[0]}/recorded?maxCount=150001",
+            f"streamsets/recorded?webId={ids[0]}&webId={ids[1]}&maxCount=75001",
+        )
+        for reply in (stream, streams):
+            assert reply["Status"] == 400
+            assert "is greater than the maximum allowed (150000)" in reply["Content"]["Errors"][0]
+
+    def test_one_percent_of_every_stream_are_system_states(self) -> None:
+        shape = Shape(20, 300, "states")
+        for tag in range(20):
+            assert sum(not good for good in shape.recording(tag).good) == 3
+        assert recordings.truth(shape).good == 20 * 297
+
+    def test_it_counts_what_it_is_asked_for(self) -> None:
+        server = StaticServer(MIXED)
+        web_id = server.directory.web_id(0)
+        batch(server, *[f"streams/{web_id}/recorded?{WINDOW}"] * 3)
+        server.respond("GET", "/piwebapi/dataservers", "", b"")
+        _, answer = server.respond("GET", "/counters", "", b"")
+        assert json.loads(answer)["calls"] == 2
+        assert json.loads(answer)["sub_requests"] == 3
+
+
+class TestTheReaders:
+    """Readers against the static server over a socket, compared with its columns."""
+
+    @pytest.mark.parametrize("page_size", ["13", "10000"])
+    def test_this_project_reads_what_the_server_holds(self, mixed_url: str, page_size: str) -> None:
+        window = {"start_time": START.isoformat(), "end_time": END.isoformat()}
+        source = PIDataSource({"url": mixed_url, "page_size": page_size, **window})
+        reader = source.reader(source.schema())
+        rows = [
+            tuple(row[column] for column in COLUMNS)
+            for partition in reader.partitions()
+            for part in fetch.run(client.shared(source.checked), partition.value, reader.schema, None)
+            for row in part.to_pylist()
+        ]
+        assert sorted(rows, key=lambda row: (row[0], row[1])) == expected(MIXED)
+
+    @pytest.mark.parametrize("page_size", ["13", "60", "10000"])
+    def test_the_baseline_reads_what_the_server_holds(self, mixed_url: str, page_size: str) -> None:
+        rows = baseline_rows(mixed_url, page_size, COLUMNS)
+        assert sorted(rows, key=lambda row: (row[0], row[1])) == expected(MIXED)
+
+    def test_the_baseline_gives_the_columns_asked_for_in_their_order(self, mixed_url: str) -> None:
+        whole = baseline_rows(mixed_url, "10000", [name.split()[0] for name in SCHEMA.split(",")])
+        some = baseline_rows(mixed_url, "10000", ("value", "tag_name"))
+        assert some == [(row[4], row[1]) for row in whole]
+
+    def test_the_baseline_has_the_columns_of_this_project(self) -> None:
+        names = [name.split()[0] for name in SCHEMA.split(",")]
+        assert names == PIDataSource({"url": "http://any"}).schema().names
+
+
+def baseline_rows(url: str, page_size: str, columns: Any) -> list[tuple[Any, ...]]:
+    options = {
+        "url": url,
+        "start_time": START.isoformat(),
+        "end_time": END.isoformat(),
+        "page_size": page_size,
+    }
+    reader = BaselineReader(options, columns)
+    return [row for partition in reader.partitions() for row in reader.read(partition)]
+
+
+class TestTheMeters:
+    """CPU and memory of processes, also of those that are gone."""
+
+    def test_cpu_of_a_child_that_has_exited_still_counts(self) -> None:
+        busy = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+        before = processes.cpu_s(os.getpid())["driver"]
+        own = time.process_time()
+        subprocess.run([sys.executable, "-S", "-c", busy], check=True)
+        spent = processes.cpu_s(os.getpid())["driver"] - before - (time.process_time() - own)
+        assert 0.25 < spent < 3
+
+    def test_a_living_child_belongs_to_its_parents_role_and_a_server_to_its_own(self) -> None:
+        wait = [sys.executable, "-S", "-c", "input()"]
+        with subprocess.Popen(wait, stdin=subprocess.PIPE) as child:
+            assert processes.tree(os.getpid())[child.pid] == "driver"
+            assert processes.tree(os.getppid(), child.pid)[child.pid] in ("server", "driver")
+            child.communicate(b"\n")
+        assert child.pid not in processes.tree(os.getpid())
+
+    def test_the_peak_of_memory_is_seen_although_the_process_has_freed_it(self) -> None:
+        grow = "import sys\nx = bytearray(b'x' * 60_000_000)\ndel x\nprint('ready', flush=True)\ninput()"
+        with (
+            processes.PeakMemory(os.getpid()) as memory,
+            subprocess.Popen(
+                [sys.executable, "-S", "-c", grow], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as child,
+        ):
+            assert child.stdout is not None
+            child.stdout.readline()
+            assert processes.peak_mb(child.pid) > 55
+            child.communicate(b"\n")
+        assert memory.peaks["driver"] > 0
+
+
+RUN = {"wall_s": 2.0, "rows": 1000, "peak_mb": {"worker": 200, "jvm": 600}, "asked": {"calls": 7, "sub_requests": 70, "bytes": 2_000_000}}  # fmt: skip
+
+
+def result(name: str, engine: str, worker_s: list[float]) -> dict[str, Any]:
+    runs = [
+        {**RUN, "cpu_s": {"worker": used, "planner": 0.001, "jvm": 0.003, "driver": 0.001, "server": 0.0005}}
+        for used in worker_s
+    ]
+    about = {"engine": engine, "server": "static", "mode": "batch", "sink": "noop", "master": "local[2]"}
+    shape = {"tags": 10, "events": 100, "kind": "numeric"}
+    versions = {"spark": "4.2.0", "java": "17"}
+    return {"name": name, **about, "schema": None, "options": {}, "shape": shape, "rows": 1000, "runs": runs, "versions": versions}  # fmt: skip
+
+
+def results() -> dict[str, Any]:
+    machine = {"cores": 2, "processor": "P", "memory_gb": 8, "system": "Linux", "python": "3.11", "load_before": 0.1,
+               "load_after": 0.2, "versions": {"pyspark": "4.2.0"}}  # fmt: skip
+    spark = [
+        result("ours", "pi-datasource", [0.004, 0.002, 0.003]),
+        result("theirs", "baseline", [0.02]),
+        {"name": "broken", "engine": "pyspark-pi", "failed": "it said no"},
+    ]
+    return {"measured_at": "now", "quick": False, "options": {}, "machine": machine, "pure": [], "planning": {}, "spark": spark}  # fmt: skip
+
+
+class TestTheReport:
+    """Figures, page and picture."""
+
+    def test_figures_are_minimum_and_median_per_row(self) -> None:
+        figures = report.summary(result("any", "pi-datasource", [0.004, 0.002, 0.003]))
+        assert figures.python_us == pytest.approx(2.0)
+        assert figures.driver_us == pytest.approx(2.0)
+        assert figures.jvm_us == pytest.approx(3.0)
+        assert figures.total_us == pytest.approx(7.5)
+        assert figures.total_median_us == pytest.approx(8.5)
+        assert figures.rows_per_s == pytest.approx(500)
+
+    def test_the_page_compares_readers_and_names_what_failed(self) -> None:
+        page = report.markdown(results())
+        assert "| plain reader: requests, json, a tuple per row | theirs | 1.0 | 10.0 | 3.4 |" in page
+        assert "- broken: it said no" in page
+        assert (
+            "| ours (batch, noop, local[2]) | 1,000 | 500 (500) | 2.00 | 3.00 | 2.00 | 0.50 | 7.50 (8.50) |"
+            in page
+        )
+
+    def test_the_bars_are_as_long_as_their_figures(self) -> None:
+        picture = ET.fromstring(
+            plot.bars("t", "abcd", [plot.Bar("one", (1, 2, 3, 4), "<n>"), plot.Bar("two", (0, 0, 0, 5), "m")])
+        )
+        space = "{http://www.w3.org/2000/svg}"
+        widths = [float(each.attrib["width"]) for each in picture.iter(f"{space}rect")][5:]
+        assert widths[1] == pytest.approx(2 * widths[0], abs=0.2)
+        assert sum(widths[:4]) == pytest.approx(2 * sum(widths[4:]), abs=0.4)
+        assert "<n>" in [each.text for each in picture.iter(f"{space}text")]
+
+    def test_wrong_sums_are_told(self) -> None:
+        truth = recordings.truth(MIXED)
+        right = truth._asdict()
+        assert reading._differences(right, truth) == ""
+        assert "rows is 479, not 480" in reading._differences({**right, "rows": 479}, truth)
+        assert "values add up" in reading._differences({**right, "value": truth.value * 1.001}, truth)
