@@ -32,7 +32,8 @@ def summary(result: dict[str, Any]) -> Summary:
     totals = [sum(run["cpu_s"].values()) * _US / rows for run in runs]
 
     def least(*roles: str) -> float:
-        return min(sum(run["cpu_s"][role] for role in roles) for run in runs) * _US / rows
+        used = (sum(run["cpu_s"][role] for role in roles) for run in runs)
+        return float(min(used)) * _US / rows
 
     return Summary(
         rows / median(walls),

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,8 +36,9 @@ def main() -> int:
     options = parser.parse_args()
     answers = _private_stdout()
     spark = _start(options.engine, options.master, options.folder)
-    runtime = spark._jvm.java.lang.System
-    _say(answers, {"spark": spark.version, "java": runtime.getProperty("java.version")})
+    java: Any = spark._jvm
+    java_version = java.java.lang.System.getProperty("java.version")
+    _say(answers, {"spark": spark.version, "java": java_version})
     for line in sys.stdin:
         job = json.loads(line)
         try:
@@ -122,7 +124,7 @@ def _frame(spark: SparkSession, source: str, job: dict[str, Any]) -> DataFrame:
 def _scanned(spark: SparkSession) -> int:
     """The rows that the scan of the last query counted: Spark's own metric, which costs the query nothing more."""
     spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()  # the metric arrives by that bus
-    store = spark._jsparkSession.sharedState().statusStore()  # type: ignore[attr-defined]
+    store = spark._jsparkSession.sharedState().statusStore()
     number = store.executionsList().last().executionId()
     values = store.executionMetrics(number)
     nodes = store.planGraph(number).allNodes()
@@ -157,9 +159,7 @@ def _start(engine: str, master: str, folder: Path) -> SparkSession:
 
         spark.dataSource.register(BaselineSource)
     elif engine == "pyspark-pi":
-        from pyspark_pi import PiDataSource
-
-        spark.dataSource.register(PiDataSource)
+        spark.dataSource.register(import_module("pyspark_pi").PiDataSource)
     return spark
 
 
