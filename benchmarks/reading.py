@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import signal
 import subprocess
 import sys
@@ -22,9 +21,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmarks.read import cases, machine, report, runner, servers
+from benchmarks.read import cases, machine, recordings, report, runner, servers
 from benchmarks.read.cases import Case
-from benchmarks.read.recordings import Shape, Truth
+from benchmarks.read.recordings import Shape
 from benchmarks.read.runner import Plan
 from benchmarks.read.servers import ROOT
 
@@ -44,11 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "quick": options.quick,
         "warmups": plan.warmups,
         "options": plan.options,
-        "machine": machine.describe(),
+        "machine": {**machine.describe(), "load_after": None},
     }
-    results["pure"] = list(_pure(options, plan, progress))
+    results |= {"pure": [], "planning": {}, "spark": []}
+    for result in _pure(options, plan, progress):
+        results["pure"].append(result)
     results["planning"] = _planning(options, plan, progress)
-    results["spark"] = list(_spark(chosen, plan, progress))
+    for result in _spark(chosen, plan, progress):
+        results["spark"].append(result)
+        _write(options.out, results)  # after each case: a run takes long, and may be broken off
     results["machine"]["load_after"] = machine.describe()["load_before"]
     _write(options.out, results)
     failed = [
@@ -96,7 +99,7 @@ def _pure(options: argparse.Namespace, plan: Plan, progress: Progress) -> Iterat
             counts = ["--warmups", str(plan.warmups), "--repeats", str(max(3, plan.repeats))]
             found = _program("pure", _source_options(target, plan), "--origin-us", str(origin), *counts)
             result = {"name": name, "rows": target.truth.rows, **found}
-            if wrong := _differences(found["sums"], target.truth):
+            if wrong := recordings.differences(found["sums"], target.truth):
                 result = {"name": name, "engine": "pi-datasource", "failed": wrong}
             progress.line("    " + (wrong or report.pure_line(result)))
             yield result
@@ -133,18 +136,6 @@ def _program(name: str, source: dict[str, str], *arguments: str) -> dict[str, An
         command, stdout=subprocess.PIPE, text=True, check=True, timeout=_TIMEOUT_S, cwd=ROOT
     )
     return dict(json.loads(done.stdout))
-
-
-def _differences(found: dict[str, Any], truth: Truth) -> str:
-    exact = ("rows", "tags", "good", "micros")
-    wrong = [
-        f"{name} is {found[name]}, not {getattr(truth, name)}"
-        for name in exact
-        if found[name] != getattr(truth, name)
-    ]
-    if not math.isclose(found["value"], truth.value, rel_tol=1e-9):
-        wrong.append(f"the values add up to {found['value']}, not {truth.value}")
-    return "; ".join(wrong)
 
 
 def _wanted(name: str, options: argparse.Namespace) -> bool:

@@ -12,6 +12,14 @@ ENGINES = {
     "pyspark-pi": "pyspark-pi 0.3.0",
 }
 
+FORMATS = {"pi-datasource": "pi", "baseline": "baseline", "pyspark-pi": "pi"}
+# What each reader calls the tag's name, the time, the value and the good flag.
+COLUMNS = {
+    "pi-datasource": ("tag_name", "timestamp", "value", "good"),
+    "baseline": ("tag_name", "timestamp", "value", "good"),
+    "pyspark-pi": ("point", "timestamp", "value", "good"),
+}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -26,6 +34,7 @@ class Case:
     server: str = "static"
     schema: str | None = None
     options: dict[str, str] = field(default_factory=dict)
+    latency_ms: int = 0  # that the static server waits before each answer, as a network would
     repeats: int | None = None  # fewer than asked for, where one run takes long
 
     @property
@@ -48,6 +57,7 @@ _OURS = [
     Case("mixed types", Shape(1000, 1000, "mixed")),
     Case("1 % system states", Shape(1000, 1000, "states")),
     Case("three columns", WIDE, schema=THREE_COLUMNS),
+    Case("20 ms away", WIDE, latency_ms=20),
     Case("Parquet", WIDE, sink="parquet"),
     Case("Parquet, 100 x 10,000", LONG, sink="parquet"),
     Case("Delta", WIDE, sink="delta"),

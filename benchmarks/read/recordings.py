@@ -7,12 +7,13 @@ pool of recordings: a server with ten million events then fits in memory, and a 
 from __future__ import annotations
 
 import json
+import math
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 START = datetime(2026, 3, 1, tzinfo=timezone.utc)
 END = START + timedelta(days=1)
@@ -85,6 +86,19 @@ class Truth(NamedTuple):
     good: int
     micros: int  # the sum of all times, in microseconds since START
     value: float  # the sum of all numbers
+
+
+def differences(found: Mapping[str, Any], truth: Truth, tolerance: float = 1e-9) -> str:
+    """How sums of what was read differ from the truth; empty when they do not."""
+    exact = ("rows", "tags", "good", "micros")
+    wrong = [
+        f"{name} is {found[name]}, not {getattr(truth, name)}"
+        for name in exact
+        if found[name] != getattr(truth, name)
+    ]
+    if not math.isclose(found["value"] or 0.0, truth.value, rel_tol=tolerance):
+        wrong.append(f"the values add up to {found['value']}, not {truth.value}")
+    return "; ".join(wrong)
 
 
 @cache

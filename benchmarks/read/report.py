@@ -183,7 +183,9 @@ def _ratio(more: float, less: float) -> str:
 
 
 def _alike(case: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(case[key]) for key in ("shape", "server", "mode", "sink", "master", "schema"))
+    return tuple(
+        str(case[key]) for key in ("shape", "server", "mode", "sink", "master", "schema", "latency_ms")
+    )
 
 
 def _pure_table(pure: list[dict[str, Any]]) -> list[list[str]]:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.read import environments, processes, servers
-from benchmarks.read.cases import Case
+from benchmarks.read import environments, processes, recordings, servers, written
+from benchmarks.read.cases import COLUMNS, Case
 from benchmarks.read.environments import ROOT, Unavailable
 from benchmarks.read.recordings import Truth
 from benchmarks.read.servers import Target
 
 SCRATCH = ROOT / "build" / "bench-reading"
 _STOP_TIMEOUT_S = 60
+_JOB_TIMEOUT_S = 1800
 
 
 class Failed(Exception):
@@ -51,12 +52,16 @@ class Session:
         """
         if self.process.stdin is None:
             raise Failed(self._last_words())
+        watchdog = threading.Timer(_JOB_TIMEOUT_S, self.process.kill)
+        watchdog.start()
         try:
             self.process.stdin.write(json.dumps(job) + "\n")
             self.process.stdin.flush()
+            return self._answer()
         except OSError as cause:
             raise Failed(self._last_words()) from cause
-        return self._answer()
+        finally:
+            watchdog.cancel()
 
     def _answer(self) -> dict[str, Any]:
         line = self.process.stdout.readline() if self.process.stdout else ""
@@ -144,7 +149,8 @@ def described(case: Case) -> dict[str, Any]:
     """What sets the case apart from others, for the results."""
     about = asdict(case)
     return {
-        key: about[key] for key in ("engine", "server", "mode", "sink", "master", "schema", "options")
+        key: about[key]
+        for key in ("engine", "server", "mode", "sink", "master", "schema", "options", "latency_ms")
     } | {"shape": asdict(case.shape)}
 
 
@@ -167,44 +173,25 @@ def _measured(spark: Session, target: Target, once: Callable[[], dict[str, Any]]
 def _once(spark: Session, case: Case, job: dict[str, Any], truth: Truth) -> dict[str, Any]:
     out = SCRATCH / "out" / "table"
     answer = spark.run({**job, "job": case.job, "sink": case.sink, "out": str(out)})
+    if answer.get("rows", truth.rows) != truth.rows:
+        message = f"Spark counted {answer['rows']} rows, not {truth.rows}"
+        raise Failed(message)
     if case.sink != "noop":
-        answer["rows_written"], answer["bytes_written"] = _written(case.sink, out)
+        found = written.sums(case.sink, out, COLUMNS[case.engine], job["origin_us"])
+        answer["bytes_written"] = found["bytes"]
+        _check(case, found, truth)
     shutil.rmtree(out.parent, ignore_errors=True)  # the checkpoint of a stream as well
-    for what in ("rows", "rows_written"):
-        if answer.get(what, truth.rows) != truth.rows:
-            message = f"{what.replace('_', ' ')}: {answer[what]} instead of {truth.rows}"
-            raise Failed(message)
     return answer
 
 
-def _written(sink: str, folder: Path) -> tuple[int, int]:
-    """Rows and bytes of a table as a reader without Spark sees them."""
-    import pyarrow.parquet as pq
-    from deltalake import DeltaTable
-
-    files = (
-        [Path(uri.removeprefix("file://")) for uri in DeltaTable(folder).file_uris()]
-        if sink == "delta"
-        else [path for path in folder.rglob("*.parquet") if not path.name.startswith((".", "_"))]
-    )
-    return sum(pq.read_metadata(file).num_rows for file in files), sum(file.stat().st_size for file in files)
-
-
 def _prove(spark: Session, case: Case, job: dict[str, Any], truth: Truth) -> None:
-    numbers = case.shape.kind != "mixed" or case.engine != "pyspark-pi"
-    found = spark.run({**job, "job": "prove", "numbers": numbers})
-    for what in ("rows", "tags", "good", "micros"):
-        if found[what] != getattr(truth, what):
-            message = (
-                f"the rows are not those of the server: {what} is {found[what]}, not {getattr(truth, what)}"
-            )
-            raise Failed(message)
-    # The peer's numbers are single precision.
-    tolerance = 1e-6 if case.engine == "pyspark-pi" else 1e-9
-    if numbers and not math.isclose(found["value"] or 0.0, truth.value, rel_tol=tolerance):
-        message = (
-            f"the rows are not those of the server: the values add up to {found['value']}, not {truth.value}"
-        )
+    _check(case, spark.run({**job, "job": "prove"}), truth)
+
+
+def _check(case: Case, found: dict[str, Any], truth: Truth) -> None:
+    tolerance = 1e-6 if case.engine == "pyspark-pi" else 1e-9  # its numbers are single precision
+    if wrong := recordings.differences(found, truth, tolerance):
+        message = f"the rows are not those of the server: {wrong}"
         raise Failed(message)
 
 
@@ -242,7 +229,7 @@ def run_group(
     try:
         with session(cases[0].engine, cases[0].master) as spark:
             for case in cases:
-                with servers.running(case.server, case.shape) as target:
+                with servers.running(case.server, case.shape, case.latency_ms) as target:
                     yield _outcome(spark, case, target, plan, say)
     except Unavailable as reason:
         for case in cases:

@@ -46,15 +46,16 @@ class Target:
 
 
 @contextmanager
-def running(server: str, shape: Shape) -> Iterator[Target]:
+def running(server: str, shape: Shape, latency_ms: int = 0) -> Iterator[Target]:
     """The ``static`` server or the ``simulator`` with that shape; gone when the block ends."""
-    with (_static if server == "static" else _simulator)(shape) as target:
+    with _static(shape, latency_ms) if server == "static" else _simulator(shape) as target:
         yield target
 
 
 @contextmanager
-def _static(shape: Shape) -> Iterator[Target]:
+def _static(shape: Shape, latency_ms: int) -> Iterator[Target]:
     arguments = ["--tags", str(shape.tags), "--events", str(shape.events), "--kind", shape.kind]
+    arguments += ["--latency-ms", str(latency_ms)]
     with _process("benchmarks.read.static_server", *arguments) as (pid, line):
         from benchmarks.read.static_points import Directory
 

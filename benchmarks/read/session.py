@@ -18,13 +18,7 @@ from typing import Any, TextIO
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
-# For each reader what its columns are called.
-COLUMNS = {
-    "pi-datasource": ("tag_name", "timestamp", "value", "good"),
-    "baseline": ("tag_name", "timestamp", "value", "good"),
-    "pyspark-pi": ("point", "timestamp", "value", "good"),
-}
-FORMATS = {"pi-datasource": "pi", "baseline": "baseline", "pyspark-pi": "pi"}
+from benchmarks.read.cases import COLUMNS, FORMATS
 
 
 def main() -> int:
@@ -85,7 +79,6 @@ def stream(spark: SparkSession, source: str, job: dict[str, Any], _: object) -> 
 def prove(spark: SparkSession, source: str, job: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
     """What the rows add up to, to be compared with what the server holds."""
     name, when, value, good = (sf.col(column) for column in columns)
-    number = value.cast("double") if job["numbers"] else sf.lit(0.0)
     started = time.perf_counter()
     row = (
         _frame(spark, source, {**job, "schema": None})
@@ -94,7 +87,7 @@ def prove(spark: SparkSession, source: str, job: dict[str, Any], columns: tuple[
             sf.count_distinct(name).alias("tags"),
             sf.sum(good.cast("long")).alias("good"),
             sf.sum(sf.unix_micros(when) - job["origin_us"]).alias("micros"),
-            sf.sum(number).alias("value"),
+            sf.sum(value.cast("double")).alias("value"),
         )
         .first()
     )

@@ -96,7 +96,9 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-def application(server: StaticServer) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
+def application(
+    server: StaticServer, latency_s: float = 0.0
+) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
     """The server as bare ASGI."""
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -106,6 +108,8 @@ def application(server: StaticServer) -> Callable[[dict[str, Any], Receive, Send
             body += message.get("body", b"")
             more = message.get("more_body", False)
         status, answer = server.respond(scope["method"], scope["path"], scope["query_string"].decode(), body)
+        if latency_s:
+            await asyncio.sleep(latency_s)
         headers = [_JSON, (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
@@ -113,10 +117,16 @@ def application(server: StaticServer) -> Callable[[dict[str, Any], Receive, Send
     return app
 
 
-def serve(server: StaticServer, listener: socket.socket, stop: threading.Event) -> None:
-    """Answers until ``stop`` is set."""
+def serve(
+    server: StaticServer, listener: socket.socket, stop: threading.Event, latency_s: float = 0.0
+) -> None:
+    """Answers until ``stop`` is set, each time after waiting ``latency_s``."""
     config = uvicorn.Config(
-        application(server), lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
+        application(server, latency_s),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
     )
     host = uvicorn.Server(config)
 
@@ -140,6 +150,7 @@ def main() -> int:
     parser.add_argument("--tags", type=int, required=True)
     parser.add_argument("--events", type=int, required=True, help="of each tag, in one day")
     parser.add_argument("--kind", choices=sorted(POINT_TYPES), default="numeric")
+    parser.add_argument("--latency-ms", type=int, default=0, help="wait before each answer")
     options = parser.parse_args()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     stop = threading.Event()
@@ -152,7 +163,7 @@ def main() -> int:
     threading.Thread(target=watch, daemon=True).start()
     sys.stdout.write(address(listener) + "\n")
     sys.stdout.flush()
-    serve(server, listener, stop)
+    serve(server, listener, stop, options.latency_ms / 1000)
     return 0
 
 

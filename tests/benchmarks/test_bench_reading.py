@@ -12,13 +12,16 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from socket import create_server
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
-from benchmarks import reading
-from benchmarks.read import plot, processes, recordings, report, static_server
+from benchmarks.read import plot, processes, recordings, report, static_server, written
 from benchmarks.read.baseline import SCHEMA, BaselineReader
 from benchmarks.read.recordings import END, FIELDS, START, Shape
 from benchmarks.read.static_points import Directory
@@ -240,6 +243,29 @@ class TestTheMeters:
         assert memory.peaks["driver"] > 0
 
 
+class TestWhatWasWritten:
+    """Files of a run are added up without Spark."""
+
+    def table(self, value: float) -> pa.Table:
+        moment = START + timedelta(microseconds=7)
+        columns = {"tag_name": ["a", "a", "b"], "timestamp": [START, moment, moment], "value": [value, None, 0.25],
+                   "good": [True, False, None]}  # fmt: skip
+        return pa.table(columns)
+
+    @pytest.mark.parametrize("sink", ["parquet", "delta"])
+    def test_rows_tags_flags_times_and_values_add_up(self, tmp_path: Path, sink: str) -> None:
+        if sink == "delta":
+            write_deltalake(tmp_path, self.table(99.0))
+            write_deltalake(tmp_path, self.table(1.5), mode="overwrite")  # the first file stays in the folder
+        else:
+            pq.write_table(self.table(1.5), tmp_path / "part-0.parquet")
+            pq.write_table(self.table(99.0), tmp_path / "_unfinished.parquet")
+        names = ("tag_name", "timestamp", "value", "good")
+        found = written.sums(sink, tmp_path, names, int(START.timestamp()) * 1_000_000)
+        assert found.pop("bytes") > 0
+        assert found == {"rows": 3, "tags": 2, "good": 1, "micros": 14, "value": 1.75}
+
+
 RUN = {"wall_s": 2.0, "rows": 1000, "peak_mb": {"worker": 200, "jvm": 600}, "asked": {"calls": 7, "sub_requests": 70, "bytes": 2_000_000}}  # fmt: skip
 
 
@@ -251,7 +277,7 @@ def result(name: str, engine: str, worker_s: list[float]) -> dict[str, Any]:
     about = {"engine": engine, "server": "static", "mode": "batch", "sink": "noop", "master": "local[2]"}
     shape = {"tags": 10, "events": 100, "kind": "numeric"}
     versions = {"spark": "4.2.0", "java": "17"}
-    return {"name": name, **about, "schema": None, "options": {}, "shape": shape, "rows": 1000, "runs": runs, "versions": versions}  # fmt: skip
+    return {"name": name, **about, "schema": None, "latency_ms": 0, "options": {}, "shape": shape, "rows": 1000, "runs": runs, "versions": versions}  # fmt: skip
 
 
 def results() -> dict[str, Any]:
@@ -299,6 +325,6 @@ class TestTheReport:
     def test_wrong_sums_are_told(self) -> None:
         truth = recordings.truth(MIXED)
         right = truth._asdict()
-        assert reading._differences(right, truth) == ""
-        assert "rows is 479, not 480" in reading._differences({**right, "rows": 479}, truth)
-        assert "values add up" in reading._differences({**right, "value": truth.value * 1.001}, truth)
+        assert recordings.differences(right, truth) == ""
+        assert "rows is 479, not 480" in recordings.differences({**right, "rows": 479}, truth)
+        assert "values add up" in recordings.differences({**right, "value": truth.value * 1.001}, truth)
