@@ -220,13 +220,17 @@ class TestTheMeters:
         spent = processes.cpu_s(os.getpid())["driver"] - before - (time.process_time() - own)
         assert 0.25 < spent < 3
 
-    def test_a_living_child_belongs_to_its_parents_role_and_a_server_to_its_own(self) -> None:
+    def test_a_program_and_its_server_are_told_apart(self) -> None:
         wait = [sys.executable, "-S", "-c", "input()"]
-        with subprocess.Popen(wait, stdin=subprocess.PIPE) as child:
-            assert processes.tree(os.getpid())[child.pid] == "driver"
-            assert processes.tree(os.getppid(), child.pid)[child.pid] in ("server", "driver")
-            child.communicate(b"\n")
-        assert child.pid not in processes.tree(os.getpid())
+        with (
+            subprocess.Popen(wait, stdin=subprocess.PIPE) as driver,
+            subprocess.Popen(wait, stdin=subprocess.PIPE) as server,
+        ):
+            assert processes.tree(driver.pid, server.pid) == {driver.pid: "driver", server.pid: "server"}
+            assert processes.tree(os.getpid())[server.pid] == "driver"  # a child is of its parent's role
+            driver.communicate(b"\n")
+            server.communicate(b"\n")
+        assert processes.tree(driver.pid, server.pid) == {}
 
     def test_the_peak_of_memory_is_seen_although_the_process_has_freed_it(self) -> None:
         grow = "import sys\nx = bytearray(b'x' * 60_000_000)\ndel x\nprint('ready', flush=True)\ninput()"
@@ -319,6 +323,7 @@ class TestTheReport:
         space = "{http://www.w3.org/2000/svg}"
         widths = [float(each.attrib["width"]) for each in picture.iter(f"{space}rect")][5:]
         assert widths[1] == pytest.approx(2 * widths[0], abs=0.2)
+        assert sum(widths[:4]) == pytest.approx(960 - 230 - 210, abs=0.4)  # the longest takes all the room
         assert sum(widths[:4]) == pytest.approx(2 * sum(widths[4:]), abs=0.4)
         assert "<n>" in [each.text for each in picture.iter(f"{space}text")]
 
