@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -20,6 +21,7 @@ from benchmarks.read.recordings import Truth
 from benchmarks.read.servers import Target
 
 SCRATCH = ROOT / "build" / "bench-reading"
+_PYTHON_ERROR = re.compile(r"(?!java\.|org\.apache|scala\.)[A-Za-z_][\w.]*: \S")
 _STOP_TIMEOUT_S = 60
 _JOB_TIMEOUT_S = 1800
 
@@ -217,9 +219,10 @@ def _job(case: Case, target: Target, plan: Plan) -> dict[str, Any]:
 
 
 def _short(text: str) -> str:
-    """The end of an error, where Python's part of it stands, on one line."""
+    """An error on one line: its first line, and what Python said at the end of a traceback inside."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " … ".join([lines[0][:300], *(line[:300] for line in lines[-1:] if len(lines) > 1)])
+    said = [line for line in lines[1:] if _PYTHON_ERROR.match(line)]
+    return " … ".join(line[:400] for line in [*lines[:1], *said[-1:]])
 
 
 def run_group(

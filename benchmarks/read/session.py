@@ -38,7 +38,7 @@ def main() -> int:
         try:
             _say(answers, _JOBS[job["job"]](spark, FORMATS[options.engine], job, COLUMNS[options.engine]))
         except Exception as error:  # noqa: BLE001 - whatever a reader raises is its result
-            _say(answers, {"error": f"{type(error).__name__}: {error}"[:2000]})
+            _say(answers, {"error": f"{type(error).__name__}: {error}"[:8000]})
     spark.stop()
     return 0
 
@@ -61,7 +61,10 @@ def read_files(spark: SparkSession, source: str, job: dict[str, Any], _: object)
 def stream(spark: SparkSession, source: str, job: dict[str, Any], _: object) -> dict[str, Any]:
     """Reads everything as one AvailableNow stream."""
     started = time.perf_counter()
-    reader = spark.readStream.format(source).options(**job["options"])
+    options = {
+        name: value for name, value in job["options"].items() if name != "end_time"
+    }  # ends at the server's time
+    reader = spark.readStream.format(source).options(**options)
     query = (
         (reader.schema(job["schema"]) if job.get("schema") else reader)
         .load()

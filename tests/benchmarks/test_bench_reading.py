@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from benchmarks.read import plot, processes, recordings, report, static_server, written
+from benchmarks.read import plot, processes, recordings, report, runner, static_server, written
 from benchmarks.read.baseline import SCHEMA, BaselineReader
 from benchmarks.read.recordings import END, FIELDS, START, Shape
 from benchmarks.read.static_points import Directory
@@ -268,6 +268,18 @@ class TestWhatWasWritten:
         found = written.sums(sink, tmp_path, names, int(START.timestamp()) * 1_000_000)
         assert found.pop("bytes") > 0
         assert found == {"rows": 3, "tags": 2, "good": 1, "micros": 14, "value": 1.75}
+
+
+def test_an_error_through_spark_is_told_with_what_python_said() -> None:
+    text = (
+        "StreamingQueryException: terminated with exception: Traceback (most recent call last):\n"
+        '  File "x.py", line 1, in y\npi_datasource.errors.InvalidOption: option end_time: no\n\n'
+        "JVM stacktrace:\norg.apache.spark.SparkException: Job aborted\n\tat org.apache.spark.X(X.scala:1)"
+    )
+    assert runner._short(text) == (
+        "StreamingQueryException: terminated with exception: Traceback (most recent call last): … "
+        "pi_datasource.errors.InvalidOption: option end_time: no"
+    )
 
 
 RUN = {"wall_s": 2.0, "rows": 1000, "peak_mb": {"worker": 200, "jvm": 600}, "asked": {"calls": 7, "sub_requests": 70, "bytes": 2_000_000}}  # fmt: skip
