@@ -54,19 +54,20 @@ class Session:
         """
         if self.process.stdin is None:
             raise Failed(self._last_words())
-        watchdog = threading.Timer(_JOB_TIMEOUT_S, self.process.kill)
-        watchdog.start()
         try:
             self.process.stdin.write(json.dumps(job) + "\n")
             self.process.stdin.flush()
-            return self._answer()
         except OSError as cause:
             raise Failed(self._last_words()) from cause
-        finally:
-            watchdog.cancel()
+        return self._answer()
 
     def _answer(self) -> dict[str, Any]:
-        line = self.process.stdout.readline() if self.process.stdout else ""
+        watchdog = threading.Timer(_JOB_TIMEOUT_S, self.process.kill)
+        watchdog.start()
+        try:
+            line = self.process.stdout.readline() if self.process.stdout else ""
+        finally:
+            watchdog.cancel()
         if not line:
             raise Failed(self._last_words())
         answer: dict[str, Any] = json.loads(line)
