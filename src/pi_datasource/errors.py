@@ -18,6 +18,7 @@
         - UnexpectedReply
       x ReadFailed                some points could not be read: the message names them
       x OffsetError               a stream's checkpoint does not fit this version
+      x TablesUnavailable         the tables that the dashboard shows cannot be read now
 
 Messages say what failed, on which option, point or call, and what to do next. They never hold the value of a
 secret option: nothing here formats one.
@@ -43,6 +44,7 @@ __all__ = [
     "ServerFailed",
     "ServerTimeout",
     "ServerUnreachable",
+    "TablesUnavailable",
     "UnexpectedReply",
     "UnknownOption",
 ]
@@ -152,3 +154,7 @@ class ReadFailed(PIError):
 
 class OffsetError(PIError):
     """A stream offset that this version cannot read."""
+
+
+class TablesUnavailable(PIError):
+    """The pipeline's tables cannot be read now; the message says where and why."""

@@ -20,6 +20,7 @@ from pi_datasource import tables
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
 from pi_datasource.terminal import checkup, files, reading
+from pi_datasource.terminal.dashboard import dashboard
 from pi_datasource.terminal.endings import err, fail, one_sentence, stoppable
 from pi_datasource.terminal.flags import completes, with_options
 from pi_datasource.version import __version__
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Brings the events of a PI System into Delta tables. Try 'pi-datasource check --url HOST' first.",
 )
+app.command()(dashboard)
 out = Console()
 
 

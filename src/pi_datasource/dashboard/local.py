@@ -1,0 +1,145 @@
+"""The tables in a folder of this machine, read with duckdb: no JVM, no server, nothing is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, Timer
+
+import duckdb
+
+from pi_datasource.dashboard import snapshot
+from pi_datasource.dashboard.backend import Row, Statement
+from pi_datasource.dashboard.snapshot import Snapshot
+from pi_datasource.dashboard.sql import with_markers, with_tables
+from pi_datasource.dashboard.tables import TABLES
+from pi_datasource.errors import InvalidOption, TablesUnavailable
+
+__all__ = ["MACROS", "LocalBackend"]
+
+# What Spark's SQL has and duckdb lacks.
+MACROS = (
+    "CREATE MACRO unix_micros(moment) AS epoch_us(moment)",
+    "CREATE MACRO timestamp_micros(micros) AS make_timestamptz(micros)",
+    "CREATE MACRO pmod(number, divisor) AS ((number % divisor) + divisor) % divisor",
+)
+_FRESH_S = 2.0  # how long a table's log is taken as read
+_LONGEST_S = 60.0
+
+
+class LocalBackend:
+    """Reads a lakehouse folder. Which files a statement needs is decided by the statistics in Delta's log."""
+
+    def __init__(self, lakehouse: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        folder = lakehouse.expanduser().absolute()
+        if folder.exists() and not folder.is_dir():
+            message = f"lakehouse: {folder} is a file; name the folder that pi-datasource ingest writes to"
+            raise InvalidOption(message)
+        self._folder = folder
+        self._clock = clock
+        self._lock = Lock()
+        self._known: dict[str, tuple[float, Snapshot | None]] = {}
+        self._database = duckdb.connect(
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        )
+        for macro in MACROS:
+            self._database.execute(macro)
+
+    def describe(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
+    def columns(self) -> Mapping[str, frozenset[str]]:
+        """The columns of the tables that exist."""
+        return {key: snap.columns for key in TABLES if (snap := self._snapshot(key)) is not None}
+
+    def sizes(self) -> Mapping[str, int]:
+        """The rows of each table, from Delta's log."""
+        found = {key: snap.rows for key in TABLES if (snap := self._snapshot(key)) is not None}
+        return {key: self._count(key) if rows is None else rows for key, rows in found.items()}
+
+    def rows(self, statement: Statement) -> list[Row]:
+        """The answer of duckdb over exactly the files that the statement needs."""
+        try:
+            return self._rows(statement)
+        except duckdb.IOException:
+            with self._lock:
+                self._known.clear()  # files of an older version may have been vacuumed away: look once more
+            return self._rows(statement)
+
+    def _rows(self, statement: Statement) -> list[Row]:
+        snapshots = {key: snap for key in statement.tables if (snap := self._snapshot(key)) is not None}
+        if missing := [TABLES[key].path for key in statement.tables if key not in snapshots]:
+            message = f"there is no table {missing[0]} in {self._folder}"
+            raise TablesUnavailable(message)
+        columns = {key: snap.columns for key, snap in snapshots.items()}
+        with _cursor(self._database) as cursor:
+            files: dict[str, list[str]] = {}
+            places = {}
+            for key, snap in snapshots.items():
+                cursor.register(f"empty_{key}", snap.empty)
+                places[key], needed = _place(cursor, key, snap, statement)
+                if needed:
+                    files[f"files_{key}"] = needed
+            sql = with_markers(with_tables(statement.sql, columns, places.__getitem__), "$")
+            cursor.execute(sql, {**statement.parameters, **files})
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _count(self, key: str) -> int:
+        (row,) = self.rows(Statement(f"SELECT count(*) AS n FROM {{{key}}}", {}, (key,), {}))
+        return int(str(row["n"]))
+
+    def _snapshot(self, key: str) -> Snapshot | None:
+        with self._lock:
+            read_at, known = self._known.get(key, (0.0, None))
+            if key in self._known and self._clock() - read_at < _FRESH_S:
+                return known
+            found = snapshot.load(self._folder, TABLES[key])
+            self._known[key] = (self._clock(), found)
+            return found
+
+
+def _place(
+    cursor: duckdb.DuckDBPyConnection, key: str, snap: Snapshot, statement: Statement
+) -> tuple[str, list[str]]:
+    """What stands for a table in the statement, and the files that it reads.
+
+    The empty table gives the columns that were added after the last of these files was written.
+    """
+    if snap.dataset is not None:
+        cursor.register(f"dataset_{key}", snap.dataset)
+        return f"dataset_{key}", []
+    files = [file.path for file in snap.files]
+    if key in statement.within:
+        start, end = (int(statement.parameters[name]) for name in statement.within[key])
+        files = snap.within(start, end)
+    if not files:
+        return f"empty_{key}", []
+    parquet = f"read_parquet($files_{key}, union_by_name = true)"
+    return f"(SELECT * FROM empty_{key} UNION ALL BY NAME SELECT * FROM {parquet})", files
+
+
+@contextmanager
+def _cursor(database: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of its own for one statement, which is stopped when it takes too long."""
+    cursor = database.cursor()
+    watchdog = Timer(_LONGEST_S, cursor.interrupt)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        cursor.execute("SET TimeZone = 'UTC'")
+        yield cursor
+    except duckdb.InterruptException as cause:
+        message = f"a statement took longer than {_LONGEST_S:.0f} s and was stopped; choose a shorter range"
+        raise TablesUnavailable(message) from cause
+    except duckdb.IOException:
+        raise
+    except duckdb.Error as cause:
+        message = f"duckdb could not answer: {cause}"
+        raise TablesUnavailable(message) from cause
+    finally:
+        watchdog.cancel()
+        cursor.close()

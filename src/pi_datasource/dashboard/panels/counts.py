@@ -1,0 +1,142 @@
+"""Panels about the events themselves: how many, from where, how good, and where some are missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pi_datasource.dashboard.asking import Ask, Query
+from pi_datasource.dashboard.panels.panel import Panel
+from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark_us
+from pi_datasource.dashboard.selection import HOUR_US
+
+__all__ = ["PANELS"]
+
+_SHOWN = 50
+
+TOTALS = Query(
+    "SELECT coalesce(sum(events), 0) AS events, count(DISTINCT tag_webid) AS tags, coalesce(sum(good), 0) AS good "
+    "FROM {counts} AS counts"
+)
+LAST_HOUR = Query(
+    "SELECT unix_micros(max(hour)) AS hour FROM {gold} "
+    "WHERE hour >= timestamp_micros(:lookback) AND hour < timestamp_micros(:end){where}",
+    LOOKBACK,
+)
+LAST_EVENT = Query(
+    "SELECT unix_micros(max(timestamp)) AS moment FROM {bronze} "
+    "WHERE timestamp >= timestamp_micros(:hour) AND timestamp < timestamp_micros(:hour_end){where}",
+    {"bronze": ("hour", "hour_end")},
+)
+THROUGHPUT = Query(
+    "SELECT sum(rows_read) AS rows_read, sum(seconds) AS seconds FROM {ledger} "
+    "WHERE window_end >= timestamp_micros(:start) AND window_end < timestamp_micros(:end)",
+    {"ledger": ("start", "end")},
+)
+TIMELINE = Query(
+    "SELECT moment - pmod(moment, :grain) AS moment, {by} AS series, sum(events) AS events FROM {counts} AS counts "
+    "GROUP BY moment - pmod(moment, :grain), {by} ORDER BY moment, series NULLS LAST"
+)
+DISTRIBUTION = Query(
+    "SELECT sensor_type, sum(events) AS events, count(DISTINCT tag_webid) AS tags, sum(good) AS good "
+    "FROM {counts} AS counts GROUP BY sensor_type ORDER BY events DESC, sensor_type NULLS LAST"
+)
+QUALITY = Query(
+    "SELECT tag_webid, max_by(tag_name, moment) AS tag_name, max_by(plant, moment) AS plant, "
+    "max_by(sensor_type, moment) AS sensor_type, sum(events) AS events, sum(good) AS good, "
+    "sum(good) / sum(events) AS good_share "
+    "FROM {counts} AS counts GROUP BY tag_webid "
+    "ORDER BY good_share, events DESC, tag_name, tag_webid LIMIT :shown"
+)
+# Silence between two bars with events, and from the last one to the end of what has been read.
+GAPS = Query(
+    "WITH seen AS (SELECT tag_webid, max(tag_name) AS tag_name, moment, sum(events) AS events "
+    "FROM {counts} AS counts GROUP BY tag_webid, moment), "
+    "steps AS (SELECT tag_webid, tag_name, moment, events, coalesce(lead(moment) OVER "
+    "(PARTITION BY tag_webid ORDER BY moment), :horizon) - moment - :step AS silence FROM seen), "
+    "marked AS (SELECT tag_webid, tag_name, moment, events, silence, "
+    "max(silence) OVER (PARTITION BY tag_webid) AS longest FROM steps) "
+    "SELECT tag_webid, max_by(tag_name, moment) AS tag_name, sum(events) AS events, max(longest) AS longest_us, "
+    "max(CASE WHEN silence = longest THEN moment + :step END) AS silent_from, count_if(silence > 0) AS gaps "
+    "FROM marked GROUP BY tag_webid HAVING max(longest) > 0 "
+    "ORDER BY longest_us DESC, tag_name, tag_webid LIMIT :shown"
+)
+CHOICES = Query(
+    "SELECT DISTINCT plant, sensor_type FROM {gold} WHERE hour >= timestamp_micros(:lookback) "
+    "AND hour < timestamp_micros(:end)",
+    LOOKBACK,
+)
+
+
+def kpis(ask: Ask) -> dict[str, Any]:
+    """The figures at the top of the page."""
+    totals = ask.one(TOTALS)
+    hour = ask.one(LAST_HOUR, lookback=lookback_us(ask))["hour"]
+    last = None
+    if hour is not None:
+        last = ask.one(LAST_EVENT, hour=hour, hour_end=min(hour + HOUR_US, ask.selection.end_us))["moment"]
+    speed = ask.one(THROUGHPUT)
+    watermark = watermark_us(ask)
+    return {
+        **totals,
+        "good_share": totals["good"] / totals["events"] if totals["events"] else None,
+        "last_event": last,
+        "read_until": watermark,
+        "lag_s": None if watermark is None else max(0.0, (ask.now_us - watermark) / 1e6),
+        "rows_per_second": speed["rows_read"] / speed["seconds"] if speed["seconds"] else None,
+        "rows_in_table": ask.backend.sizes().get("bronze"),
+    }
+
+
+def timeline(ask: Ask) -> dict[str, Any]:
+    """Events per bar and series, as one list of bars for each series."""
+    series: dict[str | None, dict[str, list[int]]] = {}
+    for row in ask(TIMELINE):
+        bars = series.setdefault(row["series"], {"moments": [], "events": []})
+        bars["moments"].append(row["moment"])
+        bars["events"].append(row["events"])
+    return {
+        "by": ask.selection.by,
+        "grain_s": ask.selection.grain_us // 1_000_000,
+        "series": [{"name": name, **bars} for name, bars in series.items()],
+    }
+
+
+def distribution(ask: Ask) -> dict[str, Any]:
+    """Events, tags and good events of each sensor type."""
+    return {"rows": ask(DISTRIBUTION)}
+
+
+def quality(ask: Ask) -> dict[str, Any]:
+    """The tags with the smallest share of good events."""
+    return {"rows": ask(QUALITY, shown=_SHOWN)}
+
+
+def gaps(ask: Ask) -> dict[str, Any]:
+    """The tags with the longest silence inside the range; a bar without an event is silence."""
+    chosen = ask.selection
+    watermark = watermark_us(ask)
+    read_until = ask.now_us if watermark is None else min(watermark, ask.now_us)
+    step = HOUR_US if chosen.hourly else chosen.grain_us
+    horizon = min(read_until, chosen.end_us) // step * step
+    rows = ask(GAPS, step=step, horizon=horizon, shown=_SHOWN)
+    return {"rows": rows, "step_s": step // 1_000_000}
+
+
+def choices(ask: Ask) -> dict[str, Any]:
+    """The plants and sensor types that can be chosen."""
+    rows = ask(CHOICES, lookback=lookback_us(ask))
+    return {
+        name: sorted({row[name] for row in rows if row[name] is not None})
+        for name in ("plant", "sensor_type")
+    }
+
+
+_GROUPS = ("gold.plant", "gold.sensor_type")
+PANELS = (
+    Panel("kpis", ("bronze", "gold", "ledger"), kpis),
+    Panel("timeline", ("bronze", "gold"), timeline, _GROUPS),
+    Panel("distribution", ("bronze", "gold"), distribution, ("gold.sensor_type",)),
+    Panel("quality", ("bronze", "gold"), quality),
+    Panel("gaps", ("bronze", "gold", "ledger"), gaps),
+    Panel("choices", ("gold",), choices, _GROUPS),
+)

@@ -1,0 +1,153 @@
+"""Panels about the ingestion: its runs, how far behind it is, what it changed, what it could not read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pi_datasource.dashboard.asking import Ask, Query
+from pi_datasource.dashboard.panels.panel import Panel
+from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark_us
+from pi_datasource.dashboard.selection import HOUR_US
+from pi_datasource.dashboard.words import Stream, headline, judge
+
+__all__ = ["PANELS"]
+
+_RUNS_SHOWN = 40
+_ROWS_SHOWN = 100
+_QUIET_US = HOUR_US
+_USUAL_INTERVALS = 10
+
+_RUN = (
+    "stream_id, batch_id, unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end, tags, "
+    "rows_read, rows_inserted, rows_updated, rows_deleted, rows_late, read_failures, calls, retries, "
+    "throttled_seconds, seconds, lag_seconds, unix_micros(created_at) AS created_at"
+)
+RUNS = Query(f"SELECT {_RUN} FROM {{ledger}} ORDER BY created_at DESC, batch_id DESC LIMIT :shown")
+STREAMS = Query(
+    "WITH numbered AS (SELECT stream_id, unix_micros(created_at) AS created_at, "
+    "unix_micros(window_end) AS window_end, read_failures, row_number() OVER "
+    "(PARTITION BY stream_id ORDER BY created_at DESC, batch_id DESC) AS age FROM {ledger}) "
+    "SELECT stream_id, created_at, window_end, read_failures FROM numbered WHERE age <= 20 "
+    "ORDER BY stream_id, created_at DESC"
+)
+CHANGES = Query(
+    "SELECT unix_micros(window_end) - pmod(unix_micros(window_end), :grain) AS moment, "
+    "sum(rows_inserted) AS inserted, sum(rows_updated) AS edited, sum(rows_deleted) AS deleted, "
+    "sum(rows_late) AS late, sum(read_failures) AS failures, sum(retries) AS retries "
+    "FROM {ledger} WHERE window_end >= timestamp_micros(:start) AND window_end < timestamp_micros(:end) "
+    "GROUP BY unix_micros(window_end) - pmod(unix_micros(window_end), :grain) ORDER BY moment",
+    {"ledger": ("start", "end")},
+)
+TAGS = (
+    "SELECT tag_webid, max_by(tag_name, hour) AS tag_name, max_by(plant, hour) AS plant, "
+    "unix_micros(max(hour)) AS last_hour, unix_micros(min(hour)) AS first_hour, sum(event_count) AS events "
+    "FROM {gold} WHERE hour >= timestamp_micros(:lookback) AND hour < timestamp_micros(:end){where} "
+    "GROUP BY tag_webid"
+)
+# Silent for an hour at least, and for ten times the tag's usual interval between events.
+_STALE = ":read_until - last_hour - 3600000000 > greatest(:quiet, :usual * (last_hour - first_hour + 3600000000) / events)"
+PLANTS = Query(
+    f"WITH tags AS ({TAGS}) SELECT plant, count(*) AS tags, count_if({_STALE}) AS stale, "
+    "max(last_hour) AS last_hour FROM tags GROUP BY plant ORDER BY plant NULLS LAST",
+    LOOKBACK,
+)
+STALE = Query(
+    f"WITH tags AS ({TAGS}) SELECT tag_webid, tag_name, plant, last_hour, events FROM tags WHERE {_STALE} "
+    "ORDER BY last_hour, tag_name, tag_webid LIMIT :shown",
+    LOOKBACK,
+)
+RECENT = Query(
+    "SELECT plant, unix_micros(max(timestamp)) AS moment FROM {bronze} "
+    "WHERE timestamp >= timestamp_micros(:recent) AND timestamp < timestamp_micros(:end){where} GROUP BY plant",
+    {"bronze": ("recent", "end")},
+)
+WAITING = Query("SELECT count(*) AS waiting FROM {errors} WHERE repaired_at IS NULL")
+ERRORS = Query(
+    "SELECT tag_webid, tag_name, unix_micros(window_start) AS window_start, "
+    "unix_micros(window_end) AS window_end, status, message FROM {errors} WHERE repaired_at IS NULL "
+    "ORDER BY window_start DESC, tag_name, tag_webid LIMIT :shown"
+)
+AUDITED = Query(
+    "SELECT count(*) AS checks, coalesce(sum(server_count), 0) AS server_events, "
+    "coalesce(sum(table_count), 0) AS table_events, count_if(server_count <> table_count) AS differences, "
+    "unix_micros(max(checked_at)) AS checked_at FROM {audit} "
+    "WHERE window_end > timestamp_micros(:start) AND window_end <= timestamp_micros(:end)"
+)
+DIFFERENCES = Query(
+    "SELECT tag_name, unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end, "
+    "server_count, table_count FROM {audit} WHERE server_count <> table_count "
+    "AND window_end > timestamp_micros(:start) AND window_end <= timestamp_micros(:end) "
+    "ORDER BY window_end DESC, tag_name LIMIT :shown"
+)
+
+
+def health(ask: Ask) -> dict[str, Any]:
+    """The last runs, and in plain words how each stream is doing."""
+    batches: dict[str, list[dict[str, Any]]] = {}
+    for row in ask(STREAMS):
+        batches.setdefault(row["stream_id"], []).append(row)
+    verdicts = [judge(Stream.of(name, rows), ask.now_us) for name, rows in batches.items()]
+    return {
+        "headline": headline(verdicts).as_dict(),
+        "streams": [verdict.as_dict() for verdict in verdicts],
+        "runs": ask(RUNS, shown=_RUNS_SHOWN),
+    }
+
+
+def changes(ask: Ask) -> dict[str, Any]:
+    """Rows that came, changed, went or were late, per bar, and their sums."""
+    rows = ask(CHANGES)
+    names = ("inserted", "edited", "deleted", "late", "failures", "retries")
+    sums = {
+        name: sum(values) if (values := [row[name] for row in rows if row[name] is not None]) else None
+        for name in names
+    }
+    return {"rows": rows, "totals": sums, "grain_s": ask.selection.grain_us // 1_000_000}
+
+
+def freshness(ask: Ask) -> dict[str, Any]:
+    """The newest event of each plant, and the tags that have fallen silent.
+
+    A plant without an event in the last two hours is given with the hour of its last one (``exact`` is false).
+    """
+    watermark = watermark_us(ask)
+    read_until = min(ask.now_us if watermark is None else watermark, ask.selection.end_us)
+    values = {
+        "lookback": lookback_us(ask),
+        "read_until": read_until,
+        "quiet": _QUIET_US,
+        "usual": _USUAL_INTERVALS,
+    }
+    plants = ask(PLANTS, **values)
+    newest = max((row["last_hour"] for row in plants), default=None)
+    recent: dict[Any, int] = {}
+    if newest is not None:
+        rows = ask(RECENT, recent=newest - HOUR_US)
+        recent = {row["plant"]: row["moment"] for row in rows}
+    for row in plants:
+        moment = recent.get(row["plant"])
+        row["exact"] = moment is not None
+        row["last_event"] = row["last_hour"] if moment is None else moment
+        row["age_s"] = max(0.0, (ask.now_us - row["last_event"]) / 1e6)
+        row["behind_s"] = max(0.0, (read_until - row["last_event"]) / 1e6)
+    return {"plants": plants, "stale": ask(STALE, shown=_ROWS_SHOWN, **values), "read_until": read_until}
+
+
+def errors(ask: Ask) -> dict[str, Any]:
+    """Tags and windows that could not be read and wait for repair, newest first."""
+    return {**ask.one(WAITING), "rows": ask(ERRORS, shown=_ROWS_SHOWN)}
+
+
+def audit(ask: Ask) -> dict[str, Any]:
+    """What comparing the table with the server's own counts has found."""
+    return {**ask.one(AUDITED), "rows": ask(DIFFERENCES, shown=_ROWS_SHOWN)}
+
+
+_LEDGER_OPTIONAL = ("ledger.rows_deleted", "ledger.rows_late", "ledger.retries")
+PANELS = (
+    Panel("health", ("ledger",), health, (*_LEDGER_OPTIONAL, "ledger.calls", "ledger.throttled_seconds")),
+    Panel("changes", ("ledger",), changes, _LEDGER_OPTIONAL),
+    Panel("freshness", ("bronze", "gold", "ledger"), freshness, ("gold.plant",)),
+    Panel("errors", ("errors",), errors),
+    Panel("audit", ("audit",), audit),
+)

@@ -1,0 +1,112 @@
+"""What Delta's log says of a table in a folder: its files with the times they hold, its columns, its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
+
+from pi_datasource.dashboard.tables import Table
+from pi_datasource.errors import TablesUnavailable
+
+__all__ = ["DataFile", "Snapshot", "load"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# Delta cuts the times in its statistics to milliseconds: a file can hold events of a millisecond more.
+_STATISTICS_US = 1000
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file; ``first_us`` and ``last_us`` enclose its times, or are None where the log does not say."""
+
+    path: str
+    rows: int | None
+    first_us: int | None
+    last_us: int | None
+
+    def overlaps(self, start_us: int, end_us: int) -> bool:
+        """Whether the file can hold a time in ``[start_us, end_us)``."""
+        if self.first_us is None or self.last_us is None:
+            return True
+        return self.first_us < end_us and self.last_us >= start_us
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table. ``dataset`` is set where plain Parquet reading would be wrong, and must be used then."""
+
+    version: int
+    files: tuple[DataFile, ...]
+    empty: pa.Table
+    dataset: Any = None
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names of its columns."""
+        return frozenset(self.empty.column_names)
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it holds, or None where a file has no statistics."""
+        counts = [file.rows for file in self.files]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    def within(self, start_us: int, end_us: int) -> list[str]:
+        """The files that can hold times in ``[start_us, end_us)``."""
+        return [file.path for file in self.files if file.overlaps(start_us, end_us)]
+
+
+def load(lakehouse: Path, table: Table) -> Snapshot | None:
+    """The newest version of a table below ``lakehouse``; None where there is no such table.
+
+    Raises:
+        TablesUnavailable: the table is there, but cannot be read here.
+    """
+    folder = lakehouse / table.path
+    if not (folder / "_delta_log").is_dir():
+        return None
+    try:
+        delta = DeltaTable(str(folder))
+        return _snapshot(delta, folder, table)
+    except TableNotFoundError:
+        return None
+    except DeltaProtocolError as cause:
+        message = f"{table.path}: the table uses a feature of Delta that this page cannot read: {cause}"
+        raise TablesUnavailable(message) from cause
+    except (DeltaError, OSError) as cause:
+        message = f"{table.path}: Delta's log cannot be read: {cause}"
+        raise TablesUnavailable(message) from cause
+
+
+def _snapshot(delta: DeltaTable, folder: Path, table: Table) -> Snapshot:
+    schema = pa.schema(delta.schema().to_arrow())
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    columns = {name: actions[name].to_pylist() for name in actions.column_names}
+    nothing = [None] * actions.num_rows
+    files = tuple(
+        DataFile(str(folder / path), rows, _micros(first), _micros(last, _STATISTICS_US))
+        for path, rows, first, last in zip(
+            columns["path"],
+            columns.get("num_records", nothing),
+            columns.get(f"min.{table.time}", nothing),
+            columns.get(f"max.{table.time}", nothing),
+            strict=True,
+        )
+    )
+    # Deletion vectors, renamed columns and partition folders are not in the Parquet files themselves.
+    plain = delta.protocol().min_reader_version == 1 and not delta.metadata().partition_columns
+    dataset = None if plain else delta.to_pyarrow_dataset()
+    return Snapshot(delta.version(), files, schema.empty_table(), dataset)
+
+
+def _micros(moment: datetime | None, more_us: int = 0) -> int | None:
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return (aware - _EPOCH) // timedelta(microseconds=1) + more_us

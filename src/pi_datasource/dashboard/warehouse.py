@@ -1,0 +1,234 @@
+"""The tables in a Databricks catalog, read through a SQL warehouse: databricks-sdk's statement execution."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
+from typing import Any
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import Config
+from databricks.sdk.errors import DatabricksError, PermissionDenied, Unauthenticated
+from databricks.sdk.service.sql import (
+    Disposition,
+    ExecuteStatementRequestOnWaitTimeout,
+    Format,
+    ResultData,
+    StatementParameterListItem,
+    StatementResponse,
+    StatementState,
+)
+
+from pi_datasource.dashboard.backend import Parameters, Row, Statement
+from pi_datasource.dashboard.sql import with_tables
+from pi_datasource.dashboard.tables import TABLES
+from pi_datasource.errors import TablesUnavailable
+
+__all__ = ["WarehouseBackend", "connect"]
+
+_COLUMNS_FRESH_S = 300.0
+_LONGEST_S = 600.0  # a warehouse that was stopped takes minutes to start
+_MOST_CHUNKS = 1000
+_TYPES = {int: "BIGINT", float: "DOUBLE", str: "STRING"}
+_WHOLE = {"BYTE", "SHORT", "INT", "LONG"}
+_FRACTION = {"FLOAT", "DOUBLE", "DECIMAL"}
+_GOING_ON = (StatementState.PENDING, StatementState.RUNNING)
+
+
+class WarehouseBackend:
+    """Asks a SQL warehouse. Every value is a bound parameter; names of tables come from ``TABLES``."""
+
+    def __init__(
+        self,
+        warehouse_id: str,
+        catalog: str,
+        *,
+        client: WorkspaceClient,
+        schemas: Mapping[str, str] | None = None,
+        pause_s: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._warehouse_id = warehouse_id
+        self._catalog = catalog
+        self._client = client
+        self._schemas = dict(schemas or {})
+        self._pause_s = pause_s
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = Lock()
+        self._known: tuple[float, Mapping[str, frozenset[str]]] | None = None
+
+    def describe(self) -> str:
+        """Catalog and warehouse."""
+        return f"catalog {self._catalog} through SQL warehouse {self._warehouse_id}"
+
+    def columns(self) -> Mapping[str, frozenset[str]]:
+        """The columns of the tables that exist; asked for once in five minutes."""
+        with self._lock:
+            if self._known is not None and self._clock() - self._known[0] < _COLUMNS_FRESH_S:
+                return self._known[1]
+        found = self._columns()
+        with self._lock:
+            self._known = (self._clock(), found) if len(found) > 2 else None  # none yet: look again soon
+        return found
+
+    def _columns(self) -> Mapping[str, frozenset[str]]:
+        keys = {(self._schema(key), table.name): key for key, table in TABLES.items()}
+        schemas = sorted({schema for schema, _ in keys})
+        names = {f"schema_{number}": schema for number, schema in enumerate(schemas)}
+        sql = (
+            f"SELECT table_schema, table_name, column_name FROM {_quoted(self._catalog)}.information_schema.columns "
+            f"WHERE table_schema IN ({', '.join(':' + name for name in names)})"
+        )
+        found: dict[str, set[str]] = {}
+        for row in self._execute(sql, names):
+            key = keys.get((row["table_schema"], row["table_name"]))
+            if key is not None:
+                found.setdefault(key, set()).add(row["column_name"])
+        return {key: frozenset(columns) for key, columns in found.items()}
+
+    def sizes(self) -> Mapping[str, int]:
+        """The rows of each table; Delta counts them from its log."""
+        tables = list(self.columns())
+        if not tables:
+            return {}
+        sql = " UNION ALL ".join(f"SELECT '{key}' AS name, count(*) AS n FROM {{{key}}}" for key in tables)
+        return {row["name"]: row["n"] for row in self.rows(Statement(sql, {}, tuple(tables), {}))}
+
+    def rows(self, statement: Statement) -> list[Row]:
+        """The answer of the warehouse, all chunks of it."""
+        columns = self.columns()
+        if missing := [key for key in statement.tables if key not in columns]:
+            message = f"there is no table {self._place(missing[0])}, or this account may not read it"
+            raise TablesUnavailable(message)
+        return self._execute(with_tables(statement.sql, columns, self._place), statement.parameters)
+
+    def _execute(self, sql: str, parameters: Parameters) -> list[Row]:
+        try:
+            done = self._finished(
+                self._client.statement_execution.execute_statement(
+                    sql,
+                    self._warehouse_id,
+                    parameters=[
+                        StatementParameterListItem(name=name, value=str(value), type=_TYPES[type(value)])
+                        for name, value in parameters.items()
+                    ],
+                    disposition=Disposition.INLINE,
+                    format=Format.JSON_ARRAY,
+                    wait_timeout="10s",
+                    on_wait_timeout=ExecuteStatementRequestOnWaitTimeout.CONTINUE,
+                )
+            )
+            return list(self._all_rows(done))
+        except (Unauthenticated, PermissionDenied) as cause:
+            message = (
+                f"Databricks does not let this program read {self.describe()} ({type(cause).__name__}): the token may "
+                "have expired, or its owner lacks CAN USE on the warehouse or SELECT on the tables. "
+                "Sign in again and restart pi-datasource dashboard"
+            )
+            raise TablesUnavailable(message) from cause
+        except (DatabricksError, TimeoutError, OSError) as cause:
+            message = f"Databricks could not be asked ({type(cause).__name__}): {_first_line(cause)}"
+            raise TablesUnavailable(message) from cause
+
+    def _finished(self, answer: StatementResponse) -> StatementResponse:
+        """``answer`` when the statement has succeeded; stops one that takes longer than ten minutes."""
+        deadline = self._clock() + _LONGEST_S
+        identity = answer.statement_id or ""
+        while answer.status is not None and answer.status.state in _GOING_ON:
+            if self._clock() > deadline:
+                self._client.statement_execution.cancel_execution(identity)
+                message = (
+                    f"the warehouse has not answered within {_LONGEST_S / 60:.0f} minutes; is it running?"
+                )
+                raise TablesUnavailable(message)
+            self._sleep(self._pause_s)
+            answer = self._client.statement_execution.get_statement(identity)
+        status = answer.status
+        if status is None or status.state is not StatementState.SUCCEEDED:
+            raise TablesUnavailable(_why(status))
+        return answer
+
+    def _all_rows(self, answer: StatementResponse) -> Iterator[Row]:
+        manifest = answer.manifest
+        schema = manifest.schema if manifest else None
+        columns = [
+            (str(column.name), column.type_name.value if column.type_name else "STRING")
+            for column in (schema.columns if schema and schema.columns else [])
+        ]
+        if manifest and manifest.truncated:
+            message = "the warehouse cut the answer; choose a shorter range"
+            raise TablesUnavailable(message)
+        chunk: ResultData | None = answer.result
+        for _ in range(_MOST_CHUNKS):
+            if chunk is None:
+                return
+            for values in chunk.data_array or []:
+                yield {name: _value(text, kind) for (name, kind), text in zip(columns, values, strict=True)}
+            if chunk.next_chunk_index is None:
+                return
+            chunk = self._client.statement_execution.get_statement_result_chunk_n(
+                answer.statement_id or "", chunk.next_chunk_index
+            )
+        message = f"the answer has more than {_MOST_CHUNKS} parts; choose a shorter range"
+        raise TablesUnavailable(message)
+
+    def _schema(self, key: str) -> str:
+        return self._schemas.get(TABLES[key].schema, TABLES[key].schema)
+
+    def _place(self, key: str) -> str:
+        return ".".join(_quoted(part) for part in (self._catalog, self._schema(key), TABLES[key].name))
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _value(text: str | None, kind: str) -> Any:
+    if text is None:
+        return None
+    if kind in _WHOLE:
+        return int(text)
+    if kind in _FRACTION:
+        number = float(text)
+        return int(number) if kind == "DECIMAL" and number.is_integer() else number
+    if kind == "BOOLEAN":
+        return text.lower() == "true"
+    return text
+
+
+def _why(status: Any) -> str:
+    state = status.state.value if status and status.state else "no state"
+    error = status.error if status else None
+    if state == "CANCELED":
+        return "the statement was cancelled in the workspace; the page asks again at its next refresh"
+    if error is not None and error.message:
+        code = f" ({error.error_code.value})" if error.error_code else ""
+        return f"the warehouse could not run a statement{code}: {_first_line(error.message)}"
+    return f"the warehouse ended a statement with {state} and said no more"
+
+
+def _first_line(cause: object) -> str:
+    return (str(cause).strip().splitlines() or ["no reason given"])[0][:300]
+
+
+def connect(version: str) -> WorkspaceClient:
+    """A client that signs in as databricks-sdk finds it: environment, profile, or the workspace it runs in.
+
+    Raises:
+        TablesUnavailable: there is nothing to sign in with.
+    """
+    try:
+        return WorkspaceClient(
+            config=Config(
+                product="pi-datasource",
+                product_version=version,
+                retry_timeout_seconds=60,
+                http_timeout_seconds=60,
+            )
+        )
+    except ValueError as cause:
+        message = f"cannot sign in to Databricks: {_first_line(cause)}. Set DATABRICKS_HOST and DATABRICKS_TOKEN, or a profile"
+        raise TablesUnavailable(message) from cause
