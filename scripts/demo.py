@@ -59,7 +59,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     lake = _empty_folder(arguments.lakehouse)
     try:
-        with _simulator(arguments) as site:
+        with _simulator(arguments, lake) as site:
             demo = Demo(
                 spark=_spark(),
                 options={
@@ -101,7 +101,8 @@ def _show(demo: Demo) -> bool:
 def _keep_going(demo: Demo) -> bool:
     console.rule("Staying up: ingesting every 15 s until Ctrl-C")
     console.print(
-        f"PI Web API   {demo.site}/piwebapi\nServer page  {demo.site}/\nTables       {demo.lakehouse.directory}"
+        f"PI Web API   {demo.site}/piwebapi\nServer page  {demo.site}/\nDashboard    {demo.site}/ingestion\n"
+        f"Tables       {demo.lakehouse.directory}"
     )
     try:
         while True:
@@ -215,8 +216,8 @@ def _spark() -> Any:
 
 
 @contextmanager
-def _simulator(arguments: argparse.Namespace) -> Iterator[str]:
-    """The simulator as a process of its own; its address while it runs."""
+def _simulator(arguments: argparse.Namespace, lake: Path) -> Iterator[str]:
+    """The simulator, with the dashboard beside it, as a process of its own; its address while it runs."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -226,7 +227,8 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[str]:
                 f"Port {arguments.port} is in use. Try another: ./scripts/demo --port {arguments.port + 1}"
             )
             sys.exit(1)
-    command = [sys.executable, "-m", "mock_server", "--port", str(arguments.port), "--admin"]
+    command = [sys.executable, str(ROOT / "scripts" / "demo_site.py"), "--lakehouse", str(lake)]
+    command += ["--port", str(arguments.port)]
     command += [
         "--tags",
         str(arguments.tags),
@@ -242,6 +244,7 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[str]:
             console.print("The simulator did not start; its own words are above.")
             sys.exit(1)
         console.print(ready, highlight=False)
+        console.print(process.stdout.readline().strip() if process.stdout else "", highlight=False)
         yield f"http://127.0.0.1:{arguments.port}"
     finally:
         process.terminate()

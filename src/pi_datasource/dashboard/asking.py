@@ -27,9 +27,10 @@ _FROM_BRONZE = """
 
 @dataclass(frozen=True)
 class Query:
-    """A template of SQL. Besides tables it may hold ``{counts}``, ``{where}`` (the reader's plants and sensor types)
-    and ``{by}`` (the column the reader groups by).
+    """A template of SQL.
 
+    Besides tables it may hold ``{counts}``, ``{where}`` (the reader's plants and sensor types) and ``{by}`` (the column
+    the reader groups by).
     ``within`` names the tables whose time column the text bounds, and the two parameters it does so with.
     """
 

@@ -49,3 +49,6 @@ class Backend(Protocol):
 
     def describe(self) -> str:
         """Where the tables are, for a person; holds no secret."""
+
+    def close(self) -> None:
+        """Lets go of what is held; nothing may be asked afterwards."""

@@ -47,6 +47,10 @@ class LocalBackend:
         for macro in MACROS:
             self._database.execute(macro)
 
+    def close(self) -> None:
+        """Lets go of the engine."""
+        self._database.close()
+
     def describe(self) -> str:
         """The folder."""
         return str(self._folder)

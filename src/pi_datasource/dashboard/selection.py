@@ -24,7 +24,7 @@ RANGES: Mapping[str, timedelta] = {
 }
 DEFAULT_RANGE = "24h"
 _GRAINS_S = (60, 300, 900, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
-_MOST_BARS = 125
+_MOST_BARS = 170
 _MOST_CHOICES = 50
 _LONGEST_TEXT = 400
 _LONGEST_SPAN = timedelta(days=3660)

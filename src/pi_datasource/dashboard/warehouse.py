@@ -60,6 +60,9 @@ class WarehouseBackend:
         self._lock = Lock()
         self._known: tuple[float, Mapping[str, frozenset[str]]] | None = None
 
+    def close(self) -> None:
+        """Nothing is held: the SDK's session ends with the client."""
+
     def describe(self) -> str:
         """Catalog and warehouse."""
         return f"catalog {self._catalog} through SQL warehouse {self._warehouse_id}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -31,7 +32,7 @@ class Stream:
         """The stream of its last micro-batches, newest first."""
         newest = batches[0]
         moments = [int(batch["created_at"]) for batch in batches]
-        waits = [(after - before) / 1e6 for after, before in zip(moments, moments[1:], strict=False)]
+        waits = [(after - before) / 1e6 for after, before in pairwise(moments)]
         between = [wait for wait in waits if wait * 1e6 > _RUN_GAP_US]
         return cls(
             stream_id=stream_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +40,8 @@ def dashboard(
     Example: pi-datasource dashboard --lakehouse ./lake
     """
     try:
-        _serve(_backend(lakehouse, warehouse, catalog), host, port)
+        with closing(_backend(lakehouse, warehouse, catalog)) as backend:
+            _serve(backend, host, port)
     except PIError as error:
         err.print(f"pi-datasource: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1) from None

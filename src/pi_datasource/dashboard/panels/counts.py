@@ -47,7 +47,8 @@ QUALITY = Query(
     "FROM {counts} AS counts GROUP BY tag_webid "
     "ORDER BY good_share, events DESC, tag_name, tag_webid LIMIT :shown"
 )
-# Silence between two bars with events, and from the last one to the end of what has been read.
+# Silence between two bars with events, and from the last one to the end of what has been read. It is judged by the
+# tag's mean interval between events, as some tags speak every second and others once a day.
 GAPS = Query(
     "WITH seen AS (SELECT tag_webid, max(tag_name) AS tag_name, moment, sum(events) AS events "
     "FROM {counts} AS counts GROUP BY tag_webid, moment), "
@@ -56,9 +57,10 @@ GAPS = Query(
     "marked AS (SELECT tag_webid, tag_name, moment, events, silence, "
     "max(silence) OVER (PARTITION BY tag_webid) AS longest FROM steps) "
     "SELECT tag_webid, max_by(tag_name, moment) AS tag_name, sum(events) AS events, max(longest) AS longest_us, "
-    "max(CASE WHEN silence = longest THEN moment + :step END) AS silent_from, count_if(silence > 0) AS gaps "
+    "max(CASE WHEN silence = longest THEN moment + :step END) AS silent_from, count_if(silence > 0) AS gaps, "
+    "CAST(max(longest) AS DOUBLE) * sum(events) / (:horizon - :start) AS times_usual "
     "FROM marked GROUP BY tag_webid HAVING max(longest) > 0 "
-    "ORDER BY longest_us DESC, tag_name, tag_webid LIMIT :shown"
+    "ORDER BY times_usual DESC, tag_name, tag_webid LIMIT :shown"
 )
 CHOICES = Query(
     "SELECT DISTINCT plant, sensor_type FROM {gold} WHERE hour >= timestamp_micros(:lookback) "
@@ -117,7 +119,7 @@ def gaps(ask: Ask) -> dict[str, Any]:
     watermark = watermark_us(ask)
     read_until = ask.now_us if watermark is None else min(watermark, ask.now_us)
     step = HOUR_US if chosen.hourly else chosen.grain_us
-    horizon = min(read_until, chosen.end_us) // step * step
+    horizon = max(min(read_until, chosen.end_us) // step * step, chosen.start_us + step)
     rows = ask(GAPS, step=step, horizon=horizon, shown=_SHOWN)
     return {"rows": rows, "step_s": step // 1_000_000}
 

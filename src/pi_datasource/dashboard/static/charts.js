@@ -30,9 +30,9 @@ function layout(extra, narrow) {
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: style("--soft"), size: narrow ? 11 : 12, family: getComputedStyle(document.body).fontFamily },
-    margin: { l: 46, r: 10, t: 8, b: 34 }, uirevision: "keep", hovermode: "x unified", bargap: 0.12,
+    margin: { l: 46, r: 10, t: 8, b: 58 }, uirevision: "keep", hovermode: "x unified", bargap: 0.12,
     hoverlabel: { bgcolor: style("--paper"), bordercolor: style("--line"), font: { color: style("--ink") } },
-    legend: { orientation: "h", y: -0.16, yanchor: "top" },
+    legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", traceorder: "normal" },
     ...extra,
     xaxis: { type: "date", ...grid, showgrid: false, ...(extra.xaxis || {}) },
     yaxis: { rangemode: "tozero", ...grid, ...(extra.yaxis || {}) },

@@ -117,9 +117,9 @@ function gaps(body, data) {
   table(body, "gaps", [
     { label: "Tag", cell: (r) => tagLink(r, query()) },
     { label: "Longest", kind: "number", cell: (r) => duration(r.longest_us / 1e6) },
+    { label: "× usual", kind: "number", cell: (r) => number(Math.round(r.times_usual * 10) / 10) },
     { label: "From", kind: "moment", cell: (r) => moment(r.silent_from).slice(0, 16) },
     { label: "Silences", kind: "number", cell: (r) => count(r.gaps) },
-    { label: "Events", kind: "number", cell: (r) => count(r.events) },
   ], data.rows, "Tags with the longest silences");
 }
 

@@ -84,7 +84,7 @@ async function states(body, data, answer) {
       x: mine.map((row) => Math.max(row.end - row.moment, 1000) / 1000), width: 0.9,
       text: mine.map((row) => `${plain(name)}, ${moment(row.moment)}, ${duration((row.end - row.moment) / 1e6)}`), textposition: "none", hovertemplate: "%{text}<extra></extra>",
       marker: { color: index < 8 ? colour(index) : colour(7), line: { width: 0 } } };
-  }), { barmode: "overlay", hovermode: "closest", showlegend: names.length <= 12, xaxis: { range }, yaxis: { visible: false, fixedrange: true }, legend: { orientation: "h", y: -0.3, yanchor: "top" } }, "strip");
+  }), { barmode: "overlay", hovermode: "closest", showlegend: names.length <= 12, xaxis: { range }, yaxis: { visible: false, fixedrange: true } }, "strip");
 }
 
 function rows(body, data) {

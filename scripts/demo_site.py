@@ -1,0 +1,58 @@
+"""One address for the demo: the simulated PI server, and the dashboard over what is ingested from it."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from mock_server import Plant, Server, create_app
+from pi_datasource import dashboard
+from pi_datasource.dashboard import LocalBackend
+
+OURS = ("/healthz", "/metrics")
+PREFIX = "/ingestion"
+
+
+class Site:
+    """Two ASGI programs at one address: the dashboard where its paths are, the simulator everywhere else."""
+
+    def __init__(self, simulator: Any, pages: Any) -> None:
+        self._simulator = simulator
+        self._pages = pages
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Hands a request to the one whose path it is."""
+        path = scope.get("path", "")
+        ours = path in OURS or path == PREFIX or path.startswith(f"{PREFIX}/")
+        await (self._pages if ours else self._simulator)(scope, receive, send)
+
+
+def main() -> None:
+    """Serves both until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("port", "tags", "plants", "seed"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--lakehouse", type=Path, required=True)
+    given = parser.parse_args()
+    plant = Plant(seed=given.seed, tags=given.tags, plants=given.plants)
+    with (
+        closing(LocalBackend(given.lakehouse)) as tables,
+        socket.create_server(("127.0.0.1", given.port), backlog=2048) as listener,
+    ):
+        site = Site(create_app(Server(plant, admin=True)), dashboard.create_app(tables))
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        print(f"PI Web API simulator: {base}/piwebapi ({given.tags} points, seed {given.seed})")
+        print(f"Dashboard:            {base}{PREFIX}", flush=True)
+        config = uvicorn.Config(
+            site, lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=2
+        )
+        uvicorn.Server(config).run([listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Answers are found once, kept for a while, waited for with patience, and never lost to an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import Barrier, Event, Thread
+from typing import Any
+
+import pytest
+
+from pi_datasource.dashboard.answers import Answers, Failed, Ready, Waiting
+from pi_datasource.errors import TablesUnavailable
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def answers(clock: Clock) -> Iterator[Answers]:
+    made = Answers(fresh_s=30, patience_s=20, clock=clock)
+    yield made
+    made.close()
+
+
+class Counting:
+    """A question that counts how often it is asked."""
+
+    def __init__(self, *outcomes: Any) -> None:
+        self.outcomes = list(outcomes)
+        self.asked = 0
+
+    def __call__(self) -> dict[str, Any]:
+        self.asked += 1
+        outcome = self.outcomes[min(self.asked, len(self.outcomes)) - 1]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return {"n": outcome}
+
+
+def test_a_fresh_answer_is_not_asked_for_again(answers: Answers, clock: Clock) -> None:
+    ask = Counting(1, 2)
+    assert answers.get("key", ask) == Ready({"n": 1}, 0.0)
+    clock.now += 29.9
+    told = answers.get("key", ask)
+    assert isinstance(told, Ready)
+    assert (told.data, round(told.age_s, 1), ask.asked) == ({"n": 1}, 29.9, 1)
+    clock.now += 0.2
+    assert answers.get("key", ask) == Ready({"n": 2}, 0.0)
+
+
+def test_other_questions_have_other_answers(answers: Answers) -> None:
+    assert answers.get("one", Counting(1)) == Ready({"n": 1}, 0.0)
+    assert answers.get("two", Counting(2)) == Ready({"n": 2}, 0.0)
+
+
+def test_many_readers_at_once_are_one_question(answers: Answers) -> None:
+    start, go = Barrier(9), Event()
+
+    def slow() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        go.wait(10)
+        return {"n": asked}
+
+    asked = 0
+    told: list[Any] = []
+
+    def read() -> None:
+        start.wait(10)
+        told.append(answers.get("key", slow))
+
+    readers = [Thread(target=read) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    start.wait(10)
+    go.set()
+    for reader in readers:
+        reader.join(10)
+    assert asked == 1
+    assert [one.data for one in told] == [{"n": 1}] * 8
+
+
+def test_a_slow_answer_is_waited_for_and_then_there(clock: Clock) -> None:
+    answers = Answers(fresh_s=30, patience_s=0, clock=clock)
+    go = Event()
+
+    def slow() -> dict[str, Any]:
+        go.wait(10)
+        return {"n": 1}
+
+    answers.get("key", slow)
+    clock.now += 12
+    assert answers.get("key", slow) == Waiting(12.0)
+    go.set()
+    assert _until(lambda: answers.get("key", slow), Ready).data == {"n": 1}
+    answers.close()
+
+
+def test_the_old_answer_is_shown_while_a_new_one_takes_its_time(clock: Clock) -> None:
+    answers = Answers(fresh_s=30, patience_s=0, clock=clock)
+    go = Event()
+    _until(lambda: answers.get("key", Counting(1)), Ready)
+    clock.now += 40
+
+    def slow() -> dict[str, Any]:
+        go.wait(10)
+        return {"n": 2}
+
+    assert answers.get("key", slow) == Ready({"n": 1}, 40.0)
+    go.set()
+    answers.close()
+
+
+def test_a_failure_is_told_and_soon_tried_again(answers: Answers, clock: Clock) -> None:
+    ask = Counting(TablesUnavailable("the warehouse is on holiday"), 2)
+    assert answers.get("key", ask) == Failed("the warehouse is on holiday")
+    assert answers.get("key", ask) == Failed("the warehouse is on holiday")
+    assert ask.asked == 1
+    clock.now += 4
+    assert answers.get("key", ask) == Ready({"n": 2}, 0.0)
+
+
+def test_an_unexpected_error_is_logged_and_does_not_show_its_text(
+    answers: Answers, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = answers.get("key", Counting(RuntimeError("internal detail")))
+    assert told == Failed("an unexpected error (RuntimeError); the log of pi-datasource dashboard has it")
+    assert "internal detail" in caplog.text
+
+
+def test_the_number_of_answers_kept_is_bounded(answers: Answers) -> None:
+    ask = Counting(1)
+    for number in range(600):
+        answers.get(number, ask)
+    assert ask.asked == 600
+    answers.get(599, ask)
+    assert ask.asked == 600
+    answers.get(0, ask)
+    assert ask.asked == 601
+
+
+def _until(get: Callable[[], Any], kind: type[Any]) -> Any:
+    for _ in range(10_000):
+        told = get()
+        if isinstance(told, kind):
+            return told
+        Event().wait(0.001)
+    pytest.fail("it never came")

@@ -1,0 +1,220 @@
+"""The dashboard over HTTP: pages, JSON, downloads, metrics, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from pi_datasource.dashboard import LocalBackend, create_app
+from pi_datasource.dashboard.asking import Ask
+from pi_datasource.dashboard.download import csv_of
+from pi_datasource.dashboard.panels import PANELS
+from pi_datasource.dashboard.selection import Selection
+from pi_datasource.errors import TablesUnavailable
+
+from . import dashboard_lake as lake
+from .dashboard_http import get, serving
+from .dashboard_lake import NASTY, NOW
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("lake <b>")
+    lake.write(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def base(folder: Path) -> Iterator[str]:
+    with serving(create_app(LocalBackend(folder), clock=lambda: NOW, refresh_s=7)) as url:
+        yield url
+
+
+@pytest.mark.parametrize("page", ["/ingestion", "/ingestion/tag?tag=W1"])
+def test_a_page_names_only_files_of_its_own(base: str, page: str) -> None:
+    answer = get(base, page)
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert 'data-refresh="7"' in answer.text
+    named = re.findall(r'(?:src|href|data-plotly)="([^"]+)"', answer.text)
+    assert [address for address in named if "//" in address] == []
+    for address in named:
+        if address.startswith("/ingestion/"):
+            assert get(base, address).status == 200, address
+    assert "<b>" not in answer.text.split('title="')[1].split('"')[0]  # the folder's name is text
+
+
+def test_every_asset_is_in_the_package(base: str) -> None:
+    static = files("pi_datasource.dashboard") / "static"
+    for name in ("app.css", "dom.js", "charts.js", "page.js", "overview.js", "tag.js"):
+        answer = get(base, f"/ingestion/static/{name}")
+        assert answer.status == 200
+        assert answer.text == (static / name).read_text()
+    assert get(base, "/ingestion/static/../app.py").status == 404
+
+
+def test_the_charts_script_is_served_from_here_and_kept(base: str) -> None:
+    address = re.search(r'data-plotly="([^"]+)"', get(base, "/ingestion").text)
+    assert address is not None
+    answer = get(base, address[1])
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    assert get(base, address[1], If_None_Match=answer.headers["etag"]).status == 304
+
+
+@pytest.mark.parametrize(
+    "path", ["/ingestion", "/ingestion/api/kpis", "/ingestion/static/app.css", "/metrics", "/nope"]
+)
+def test_every_answer_keeps_the_browser_at_home(base: str, path: str) -> None:
+    headers = get(base, path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "connect-src 'self'" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+
+
+def test_another_sites_name_is_refused(base: str) -> None:
+    assert get(base, "/ingestion/api/kpis", Host="evil.example").status == 400
+    assert get(base, "/healthz", Host="localhost:8010").status == 200
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_every_panel_has_json(base: str, name: str) -> None:
+    answer = get(base, f"/ingestion/api/{name}", {"tag": "W1"})
+    assert answer.status == 200
+    told = answer.json()
+    assert told["panel"] == name
+    assert told["state"] == ("empty" if name == "audit" else "ok")
+    assert told["asked"]["start"] < told["asked"]["end"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_texts_of_the_plant_arrive_as_they_are(base: str) -> None:
+    told = get(base, "/ingestion/api/quality", {"plant": NASTY}).json()
+    assert [row["tag_name"] for row in told["data"]["rows"]] == [NASTY]
+    found = get(base, "/ingestion/api/tags", {"q": "DROP TABLE"}).json()["data"]["rows"]
+    assert found == [{"tag_webid": "W3", "tag_name": NASTY, "units": "°C <i>"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/ingestion/api/kpis?range=2h", 400, "parameter 'range': '2h' is not one of"),
+        ("/ingestion/api/kpis?oops=1", 400, "there is no parameter 'oops'"),
+        ("/ingestion/api/tag-trend", 400, "parameter 'tag': give the WebId of a tag"),
+        ("/ingestion/api/tag.csv", 400, "parameter 'tag': give the WebId of a tag"),
+        (
+            "/ingestion/api/tag-trend?tag=W1&width=-5",
+            400,
+            "parameter 'width': '-5' is not a number of pixels",
+        ),
+        ("/ingestion/api/tag-trend?tag=W1&width=%C2%B2", 400, "parameter 'width'"),
+        (
+            "/ingestion/api/" + quote("<script>"),
+            404,
+            "there is no panel '<script>'; there are kpis, timeline",
+        ),
+    ],
+)
+def test_a_bad_request_is_told_as_json(base: str, path: str, status: int, words: str) -> None:
+    answer = get(base, path)
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/json"
+    assert words in answer.json()["words"]
+
+
+def test_nothing_can_be_written(base: str) -> None:
+    import urllib.error
+    import urllib.request
+
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        request = urllib.request.Request(f"{base}/ingestion/api/kpis", b"{}", method=method)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=10)
+        with caught.value:
+            assert caught.value.code == 405
+
+
+def test_a_download_holds_every_event_of_the_range(base: str) -> None:
+    answer = get(base, "/ingestion/api/tag.csv", {"tag": "W3", "range": "7d"})
+    assert answer.headers["content-disposition"] == 'attachment; filename="tag.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    want = [row for row in lake.events() if row["tag_webid"] == "W3"]
+    assert len(rows) == len(want)
+    for got, row in zip(rows, want, strict=True):
+        assert datetime.fromisoformat(got["timestamp"].replace("Z", "+00:00")) == row["timestamp"]
+        assert (got["tag_name"], got["units"], got["good"]) == (NASTY, "°C <i>", "true")
+        assert (int(got["sequence"]), float(got["value"])) == (row["sequence"], row["value"])
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 1000])
+def test_pieces_of_a_download_neither_lose_nor_double_events(folder: Path, piece: int) -> None:
+    rows = [lake._event("W", "T", NOW, float(n), "A", "F") | {"sequence": n} for n in range(10)]
+    spare = folder.parent / f"pieces {piece}"
+    lake.write(spare, rows)
+    text = "".join(csv_of(Ask(LocalBackend(spare), Selection.parse([], NOW), NOW, tag="W"), piece))
+    assert [line.split(",")[2:4] for line in text.split("\r\n")[1:-1]] == [
+        [str(n), f"{n}.0"] for n in range(10)
+    ]
+
+
+def test_metrics_are_prometheus_text(base: str) -> None:
+    answer = get(base, "/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    samples = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    assert samples["pi_datasource_up"] == "1"
+    assert float(samples["pi_datasource_lag_seconds"]) == 60.0
+    assert int(samples['pi_datasource_table_rows{table="bronze"}']) == len(lake.events())
+    assert int(samples["pi_datasource_rows_read_total"]) == sum(b["rows_read"] for b in lake.batches())
+    assert samples["pi_datasource_errors_waiting"] == "1"
+    for name in {sample.partition("{")[0] for sample in samples}:
+        assert f"# TYPE {name} " in answer.text
+        assert f"# HELP {name} " in answer.text
+
+
+class Broken:
+    """A back end that cannot be asked."""
+
+    def columns(self) -> Any:
+        message = "the tables are on the moon"
+        raise TablesUnavailable(message)
+
+    rows = sizes = columns
+
+    def describe(self) -> str:
+        return "the moon"
+
+
+def test_tables_that_cannot_be_read_are_told_and_the_program_lives(folder: Path) -> None:
+    with serving(create_app(Broken(), clock=lambda: NOW)) as base:  # type: ignore[arg-type]
+        told = get(base, "/ingestion/api/kpis")
+        assert (told.status, told.json()["words"]) == (503, "the tables are on the moon")
+        assert get(base, "/healthz").json() == {"status": "ok", "tables": "the moon"}
+        assert get(base, "/metrics").text.splitlines()[-1] == "pi_datasource_up 0"
+        assert get(base, "/ingestion").status == 200
+
+
+def test_home_leads_to_the_page(base: str) -> None:
+    assert "Ingestion runs" in get(base, "/").text
+
+
+def test_figures_are_valid_json_even_for_numbers_that_are_none(tmp_path: Path) -> None:
+    rows = [lake._event("W", "T", NOW, value, "A", "F") for value in (float("nan"), float("inf"), 1.0)]
+    lake.write(tmp_path, [{**row, "sequence": n} for n, row in enumerate(rows)])
+    with serving(create_app(LocalBackend(tmp_path), clock=lambda: NOW)) as base:
+        for name in PANELS:
+            answer = get(base, f"/ingestion/api/{name}", {"tag": "W"})
+            assert answer.status == 200, answer.text
+            assert "NaN" not in json.dumps(answer.json())
