@@ -25,27 +25,27 @@ def events() -> list[dict[str, Any]]:
     for step in range(30 * 60):
         at = start + timedelta(minutes=step, microseconds=step % 7 * 100_001)
         bad = step % 97 == 0
-        rows.append(_event("W1", "A.FLOW.1", at, None if bad else step * 0.5, "A", "FLOW", good=not bad))
+        rows.append(event("W1", "A.FLOW.1", at, None if bad else step * 0.5, ("A", "FLOW"), good=not bad))
         if step % 20 == 0:
             rows.append(_state("W2", "B.PUMP.1", at, ("on", "off")[step // 40 % 2]))
-            rows.append(_event("W3", NASTY, at, float(step), NASTY, "<b>TYPE</b>", units="°C <i>"))
+            rows.append(event("W3", NASTY, at, float(step), (NASTY, "<b>TYPE</b>"), units="°C <i>"))
         if step < 20 * 60:
-            rows.append(_event("W4", "B.TEMP.1", at, 20.0 + step % 5, "B", "TEMP"))
+            rows.append(event("W4", "B.TEMP.1", at, 20.0 + step % 5, ("B", "TEMP")))
     rows += [{**rows[-1], "sequence": number} for number in (1, 2)]  # three events on one timestamp
     return rows
 
 
-def _event(
+def event(
     tag: str,
     name: str,
     at: datetime,
     value: float | None,
-    plant: str,
-    kind: str,
+    group: tuple[str, str],
     *,
     good: bool = True,
     units: str = "m",
 ) -> dict[str, Any]:
+    """One row of bronze; ``group`` is plant and sensor type, and a value of None is a system state."""
     state = {} if value is not None else {"value_string": "Bad Input", "state_code": 255}
     return {
         "tag_webid": tag,
@@ -61,14 +61,14 @@ def _event(
         "annotated": False,
         "units": units,
         "point_type": "Float32",
-        "plant": plant,
-        "sensor_type": kind,
+        "plant": group[0],
+        "sensor_type": group[1],
         "ingestion_timestamp": NOW,
     }
 
 
 def _state(tag: str, name: str, at: datetime, state: str) -> dict[str, Any]:
-    row = _event(tag, name, at, None, "B", "PUMP", units="")
+    row = event(tag, name, at, None, ("B", "PUMP"), units="")
     return {**row, "value_kind": "digital", "value_string": state, "state_code": int(state == "on")}
 
 

@@ -148,47 +148,58 @@ def _text(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+class Workspace(ThreadingHTTPServer):
+    """A workspace with one warehouse."""
+
+    def __init__(self, warehouse: FakeWarehouse) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.warehouse = warehouse
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The part of the REST API that the dashboard uses."""
+
+    protocol_version = "HTTP/1.1"
+    server: Workspace
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+            self._send(401, {"error_code": "UNAUTHENTICATED", "message": "Invalid access token."})
+        elif self.path.rstrip("/") == PATH:
+            self._send(*self.server.warehouse.post(json.loads(body)))
+        elif self.path.endswith("/cancel"):
+            self.server.warehouse.cancelled.append(self.path.split("/")[-2])
+            self._send(200, {})
+        else:
+            self._send(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": self.path})
+
+    def do_GET(self) -> None:
+        parts = self.path.removeprefix(PATH).strip("/").split("/")
+        if not self.path.startswith(PATH):
+            self._send(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": self.path})
+        elif len(parts) == 1:
+            self._send(200, self.server.warehouse.get(parts[0]))
+        else:
+            self._send(200, self.server.warehouse.chunk(parts[0], int(parts[-1])))
+
+    def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {**(headers or {}), "Content-Type": "application/json"}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing on stderr."""
+
+
 @contextmanager
 def workspace(warehouse: FakeWarehouse) -> Iterator[str]:
     """The address of the workspace while the block runs."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            if self.headers["Authorization"] != f"Bearer {TOKEN}":
-                self._send(401, {"error_code": "UNAUTHENTICATED", "message": "Invalid access token."})
-            elif self.path.rstrip("/") == PATH:
-                self._send(*warehouse.post(json.loads(body)))
-            elif self.path.endswith("/cancel"):
-                warehouse.cancelled.append(self.path.split("/")[-2])
-                self._send(200, {})
-            else:
-                self._send(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": self.path})
-
-        def do_GET(self) -> None:
-            parts = self.path.removeprefix(PATH).strip("/").split("/")
-            if not self.path.startswith(PATH):
-                self._send(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": self.path})
-            elif len(parts) == 1:
-                self._send(200, warehouse.get(parts[0]))
-            else:
-                self._send(200, warehouse.chunk(parts[0], int(parts[-1])))
-
-        def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-            data = json.dumps(body).encode()
-            self.send_response(status)
-            for name, value in {**(headers or {}), "Content-Type": "application/json"}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing on stderr."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Workspace(warehouse)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

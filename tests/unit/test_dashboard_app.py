@@ -161,7 +161,7 @@ def test_a_download_holds_every_event_of_the_range(base: str) -> None:
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 1000])
 def test_pieces_of_a_download_neither_lose_nor_double_events(folder: Path, piece: int) -> None:
-    rows = [lake._event("W", "T", NOW, float(n), "A", "F") | {"sequence": n} for n in range(10)]
+    rows = [lake.event("W", "T", NOW, float(n), ("A", "F")) | {"sequence": n} for n in range(10)]
     spare = folder.parent / f"pieces {piece}"
     lake.write(spare, rows)
     text = "".join(csv_of(Ask(LocalBackend(spare), Selection.parse([], NOW), NOW, tag="W"), piece))
@@ -197,7 +197,7 @@ class Broken:
         return "the moon"
 
 
-def test_tables_that_cannot_be_read_are_told_and_the_program_lives(folder: Path) -> None:
+def test_tables_that_cannot_be_read_are_told_and_the_program_lives() -> None:
     with serving(create_app(Broken(), clock=lambda: NOW)) as base:  # type: ignore[arg-type]
         told = get(base, "/ingestion/api/kpis")
         assert (told.status, told.json()["words"]) == (503, "the tables are on the moon")
@@ -211,7 +211,7 @@ def test_home_leads_to_the_page(base: str) -> None:
 
 
 def test_figures_are_valid_json_even_for_numbers_that_are_none(tmp_path: Path) -> None:
-    rows = [lake._event("W", "T", NOW, value, "A", "F") for value in (float("nan"), float("inf"), 1.0)]
+    rows = [lake.event("W", "T", NOW, value, ("A", "F")) for value in (float("nan"), float("inf"), 1.0)]
     lake.write(tmp_path, [{**row, "sequence": n} for n, row in enumerate(rows)])
     with serving(create_app(LocalBackend(tmp_path), clock=lambda: NOW)) as base:
         for name in PANELS:

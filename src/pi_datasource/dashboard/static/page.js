@@ -10,6 +10,7 @@ const problem = document.getElementById("problem");
 export const query = () => new URLSearchParams(location.search);
 
 let round = 0; // answers of an older round are too late
+let pending = 0; // panels of this round that have no answer yet
 let updated = null;
 let renderers = {};
 let onChoice = () => {};
@@ -30,13 +31,15 @@ export function start(panels, changed = () => {}) {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const open of document.querySelectorAll("details.pick[open]")) { open.open = false; open.querySelector("summary").focus(); }
   });
-  setInterval(() => { if (!document.hidden) refresh(); }, refreshMs);
+  // Tables slower than the interval are waited for: a new round would throw their answers away.
+  setInterval(() => { if (!document.hidden && !pending) refresh(); }, refreshMs);
   setInterval(tellAge, 1000);
   refresh();
 }
 
 export function refresh() {
   round += 1;
+  pending = Object.keys(renderers).length;
   for (const name of Object.keys(renderers)) load(name, round);
   onChoice();
 }
@@ -48,6 +51,7 @@ async function load(name, mine) {
     if (mine !== round) return;
     if (status === 202) {
       if (!section?.dataset.shown) tell(section, "waiting", body.words);
+      pending += 1; // it is still to come
       setTimeout(() => { if (mine === round) load(name, mine); }, RETRY_MS);
       return;
     }
@@ -65,6 +69,8 @@ async function load(name, mine) {
     if (mine !== round) return;
     const words = error instanceof TypeError ? "No answer: is pi-datasource dashboard running?" : String(error.message || error);
     tell(section, "error", `${words} The page tries again by itself.`);
+  } finally {
+    if (mine === round) pending -= 1;
   }
 }
 

@@ -1,0 +1,47 @@
+"""The dashboard's questions, answered by Spark: the engine that wrote the tables, and the one whose SQL they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from pi_datasource.dashboard.backend import Row, Statement
+from pi_datasource.dashboard.sql import with_tables
+from pi_datasource.dashboard.tables import TABLES
+
+
+class SparkBackend:
+    """A back end over a lakehouse folder, used by tests only."""
+
+    def __init__(self, spark: SparkSession, lakehouse: Path) -> None:
+        self._spark = spark
+        self._lakehouse = lakehouse
+
+    def describe(self) -> str:
+        return "Spark"
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    @cache  # noqa: B019 - as long as the test
+    def columns(self) -> Mapping[str, frozenset[str]]:
+        return {
+            key: frozenset(self._spark.read.format("delta").load(self._folder(key)).columns)
+            for key, table in TABLES.items()
+            if (self._lakehouse / table.path).is_dir()
+        }
+
+    def sizes(self) -> Mapping[str, int]:
+        return {
+            key: self._spark.read.format("delta").load(self._folder(key)).count() for key in self.columns()
+        }
+
+    def rows(self, statement: Statement) -> list[Row]:
+        sql = with_tables(statement.sql, self.columns(), lambda key: f"delta.`{self._folder(key)}`")
+        return [row.asDict() for row in self._spark.sql(sql, args=dict(statement.parameters)).collect()]
+
+    def _folder(self, key: str) -> str:
+        return str(self._lakehouse / TABLES[key].path)
