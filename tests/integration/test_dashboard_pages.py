@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 PATIENCE_MS = 120_000  # a browser on a busy machine takes its time; nothing here is measured
+expect.set_options(timeout=PATIENCE_MS)
 LOADED = """() => [...document.querySelectorAll('[data-panel] > .state')]
     .every((state) => state.hidden || state.dataset.state === 'empty')"""
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
-from databricks.sdk.errors import DatabricksError, PermissionDenied, Unauthenticated
+from databricks.sdk.errors import PermissionDenied, Unauthenticated
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.sql import (
     Disposition,
     ExecuteStatementRequestOnWaitTimeout,

@@ -97,6 +97,6 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as cause:
-        reason = cause.strerror or str(cause)
+        reason = (cause.strerror or str(cause)).partition(" (while")[0]
         message = f"cannot listen on {host}:{port} ({reason}); choose another --port, or 0 for a free one"
         raise InvalidOption(message) from cause

@@ -97,10 +97,10 @@ function freshness(body, data) {
   if (!data) return;
   table(body, "plants", [
     { label: "Plant", cell: (r) => named(r.plant) },
-    { label: "Last event", kind: "moment", cell: (r) => (r.exact ? moment(r.last_event) : `in the hour of ${moment(r.last_event).slice(0, 16)}`) },
     { label: "Age", kind: "number", cell: (r) => duration(r.age_s) },
     { label: "Tags", kind: "number", cell: (r) => count(r.tags) },
     { label: "Silent", kind: "number", cell: (r) => (r.stale ? mark(count(r.stale), "warn") : "0") },
+    { label: "Last event", kind: "moment late", cell: (r) => (r.exact ? moment(r.last_event) : `in the hour of ${moment(r.last_event).slice(0, 16)}`) },
   ], data.plants, "Freshness by plant");
   words(body, "none", data.stale.length ? "" : "No tag is silent for longer than is usual for it.", "ok");
   if (!data.stale.length) { body.querySelector('[data-table="stale"]')?.remove(); return; }
@@ -127,10 +127,10 @@ function quality(body, data) {
   if (!data) return;
   table(body, "quality", [
     { label: "Tag", cell: (r) => tagLink(r, query()) },
-    { label: "Plant", cell: (r) => named(r.plant) },
     { label: "Good", kind: "number", cell: (r) => mark(share(r.good_share), level(r.good_share)) },
     { label: "Not good", kind: "number", cell: (r) => count(r.events - r.good) },
     { label: "Events", kind: "number", cell: (r) => count(r.events) },
+    { label: "Plant", kind: "text late", cell: (r) => named(r.plant) },
   ], data.rows, "Tags with the smallest share of good events");
 }
 

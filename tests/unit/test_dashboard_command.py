@@ -1,0 +1,62 @@
+"""``pi-datasource dashboard``: what it needs, what it says, and that it listens only to this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pi_datasource.terminal.commands import app
+
+from . import dashboard_lake as lake
+from .dashboard_http import get
+
+
+def test_it_serves_until_it_is_stopped(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    program = [sys.executable, "-c", "from pi_datasource.cli import main; main()"]
+    command = [*program, "dashboard", "--lakehouse", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+        assert process.stderr is not None
+        try:
+            told = process.stderr.readline() + process.stderr.readline()
+            match = re.search(r"Dashboard: (http://127\.0\.0\.1:\d+)/ingestion", told)
+            assert match is not None, told
+            assert str(tmp_path) in told
+            assert get(match[1], "/healthz").json()["status"] == "ok"
+            assert get(match[1], "/ingestion/api/errors").json()["data"]["waiting"] == 1
+        finally:
+            process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        process.wait(30)
+    assert "Traceback" not in rest
+    assert "leaked" not in rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "say where the tables are: --lakehouse FOLDER, or --warehouse ID for a Databricks catalog"),
+        (["--lakehouse", "x", "--warehouse", "y"], "say where the tables are"),
+        (["--lakehouse", __file__], "is a file; name the folder that pi-datasource ingest writes to"),
+    ],
+)
+def test_what_it_needs_is_told(arguments: list[str], words: str) -> None:
+    run = CliRunner().invoke(app, ["dashboard", *arguments])
+    assert run.exit_code == 1
+    assert words in run.stderr.replace("\n", " ")
+
+
+def test_a_busy_port_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = CliRunner().invoke(app, ["dashboard", "--lakehouse", str(tmp_path), "--port", str(port)])
+    assert run.exit_code == 1
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use); choose another --port" in run.stderr
