@@ -18,7 +18,7 @@ from pyarrow import csv, parquet
 
 from mock_server import Plant, running
 from oracle_check import compare
-from pi_datasource import calls, schema
+from pi_datasource import calls, fetch, schema
 from pi_datasource.errors import ServerFailed
 from pi_datasource.terminal import crew, files
 
