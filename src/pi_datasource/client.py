@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 CHUNK = 1 << 20
+UNREADABLE = 2  # answers in a row that are no PI Web API's and are asked for once more
 LONGEST_PAUSE_S = 300.0  # whatever a server's Retry-After says
 
 _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
@@ -92,7 +93,22 @@ class PIClient:
         return self._json(f"POST {path}", self.resource(path), msgspec.json.encode(content))
 
     def _json(self, call: str, url: str, data: bytes | None) -> Any:
-        body, headers = self._send(call, url, data)
+        attempt = 0
+        while True:
+            body, headers = self._send(call, url, data)
+            try:
+                return self._parsed(call, body, headers)
+            except (
+                UnexpectedReply,
+                ServerFailed,
+            ) as error:  # half of an answer, or a proxy's page in its place
+                if attempt == min(UNREADABLE, self.max_retries):
+                    raise
+                log.warning("%s; asking again", error)
+            self.pause(attempt)
+            attempt += 1
+
+    def _parsed(self, call: str, body: bytes, headers: Mapping[str, str]) -> Any:
         try:
             parsed = msgspec.json.decode(body)
         except reply.NOT_JSON as cause:

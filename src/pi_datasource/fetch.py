@@ -18,7 +18,7 @@ from pi_datasource import decode, reply
 from pi_datasource.calls import Call, Cursor, Request
 from pi_datasource.client import PIClient
 from pi_datasource.decode import Rows
-from pi_datasource.errors import PointFailure, ReadFailed, ServerError, ServerTimeout
+from pi_datasource.errors import PointFailure, ReadFailed, ServerError, ServerTimeout, UnexpectedReply
 from pi_datasource.events import Events, ticks_at
 from pi_datasource.model import Point, ReadTask, iso_utc
 from pi_datasource.paging import Span, advance
@@ -111,7 +111,7 @@ class _Run:
         try:
             answers = flight.answers()
         except ServerError as error:
-            if not self._smaller(flight.call, error):
+            if not (self._smaller(flight.call, error) or self._unread(flight.call, error)):
                 message = f"{error} (while reading {self.task})"
                 raise type(error)(message, error.status) from error
             self.waiting.extendleft(reversed(flight.call.cursors))
@@ -133,6 +133,23 @@ class _Run:
             return self.sizes.too_large(call)
         slow = isinstance(error, ServerTimeout) or error.status == 504
         return slow and self.answered and self.sizes.too_slow()
+
+    def _unread(self, call: Call, error: ServerError) -> bool:
+        """Whether an answer that could not be read may be better when it is asked for again, after a pause.
+
+        A server in trouble cuts its JSON or writes a ``WebException`` into it, and a proxy puts a page in its place.
+        """
+        redirected = error.status is not None and 300 <= error.status < 400
+        if not isinstance(error, UnexpectedReply) or redirected:
+            return False
+        attempts = max(cursor.attempts for cursor in call.cursors)
+        if attempts >= self.client.max_retries:
+            return False
+        for cursor in call.cursors:
+            cursor.attempts = attempts + 1
+        log.warning("%s; asking again", error)
+        self.client.pause(attempts)
+        return True
 
     def _rows(self, groups: list[Rows]) -> Iterator[pa.RecordBatch]:
         filled = [group for group in groups if group.events.size]
