@@ -9,7 +9,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from pi_datasource.dashboard.backend import Row, Statement
-from pi_datasource.dashboard.sql import with_tables
+from pi_datasource.dashboard.sql import MARKER, with_tables
 from pi_datasource.dashboard.tables import TABLES
 
 
@@ -41,7 +41,16 @@ class SparkBackend:
 
     def rows(self, statement: Statement) -> list[Row]:
         sql = with_tables(statement.sql, self.columns(), lambda key: f"delta.`{self._folder(key)}`")
-        return [row.asDict() for row in self._spark.sql(sql, args=dict(statement.parameters)).collect()]
+        # Not ``args=``: Spark 4.2 with Delta's extensions answers UNBOUND_SQL_PARAMETER to such statements.
+        text = MARKER.sub(lambda match: _literal(statement.parameters[match[1]]), sql)
+        return [row.asDict() for row in self._spark.sql(text).collect()]
 
     def _folder(self, key: str) -> str:
         return str(self._lakehouse / TABLES[key].path)
+
+
+def _literal(value: float | str) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return repr(value)
