@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.panels import PANELS, answer
 from pi_datasource.dashboard.panels.tag import search
 from pi_datasource.dashboard.selection import Selection
+from pi_datasource.errors import TablesUnavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 LAKEHOUSE = ROOT / "build" / "bench" / "dashboard"
@@ -53,7 +55,7 @@ def main() -> int:
     (RESULTS / "dashboard.json").write_text(json.dumps(measured, indent=1) + "\n")
     (RESULTS / "dashboard.md").write_text(_report(measured))
     sys.stdout.write(_report(measured))
-    return int(any(row["cpu_s"] / 2 > LIMIT_S for row in measured["panels"]))
+    return int(any(row["best_s"] > LIMIT_S for row in measured["panels"]))
 
 
 def _measure(lakehouse: Path, repeats: int) -> dict[str, Any]:
@@ -72,7 +74,9 @@ def _measure(lakehouse: Path, repeats: int) -> dict[str, Any]:
         asks["tag search"] = partial(search, Ask(backend, selection, NOW), "FLOW_00")
         for panel, ask in asks.items():
             rows.append({"range": name, "panel": panel, **_time(ask, repeats)})
-            sys.stderr.write(f"  {name:>4} {panel:14} {rows[-1]['best_s']:.2f} s\n")
+            sys.stderr.write(
+                f"  {name:>4} {panel:14} {rows[-1]['best_s']:.2f} s, processor {rows[-1]['cpu_s']:.2f} s\n"
+            )
     backend.close()
     return {
         "rows": sizes["bronze"],
@@ -98,7 +102,8 @@ def _time(ask: Callable[[], Any], repeats: int) -> dict[str, float]:
     size = 0
     for _ in range(repeats):
         wall, cpu = time.perf_counter(), time.process_time()
-        size = len(json.dumps(ask()))
+        with suppress(TablesUnavailable):  # stopped after a minute: then that minute is what it took
+            size = len(json.dumps(ask()))
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
     return {
