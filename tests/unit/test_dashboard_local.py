@@ -269,7 +269,8 @@ def test_a_short_trend_is_every_event(backend: LocalBackend) -> None:
     ]
 
 
-def test_a_long_trend_keeps_every_spike(tmp_path: Path) -> None:
+@pytest.mark.parametrize("span", ["24h", "7d"])
+def test_a_long_trend_keeps_every_spike(tmp_path: Path, span: str) -> None:
     start = NOW - timedelta(hours=23)
     rows = [
         lake.event("W", "T", start + timedelta(seconds=8 * n), math.sin(n / 500), ("A", "FLOW"))
@@ -279,10 +280,10 @@ def test_a_long_trend_keeps_every_spike(tmp_path: Path) -> None:
     rows[5000].update(good=False, value=9e9)
     rows[6000].update(questionable=True)
     lake.write(tmp_path, rows)
-    got = panel(LocalBackend(tmp_path), "tag-trend", tag="W", width=400)
+    got = panel(LocalBackend(tmp_path), "tag-trend", ("range", span), tag="W", width=400)
     assert got["mode"] == "reduced"
     assert len(got["rows"]) <= 400
-    pixel, first = got["pixel_us"], Selection.parse([], NOW).start_us
+    pixel, first = got["pixel_us"], Selection.parse([("range", span)], NOW).start_us
     want: dict[int, list[Any]] = {}
     for row in rows:
         bucket = first + (us(row["timestamp"]) - first) // pixel * pixel
