@@ -48,7 +48,7 @@ class Read:
 
 READS = (
     Read("96 streams of all types, 1,000 events each", 96, 1_000, 12, 1_500_000),
-    Read("256 streams of all types, 10 events each", 256, 10, 250, 800_000),
+    Read("400 streams of all types, 10 events each", 400, 10, 200, 800_000),
     Read("one stream, 1,000 events", 1, 1_000, 300, None),
     Read("one stream, 100,000 events", 1, 100_000, 12, None),
 )

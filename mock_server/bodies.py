@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from mock_server import fields
+from mock_server import fields, whole
 from mock_server.call import Call
 from mock_server.catalog import Point
 from mock_server.events import Block
@@ -18,6 +18,8 @@ Pairs = list[tuple[str, bytes]]
 def stream_lists(call: Call, block: Block) -> list[bytes]:
     """For each stream the body of a `streams/…/recorded` answer."""
     tree = call.tree
+    if tree is None and len(block.points) == 1 and _is_whole(call, block):
+        return [whole.stream_body(block)]
     return [_object([("Links", b"{}"), *pairs], tree) or b"{}" for pairs in _item_pairs(call, block, tree)]
 
 
@@ -29,6 +31,8 @@ def single_values(call: Call, block: Block) -> list[bytes]:
 def streamset_body(call: Call, block: Block, member: str) -> bytes:
     """The body of a streamset answer; each stream has its events as `Items` or its only one as `Value`."""
     tree = call.tree
+    if tree is None and member == "Items" and _is_whole(call, block):
+        return whole.streamset_body(call, block)
     if not fields.wanted(tree, "Items"):
         return _object([("Links", b"{}")], tree) or b"{}"
     inner = fields.below(tree, "Items")
@@ -42,6 +46,12 @@ def streamset_body(call: Call, block: Block, member: str) -> bytes:
         for point, pairs in zip(block.points, contents, strict=True)
     ]
     return _object([("Links", b"{}"), ("Items", _list(streams))], tree) or b"{}"
+
+
+def _is_whole(call: Call, block: Block) -> bool:
+    """Whether the streams are points and the release leaves nothing of their events out."""
+    plain = all(isinstance(point, Point) for point in block.points)
+    return plain and call.server.generation.has("Annotated") and call.server.generation.has("webIdType")
 
 
 def stream_head(call: Call, point: Point) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class DataServer:
 
     def web_id(self, kind: str = "Full") -> str:
         """The server's WebID; `kind` is a webIdType such as `IDOnly`."""
-        return webid.encode(webid.KINDS[kind], webid.DATA_SERVER, self.guid, None, self.name)
+        return _server_web_id(kind, self.guid, self.name)
 
     def set_guid(self, digital_set: DigitalSet) -> uuid.UUID:
         """The id of one of its digital sets."""
@@ -81,6 +81,9 @@ class Point:
     sensor: Sensor
     created_ticks: int
     machine: int = 0
+
+    def __hash__(self) -> int:
+        return self.index
 
     @property
     def point_id(self) -> int:
@@ -145,6 +148,7 @@ class Catalog:
         self._growth: tuple[tuple[int, int], ...] = ((tags, created_ticks),)  # (size afterwards, when)
         self._lock = Lock()
         self._matches = lru_cache(maxsize=16)(self._scan)
+        self._made = lru_cache(maxsize=16_384)(self._make)
         self._tags = Tags()
         self._churn: Churn | None = None
         if churn:
@@ -171,6 +175,9 @@ class Catalog:
 
     def point(self, index: int) -> Point:
         """The point at `index` of server order."""
+        return self._made(index, self._tags.version)
+
+    def _make(self, index: int, _version: int) -> Point:
         plant, area, sensor, name = self._named(index)
         serial, number = divmod(index, self.plants)
         unit, position = divmod(serial, len(MIX))
@@ -245,6 +252,11 @@ class Catalog:
     def _created(self, index: int) -> int:
         growth = self._growth
         return growth[bisect_right(growth, index, key=lambda step: step[0])][1]
+
+
+@lru_cache(maxsize=64)
+def _server_web_id(kind: str, guid: uuid.UUID, name: str) -> str:
+    return webid.encode(webid.KINDS[kind], webid.DATA_SERVER, guid, None, name)
 
 
 @lru_cache(maxsize=4096)

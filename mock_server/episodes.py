@@ -7,7 +7,6 @@ number alone, so it can be made on its own; instruments of one area read the sam
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mock_server import ticks
 from mock_server.events import I64, spans
@@ -119,15 +118,20 @@ def _span(
 ) -> tuple[I64, I64]:
     """A span inside each episode that has one, in whole milliseconds: fractions (least, range) of its length."""
     bits = salted(draw, 16 + salt)
-    there = unit(bits) < odds
-    start = (begin[0] + begin[1] * unit(salted(bits, 1))) * length
-    lasting = (size[0] + size[1] * unit(salted(bits, 2))) * length
-    return _whole(start, there), _whole(start + lasting, there)
+    there = np.flatnonzero(_share(bits, 0) < odds)
+    chosen, length = bits[there], length[there]
+    start = np.floor((begin[0] + begin[1] * _share(chosen, 1)) * length / ticks.PER_MILLISECOND)
+    lasting = np.floor((size[0] + size[1] * _share(chosen, 2)) * length / ticks.PER_MILLISECOND)
+    first, end = np.zeros(len(draw), dtype=np.int64), np.zeros(len(draw), dtype=np.int64)
+    first[there] = start.astype(np.int64) * ticks.PER_MILLISECOND
+    end[there] = (start + lasting).astype(np.int64) * ticks.PER_MILLISECOND
+    return first, end
 
 
-def _whole(instant: F64, there: NDArray[np.bool_]) -> I64:
-    whole = np.floor(instant / ticks.PER_MILLISECOND).astype(np.int64) * ticks.PER_MILLISECOND
-    return np.where(there, whole, 0)
+def _share(bits: U64, place: int) -> F64:
+    """One of three shares in [0, 1) that the same bits hold."""
+    share: F64 = ((bits >> np.uint64(21 * place)) & np.uint64(0x1FFFFF)).astype(np.float64) * 2.0**-21
+    return share
 
 
 def _wave(turns: F64) -> F64:

@@ -5,6 +5,7 @@ exist yet.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ class History:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        self._instruments = lru_cache(maxsize=8)(partial(instruments, recipe))
 
     def window(
         self,
@@ -40,7 +42,7 @@ class History:
 
         Work and memory grow with what is returned, not with the window, when there is a limit.
         """
-        made_by = instruments(self.recipe, points)
+        made_by = self._instruments(tuple(points))
         created = np.fromiter((point.created_ticks for point in points), dtype=np.int64, count=len(points))
         lows, highs = np.maximum(created, low), np.full(len(points), min(high, now))
         asked = _Asked(created, lows, highs, now, limit, newest_first)
@@ -48,7 +50,7 @@ class History:
             return (
                 _read(made_by, asked, None)[0].reversed() if newest_first else _read(made_by, asked, None)[0]
             )
-        block = _limited(made_by, asked, limit + limit // 4 + 8)
+        block = _limited(made_by, asked, limit + limit // 4 + 24)
         return (block.reversed() if newest_first else block).head(limit)
 
     def last_before(self, point: Point, instant: int, *, now: int) -> Block:
@@ -73,7 +75,7 @@ class History:
         Where that would be too much to hold at once there is a single Refresh instead: everything from its
         instant on is to be read again.
         """
-        made_by = instruments(self.recipe, [point])
+        made_by = self._instruments((point,))
         horizon = int(changes.horizon(made_by.period)[0]) if made_by.change_odds else 0
         low = max(after - horizon, point.created_ticks)
         if (until - low) // int(made_by.period[0]) > _MOST_SLOTS_IN_FEED:

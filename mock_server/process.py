@@ -4,9 +4,11 @@ Values use only + - * / and comparisons, which give the same bits on every machi
 replaced by arithmetic that looks like them.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from mock_server import ticks
@@ -72,6 +74,15 @@ def text_of(point: Point, code: int) -> str:
     if CODE_OF[point.sensor.name] == _GRADE:
         return GRADES[code % len(GRADES)]
     return f"{point.plant[:3]}-{code:07d}"
+
+
+def json_texts(point: Point, codes: Sequence[int]) -> list[bytes]:
+    """The texts of a String point's events as JSON."""
+    if point.sensor.texts or CODE_OF[point.sensor.name] == _GRADE:
+        known = {code: orjson.dumps(text_of(point, code)) for code in set(codes)}
+        return [known[code] for code in codes]
+    start = b'"' + point.plant[:3].encode() + b"-"  # letters, digits and a dash: nothing to escape
+    return [b'%b%07d"' % (start, code) for code in codes]
 
 
 def _flags(bits: U64, fault: Mask) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ import binascii
 import re
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 
 KINDS = {"Full": "F", "IDOnly": "I", "PathOnly": "P", "LocalIDOnly": "L", "DefaultIDOnly": "D"}
 
@@ -67,6 +68,7 @@ _SERVERS = (DATA_SERVER, ASSET_SERVER)
 
 _GUID_CHARS = 22
 _INT_CHARS = 6
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*\Z")
 
 ObjectId = int | uuid.UUID
@@ -103,7 +105,7 @@ def encode(
     """
     fields = f"{kind}1{marker}"
     if kind in "FI":
-        fields += _text(server.bytes_le)
+        fields += _guid_text(server)
     if kind in "FI" and owner is not None:
         fields += _id_text(owner)
     if kind in "FI" and object_id is not None:
@@ -115,6 +117,7 @@ def encode(
     return fields
 
 
+@lru_cache(maxsize=16_384)
 def decode(text: str) -> WebId:
     """What `text` says.
 
@@ -146,12 +149,17 @@ def _marker(text: str) -> str:
 
 
 def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
+
+
+@lru_cache(maxsize=1_024)
+def _guid_text(guid: uuid.UUID) -> str:
+    return _text(guid.bytes_le)
 
 
 def _id_text(object_id: ObjectId) -> str:
     if isinstance(object_id, uuid.UUID):
-        return _text(object_id.bytes_le)
+        return _guid_text(object_id)
     return _text(object_id.to_bytes(4, "little", signed=True))
 
 

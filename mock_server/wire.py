@@ -1,5 +1,6 @@
 """Events as PI Web API prints them: JSON bytes, assembled from columns without an object per event."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from mock_server import ticks
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
-from mock_server.process import text_of
+from mock_server.process import json_texts
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
 
 VALUE_FIELDS = (
@@ -23,6 +24,7 @@ VALUE_FIELDS = (
     "Substituted",
     "Annotated",
 )
+Piece = bytes | memoryview
 _ALL = frozenset(VALUE_FIELDS)
 _NUMBER_DTYPE: dict[str, type[np.generic]] = {"Float32": np.float32, "Int32": np.int64}
 _SETS = {each.name: each for each in DIGITAL_SETS}
@@ -37,14 +39,19 @@ _COMMA = ord(",")
 
 def timed_values(block: Block, fields: frozenset[str] = _ALL) -> list[bytes]:
     """For each stream of the block its events as a JSON list, with those of `VALUE_FIELDS` asked for."""
+    return [b"".join(pieces) for pieces in event_lists(block, fields)]
+
+
+def event_lists(block: Block, fields: frozenset[str] = _ALL) -> list[tuple[Piece, ...]]:
+    """The same as pieces to be joined, so that large lists need not be copied twice."""
     if not len(block.ticks):
-        return [b"[]"] * len(block.points)
+        return [(b"[]",)] * len(block.points)
     # Every row starts with a comma, of which the first of each list is left out.
     rows = pc.binary_join_element_wise(*_pieces(block, fields), _scalar(b""))
     text = memoryview(rows.buffers()[2])
     ends = np.frombuffer(rows.buffers()[1], np.int32, len(rows) + 1, rows.offset * 4)[block.bounds].tolist()
     return [
-        b"".join((b"[", text[first + 1 : after], b"]")) if after > first else b"[]"
+        (b"[", text[first + 1 : after], b"]") if after > first else (b"[]",)
         for first, after in pairwise(ends)
     ]
 
@@ -168,9 +175,17 @@ def _other_texts(block: Block, rows: I64, end: bytes) -> tuple[pa.Array, I64]:
 
 
 def _strings(block: Block, owner: I64, code: I64, end: bytes) -> pa.Array:
-    points = block.points
-    pairs = zip(owner.tolist(), code.tolist(), strict=True)
-    return _binary([orjson.dumps(text_of(points[place], each)) + end for place, each in pairs])
+    texts: list[bytes] = []
+    for place, first, after in _runs(owner):
+        texts += json_texts(block.points[place], code[first:after].tolist())
+    return _binary([text + end for text in texts])
+
+
+def _runs(owner: I64) -> Iterator[tuple[int, int, int]]:
+    """Each owner of a sorted column with where its rows begin and end."""
+    edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(owner)]
+    for first, after in pairwise(edges):
+        yield int(owner[first]), first, after
 
 
 def _instants(_block: Block, _owner: I64, code: I64, end: bytes) -> pa.Array:

@@ -49,7 +49,7 @@ def test_a_stream_channel_sends_what_has_come_since_it_opened() -> None:
     assert (stream["WebId"], stream["Name"], stream["Path"]) == (FLOW.web_id(), FLOW.name, FLOW.path)
     assert stream["UnitsAbbreviation"] == "m3/h"
     expected = oracle_times(FLOW, START + timedelta(microseconds=1), START + timedelta(minutes=5))
-    assert len(expected) > 10
+    assert len(expected) > 1
     assert times(stream["Items"]) == expected
 
 
