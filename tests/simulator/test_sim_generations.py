@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -11,6 +9,7 @@ from urllib.request import urlopen
 import pytest
 
 from mock_server import Plant, running
+from mock_server.__main__ import main
 from mock_server.generations import FEATURES, GENERATIONS
 
 INVENTED = [
@@ -87,11 +86,11 @@ def test_a_served_plant_is_of_the_release_asked_for() -> None:
         assert json.load(reply)["ProductVersion"] == "1.11.1.5383"
 
 
-def test_an_unknown_release_is_refused() -> None:
-    command = [sys.executable, "-m", "mock_server", "--version", "1999"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 2
-    assert "invalid choice: '1999'" in result.stderr
+def test_an_unknown_release_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["--version", "1999"])
+    assert refused.value.code == 2
+    assert "invalid choice: '1999'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("url", INVENTED)

@@ -97,11 +97,11 @@ def test_failed_items_of_points_multiple_have_the_shape_of_the_golden_one(ask: A
 
 def test_annotated_values_have_the_shape_of_the_golden_one(ask: Any) -> None:
     reply = ask(
-        f"{FLOW}/recorded?startTime=*-1d&maxCount=9000&associations=Annotations"
+        f"{FLOW}/recorded?startTime=*-8h&maxCount=3000&associations=Annotations"
         "&filterExpression=IsSet('.',%22a%22)"
     )
     assert shape(reply) == shape(golden("streams_recorded_annotations"))
-    plain = ask(f"{FLOW}/recorded?startTime=*-1d&maxCount=9000&associations=annotations")["Items"]
+    plain = ask(f"{FLOW}/recorded?startTime=*-8h&maxCount=3000&associations=annotations")["Items"]
     assert [item for item in plain if item["Annotations"]] == reply["Items"]
     assert all(bool(item["Annotations"]) is item["Annotated"] for item in plain)
     assert "Errors" in ask(f"{FLOW}/recorded?associations=Paths", 400)

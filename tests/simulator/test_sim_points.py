@@ -119,7 +119,7 @@ def test_a_search_returns_a_thousand_at_most(api: Any) -> None:
     assert "Errors" in api.get("/points/search?query=Tag:=*", 400)
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=50, deadline=None, database=None)
 @given(st.text(alphabet="ab :=<>()'\"*ANDOR", max_size=25))
 def test_any_query_is_parsed_or_refused(query: str) -> None:
     with suppress(BadQuery):

@@ -20,13 +20,11 @@ STREAM = {
 }
 CHOICES = [
     "Items.Timestamp;Items.Value",
-    "items.good",
-    "Items.Value.Value;Links",
+    "items.good;Items.Value.Value;Links",
     "Items.Value.Timestamp;Items.Type",
     "Items.Errors;Items.UnitsAbbreviation",
     "Timestamp;Good",
-    "UnitsAbbreviation",
-    "Nothing",
+    "UnitsAbbreviation;Nothing",
 ]
 
 

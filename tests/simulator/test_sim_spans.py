@@ -68,7 +68,7 @@ starts = st.integers(0, 9_999).map(  # `integers` over a huge range would prefer
 )
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=30, deadline=None, database=None)
 @given(starts, st.integers(-400, 400), st.sampled_from(["1d", "1mo", "6h"]))
 def test_a_grid_starts_at_its_start_and_ends_before_its_end(start: datetime, days: int, step: str) -> None:
     low, high = ticks.from_datetime(start), ticks.from_datetime(start + timedelta(days=days))
@@ -80,7 +80,7 @@ def test_a_grid_starts_at_its_start_and_ends_before_its_end(start: datetime, day
     assert (span.after(low, len(instants) * direction, BERLIN) - high) * direction > 0
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=30, deadline=None, database=None)
 @given(starts, starts, st.integers(0, 40), steps, st.booleans())
 def test_a_synced_grid_holds_the_same_instants_whatever_the_window(
     start: datetime, sync: datetime, units: int, step: str, outside: bool
@@ -100,7 +100,7 @@ def test_a_synced_grid_holds_the_same_instants_whatever_the_window(
     assert instants == expected
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(st.text(alphabet="0123456789.: smhdwyo-", max_size=12))
 def test_any_text_is_a_span_or_refused(text: str) -> None:
     with contextlib.suppress(BadSpan):
