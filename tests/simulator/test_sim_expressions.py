@@ -66,7 +66,9 @@ def calculated(expression: str, time: str = "*") -> Any:
         ("2.5 in 2 .. 3", 1),
         ("5 in (1..4)", 0),
         ("Abs(-3) + Sgn(-2) + Int(2.9) + Frac(1.25)", 4.25),
-        ("Round(2.5) + Round(-2.5) + Round(12.34, 0.1)", 12.3),
+        ("Round(2.5)", 3),
+        ("Round(-2.5)", -3),
+        ("Round(12.34, 0.1)", 12.3),
         ("Sqr(16) + Sqrt(9)", 7.0),
         ("Sqr(-1)", None),
         ("Log(0)", None),
@@ -157,6 +159,9 @@ def test_functions_of_ranges_are_summaries_and_neighbours_are_events() -> None:
         assert calculated(f"{function}('{name}', '*-1h', '*')") == pytest.approx(item["Value"])
         assert calculated(f"{function}('{name}', '-1h', '*')") == pytest.approx(item["Value"])
         assert calculated(f"{function}('{name}', '*-1h', '+1h')") == pytest.approx(item["Value"])
+    earlier = get(f"/streams/{web_id}/summary", summaryType="Average", startTime="*-3h", endTime="*-2h")
+    average = calculated(f"TagAvg('{name}', '*-3h', '+1h')")
+    assert average == pytest.approx(earlier["Items"][0]["Value"]["Value"])
     assert calculated(f"TagAvg('{name}', '*-1h', '*', 101)") is None
     events = get(f"/streams/{web_id}/recorded", **window)["Items"]
     assert calculated(f"EventCount('{name}', '*-1h', '*')") == sum(item["Good"] for item in events)
@@ -266,6 +271,8 @@ def test_a_filter_tells_events_on_one_timestamp_apart_and_can_ask_for_flags() ->
         found = get(url, maxCount=5_000, startTime="*-12h", filterExpression=f"IsSet('.', \"{letter}\")")
         wanted = [item for item in everything if item[flag]]
         assert found["Items"] == wanted != []
+        first = get(url, maxCount=9, startTime="*-12h", filterExpression=f"IsSet('.', \"{letter}\")")
+        assert first["Items"] == wanted[:9], "rare events are searched for beyond the first read"
     bad = get(url, maxCount=5_000, startTime="*-12h", filterExpression="BadVal('.')")["Items"]
     assert bad == [item for item in everything if not item["Good"]] != []
 
