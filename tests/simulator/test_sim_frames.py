@@ -15,7 +15,7 @@ from mock_server import Plant, ticks
 from mock_server.oracle_frames import TrueFrame, equipment_of, true_frames
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
-START = datetime(2025, 5, 26, tzinfo=timezone.utc)
+START = datetime(2025, 5, 28, tzinfo=timezone.utc)
 OPEN = "9999-12-31T23:59:59.9999999Z"
 SEVERITIES = ("None", "Information", "Warning", "Minor", "Major", "Critical")
 
@@ -90,11 +90,11 @@ MODES: dict[str, Callable[[TrueFrame, int, int], bool]] = {
 }
 
 
-@settings(max_examples=25, deadline=None, database=None)
+@settings(max_examples=20, deadline=None, database=None)
 @given(
     st.sampled_from(sorted(MODES)),
-    st.integers(-400, 180 * 60),
-    st.integers(0, 3000) | st.integers(0, 180 * 60),
+    st.integers(-400, 132 * 60),
+    st.integers(0, 3000) | st.integers(0, 132 * 60),
     st.booleans(),
 )
 def test_range_modes_select_what_they_say(mode: str, minute: int, length: int, exact: bool) -> None:
@@ -107,8 +107,8 @@ def test_range_modes_select_what_they_say(mode: str, minute: int, length: int, e
     assert sorted(map(key, items)) == sorted(expected)
 
 
-@settings(max_examples=6, deadline=None, database=None)
-@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=6, unique=True))
+@settings(max_examples=4, deadline=None, database=None)
+@given(st.lists(st.integers(1, 7_800), min_size=1, max_size=6, unique=True))
 def test_disjoint_slices_by_start_are_the_whole(cuts: list[int]) -> None:
     first, last = ticks.from_datetime(START) - 1, ticks.from_datetime(NOW)
     bounds = [first, *sorted(ticks.from_datetime(START + timedelta(minutes=cut)) for cut in cuts), last]
@@ -141,12 +141,12 @@ def _site(ask: Ask, truth: list[TrueFrame]) -> None:
     SITE.ask, SITE.truth = ask, truth
 
 
-@pytest.mark.parametrize("count", [1, 3, 40, 1000])
+@pytest.mark.parametrize("count", [3, 1000])
 def test_counted_modes_start_at_an_instant_and_go_one_way(
     ask: Ask, truth: list[TrueFrame], count: int
 ) -> None:
-    at = "2025-05-28T06:00:00Z"
-    low = ticks.from_datetime(datetime(2025, 5, 28, 6, tzinfo=timezone.utc))
+    at = "2025-05-30T06:00:00Z"
+    low = ticks.from_datetime(datetime(2025, 5, 30, 6, tzinfo=timezone.utc))
     closed = [each for each in truth if each.end is not None]
     still = [each for each in truth if each.end is None]
     starts = sorted(truth, key=lambda each: each.start)
@@ -368,7 +368,7 @@ def test_values_of_a_closed_frame_are_those_at_its_end(site: Any, ask: Ask) -> N
 
 
 def test_too_long_a_range_of_too_many_points_is_refused_in_words(make_client: Any) -> None:
-    api = make_client(plant=Plant(tags=1_000_000, plants=4))
+    api = make_client(plant=Plant(tags=20_000, plants=4))
     database = api.plant.assets.library.database.web_id()
     url = f"/assetdatabases/{database}/eventframes?startTime=2020-01-01"
     assert "shorter" in api.get(url, 400)["Errors"][0]
