@@ -72,6 +72,21 @@ def test_the_frames_are_the_runs_of_states_that_the_oracle_holds(ask: Ask, truth
             assert labels[iso(frame.start)].endswith(frame.label)
 
 
+def test_of_several_states_at_one_instant_the_last_counts() -> None:
+    plant = Plant(seed=6, tags=32, plants=1, history_start=NOW - timedelta(days=60))
+    now = ticks.from_datetime(NOW)
+    found = plant.frames.overlapping(plant.frames.sources(), 0, now, now)
+    expected = [(each.tag_name, each.start, each.end) for each in true_frames(plant, NOW)]
+    ends = [None if each.is_open else each.end for each in found]
+    assert sorted(
+        zip([each.point.name for each in found], [each.start for each in found], ends, strict=True), key=str
+    ) == (sorted(expected, key=str))
+    assert all(each.start < each.end for each in found)
+    batch = next(point for point in plant.points if point.sensor_type == "BATCH")
+    events = [event.ticks for event in plant.oracle(batch.name, NOW - timedelta(days=60), NOW)]
+    assert len(events) > len(set(events))
+
+
 def test_frames_refer_to_the_equipment_of_their_tag(site: Any, ask: Ask, truth: list[TrueFrame]) -> None:
     places = {true_key(frame): equipment_of(frame.tag_name) for frame in truth}
     for item in ask(startTime="*-3d"):
@@ -102,6 +117,8 @@ def test_range_modes_select_what_they_say(mode: str, minute: int, length: int, e
     if exact:  # a bound exactly on a start
         low = SITE.truth[minute % len(SITE.truth)].start
     high = low + length * 60 * ticks.PER_SECOND
+    if exact and length % 2:
+        low, high = low - length, low
     items = SITE.ask(searchMode=mode, startTime=ticks.to_iso(low), endTime=ticks.to_iso(high))
     expected = [true_key(each) for each in SITE.truth if MODES[mode](each, low, high)]
     assert sorted(map(key, items)) == sorted(expected)
@@ -223,6 +240,11 @@ def test_phases_are_children_that_tile_their_batch(site: Any, ask: Ask) -> None:
         assert phases[-1]["EndTime"] == batch["EndTime"]
         for one, other in itertools.pairwise(phases):
             assert one["EndTime"] == other["StartTime"]
+        assert all(phase["StartTime"] <= NOW.isoformat() for phase in phases)
+        assert all(
+            phase["EndTime"] in (OPEN, batch["EndTime"]) or phase["EndTime"] <= NOW.isoformat()
+            for phase in phases
+        )
         for phase in phases:
             assert phase["Links"]["Parent"].endswith(batch["WebId"])
             assert site.get(f"/eventframes?path={quote(phase['Path'])}")["WebId"] == phase["WebId"]
@@ -336,12 +358,13 @@ def test_acknowledgements_and_annotations_come_with_time(site: Any, ask: Ask) ->
         assert (each["AcknowledgedBy"] != "") == each["IsAcknowledged"]
         assert (each["AcknowledgedDate"] != "1970-01-01T00:00:00Z") == each["IsAcknowledged"]
         assert each["Severity"] in SEVERITIES
+        assert each["AcknowledgedDate"] <= NOW.isoformat()
     annotated = next(each for each in whole if each["IsAnnotated"])
     notes = site.get(f"/eventframes/{annotated['WebId']}/annotations")["Items"]
     assert notes
     for note in notes:
         assert site.get(f"/eventframes/{annotated['WebId']}/annotations/{note['Id']}") == note
-        assert note["CreationDate"] >= annotated["StartTime"][:19]
+        assert annotated["StartTime"][:19] <= note["CreationDate"] <= NOW.isoformat()
     assert site.get(f"/eventframes/{annotated['WebId']}/annotations/{annotated['Id']}", 404)["Errors"]
 
 
