@@ -368,6 +368,23 @@ def test_acknowledgements_and_annotations_come_with_time(site: Any, ask: Ask) ->
     assert site.get(f"/eventframes/{annotated['WebId']}/annotations/{annotated['Id']}", 404)["Errors"]
 
 
+def test_nothing_is_known_before_it_happens(site: Any) -> None:
+    frames, now = site.plant.frames, ticks.from_datetime(NOW)
+    hidden = 0
+    for instant in range(now - ticks.PER_DAY, now, ticks.PER_DAY // 40):
+        found = frames.overlapping(frames.sources(), instant - ticks.PER_DAY // 4, instant, instant)
+        for each in [member for frame in found for member in (frame, *frame.children)]:
+            assert each.start <= instant
+            assert each.is_open or each.end <= instant
+            assert each.acknowledged is None or each.acknowledged[0] <= instant
+            assert all(note.created <= instant for note in each.notes)
+            assert each.modified <= instant
+            later = frames.find(each.guid, "", now)
+            hidden += later.acknowledged is not None and each.acknowledged is None
+            hidden += len(later.notes) > len(each.notes)
+    assert hidden > 10
+
+
 def test_values_of_a_closed_frame_are_those_at_its_end(site: Any, ask: Ask) -> None:
     frame = next(
         each for each in ask(startTime="*-1d") if each["TemplateName"] == "Batch" and each["EndTime"] != OPEN
