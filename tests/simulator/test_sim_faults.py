@@ -86,6 +86,15 @@ def test_the_same_batch_on_another_port_meets_the_same_faults(make_client: Any) 
     assert statuses == ask("https://pi.example.org")
 
 
+def test_the_port_of_this_server_in_a_body_is_no_part_of_a_request(now: Any) -> None:
+    def met(origin: str) -> list[str]:
+        body = f'{{"1": {{"Resource": "{origin}/piwebapi/system"}}}}'.encode()
+        return [meet(Faults(seed, {"500": 0.5}), "", now, body=body, origin=origin) for seed in range(40)]
+
+    assert set(met("http://127.0.0.1:8010")) == {"", "500"}
+    assert met("http://127.0.0.1:8010") == met("https://pi.example.org")
+
+
 SHAPES: dict[str, tuple[int, Any]] = {
     "403": (403, {"Errors": ["Access is denied."]}),
     "404": (404, {"Errors": ["The requested object was not found."]}),
