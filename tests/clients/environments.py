@@ -72,7 +72,7 @@ def _answer(command: list[str], folder: Path, environment: dict[str, str]) -> An
 
 
 def _run(command: list[str], **settings: Any) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **settings)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=540, **settings)
     assert result.returncode == 0, (
         f"{' '.join(command[:2])} …\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
     )
