@@ -78,6 +78,7 @@ def _kerberos(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
             try:
                 return super().handle_response(response, **settings)  # type: ignore[no-any-return]
             except ImportError as cause:  # only now does it look for the libraries beneath it
+                response.close()
                 missing = _missing("kerberos")
                 raise missing from cause
 
@@ -100,6 +101,7 @@ def _ntlm(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
             try:
                 return super().response_hook(response, **settings)  # type: ignore[no-any-return]
             except broken as cause:
+                response.close()
                 message = (
                     f"signing in with NTLM at {response.url.partition('?')[0]} came to no end ({type(cause).__name__}); "
                     "check that the server offers NTLM and that no proxy splits its connections, or use another 'auth'"

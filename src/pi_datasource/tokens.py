@@ -71,7 +71,11 @@ class Bearer(AuthBase):
         if response.status_code != 401:
             return response
         sent = str(response.request.headers.get("Authorization", "")).removeprefix("Bearer ")
-        token = self.token(refused=sent)
+        try:
+            token = self.token(refused=sent)
+        except BaseException:
+            response.close()  # nobody else will: the caller gets the error instead
+            raise
         if token == sent:
             return response
         _ = response.content  # read whole, so that the connection can be used again

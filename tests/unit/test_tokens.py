@@ -112,6 +112,15 @@ def test_a_token_that_is_refused_is_fetched_again_and_the_call_repeated(
     ]  # fmt: skip
 
 
+def test_a_provider_that_gives_no_other_token_is_told(web: WebServer, connect: Connect) -> None:
+    identity = Identity(web)
+    api = connect(**CLIENT)
+    assert seen(api) == "token-1"
+    identity.revoked, identity.client = {"token-1"}, ("spark", "changed")
+    with pytest.raises(AuthenticationFailed, match=r"^signing in: POST .* HTTP 400: invalid_client"):
+        seen(api)
+
+
 def test_a_batch_that_is_refused_is_repeated_with_its_body(web: WebServer, connect: Connect) -> None:
     identity = Identity(web)
     api = connect(**CLIENT)
