@@ -67,7 +67,7 @@ class TestReadWhere:
         event = full.where("tag_name = 'NORTH.A1.FLOW_0001.PV'").selectExpr("max(timestamp) AS t").first()
         with session_settings(spark, spark__sql__session__timeZone=zone, spark__sql__ansi__enabled=ansi):
             assert event is not None
-            for predicate in PREDICATES:
+            for predicate in PREDICATES if zone == "UTC" else [each for each in PREDICATES if "{" in each]:
                 text = predicate.format(
                     ten=written(NOW - 10 * MINUTE, zone), five=written(NOW - 5 * MINUTE, zone),
                     event=written(event["t"].astimezone(NOW.tzinfo), zone),
@@ -115,11 +115,12 @@ class TestReadWhere:
         url = server_factory(clock=None)
         text = "tag_name LIKE '%.FLOW_%' AND timestamp >= current_timestamp() - INTERVAL 5 MINUTES"
         options = {"url": url, "end_time": "*-5s"}
+        before = datetime.now(NOW.tzinfo)
         found = pi_datasource.read(spark, text, **options).agg({"timestamp": "min", "*": "count"}).first()
         assert found is not None
         assert found["count(1)"] > 0
-        age = datetime.now(NOW.tzinfo) - found["min(timestamp)"].astimezone(NOW.tzinfo)
-        assert 4 * MINUTE < age < 6 * MINUTE
+        first = found["min(timestamp)"].astimezone(NOW.tzinfo)
+        assert before - 5 * MINUTE <= first <= datetime.now(NOW.tzinfo) - 4 * MINUTE
 
     def test_keeps_the_rows_that_report_failures(
         self, spark: SparkSession, plant: Plant, pi_url: str
