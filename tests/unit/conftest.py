@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -49,6 +50,13 @@ def connect(web: WebServer, naps: list[float]) -> Iterator[Callable[..., PIClien
     yield make
     for one in made:
         one.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _thawed() -> Iterator[None]:
+    """Reading freezes what a worker has imported; DuckDB complains when it is not let go of in the end."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -264,14 +264,6 @@ def pi_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _unfrozen() -> Iterator[None]:
-    """A worker freezes what it has imported; a test process must be able to let go of it."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sparkio, "_frozen", True)
-        yield
-
-
 def rows_of(options: Options, columns: list[str]) -> list[dict[str, Any]]:
     """What a read with ``options`` brings, as Spark would get it."""
     target = pa.schema([schema.timeseries(options.pattern_columns).field(name) for name in columns])
