@@ -153,7 +153,10 @@ class PIClient:
         while True:
             try:
                 self._pacer.wait(weight)
-                return self._once(call, url, data)
+                try:
+                    return self._once(call, url, data)
+                finally:
+                    self._pacer.answered()
             except _BodyCut as cut:
                 if attempt == self.max_retries:
                     message = (

@@ -12,7 +12,8 @@ class Pacer:
     In no span of one second are more than ``rate`` requests let through, whatever the calls weigh, as long as none
     weighs more than half of ``rate``. With ``m`` the heaviest so far a call of weight ``w`` keeps ``w / (rate - m)`` seconds
     for itself: all calls of a second but the last then weigh less than ``rate - m``, and the last at most ``m``. A call
-    that is heavier than all before it waits for a second without any.
+    that is heavier than all before it waits for a second without any. The seconds begin when the answer is there: then
+    the server has seen the call, however slow the way to it was, and its own log shows the rate kept.
     """
 
     def __init__(
@@ -49,9 +50,19 @@ class Pacer:
         if free_at > now:
             self._sleep(free_at - now)
             now = free_at
-        self._sent_at = now
-        self._free_at = now + weight / max(self._rate - self._heaviest, self._rate / 2)
+        self._begin(now)
+
+    def answered(self) -> None:
+        """Tells that the last call is over: its time begins now."""
+        if self._rate is not None:
+            self._begin(self._clock())
 
     def wait_again(self) -> None:
-        """Returns when the last call may be sent once more."""
+        """Returns when the last call, which failed, may be sent once more."""
+        self.answered()
         self.wait(self._last_weight)
+
+    def _begin(self, now: float) -> None:
+        rate = self._rate or 1.0
+        self._sent_at = now
+        self._free_at = now + self._last_weight / max(rate - self._heaviest, rate / 2)

@@ -24,16 +24,18 @@ class FakeClock:
 
 @given(
     rate=st.floats(2.0, 500.0),
-    shares=st.lists(st.floats(0.0, 1.0), min_size=2, max_size=40),
+    shares=st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 2.0)), min_size=2, max_size=40),
 )
-def test_no_second_sees_more_than_the_rate(rate: float, shares: list[float]) -> None:
+def test_no_second_sees_more_than_the_rate(rate: float, shares: list[tuple[float, float]]) -> None:
     clock = FakeClock()
     pacer = Pacer(rate, clock=clock, sleep=clock.sleep)
     sent = []
-    for share in shares:
+    for share, delay in shares:
         weight = max(1, int(rate / 2 * share))
         pacer.wait(weight)
-        sent.append((clock.now, weight))
+        sent.append((clock.now + delay, weight))  # when the server sees it
+        clock.now += delay
+        pacer.answered()
     for begin, _ in sent:
         assert sum(weight for at, weight in sent if begin <= at < begin + 1.0) <= rate
 
