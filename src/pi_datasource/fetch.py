@@ -51,16 +51,24 @@ def run(
 
 
 class _Flight:
-    """One call under way, in a thread of its own that does not outlive the process."""
+    """One call under way, in a thread of its own that does not outlive the process.
 
-    def __init__(self, client: PIClient, call: Call, urls: dict[str, str]) -> None:
+    It is sent when the answer of the call ``before`` it is there: a task has one request at a time under way.
+    """
+
+    def __init__(self, client: PIClient, call: Call, urls: dict[str, str], before: _Flight | None) -> None:
         self.call, self._ids = call, list(urls)
         self._body = b""
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._send, args=(client, urls), daemon=True)
+        waits_for = before._thread if before else None
+        self._thread: threading.Thread = threading.Thread(
+            target=self._send, args=(client, urls, waits_for), daemon=True
+        )
         self._thread.start()
 
-    def _send(self, client: PIClient, urls: dict[str, str]) -> None:
+    def _send(self, client: PIClient, urls: dict[str, str], waits_for: threading.Thread | None) -> None:
+        if waits_for is not None:
+            waits_for.join()
         try:
             self._body = client.batch(urls)
         except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
@@ -92,19 +100,19 @@ class _Run:
         self.waiting.extend(Cursor(point, start, self.span.start) for point in self.task.points)
         if self.task.requests_per_second is not None:
             self.client.pace(self.task.requests_per_second)
-        flying = self._launch(idle=True)
+        flying = self._launch(None)
         while flying:
-            following = self._launch(idle=False)
+            following = self._launch(flying)
             yield from self._rows(self._landed(flying))
-            flying = following or self._launch(idle=True)
+            flying = following or self._launch(None)
         yield from self._report()
 
-    def _launch(self, idle: bool) -> _Flight | None:
+    def _launch(self, before: _Flight | None) -> _Flight | None:
         if not self.waiting:
             return None
-        call = self.sizes.next_call(self.waiting, self.sets, idle)
+        call = self.sizes.next_call(self.waiting, self.sets, idle=before is None)
         urls = call.urls(self.client.resource, iso_utc(self.task.window.end), self.schema.names)
-        return _Flight(self.client, call, urls)
+        return _Flight(self.client, call, urls, before)
 
     def _landed(self, flight: _Flight) -> list[Rows]:
         """The new events of one call; cursors that are not at their end go back to the front of the queue."""

@@ -20,7 +20,7 @@ from pi_datasource.reply import text_of
 
 _INT32 = range(-(2**31), 2**31)
 _INFINITE = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
-_TEXT_TYPES = ("String", "Blob")
+_TEXT_TYPES = ("String", "Blob", "Digital")
 
 
 class Reading(NamedTuple):
