@@ -33,7 +33,7 @@ def summary(result: dict[str, Any]) -> Summary:
 
     def least(*roles: str) -> float:
         used = (sum(run["cpu_s"][role] for role in roles) for run in runs)
-        return float(min(used)) * _US / rows
+        return float(min(used) * _US / rows)
 
     return Summary(
         rows / median(walls),
