@@ -36,7 +36,9 @@ class Answer:
 def serving(app: Any) -> Iterator[str]:
     """The address of ``app`` while the block runs."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False)
+        config = uvicorn.Config(
+            app, lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -44,7 +46,8 @@ def serving(app: Any) -> Iterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(60)
+            assert not thread.is_alive(), "the server did not end"
 
 
 def get(base: str, path: str, query: dict[str, Any] | None = None, **headers: str) -> Answer:

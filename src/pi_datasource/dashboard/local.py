@@ -131,7 +131,6 @@ def _cursor(database: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConn
     """A connection of its own for one statement, which is stopped when it takes too long."""
     cursor = database.cursor()
     watchdog = Timer(_LONGEST_S, cursor.interrupt)
-    watchdog.daemon = True
     watchdog.start()
     try:
         cursor.execute("SET TimeZone = 'UTC'")
