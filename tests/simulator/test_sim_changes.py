@@ -2,6 +2,7 @@
 
 import functools
 import operator
+import tracemalloc
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -189,3 +190,16 @@ def test_a_feed_too_long_to_hold_asks_to_read_again() -> None:
 def test_changes_are_a_share(changes: float) -> None:
     with pytest.raises(ValueError, match="share between 0 and 1"):
         Plant(changes=changes)
+
+
+def test_memory_grows_with_what_is_returned_not_with_the_window() -> None:
+    peaks = []
+    end = FIRST + 2_000 * ticks.PER_DAY
+    window([FLOW], FIRST, end, now=end, limit=500)  # tables that are made once
+    for days in (2, 2_000):
+        tracemalloc.start()
+        found = window([FLOW], end - days * ticks.PER_DAY, end, now=end, limit=500)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(found[0]) == 500
+    assert peaks[1] < 1.5 * peaks[0]

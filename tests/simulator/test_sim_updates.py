@@ -227,3 +227,25 @@ def test_registrations_are_bounded_and_the_least_recently_used_goes_first() -> N
     assert len(registry) == 3
     assert [registry.register(each.point_id, 3)[1] for each in (first, third)] == [False, False]
     assert registry.register(second.point_id, 3)[1] is True
+
+
+@settings(max_examples=15, deadline=None, database=None)
+@given(st.sampled_from(POINTS[:6]), st.integers(3, 40))
+def test_paging_by_the_reference_reaches_every_event_while_events_change(point: Any, size: int) -> None:
+    site = Site()
+    start, count, items = ticks.to_iso(ticks.from_datetime(START) - 3_600 * ticks.PER_SECOND), size, []
+    for _ in range(1_000):
+        query = f"startTime={start}&endTime=*&maxCount={count}"
+        page = site.ask("GET", f"/streams/{point.web_id()}/recorded?{query}")[0]["Items"]
+        if len(page) < count:
+            break
+        last = page[-1]["Timestamp"]
+        kept = [item for item in page if item["Timestamp"] != last]
+        items += kept
+        start, count = (last, size) if kept else (start, count * 2)
+    truth = [
+        row
+        for row in rows_of(site.truth(point))
+        if row[0] >= ticks.from_datetime(START) - 3_600 * ticks.PER_SECOND
+    ]
+    assert [as_row(item) for item in items + page] == truth
