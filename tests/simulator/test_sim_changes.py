@@ -192,13 +192,14 @@ def test_changes_are_a_share(changes: float) -> None:
         Plant(changes=changes)
 
 
-def test_memory_grows_with_what_is_returned_not_with_the_window() -> None:
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_memory_grows_with_what_is_returned_not_with_the_window(newest_first: bool) -> None:
     peaks = []
     end = FIRST + 2_000 * ticks.PER_DAY
     window([FLOW], FIRST, end, now=end, limit=500)  # tables that are made once
     for days in (2, 2_000):
         tracemalloc.start()
-        found = window([FLOW], end - days * ticks.PER_DAY, end, now=end, limit=500)
+        found = window([FLOW], end - days * ticks.PER_DAY, end, now=end, limit=500, newest_first=newest_first)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert len(found[0]) == 500
