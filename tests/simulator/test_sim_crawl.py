@@ -17,7 +17,7 @@ COLLECTIONS = {marker: name for name, each in RESOURCES.items() for marker in ea
 }
 OTHERWISE = {
     **{
-        f"/system/{name}": 403
+        f"/system/{name}": (403,)
         for name in ("status", "versions", "configuration", "cacheinstances", "metrics")
     },
     "/system/userinfo": (204,),  # nobody is signed in

@@ -22,9 +22,7 @@ RECORDED = f'{{"Links":{{}},"Items":[{NUMBER}],"UnitsAbbreviation":"m3/h"}}'
 STREAM = f'{{"WebId":"F1DP","Name":"N","Path":"P","Links":{{"Source":""}},"Items":[{NUMBER}],"UnitsAbbreviation":""}}'
 STREAM_VALUE = f'{{"WebId":"F1DP","Name":"N","Path":"P","Links":{{"Source":""}},"Value":{NUMBER}}}'
 ENUM_SET = '{"WebId":"","Id":"","Name":"","Description":"","Path":"","Links":{"Self":"","DataServer":"","Values":""}}'
-ENUM_VALUE = (
-    '{"WebId":"","Id":"","Name":"STOP","Description":"","Value":0,"Path":"","Links":{"EnumerationSet":""}}'
-)
+ENUM_VALUE = '{"WebId":"","Id":"","Name":"STOP","Description":"","Value":0,"Path":"","Links":{"Self":"","EnumerationSet":""}}'
 CREATED = "startTime=2020-01-01T00:00:00Z&endTime=2020-01-01T00:00:00Z"
 
 
@@ -166,6 +164,15 @@ def test_enumeration_sets_and_values(api: Any) -> None:
         values = api.get(f"/enumerationsets/{each['WebId']}/enumerationvalues")["Items"]
         assert_shape(values[0], ENUM_VALUE)
     assert [(value["Name"], value["Value"]) for value in values][:2] == [("STOP", 0), ("RUN", 1)]
+    for value in values:
+        assert api.get(value["Links"]["Self"].removeprefix("http://localhost/piwebapi")) == value
+        assert api.get(f"/enumerationvalues?path={quote(value['Path'].lower())}") == value
+    found = api.get(f"/enumerationsets?path={quote(sets[1]['Path'])}")
+    assert found == sets[1]
+    for url in ("/enumerationsets", "/enumerationvalues"):
+        assert "Errors" in api.get(url, 400)
+        assert "Errors" in api.get(f"{url}?path=nothing", 404)
+    assert "Errors" in api.get(f"/enumerationvalues/{sets[0]['WebId']}", 404)
     by_path = api.get(f"/dataservers/{api.data_server}/enumerationsets?webIdType=PathOnly")["Items"][1]
     assert api.get(f"/enumerationsets/{by_path['WebId']}")["Id"] == sets[1]["Id"]
     assert "Errors" in api.get(f"/enumerationsets/{api.point('FLOW').id}", 404)
@@ -193,7 +200,9 @@ def test_point_attributes_by_name_and_filter(api: Any) -> None:
     assert {item["Name"] for item in api.get(f"{url}?nameFilter=comp*")["Items"]} == {
         "compressing",
         "compdev",
+        "compdevpercent",
         "compmax",
+        "compmin",
     }
     assert "Errors" in api.get(f"{url}?name=nope", 400)
 
@@ -206,7 +215,7 @@ def test_search_combines_its_terms(api: Any) -> None:
     digital = api.get(url + quote('PointType:="Digital" Tag:<>*PUMP*'))["Items"]
     assert {item["PointType"] for item in digital} == {"Digital"}
     assert not any("PUMP" in item["Name"] for item in digital)
-    for bad in ("", "Tag:SIN*", "Nope:=x", "Tag:=a OR Tag:=b"):
+    for bad in ("", "Tag:SIN*", "Nope:=x", "Tag:=a OR", "(Tag:=a", "Span:=wide"):
         assert "Errors" in api.get(url + quote(bad), 400)
     assert "greater than the maximum allowed" in api.get(url + "Tag:=*&maxCount=1001", 400)["Errors"][0]
 
