@@ -7,33 +7,33 @@ strings with lower-cased keys; ``startTime``, ``start_time`` and ``STARTTIME`` a
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from pi_datasource import condition, timespec
+from pi_datasource import timespec
 from pi_datasource.errors import InvalidOption, UnknownOption
 from pi_datasource.model import Window
+from pi_datasource.option_types import (
+    SOME_MOMENT,
+    Address,
+    Endpoint,
+    Flag,
+    Names,
+    Pattern,
+    Predicate,
+    Span,
+    Time,
+    Zone,
+)
 
 DEFAULT_TABLE = "pi_timeseries"
-_SOME_MOMENT = datetime(
-    2024, 5, 15, 12, tzinfo=timezone.utc
-)  # any will do to see whether a time text can be read
-_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", re.ASCII | re.IGNORECASE)  # a name, IPv4 or IPv6 address
+# What Spark 4.2 gives instead of, or beside, the options of CREATE TABLE … USING pi.
+_TABLE_PROPERTIES = {"owner", "provider"}
 _NEEDS = {"basic": "username", "ntlm": "username", "bearer": "token", "oidc": "client_id"}
 _PARTNERS = (  # an option, the kinds of sign-in for which it matters, and the option that it needs then
     ("username", ("auto", "basic", "ntlm"), "password"),
@@ -41,94 +41,6 @@ _PARTNERS = (  # an option, the kinds of sign-in for which it matters, and the o
     ("client_secret", ("auto", "oidc"), "client_id"),
     ("client_key", ("auto", "anonymous", "basic", "bearer", "oidc", "kerberos", "ntlm"), "client_cert"),
 )
-_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
-
-
-def _names(value: object) -> object:
-    """A comma-separated list, or a JSON array of strings for names that hold commas."""
-    if not isinstance(value, str):
-        return value
-    if value.strip().startswith("["):
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = None  # a PI name filter may start with a character set such as [ab]*
-        if isinstance(parsed, list):
-            return tuple(dict.fromkeys(str(item) for item in parsed))
-    return tuple(dict.fromkeys(part for part in (part.strip() for part in value.split(",")) if part))
-
-
-def _flag(value: object) -> object:
-    if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
-        return value.lower() in _TRUE
-    return value
-
-
-def _time(value: str) -> str:
-    timespec.resolve(value, _SOME_MOMENT)
-    return value.strip()
-
-
-def _span(value: object) -> object:
-    return timespec.duration(value) if isinstance(value, str) else value
-
-
-def _pattern(value: str) -> str:
-    try:
-        groups = re.compile(value).groupindex
-    except re.error as cause:
-        message = f"is no regular expression: {cause}"
-        raise ValueError(message) from cause
-    if not groups:
-        message = "has no named group such as (?P<plant>[^.]+); each named group becomes a column"
-        raise ValueError(message)
-    return value
-
-
-def _condition(value: str) -> str:
-    condition.loads(value)
-    return value
-
-
-def _zone(value: str) -> str:
-    timespec.zone_named(value)
-    return value
-
-
-def _url(value: str) -> str:
-    """``https://host/piwebapi`` whether or not scheme, path or a trailing slash were given."""
-    text = value.strip() if "/" in value.partition(":")[2][:1] else f"https://{value.strip()}"
-    if "@" in text:  # wherever it stands: a password with special characters may end up in any part
-        message = "holds a user name or password; give them as the options 'username' and 'password'"
-        raise ValueError(message)
-    message = "is no address; use https://HOST/piwebapi"
-    try:
-        parts = urlsplit(text)
-        port_is_number = parts.port is None or parts.port > 0
-    except ValueError:
-        raise ValueError(message) from None
-    if (
-        parts.scheme not in ("http", "https")
-        or not _HOST.fullmatch(parts.hostname or "")
-        or not port_is_number
-    ):
-        raise ValueError(message)
-    path = parts.path.rstrip("/") or "/piwebapi"
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
-def _endpoint(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        message = "is no address; use https://HOST/identitymanager/connect/token"
-        raise ValueError(message)
-    return value.strip()
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Time = Annotated[str, BeforeValidator(_time)]
-Span = Annotated[timedelta, BeforeValidator(_span), Field(ge=timedelta(0))]
 
 
 class Options(BaseModel):
@@ -136,7 +48,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: Annotated[str, BeforeValidator(_url)] = Field(
+    url: Address = Field(
         description="Address of PI Web API: `https://HOST/piwebapi` (`HOST` alone is enough)."
     )
     table: str = Field(
@@ -160,10 +72,10 @@ class Options(BaseModel):
         "*",
         description="End of the window, excluded. `*` is the PI server's present time. Not for streams.",
     )
-    time_zone: Annotated[str, BeforeValidator(_zone)] = Field(
+    time_zone: Zone = Field(
         "UTC", description="IANA zone in which times without a zone are read. Results are always in UTC."
     )
-    tag_pattern: Annotated[str, BeforeValidator(_pattern)] | None = Field(
+    tag_pattern: Pattern | None = Field(
         None,
         description="Regular expression with named groups over the tag name, such as "
         "`(?P<plant>[^.]+)\\.(?P<sensor_type>[^.]+)`. Each group becomes a column.",
@@ -173,7 +85,7 @@ class Options(BaseModel):
         (),
         description="Names of the columns to read, in this order, such as `tag_name,timestamp,value`. All when empty.",
     )
-    narrow: Annotated[str, BeforeValidator(_condition)] | None = Field(
+    narrow: Predicate | None = Field(
         None,
         description="Which tags and times a predicate may be true for, as JSON that `pi_datasource.read(where=…)` "
         "writes. It takes away from what is read and filters nothing. Not for streams.",
@@ -206,7 +118,7 @@ class Options(BaseModel):
     client_secret: SecretStr | None = Field(
         None, description="OpenID Connect: the client's secret, or where it is found, like `password`."
     )
-    token_url: Annotated[str, BeforeValidator(_endpoint)] | None = Field(
+    token_url: Endpoint | None = Field(
         None,
         description="OpenID Connect: address that gives tokens. When empty the server is asked for it "
         "(`{url}/.well-known/openid-configuration`).",
@@ -292,7 +204,7 @@ class Options(BaseModel):
             raise ValueError(message)
         self._signing_in()
         if not timespec.is_relative(self.start_time) and not timespec.is_relative(self.end_time):
-            self.window(_SOME_MOMENT)
+            self.window(SOME_MOMENT)
         return self
 
     def _signing_in(self) -> None:
@@ -313,8 +225,8 @@ class Options(BaseModel):
             UnknownOption: a name that is no option; the message suggests the nearest.
             InvalidOption: a missing option or a value that cannot be used; the message names the option.
         """
-        # First, because Spark puts table properties of its own in place of the options of CREATE TABLE.
-        if not any(key.lower() in ("url", "path", "paths") for key in given):
+        keys = {key.lower() for key in given}
+        if not keys & {"url", "path", "paths"} or keys & _TABLE_PROPERTIES:
             message = (
                 "option 'url' is missing: .option('url', 'https://HOST/piwebapi'). In SQL use CREATE TEMPORARY VIEW "
                 "… USING pi OPTIONS (url '…'): Spark drops every option of CREATE TABLE … USING pi."
@@ -379,30 +291,3 @@ def _explain(item: Any) -> str:
     cause = (item.get("ctx") or {}).get("error")
     text = str(cause) if cause else str(item["msg"])
     return f"option '{item['loc'][0]}': {text}" if item["loc"] else text
-
-
-def describe() -> list[tuple[str, str, str]]:
-    """Name, default and description of every option, in the order of the README's table."""
-    return [(name, _default_text(field.default), field.description or "") for name, field in _fields()]
-
-
-def markdown() -> str:
-    """The README's table of options."""
-    rows = [
-        f"| `{name}` | {default} | {text.replace('|', chr(92) + '|')} |" for name, default, text in describe()
-    ]
-    return "\n".join(["| option | default | meaning |", "|---|---|---|", *rows])
-
-
-def _fields() -> list[tuple[str, Any]]:
-    return list(Options.model_fields.items())
-
-
-def _default_text(default: object) -> str:
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    if isinstance(default, timedelta):
-        return f"`{int(default.total_seconds())}s`"
-    if default is None or default == ():
-        return "–"
-    return "required" if repr(default) == "PydanticUndefined" else f"`{default}`"

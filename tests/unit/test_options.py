@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pi_datasource import options, schema, tables
+from pi_datasource import option_table, options, schema, tables
 from pi_datasource.errors import InvalidOption, UnknownOption
 from pi_datasource.model import Window
 from pi_datasource.options import Options
@@ -343,13 +343,13 @@ def test_the_columns_of_the_table_are_these_in_this_order() -> None:
 
 
 def test_every_option_is_described() -> None:
-    rows = options.describe()
+    rows = option_table.describe()
     assert [name for name, _, _ in rows] == list(Options.model_fields)
     assert all(text.endswith((".", ").")) and default for _, default, text in rows)
 
 
 def described(name: str) -> Any:
-    return {row[0]: row[1] for row in options.describe()}[name]
+    return {row[0]: row[1] for row in option_table.describe()}[name]
 
 
 def test_defaults_are_described_as_a_user_would_write_them() -> None:
@@ -366,7 +366,7 @@ def test_defaults_are_described_as_a_user_would_write_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, default, _ in options.describe() if default not in {"required", "–"}]
+    "name", [name for name, default, _ in option_table.describe() if default not in {"required", "–"}]
 )
 def test_a_default_that_is_described_can_be_given(name: str) -> None:
     assert parsed(**{name: described(name).strip("`")}) == parsed()

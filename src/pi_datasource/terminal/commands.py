@@ -15,8 +15,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from pi_datasource import options as option_declarations
-from pi_datasource import tables
+from pi_datasource import option_table, tables
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
 from pi_datasource.terminal import checkup, files, reading
@@ -175,7 +174,7 @@ def list_options() -> None:
     Example: pi-datasource options
     """
     table = Table("option", "default", "meaning", show_lines=False)
-    for row in option_declarations.describe():
+    for row in option_table.describe():
         table.add_row(*(text.replace("`", "").replace("[", r"\[") for text in row))
     out.print(table)
 
