@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
 
 from pi_datasource import auth, reply, transport
+from pi_datasource.breaker import Breaker
 from pi_datasource.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -66,6 +67,7 @@ class PIClient:
         self.max_retries = options.max_retries
         self.sleep = sleep
         self._pacer = Pacer(options.requests_per_second, sleep=sleep)
+        self._breaker = Breaker()
         self._session = transport.session(options, before_retry=self._pacer.wait_again)
         self._signs_in = auth.chosen(options) != "anonymous"
 
@@ -149,6 +151,16 @@ class PIClient:
         self, call: str, url: str, data: bytes | None, weight: int = 1
     ) -> tuple[bytes, Mapping[str, str]]:
         """The body and headers of one call; a body that was cut is asked for again."""
+        self._breaker.check(call)
+        try:
+            answer = self._whole(call, url, data, weight)
+        except ServerError as error:
+            self._breaker.failed(error)
+            raise
+        self._breaker.answered()
+        return answer
+
+    def _whole(self, call: str, url: str, data: bytes | None, weight: int) -> tuple[bytes, Mapping[str, str]]:
         attempt = 0
         while True:
             try:
