@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,46 +11,77 @@ from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options import Options
 
 POINTS_PER_TASK = 1_000  # a task travels to its worker: 30 kB at most, and a retried one repeats little
+EVENTS_PER_TASK = 20_000_000  # under a minute of reading, which is what a retried task repeats
 
 
 def plan(
-    points: Sequence[Point], window: Window, options: Options, ingestion_time: datetime
+    points: Sequence[Point],
+    window: Window,
+    options: Options,
+    ingestion_time: datetime,
+    events: Sequence[float] | None = None,
 ) -> list[ReadTask]:
     """About ``num_partitions`` tasks; none for no points or an empty window.
 
-    Points are dealt out in turn, so that neighbours, which tend to be alike, spread over the tasks. When there are
-    fewer points than tasks wanted, the window is cut as well; when there are very many, so are the tasks. A bound on
-    requests or on concurrency bounds the tasks, and each gets an equal share of the rate: kept by every task on its own,
-    it holds for all of them wherever they run.
+    ``events`` estimates how many events each point has, all above 0; without it all points are taken to be alike. A
+    point that has more than a task's share is read by tasks of its own, each a part of the window; all others are
+    gathered so that the tasks are about equal. Very many points or events make more tasks. A bound on requests or on
+    concurrency bounds the tasks, and each gets an equal share of the rate: kept by every task on its own, it holds for
+    all of them wherever they run.
     """
     if not points or window.start == window.end:
         return []
-    wanted = _tasks_wanted(options)
-    groups = min(wanted, len(points))
-    if _bound(options) is None:
-        groups = max(groups, math.ceil(len(points) / POINTS_PER_TASK))
-    slices = window.split(max(1, wanted // groups))
-    share = _share(options, groups * len(slices))
+    weights = events or [1.0] * len(points)
+    wanted = _tasks_wanted(options, sum(events or ()))
+    share = sum(weights) / wanted
+    slices = [int(weight / share + 1e-9) for weight in weights]
+    alone = [i for i, count in enumerate(slices) if count > 1]
+    others = [i for i, count in enumerate(slices) if count <= 1]
+    tasks: list[tuple[tuple[Point, ...], Window]] = [
+        ((points[i],), part) for i in alone for part in window.split(slices[i])
+    ]
+    if others:
+        bins = min(max(1, wanted - sum(slices[i] for i in alone)), len(others))
+        if _bound(options) is None:
+            bins = max(bins, math.ceil(len(others) / POINTS_PER_TASK))
+        alike = len(set(weights)) == 1
+        dealt = [others[first::bins] for first in range(bins)] if alike else _dealt(others, weights, bins)
+        tasks += [(tuple(points[i] for i in group), window) for group in dealt]
+    rate = _share(options, len(tasks))
     return [
         ReadTask(
             table=options.table,
             window=part,
-            points=tuple(points[group::groups]),
+            points=group,
             ingestion_time=ingestion_time,
             page_size=options.page_size,
             batch_size=options.batch_size,
             on_error=options.on_error,
             read_mode=options.read_mode,
-            requests_per_second=share,
+            requests_per_second=rate,
         )
-        for part in slices
-        for group in range(groups)
+        for group, part in tasks
     ]
 
 
-def _tasks_wanted(options: Options) -> int:
+def _dealt(chosen: Sequence[int], weights: Sequence[float], bins: int) -> list[list[int]]:
+    """``chosen`` in ``bins`` groups of about equal weight, the heaviest first, each to the lightest group with room."""
+    room = max(POINTS_PER_TASK, math.ceil(len(chosen) / bins))
+    groups: list[list[int]] = [[] for _ in range(bins)]
+    lightest = [(0.0, group) for group in range(bins)]
+    for i in sorted(chosen, key=lambda i: (-weights[i], i)):
+        load, group = heapq.heappop(lightest)
+        groups[group].append(i)
+        if len(groups[group]) < room:
+            heapq.heappush(lightest, (load + weights[i], group))
+    return [sorted(group) for group in groups]
+
+
+def _tasks_wanted(options: Options, events: float) -> int:
     bound = _bound(options)
-    return options.num_partitions if bound is None else max(1, min(options.num_partitions, bound))
+    if bound is None:
+        return max(options.num_partitions, math.ceil(events / EVENTS_PER_TASK))
+    return max(1, min(options.num_partitions, bound))
 
 
 def _bound(options: Options) -> int | None:

@@ -10,13 +10,11 @@ from pyspark.sql.datasource import InputPartition
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from pi_datasource import client, discover, fetch
+from pi_datasource import client, fetch, survey
 from pi_datasource.condition import ALWAYS, Condition
 from pi_datasource.errors import PIError
-from pi_datasource.model import DataServer, Point, ReadTask, Window
-from pi_datasource.narrow import Narrowing
+from pi_datasource.model import ReadTask, Window
 from pi_datasource.options import Options
-from pi_datasource.plan import plan
 
 
 class PIPartition(InputPartition):
@@ -49,31 +47,8 @@ def arrow_schema(schema: StructType) -> pa.Schema:
 
 
 def planned(options: Options, window: Window | None, pushed: Condition = ALWAYS) -> list[InputPartition]:
-    """The partitions of ``window``; without one, of what the options and ``pushed`` leave, on the server's clock.
-
-    A window that is given belongs to a stream, which may be replayed: its end stamps the rows, and a tag that has
-    gone since does not fail it.
-    """
-    api = client.shared(options)
-    servers = discover.data_servers(api, options)
-    streaming = window is not None
-    now = discover.server_now(servers)
-    narrowing = Narrowing(options, pushed)
-    span = window or narrowing.window(now)
-    found = narrowing.points(_points(api, servers, narrowing, strict=not streaming))
-    return [PIPartition(task) for task in plan(found, span, options, span.end if streaming else now)]
-
-
-def _points(
-    api: client.PIClient, servers: list[DataServer], narrowing: Narrowing, strict: bool
-) -> list[Point]:
-    """The points that the options select; a name that only a predicate holds need not exist."""
-    tags = narrowing.tags()
-    if tags is None:
-        return discover.points(api, servers, narrowing.options, strict=strict)
-    if not tags:
-        return []
-    return discover.points(api, servers, narrowing.options.model_copy(update={"tags": tags}), strict=False)
+    """The tasks of ``survey.tasks`` as Spark's partitions."""
+    return [PIPartition(task) for task in survey.tasks(client.shared(options), options, window, pushed)]
 
 
 _frozen = False

@@ -161,3 +161,51 @@ def test_the_shares_of_all_tasks_never_exceed_the_rate(rate: float, count: int) 
     assert min(shares) > 0
     assert sum(shares) <= rate + 1e-6
     assert len(tasks) == 1 or min(shares) >= 1.0  # one request of each task in a second is within the rate
+
+
+@given(
+    events=st.lists(st.floats(0.5, 1e6), min_size=1, max_size=60),
+    num_partitions=st.integers(1, 64),
+    bound=st.none() | st.integers(1, 20),
+)
+def test_tasks_by_events_tile_too_and_none_is_far_above_its_share(
+    events: list[float], num_partitions: int, bound: int | None
+) -> None:
+    given_options = {"url": "h", "num_partitions": str(num_partitions)}
+    if bound is not None:
+        given_options["max_concurrent_requests"] = str(bound)
+    points, span = many(len(events)), Window(BASE, moment(10**9))
+    tasks = plan(points, span, Options.parse(given_options), BASE, events)
+    wanted = min(num_partitions, bound or num_partitions)
+    share = sum(events) / wanted
+    assert len(tasks) <= wanted
+    weight = dict(zip(points, events, strict=True))
+    for one in points:
+        parts = sorted((t.window.start, t.window.end) for t in tasks if one in t.points)
+        assert (parts[0][0], parts[-1][1]) == (span.start, span.end)
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
+    for task in tasks:
+        part = (task.window.end - task.window.start) / (span.end - span.start)
+        assert sum(weight[one] for one in task.points) * part < 3 * share + 1e-6
+
+
+def test_a_busy_tag_gets_tasks_of_its_own() -> None:
+    tasks = plan(many(5), Window(BASE, moment(10**9)), sized(8), BASE, [1e6, 10.0, 10.0, 10.0, 10.0])
+    busy = [task for task in tasks if task.points[0].name == "T0"]
+    assert len(busy) == 7
+    assert all(len(task.points) == 1 for task in busy)
+    assert sorted(p.name for task in tasks for p in task.points if p.name != "T0") == ["T1", "T2", "T3", "T4"]
+
+
+def test_very_many_events_make_more_tasks_rather_than_longer_ones() -> None:
+    tasks = plan(many(40), Window(BASE, moment(10**9)), sized(2), BASE, [5e6] * 40)
+    assert len(tasks) == 10
+    bounded = Options.parse({"url": "h", "num_partitions": "2", "max_concurrent_requests": "2"})
+    assert len(plan(many(40), Window(BASE, moment(10**9)), bounded, BASE, [5e6] * 40)) == 2
+
+
+def test_no_task_holds_more_points_than_travel_well_however_uneven_they_are() -> None:
+    events = [1e6] * 10 + [1.0] * 3_000
+    tasks = plan(many(3_010), Window(BASE, moment(10**9)), sized(4), BASE, events)
+    assert max(len(task.points) for task in tasks) <= 1000
+    assert len({p.web_id for task in tasks for p in task.points}) == 3_010

@@ -15,11 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from pi_datasource import discover, tables
+from pi_datasource import survey, tables
 from pi_datasource.client import PIClient
 from pi_datasource.model import ReadTask, iso_utc
 from pi_datasource.options import Options
-from pi_datasource.plan import plan
 from pi_datasource.terminal import files
 from pi_datasource.terminal.crew import Crew
 
@@ -79,7 +78,8 @@ def run(request: Request, out: Console, err: Console) -> None:
     began = time.monotonic()
     options = request.options
     with err.status("Asking the server …"):
-        tasks, tags = _planned(options)
+        tasks = _planned(options)
+    tags = len({point.web_id for task in tasks for point in task.points})
     crew = Crew(tasks, options, request.schema, request.jobs)
     with closing(crew.batches()) as arriving, _bar(crew, err) as advance:
         batches = advance(_first(arriving, request.limit))
@@ -92,13 +92,9 @@ def run(request: Request, out: Console, err: Console) -> None:
     )
 
 
-def _planned(options: Options) -> tuple[list[ReadTask], int]:
+def _planned(options: Options) -> list[ReadTask]:
     with PIClient(options) as api:
-        servers = discover.data_servers(api, options)
-        now = discover.server_now(servers)
-        window = options.window(now)
-        points = discover.points(api, servers, options)
-    return plan(points, window, options, now), len(points)
+        return survey.tasks(api, options)
 
 
 def _first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
