@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import islice
-from sys import intern
-from typing import Any, TypeVar
 
 import msgspec
 
-from pi_datasource import timespec
+from pi_datasource import listing, timespec
 from pi_datasource.client import PIClient, server_date
-from pi_datasource.errors import InvalidOption, NoTagMatches, RequestRefused, ServerError, UnexpectedReply
+from pi_datasource.errors import InvalidOption, NoTagMatches, UnexpectedReply
+from pi_datasource.listing import ID_ONLY, PAGE_SIZE, matching, typed
 from pi_datasource.model import DataServer, Point
 from pi_datasource.options import Options
 
-PAGE_SIZE = 10_000
 SHOWN_NAMES = 10
 SAMPLED_PATTERNS = 3  # each takes a request
-_WILDCARD = re.compile(r"[*?\[\]]")
 _POINT_FIELDS = ("WebId", "Name", "PointType", "EngineeringUnits")
 
 
@@ -31,9 +26,9 @@ def data_servers(client: PIClient, options: Options) -> list[DataServer]:
         InvalidOption: ``data_servers`` names one that does not exist.
         UnexpectedReply: PI Web API knows no data server at all.
     """
-    fields = {"selectedFields": "Items.WebId;Items.Name;Items.ServerTime", **_ID_ONLY}
+    fields = {"selectedFields": "Items.WebId;Items.Name;Items.ServerTime", **ID_ONLY}
     reply = client.get("dataservers", fields)
-    listed = _typed(reply, _DataServers, "dataservers").Items
+    listed = typed(reply, _DataServers, "dataservers").Items
     date = server_date(reply)
     try:
         clocks = [timespec.parse_wire(item.ServerTime) if item.ServerTime else date for item in listed]
@@ -80,9 +75,10 @@ def points(
     fields = (*_POINT_FIELDS, "Path") if options.include_metadata else _POINT_FIELDS
     found: dict[str, Point] = {}
     unmatched = []
+    together = listing.named(client, servers, wanted, fields, _most_requests(options))
     for tag in wanted:
         matched = 0
-        for point in _matching(client, servers, tag, fields):
+        for point in together.get(tag) or matching(client, servers, tag, fields):
             found[point.web_id] = point
             matched += 1
         if not matched:
@@ -90,7 +86,7 @@ def points(
     if unmatched and strict:
         raise _no_match(unmatched, servers, options)
     if options.tag_filter is not None:
-        allowed = {point.web_id for point in _matching(client, servers, options.tag_filter, fields)}
+        allowed = {point.web_id for point in matching(client, servers, options.tag_filter, fields)}
         found = {web_id: point for web_id, point in found.items() if web_id in allowed}
         if not found and strict:
             message = f"option 'tag_filter': no selected tag matches {options.tag_filter!r}"
@@ -106,7 +102,7 @@ def sample(client: PIClient, servers: list[DataServer], options: Options) -> tup
     """
     wanted = options.tags or ("*",)
     pages = {
-        tag: list(islice(_matching(client, servers, tag, _POINT_FIELDS), PAGE_SIZE))
+        tag: list(islice(matching(client, servers, tag, _POINT_FIELDS), PAGE_SIZE))
         for tag in wanted[:SAMPLED_PATTERNS]
     }
     if unmatched := [tag for tag, page in pages.items() if not page]:
@@ -116,9 +112,6 @@ def sample(client: PIClient, servers: list[DataServer], options: Options) -> tup
         len(pages) == len(wanted) and max(map(len, pages.values())) < PAGE_SIZE and options.tag_filter is None
     )
     return list(found.values()), whole
-
-
-_ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
 
 
 def _no_match(unmatched: list[str], servers: list[DataServer], options: Options) -> NoTagMatches:
@@ -133,65 +126,10 @@ def _no_match(unmatched: list[str], servers: list[DataServer], options: Options)
     )
 
 
-def _matching(
-    client: PIClient, servers: list[DataServer], tag: str, fields: Sequence[str]
-) -> Iterator[Point]:
-    if tag.startswith("\\\\"):
-        yield from _by_path(client, servers, tag, fields)
-        return
-    selected = ";".join(["Links.Next", *(f"Items.{name}" for name in fields)])
-    for server in servers:
-        asked = {"nameFilter": tag, "selectedFields": selected}
-        for item in _pages(client, f"dataservers/{server.web_id}/points", asked):
-            # A server may read a name without wildcards as a prefix; exact means exact (reference: quirk 30).
-            if _WILDCARD.search(tag) or item.Name.lower() == tag.lower():
-                yield _point(item, server.name)
-
-
-def _by_path(
-    client: PIClient, servers: list[DataServer], path: str, fields: Sequence[str]
-) -> Iterator[Point]:
-    asked = path[2:].partition("\\")[0].lower()
-    owner = next((server.name for server in servers if server.name.lower() == asked), None)
-    if owner is None:
-        return
-    try:
-        item = client.get("points", {"path": path, "selectedFields": ";".join(fields), **_ID_ONLY})
-    except RequestRefused as refused:
-        if refused.status == 404:
-            return
-        raise
-    yield _point(_typed(item, _Point, "points"), owner)
-
-
-def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_Point]:
-    """All items of a paged list; ends at an empty page, or a short one without a ``Next`` link.
-
-    Raises:
-        UnexpectedReply: the server sends the same page again and again, whatever is asked for.
-    """
-    start, size = 0, PAGE_SIZE
-    last: list[_Point] = []
-    while True:
-        page = {**params, **_ID_ONLY, "startIndex": start, "maxCount": size}
-        try:
-            reply = client.get(path, page)
-        except ServerError as refused:
-            if size == 1 or "greater than the maximum allowed" not in str(refused):
-                raise
-            size //= 2
-            continue
-        listed = _typed(reply, _Points, path)
-        if listed.Items and listed.Items == last:
-            message = (
-                f"GET {path}: the page at startIndex={start} is the one before again, so the list has no end"
-            )
-            raise UnexpectedReply(message)
-        last = listed.Items
-        yield from listed.Items
-        start += len(listed.Items)
-        if not listed.Items or (len(listed.Items) < size and not listed.Links.Next):
-            return
+def _most_requests(options: Options) -> int:
+    """How many requests one call may hold: at most half of what is allowed in a second (``pacing``)."""
+    rate = options.requests_per_second
+    return listing.NAMES_PER_CALL if rate is None else int(rate / 2)
 
 
 class _DataServer(msgspec.Struct):
@@ -202,37 +140,3 @@ class _DataServer(msgspec.Struct):
 
 class _DataServers(msgspec.Struct):
     Items: list[_DataServer] = []  # an empty list may be left out altogether (reference: selectedFields)
-
-
-class _Point(msgspec.Struct):
-    WebId: str
-    Name: str
-    Path: str = ""
-    PointType: str = ""
-    EngineeringUnits: str | None = None
-
-
-class _Links(msgspec.Struct):
-    Next: str | None = None
-
-
-class _Points(msgspec.Struct):
-    Items: list[_Point] = []
-    Links: _Links = msgspec.field(default_factory=_Links)
-
-
-_Shape = TypeVar("_Shape")
-
-
-def _typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
-    try:
-        return msgspec.convert(reply, shape)
-    except msgspec.ValidationError as cause:
-        message = f"GET {path}: the answer is none of PI Web API's ({cause}); check that 'url' is its address"
-        raise UnexpectedReply(message) from cause
-
-
-def _point(item: _Point, server: str) -> Point:
-    units = intern(item.EngineeringUnits) if item.EngineeringUnits else None
-    # A million points share few types, units and servers.
-    return Point(item.WebId, item.Name, intern(item.PointType), units, intern(server), item.Path)

@@ -157,13 +157,13 @@ def test_all_points_of_all_data_servers_are_found() -> None:
 def test_a_list_is_read_to_its_end_with_and_without_next_links(
     count: int, links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discover, "PAGE_SIZE", 7)
+    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
     tags = [f"T{i}" for i in range(count)]
     assert names(plant(A=listing("SRVA", tags, links=links)), [A], strict=False) == tags
 
 
 def test_the_next_page_begins_after_what_was_received(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discover, "PAGE_SIZE", 7)
+    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
     server = plant(A=listing("SRVA", [f"T{i}" for i in range(9)], links=True))
     names(server, [A])
     assert [(q["startIndex"], q["maxCount"]) for _, q in server.gets] == [("0", "7"), ("3", "7"), ("6", "7")]
@@ -280,7 +280,7 @@ def test_a_list_of_another_shape_is_refused(reply: Any) -> None:
 def test_a_server_that_ignores_the_start_index_is_refused_and_never_asked_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(discover, "PAGE_SIZE", 2)
+    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 2)
     with pytest.raises(UnexpectedReply):
         names(plant(A=lambda _: {"Items": [item("SRVA", "T1"), item("SRVA", "T2")]}), [A])
 

@@ -1,0 +1,190 @@
+"""Lists of points: by pattern page by page, by exact name or path many in one call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from sys import intern
+from typing import Any, TypeVar
+
+import msgspec
+
+from pi_datasource.client import PIClient
+from pi_datasource.errors import RequestRefused, ServerError, UnexpectedReply
+from pi_datasource.model import DataServer, Point
+
+PAGE_SIZE = 10_000
+NAMES_PER_CALL = 100  # each is a request of its own to the server's rate limit
+ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
+_WILDCARD = re.compile(r"[*?\[\]]")
+
+
+def matching(
+    client: PIClient, servers: Sequence[DataServer], tag: str, fields: Sequence[str]
+) -> Iterator[Point]:
+    """The points that a name, a pattern or a full path (server and tag) selects, in the server's order."""
+    if tag.startswith("\\\\"):
+        yield from _by_path(client, servers, tag, fields)
+        return
+    for server in servers:
+        asked = {"nameFilter": tag, "selectedFields": _selected(fields)}
+        for item in _pages(client, f"dataservers/{server.web_id}/points", asked):
+            if _meant(tag, item):
+                yield _point(item, server.name)
+
+
+def named(
+    client: PIClient,
+    servers: Sequence[DataServer],
+    tags: Sequence[str],
+    fields: Sequence[str],
+    most_requests: int = NAMES_PER_CALL,
+) -> dict[str, list[Point]]:
+    """What each exact name among ``tags`` selects, many asked for in one call of at most ``most_requests`` requests.
+
+    Left out is what has to be asked for alone: patterns, paths, and names whose answer was none or not the whole.
+    """
+    exact = [tag for tag in tags if not _WILDCARD.search(tag) and not tag.startswith("\\\\")]
+    step = min(NAMES_PER_CALL, most_requests) // max(1, len(servers))
+    if len(exact) < 2 or step < 2:
+        return {}
+    found: dict[str, list[Point]] = {}
+    for first in range(0, len(exact), step):
+        found.update(_asked_together(client, servers, exact[first : first + step], fields))
+    return found
+
+
+def _asked_together(
+    client: PIClient, servers: Sequence[DataServer], tags: Sequence[str], fields: Sequence[str]
+) -> dict[str, list[Point]]:
+    window = {"startIndex": 0, "maxCount": NAMES_PER_CALL, "selectedFields": _selected(fields), **ID_ONLY}
+    urls = {
+        f"{t}.{s}": client.resource(f"dataservers/{server.web_id}/points", {"nameFilter": tag, **window})
+        for t, tag in enumerate(tags)
+        for s, server in enumerate(servers)
+    }
+    try:
+        answers = _ANSWERS.decode(client.batch(urls))
+        found: dict[str, list[Point]] = {}
+        for t, tag in enumerate(tags):
+            pages = [_whole(answers.get(f"{t}.{s}")) for s in range(len(servers))]
+            if all(page is not None for page in pages):
+                found[tag] = [
+                    _point(item, server.name)
+                    for server, page in zip(servers, pages, strict=True)
+                    for item in page or []
+                    if _meant(tag, item)
+                ]
+    except (ServerError, msgspec.MsgspecError):
+        return {}  # asked for alone, each says for itself what is wrong
+    return found
+
+
+def _whole(answer: _Answer | None) -> list[_Point] | None:
+    """The points of one answer; None if it failed or there may be more."""
+    if answer is None or answer.Status != 200:
+        return None
+    listed = msgspec.convert(answer.Content, Points)
+    return None if listed.Links.Next or len(listed.Items) >= NAMES_PER_CALL else listed.Items
+
+
+def _meant(tag: str, item: _Point) -> bool:
+    """A server may read a name without wildcards as a prefix; exact means exact (reference: quirk 30)."""
+    return bool(_WILDCARD.search(tag)) or item.Name.lower() == tag.lower()
+
+
+def _selected(fields: Sequence[str]) -> str:
+    return ";".join(["Links.Next", *(f"Items.{name}" for name in fields)])
+
+
+def _by_path(
+    client: PIClient, servers: Sequence[DataServer], path: str, fields: Sequence[str]
+) -> Iterator[Point]:
+    asked = path[2:].partition("\\")[0].lower()
+    owner = next((server.name for server in servers if server.name.lower() == asked), None)
+    if owner is None:
+        return
+    try:
+        item = client.get("points", {"path": path, "selectedFields": ";".join(fields), **ID_ONLY})
+    except RequestRefused as refused:
+        if refused.status == 404:
+            return
+        raise
+    yield _point(typed(item, _Point, "points"), owner)
+
+
+def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_Point]:
+    """All items of a paged list; ends at an empty page, or a short one without a ``Next`` link.
+
+    Raises:
+        UnexpectedReply: the server sends the same page again and again, whatever is asked for.
+    """
+    start, size = 0, PAGE_SIZE
+    last: list[_Point] = []
+    while True:
+        page = {**params, **ID_ONLY, "startIndex": start, "maxCount": size}
+        try:
+            reply = client.get(path, page)
+        except ServerError as refused:
+            if size == 1 or "greater than the maximum allowed" not in str(refused):
+                raise
+            size //= 2
+            continue
+        listed = typed(reply, Points, path)
+        if listed.Items and listed.Items == last:
+            message = (
+                f"GET {path}: the page at startIndex={start} is the one before again, so the list has no end"
+            )
+            raise UnexpectedReply(message)
+        last = listed.Items
+        yield from listed.Items
+        start += len(listed.Items)
+        if not listed.Items or (len(listed.Items) < size and not listed.Links.Next):
+            return
+
+
+class _Point(msgspec.Struct):
+    WebId: str
+    Name: str
+    Path: str = ""
+    PointType: str = ""
+    EngineeringUnits: str | None = None
+
+
+class _Links(msgspec.Struct):
+    Next: str | None = None
+
+
+class Points(msgspec.Struct):
+    """A page of points."""
+
+    Items: list[_Point] = []
+    Links: _Links = msgspec.field(default_factory=_Links)
+
+
+class _Answer(msgspec.Struct):
+    Status: int
+    Content: object = None
+
+
+_ANSWERS = msgspec.json.Decoder(dict[str, _Answer])
+_Shape = TypeVar("_Shape")
+
+
+def typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
+    """``reply`` as ``shape``.
+
+    Raises:
+        UnexpectedReply: it is something else, so ``path`` was not answered by PI Web API.
+    """
+    try:
+        return msgspec.convert(reply, shape)
+    except msgspec.ValidationError as cause:
+        message = f"GET {path}: the answer is none of PI Web API's ({cause}); check that 'url' is its address"
+        raise UnexpectedReply(message) from cause
+
+
+def _point(item: _Point, server: str) -> Point:
+    units = intern(item.EngineeringUnits) if item.EngineeringUnits else None
+    # A million points share few types, units and servers.
+    return Point(item.WebId, item.Name, intern(item.PointType), units, intern(server), item.Path)
