@@ -144,6 +144,11 @@ class Options(BaseModel):
         description="HTTP proxy, `http://HOST:PORT` (with a password better as `env:NAME`), or `none` for none. When "
         "empty the variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count.",
     )
+    compression: Literal["auto", "gzip", "none"] = Field(
+        "auto",
+        description="Whether answers come compressed: `gzip`, `none`, or `auto`: unless the server is on this machine, "
+        "where unpacking costs more than it saves.",
+    )
     timeout: Span = Field(
         timedelta(seconds=60), description="Longest wait for one answer, such as `60s` or `2m`."
     )

@@ -44,6 +44,7 @@ class Session(requests.Session):
         self.headers.update(
             {
                 "Accept": "application/json",
+                "Accept-Encoding": "gzip" if _compressed(options) else "identity",
                 "Content-Type": "application/json",
                 "User-Agent": f"pi-datasource/{__version__}",
                 "X-Requested-With": "pi-datasource",
@@ -105,6 +106,13 @@ def reason(error: BaseException) -> str:
         if inner is None:
             return f"{type(error).__name__}: {error}"
         error = inner
+
+
+def _compressed(options: Options) -> bool:
+    if options.compression != "auto":
+        return options.compression == "gzip"
+    host = urlsplit(options.url).hostname or ""
+    return host != "localhost" and not host.startswith("127.") and host != "::1"
 
 
 def _proxies(options: Options) -> dict[str, str | None] | None:

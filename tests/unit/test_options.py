@@ -71,7 +71,7 @@ def test_defaults_are_these() -> None:
         "username": None, "password": None, "token": None,
         "client_id": None, "client_secret": None, "token_url": None, "scope": "system",
         "verify_tls": True, "ca_bundle": None, "client_cert": None, "client_key": None, "client_key_password": None,
-        "proxy": None, "timeout": timedelta(seconds=60), "max_retries": 5,
+        "proxy": None, "compression": "auto", "timeout": timedelta(seconds=60), "max_retries": 5,
         "page_size": 10_000, "batch_size": 1000, "read_mode": "auto", "requests_per_second": None,
         "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail",
         "settle": timedelta(seconds=5), "max_window_per_trigger": None,

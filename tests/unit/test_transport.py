@@ -256,3 +256,21 @@ def test_a_session_is_read_from_options_alone(web: WebServer) -> None:
     made: Any = transport.session(Options.parse({"url": web.url}))
     assert made.get(web.url + "/x", timeout=5).json() == {}
     assert made.discreet("nothing to hide") == "nothing to hide"
+
+
+@pytest.mark.parametrize(
+    ("url", "compression", "asked"),
+    [
+        ("https://pi.example/piwebapi", "auto", "gzip"),
+        ("http://localhost:8010/piwebapi", "auto", "identity"),
+        ("http://127.0.0.1:8010/piwebapi", "auto", "identity"),
+        ("http://[::1]:8010/piwebapi", "auto", "identity"),
+        ("http://127.0.0.1:8010/piwebapi", "gzip", "gzip"),
+        ("https://pi.example/piwebapi", "none", "identity"),
+    ],
+)
+def test_answers_come_compressed_where_that_pays_or_as_asked_for(
+    url: str, compression: str, asked: str
+) -> None:
+    made = transport.session(Options.parse({"url": url, "compression": compression}))
+    assert made.headers["Accept-Encoding"] == asked
