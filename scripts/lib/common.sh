@@ -31,6 +31,11 @@ isolate() {
   PATH="${PATH%:}"
 }
 
+# For Spark programs that live for a minute: optimising their code takes the JVM longer than running it does.
+short_lived_spark() {
+  export PYSPARK_SUBMIT_ARGS='--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell'
+}
+
 # What the environment installs is called by name from here on.
 use_environment() { export PATH="$VENV/bin:$PATH"; }
 

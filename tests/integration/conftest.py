@@ -54,7 +54,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, spark_stderr: Path) -> Itera
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["PYSPARK_SUBMIT_ARGS"] = (
         f"--conf spark.sql.warehouse.dir={folder}/warehouse --conf spark.local.dir={folder}/local "
-        "--conf spark.default.parallelism=1 pyspark-shell"
+        "--conf spark.default.parallelism=1 --driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
     )
     os.environ.update(canary.ENVIRONMENT)  # workers inherit what the JVM was started with
     with _stderr_into(spark_stderr):

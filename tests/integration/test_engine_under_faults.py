@@ -25,7 +25,7 @@ from pi_datasource.plan import plan
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
-START = NOW - timedelta(minutes=8)
+START = NOW - timedelta(minutes=2)
 PLANT = Plant(seed=11, tags=16, plants=2)
 ROUNDS, SEEDS_IN_ROUND = 10, 12
 

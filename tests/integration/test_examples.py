@@ -33,6 +33,8 @@ def environment(site: Plant) -> Iterator[dict[str, str]]:
     """What a user who has only set PI_URL has; nothing that the suite's own Spark session was started with."""
     with running(site, clock=Clock(NOW)) as url:
         mine = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK_", "SPARK_", "PI_"))}
+        # Optimising code that runs for seconds takes the JVM longer than running it does.
+        mine["PYSPARK_SUBMIT_ARGS"] = "--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
         yield {**mine, "PI_URL": url}
 
 
