@@ -13,7 +13,7 @@ from mock_server import fields, pitime, spans, webid
 from mock_server.archive import Archive
 from mock_server.catalog import Point
 from mock_server.interpolation import Reader, reader
-from mock_server.messages import Request, Response, json_response, refusal
+from mock_server.messages import ApiError, Request, Response, json_response, refusal
 from mock_server.server import Server
 from mock_server.zones import UnknownZone, zone_named
 
@@ -29,11 +29,6 @@ class Call:
     now: int
     args: dict[str, str] = field(default_factory=dict)
 
-    @cached_property
-    def parameters(self) -> list[tuple[str, str]]:
-        """The query's parameters in order, their names in lower case."""
-        return [(name.lower(), value) for name, value in self.request.parameters()]
-
     @property
     def base(self) -> str:
         """The address of the API, which links start with."""
@@ -41,13 +36,14 @@ class Call:
 
     def text(self, name: str, default: str = "") -> str:
         """The first parameter of that name, whatever its case; an empty one counts as absent."""
-        wanted = name.lower()
-        return next((value for key, value in self.parameters if key == wanted and value), default)
+        return next((value for value in self.request.named.get(name.lower(), ()) if value), default)
 
     def texts(self, name: str) -> list[str]:
-        """Every parameter of that name."""
-        wanted = name.lower()
-        return [value for key, value in self.parameters if key in (wanted, f"{wanted}[]")]
+        """Every parameter of that name, which `[]` may follow."""
+        named, wanted, listed = self.request.named, name.lower(), f"{name.lower()}[]"
+        if listed not in named:
+            return named.get(wanted, [])
+        return [value for key, value in self.request.parameters if key.lower() in (wanted, listed)]
 
     def integer(self, name: str, default: int, low: int = 0) -> int:
         """The parameter as an int32 of at least `low`."""
@@ -149,9 +145,7 @@ class Call:
         """The address of a resource, or with `changes` of this one with other parameters."""
         if not changes:
             return f"{self.base}{path}"
-        kept = [
-            (key, value) for key, value in self.request.parameters() if key.lower() not in _lower(changes)
-        ]
+        kept = [(key, value) for key, value in self.request.parameters if key.lower() not in _lower(changes)]
         query = urlencode([*kept, *changes.items()], safe="*")
         return f"{self.request.origin}{self.request.path}?{query}"
 
@@ -172,7 +166,7 @@ class Call:
     def reader_of(self, name: str) -> Reader | None:
         """The stream that an expression names by tag or path, or None."""
         catalog = self.server.plant.catalog
-        found = point_at(self.server, name) if name.startswith("\\\\") else catalog.by_name(name)
+        found = catalog.at_path(name) if name.startswith("\\\\") else catalog.by_name(name)
         return reader(self.archive, found, self.now) if found else None
 
     @cached_property
@@ -201,29 +195,22 @@ def read_web_id(text: str) -> webid.WebId:
     try:
         return webid.decode(text)
     except webid.MalformedWebId as error:
-        raise refusal(400, f'Unknown or invalid WebID format: "{text}".') from error
+        raise malformed(text) from error
+
+
+def malformed(text: str) -> ApiError:
+    """What a text is answered with that is no WebID."""
+    return refusal(400, f'Unknown or invalid WebID format: "{text}".')
 
 
 def find_point(server: Server, text: str) -> Point:
     """The point a WebID names, by id first and else by path; 400 when malformed, 404 when there is none."""
-    read = read_web_id(text)
-    catalog = server.plant.catalog
-    found: Point | None = None
-    if read.marker == webid.POINT and read.server in (None, catalog.server.guid):
-        if isinstance(read.object_id, int):
-            found = catalog.by_id(read.object_id)
-        found = found or point_at(server, read.name or "")
-    if found is None:
-        raise refusal(404, f"The PI Point with WebID '{text}' was not found.")
-    return found
-
-
-def point_at(server: Server, path: str) -> Point | None:
-    r"""The point at `\\SERVER\TAG` or `SERVER\TAG`, whatever its case, or None."""
-    name, _, tag = path.removeprefix("\\\\").partition("\\")
-    if name.upper() != server.plant.catalog.server.name:
-        return None
-    return server.plant.catalog.by_name(tag)
+    try:
+        return server.plant.catalog.by_web_id(text)
+    except webid.MalformedWebId as error:
+        raise malformed(text) from error
+    except KeyError as error:
+        raise refusal(404, f"The PI Point with WebID '{text}' was not found.") from error
 
 
 def check_data_server(server: Server, text: str) -> None:

@@ -149,6 +149,7 @@ class Catalog:
         self._lock = Lock()
         self._matches = lru_cache(maxsize=16)(self._scan)
         self._made = lru_cache(maxsize=16_384)(self._make)
+        self._identified = lru_cache(maxsize=16_384)(self._identify)
         self._tags = Tags()
         self._churn: Churn | None = None
         if churn:
@@ -204,6 +205,31 @@ class Catalog:
         """The point with that PI id, or None."""
         index = point_id - 1
         return self.point(index) if 0 <= index < len(self) and index not in self._tags.hidden else None
+
+    def at_path(self, path: str) -> Point | None:
+        r"""The point at `\\SERVER\TAG` or `SERVER\TAG`, whatever its case, or None."""
+        name, _, tag = path.removeprefix("\\\\").partition("\\")
+        return self.by_name(tag) if name.upper() == self.server.name else None
+
+    def by_web_id(self, text: str) -> Point:
+        """The point that a WebID names, by id first and else by path.
+
+        Raises:
+            MalformedWebId: when the text is no WebID.
+            KeyError: when there is no such point.
+        """
+        return self._identified(text, self._tags.version)
+
+    def _identify(self, text: str, _version: int) -> Point:
+        read = webid.decode(text)
+        found: Point | None = None
+        if read.marker == webid.POINT and read.server in (None, self.server.guid):
+            if isinstance(read.object_id, int):
+                found = self.by_id(read.object_id)
+            found = found or self.at_path(read.name or "")
+        if found is None:  # not remembered: it may come
+            raise KeyError(text)
+        return found
 
     def matching(self, name_filter: str) -> "range | NDArray[np.int64]":
         """The indexes of the points whose names match a PI wildcard filter; an empty filter matches all."""

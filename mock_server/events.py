@@ -93,13 +93,18 @@ class Block:
         kept = np.concatenate(([0], np.cumsum(wanted)))[self.bounds]
         return self.take(np.flatnonzero(wanted), kept)
 
-    def with_streams(self, places: I64, others: "Block") -> "Block":
-        """The block with the streams at `places` replaced by those of `others`."""
-        counts, first = self.counts.copy(), self.bounds[:-1].copy()
-        counts[places] = others.counts
-        first[places] = len(self.ticks) + others.bounds[:-1]
+    def extended(self, places: I64, others: "Block", *, before: bool) -> "Block":
+        """The block with rows of the streams of `others` put behind, or `before`, those of its streams at `places`."""
+        own, added = (
+            np.zeros((2, len(self.points)), dtype=np.int64),
+            np.zeros((2, len(self.points)), dtype=np.int64),
+        )
+        own[0], own[1] = self.bounds[:-1], self.counts
+        added[0, places], added[1, places] = len(self.ticks) + others.bounds[:-1], others.counts
+        parts = (added, own) if before else (own, added)
+        first, counts = (np.column_stack([part[row] for part in parts]).ravel() for row in (0, 1))
         both = _joined([self, others], self.points, self.bounds)
-        return both.take(spans(first, counts), offsets(counts))
+        return both.take(spans(first, counts), offsets(own[1] + added[1]))
 
     def head(self, limit: int) -> "Block":
         """The first `limit` rows of each stream."""

@@ -58,7 +58,7 @@ def _tags(server: Server, request: Request) -> set[str]:
     """The names of the points whose data are asked for; looked up only when faults are tied to some."""
     if not server.faults.points or not request.path.lower().startswith(_DATA):
         return set()
-    named = {value for name, value in request.parameters() if name.lower() in ("webid", "webid[]")}
+    named = {value for name, value in request.parameters if name.lower() in ("webid", "webid[]")}
     points = [_find(server, text) for text in (*request.path.split("/")[3:4], *named)]
     return {point.name for point in points if point is not None}
 

@@ -6,7 +6,7 @@ exist yet.
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from mock_server.events import BAD, I64, Block, Kind, offsets, side_by_side, sin
 from mock_server.feed import Feed, feed, refresh
 from mock_server.instruments import Instruments, Recipe, instruments
 from mock_server.sensors import NO_DATA, PT_CREATED
+from mock_server.signals import Cut
 
 _MOST_SLOTS_IN_FEED = 50_000
 
@@ -45,13 +46,12 @@ class History:
         made_by = self._instruments(tuple(points))
         created = np.fromiter((point.created_ticks for point in points), dtype=np.int64, count=len(points))
         lows, highs = np.maximum(created, low), np.full(len(points), min(high, now))
-        asked = _Asked(created, lows, highs, now, limit, newest_first)
-        if limit is None:
-            return (
-                _read(made_by, asked, None)[0].reversed() if newest_first else _read(made_by, asked, None)[0]
-            )
-        block = _limited(made_by, asked, limit + limit // 4 + 24)
-        return (block.reversed() if newest_first else block).head(limit)
+        cut = Cut(np.maximum(lows, created + 1), highs, now, limit, newest_first)
+        first, end = signals.slots_of(made_by, lows, highs)
+        block = _read(made_by, cut, (first, np.maximum(first, end)), _first_reach(limit))
+        block = _with_creations(block, created, (created >= low) & (created <= highs))
+        block = block.reversed() if newest_first else block
+        return block if limit is None else block.head(limit)
 
     def last_before(self, point: Point, instant: int, *, now: int) -> Block:
         """The last event before `instant`, or an empty block."""
@@ -122,64 +122,53 @@ def no_data(point: Point, instant: int) -> Block:
     return single(point, instant, Kind.SYSTEM, code=NO_DATA, flags=BAD)
 
 
-class _Asked(NamedTuple):
-    """A read: for each stream its creation and inclusive bounds, and what goes for all of them."""
-
-    created: I64
-    low: I64
-    high: I64
-    now: int
-    limit: int | None
-    newest_first: bool
-
-    def of(self, streams: I64) -> "_Asked":
-        """The same of some streams."""
-        return self._replace(created=self.created[streams], low=self.low[streams], high=self.high[streams])
+def _first_reach(limit: int | None) -> int:
+    """How many slots hold so many events but where a signal is flat or lost."""
+    return ticks.LAST if limit is None else limit + limit // 6 + 5
 
 
-def _limited(made_by: Instruments, asked: _Asked, reach: int) -> Block:
-    """At least `limit` events at one end of each window, or all there are.
+def _read(made_by: Instruments, cut: Cut, slots: tuple[I64, I64], reach: int, growth: int = 2) -> Block:
+    """The wanted events of the slots from `slots[0]` up to `slots[1]`.
 
-    `reach` slots of every stream are tried first, four times as many of those that had too many empty ones.
+    `reach` slots of every stream are tried, and then ever more of the streams that still lack events.
     """
-    block, whole = _read(made_by, asked, reach)
-    short = np.flatnonzero(~whole & (block.counts < (asked.limit or 0)))
+    first, end = slots
+    tried = np.minimum(end - first, reach)
+    low, high = (end - tried, end) if cut.newest else (first, first + tried)
+    block = signals.generate(made_by, low, high, cut)
+    if cut.limit is None:
+        return block
+    short = np.flatnonzero((block.counts < cut.limit) & (tried < end - first))
     if not len(short):
         return block
-    more = _limited(made_by.of(short), asked.of(short), reach * 4)
-    return block.with_streams(short, more)
+    lacking = cut.limit - int(block.counts[short].min())
+    rest = cut._replace(low=cut.low[short], high=cut.high[short], limit=lacking)
+    left = (first[short], low[short]) if cut.newest else (high[short], end[short])
+    more = _read(made_by.of(short), rest, left, lacking * growth + 128, growth * 4)
+    return block.extended(short, more, before=cut.newest)
 
 
-def _read(made_by: Instruments, asked: _Asked, reach: int | None) -> tuple[Block, NDArray[np.bool_]]:
-    """The events from at most `reach` slots at one end of each window, and which streams that covers whole."""
-    all_first, all_end = signals.slots_of(made_by, asked.low, asked.high)
-    all_end = np.maximum(all_first, all_end)
-    first, end = all_first, all_end
-    if reach is not None and asked.newest_first:
-        first = np.maximum(first, end - reach)
-    elif reach is not None:
-        end = np.minimum(end, first + reach)
-    block = signals.generate(made_by, first, end, asked.now)
-    low, high = np.maximum(asked.low, asked.created + 1), asked.high
-    seen = (block.ticks >= np.repeat(low, block.counts)) & (block.ticks <= np.repeat(high, block.counts))
-    block = block.keep(seen)
-    whole = (first == all_first) & (end == all_end)
-    return _with_creations(block, asked, first == all_first), whole
-
-
-def _with_creations(block: Block, asked: _Asked, reached: NDArray[np.bool_]) -> Block:
+def _with_creations(block: Block, created: I64, within: NDArray[np.bool_]) -> Block:
     """The block with "Pt Created" put first in each stream whose creation lies in the window."""
-    created = asked.created
-    new = np.flatnonzero((created >= asked.low) & (created <= asked.high) & reached)
+    new = np.flatnonzero(within)
     if not len(new):
         return block
-    at = block.bounds[new]
+    bounds = offsets(block.counts + within)
+    at = bounds[new]
+    old = np.ones(int(bounds[-1]), dtype=np.bool_)
+    old[at] = False
+
+    def put(column: NDArray[Any], value: Any) -> NDArray[Any]:
+        longer = np.empty(len(old), dtype=column.dtype)
+        longer[old], longer[at] = column, value
+        return longer
+
     return Block(
         block.points,
-        offsets(block.counts + np.bincount(new, minlength=len(created))),
-        np.insert(block.ticks, at, created[new]),
-        np.insert(block.kind, at, np.uint8(Kind.SYSTEM)),
-        np.insert(block.number, at, 0.0),
-        np.insert(block.code, at, PT_CREATED),
-        np.insert(block.flags, at, np.uint8(BAD)),
+        bounds,
+        put(block.ticks, created[new]),
+        put(block.kind, Kind.SYSTEM),
+        put(block.number, 0.0),
+        put(block.code, PT_CREATED),
+        put(block.flags, BAD),
     )

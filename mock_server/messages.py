@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,9 +27,26 @@ class Request:
     raw_path: str = ""
     client: str = ""
 
+    @cached_property
     def parameters(self) -> list[tuple[str, str]]:
         """The query's parameters in order, percent-decoded."""
-        return parse_qsl(self.query, keep_blank_values=True, errors="replace")
+        return [_parameter(part) for part in self.query.split("&") if part]
+
+    @cached_property
+    def named(self) -> dict[str, list[str]]:
+        """The same by name in lower case."""
+        values: dict[str, list[str]] = {}
+        for name, value in self.parameters:
+            values.setdefault(name.lower(), []).append(value)
+        return values
+
+
+def _parameter(part: str) -> tuple[str, str]:
+    """Name and value; most hold nothing to decode, which counts where there are hundreds of WebIDs."""
+    if "%" in part or "+" in part:
+        return parse_qsl(part, keep_blank_values=True, errors="replace")[0]
+    name, _, value = part.partition("=")
+    return name, value
 
 
 @dataclass(frozen=True)

@@ -59,15 +59,39 @@ class Rows(NamedTuple):
         return Rows(self.episodes, bounds, *(column[places] for column in self[2:]))  # type: ignore[arg-type]
 
 
-def generate(made_by: Instruments, first_slot: I64, end_slot: I64, as_of: int = ticks.LAST) -> Block:
-    """The events of slots `first_slot` up to, not including, `end_slot`, in time order, as they are at `as_of`."""
+class Cut(NamedTuple):
+    """Which events are wanted: for each stream inclusive bounds in ticks, as of an instant, so many at one end."""
+
+    low: I64
+    high: I64
+    as_of: int
+    limit: int | None
+    newest: bool
+
+
+def generate(made_by: Instruments, first_slot: I64, end_slot: I64, cut: Cut) -> Block:
+    """The wanted events of slots `first_slot` up to, not including, `end_slot`, in time order."""
     rows, fates = histories(made_by, first_slot, end_slot)
-    if fates is None:
-        return with_values(made_by, rows, None)
-    visible = (fates.arrival <= as_of) & (fates.gone > as_of)
-    bounds = np.concatenate(([0], np.cumsum(visible)))[rows.bounds]
-    places = np.flatnonzero(visible)
-    return with_values(made_by, rows.take(places, bounds), (fates.edited <= as_of)[places])
+    counts = np.diff(rows.bounds)
+    wanted = (rows.times >= np.repeat(cut.low, counts)) & (rows.times <= np.repeat(cut.high, counts))
+    if fates is not None:
+        wanted &= (fates.arrival <= cut.as_of) & (fates.gone > cut.as_of)
+    places, bounds = _chosen(rows.bounds, wanted, cut)
+    if len(places) < len(wanted):  # values cost more than times: none are made that nobody gets
+        rows = rows.take(places, bounds)
+    return with_values(made_by, rows, None if fates is None else (fates.edited <= cut.as_of)[places])
+
+
+def _chosen(bounds: I64, wanted: Mask, cut: Cut) -> tuple[I64, I64]:
+    """The places of at most `cut.limit` wanted rows of each stream, and how they are divided among the streams."""
+    places = np.flatnonzero(wanted)
+    ends = np.searchsorted(places, bounds)
+    counts = np.diff(ends)
+    if cut.limit is None or not len(counts) or int(counts.max()) <= cut.limit:
+        return places, ends
+    kept = np.minimum(counts, cut.limit)
+    first = ends[1:] - kept if cut.newest else ends[:-1]
+    return places[spans(first, kept)], offsets(kept)
 
 
 def histories(made_by: Instruments, first_slot: I64, end_slot: I64) -> tuple[Rows, Fates | None]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mock_server import ticks
+from mock_server.catalog import Point
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
 from mock_server.process import json_texts
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
@@ -24,9 +26,10 @@ VALUE_FIELDS = (
     "Substituted",
     "Annotated",
 )
-Piece = bytes | memoryview
 _ALL = frozenset(VALUE_FIELDS)
 _NUMBER_DTYPE: dict[str, type[np.generic]] = {"Float32": np.float32, "Int32": np.int64}
+_NUMBER_TYPES = ("Float32", "Float64", "Int32")
+_TYPE_CODES = {point_type: code for code, point_type in enumerate(_NUMBER_TYPES)}
 _SETS = {each.name: each for each in DIGITAL_SETS}
 # Where each set stands in the table of state texts, the system set first.
 _SET_PLACES = {
@@ -37,23 +40,40 @@ _CODES = 256
 _COMMA = ord(",")
 
 
+class _Traits(NamedTuple):
+    """What decides how the events of some points are printed, for each point and in sum."""
+
+    types: NDArray[np.int8]  # places in `_NUMBER_TYPES`, -1 for what is no number
+    present: frozenset[int]  # the types that occur
+    sets: I64  # places in the table of states
+    units: tuple[str, ...]  # those that occur
+    tails: NDArray[np.int32]  # where the texts of a point's units begin in the table of tails
+
+
+@lru_cache(maxsize=16)
+def _traits(points: tuple[Point, ...]) -> _Traits:
+    types = np.array([_TYPE_CODES.get(point.point_type, -1) for point in points], dtype=np.int8)
+    sets = np.array([_SET_PLACES.get(point.digital_set_name, 0) for point in points], dtype=np.int64)
+    units = [point.engineering_units for point in points]
+    places = {each: place * 16 for place, each in enumerate(dict.fromkeys(units))}
+    tails = np.array([places[each] for each in units], dtype=np.int32)
+    return _Traits(types, frozenset(types.tolist()), sets, tuple(places), tails)
+
+
 def timed_values(block: Block, fields: frozenset[str] = _ALL) -> list[bytes]:
     """For each stream of the block its events as a JSON list, with those of `VALUE_FIELDS` asked for."""
-    return [b"".join(pieces) for pieces in event_lists(block, fields)]
+    return [b"".join((b"[", events, b"]")) for events in event_texts(block, fields)]
 
 
-def event_lists(block: Block, fields: frozenset[str] = _ALL) -> list[tuple[Piece, ...]]:
-    """The same as pieces to be joined, so that large lists need not be copied twice."""
+def event_texts(block: Block, fields: frozenset[str] = _ALL) -> list[memoryview]:
+    """The same without brackets and as views to be joined, so that large lists need not be copied twice."""
     if not len(block.ticks):
-        return [(b"[]",)] * len(block.points)
+        return [memoryview(b"")] * len(block.points)
     # Every row starts with a comma, of which the first of each list is left out.
     rows = pc.binary_join_element_wise(*_pieces(block, fields), _scalar(b""))
     text = memoryview(rows.buffers()[2])
     ends = np.frombuffer(rows.buffers()[1], np.int32, len(rows) + 1, rows.offset * 4)[block.bounds].tolist()
-    return [
-        (b"[", text[first + 1 : after], b"]") if after > first else (b"[]",)
-        for first, after in pairwise(ends)
-    ]
+    return [text[first + 1 : after] for first, after in pairwise(ends)]
 
 
 def printed_numbers(point_type: str, number: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -123,15 +143,15 @@ def _day(day: int, opening: bytes) -> bytes:
 
 def _values(block: Block, end: bytes) -> pa.Array:
     """The text of each value with `end` behind it: numbers by type, then what is none, put in order."""
-    types = np.array([point.point_type for point in block.points])
-    type_of_row = np.repeat(types, block.counts)
+    traits = _traits(tuple(block.points))
+    type_of_row = np.repeat(traits.types, block.counts)
     pool: list[pa.Array] = []
     place = np.empty(len(block.ticks), dtype=np.int32)
     size = 0
-    for point_type in ("Float32", "Float64", "Int32"):
-        if not (types == point_type).any():
+    for code, point_type in enumerate(_NUMBER_TYPES):
+        if code not in traits.present:
             continue
-        rows = slice(None) if (types == point_type).all() else np.flatnonzero(type_of_row == point_type)
+        rows = slice(None) if len(traits.present) == 1 else np.flatnonzero(type_of_row == code)
         pool.append(_number_texts(point_type, block.number[rows], end))
         place[rows] = np.arange(size, size + len(pool[-1]), dtype=np.int32)
         size += len(pool[-1])
@@ -161,8 +181,8 @@ def _other_texts(block: Block, rows: I64, end: bytes) -> tuple[pa.Array, I64]:
     which = np.empty(len(rows), dtype=np.int64)
     pool = [_state_table(end)]
     states = np.flatnonzero((kind == Kind.SYSTEM) | (kind == Kind.DIGITAL))
-    set_of_point = np.array([_SET_PLACES.get(point.digital_set_name, 0) for point in block.points])
-    chosen = np.where(kind[states] == Kind.SYSTEM, 0, set_of_point[owner[states]])
+    sets = _traits(tuple(block.points)).sets
+    chosen = np.where(kind[states] == Kind.SYSTEM, 0, sets[owner[states]])
     which[states] = chosen * _CODES + code[states]
     size = len(pool[0])
     for wanted, texts in ((Kind.STRING, _strings), (Kind.TIMESTAMP, _instants)):
@@ -213,11 +233,8 @@ def _dump_numbers(point_type: str, number: NDArray[np.float64]) -> bytes:
 
 def _tails(block: Block, fields: frozenset[str]) -> pa.Array:
     """What follows the value: units and flags, one cached text for each combination."""
-    units = [point.engineering_units for point in block.points]
-    places = {each: place for place, each in enumerate(dict.fromkeys(units))}
-    table = _tail_table(tuple(places), fields)
-    base = np.array([places[each] * 16 for each in units], dtype=np.int32)
-    return _taken(table, np.repeat(base, block.counts) + block.flags)
+    traits = _traits(tuple(block.points))
+    return _taken(_tail_table(traits.units, fields), np.repeat(traits.tails, block.counts) + block.flags)
 
 
 @lru_cache(maxsize=512)

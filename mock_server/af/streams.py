@@ -104,7 +104,7 @@ def kept_parameters(call: Call, *besides: str) -> list[tuple[str, str]]:
     left_out = _OWN | set(besides)
     return [
         (name, value)
-        for name, value in call.request.parameters()
+        for name, value in call.request.parameters
         if name.lower().removesuffix("[]") not in left_out
     ]
 

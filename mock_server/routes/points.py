@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from mock_server import pitime, pointquery
-from mock_server.call import Call, check_data_server, find_point, point_at
+from mock_server.call import Call, check_data_server, find_point
 from mock_server.catalog import Point
 from mock_server.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED
 from mock_server.messages import ApiError, Response, refusal
@@ -235,7 +235,7 @@ def _point_json(call: Call, point: Point) -> dict[str, Any]:
 
 
 def _at(call: Call, path: str) -> Point:
-    found = point_at(call.server, path)
+    found = call.server.plant.catalog.at_path(path)
     if found is None:
         raise refusal(404, f"The PI Point with path '{path}' was not found.")
     return found
