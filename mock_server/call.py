@@ -163,6 +163,13 @@ class Call:
         find = STREAM_FINDERS.get(read_web_id(text).marker)
         return find_point(self.server, text) if find is None else find(self, text)
 
+    def streams(self, texts: list[str]) -> list[Point]:
+        """The streams that WebIDs name."""
+        try:
+            return self.server.plant.catalog.by_web_ids(texts)
+        except (webid.MalformedWebId, KeyError):  # not all of them are points that exist
+            return [self.stream(text) for text in texts]
+
     def reader_of(self, name: str) -> Reader | None:
         """The stream that an expression names by tag or path, or None."""
         catalog = self.server.plant.catalog

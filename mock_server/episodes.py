@@ -71,9 +71,7 @@ def _described(made_by: Instruments, stream: I64, number: I64, start: I64, slots
     daily = made_by.daily[stream]
     low, high = daily * _wave(begins), daily * _wave(begins + seconds / _DAY_S)
     here = _setpoint(made_by, stream, number, own)
-    reports_often = made_by.period[stream] * _SLOTS_FOR_OUTAGE <= length
     stop = _span(machine, 1, length, _STOP, begin=(0.1, 0.3), size=(0.05, 0.3))
-    odds = np.where(reports_often, _OUTAGE, 0.0)
     return Episodes(
         stream=stream,
         start=start,
@@ -84,12 +82,39 @@ def _described(made_by: Instruments, stream: I64, number: I64, start: I64, slots
         pace=made_by.pace[stream] / seconds,
         stop=stop,
         stop_code=np.array([0, 0, 0, 2], dtype=np.int64)[(machine & np.uint64(3)).astype(np.int64)],
-        outage=_span(own, 2, length, odds, begin=(0.1, 0.6), size=(0.02, 0.1)),
+        outage=_outage(own, length, made_by.period[stream]),
         stuck=_span(own, 3, length, _STUCK, begin=(0.1, 0.6), size=(0.05, 0.2)),
-        flat=_span(own, 4, length, _FLAT, begin=(0.4, 0.2), size=(0.1, 0.1)),
+        flat=_flat(own, length),
         counted=_counted(number, seconds),
         draw=own,
     )
+
+
+def quiet_slots(made_by: Instruments, edge: I64, reach: int, *, backwards: bool) -> tuple[I64, I64]:
+    """How many slots are flat, and how many are lost, in a row that begins within `reach` slots of the edge (ticks).
+
+    It is a guess that looks at one episode only: it says how far to read, not what is there.
+    """
+    number = (edge - 1 if backwards else edge) // made_by.episode
+    own = scatter(salted(made_by.key, 6), number)
+    at = edge - number * made_by.episode
+    near = reach * made_by.period
+
+    def count(span: tuple[I64, I64]) -> I64:
+        first, end = (span[0], np.minimum(span[1], at)) if backwards else (np.maximum(span[0], at), span[1])
+        begins = at - end if backwards else first - at
+        return np.where((end > first) & (begins < near), (end - first) // made_by.period + 1, 0)
+
+    return count(_flat(own, made_by.episode)), count(_outage(own, made_by.episode, made_by.period))
+
+
+def _flat(draw: U64, length: I64) -> tuple[I64, I64]:
+    return _span(draw, 4, length, _FLAT, begin=(0.4, 0.2), size=(0.1, 0.1))
+
+
+def _outage(draw: U64, length: I64, period: I64) -> tuple[I64, I64]:
+    odds = np.where(period * _SLOTS_FOR_OUTAGE <= length, _OUTAGE, 0.0)
+    return _span(draw, 2, length, odds, begin=(0.1, 0.6), size=(0.02, 0.1))
 
 
 def _setpoint(made_by: Instruments, stream: I64, number: I64, draw: U64) -> F64:

@@ -48,7 +48,7 @@ class History:
         lows, highs = np.maximum(created, low), np.full(len(points), min(high, now))
         cut = Cut(np.maximum(lows, created + 1), highs, now, limit, newest_first)
         first, end = signals.slots_of(made_by, lows, highs)
-        block = _read(made_by, cut, (first, np.maximum(first, end)), _first_reach(limit))
+        block = _read(made_by, cut, (first, np.maximum(first, end)))
         block = _with_creations(block, created, (created >= low) & (created <= highs))
         block = block.reversed() if newest_first else block
         return block if limit is None else block.head(limit)
@@ -122,29 +122,27 @@ def no_data(point: Point, instant: int) -> Block:
     return single(point, instant, Kind.SYSTEM, code=NO_DATA, flags=BAD)
 
 
-def _first_reach(limit: int | None) -> int:
-    """How many slots hold so many events but where a signal is flat or lost."""
-    return ticks.LAST if limit is None else limit + limit // 6 + 5
-
-
-def _read(made_by: Instruments, cut: Cut, slots: tuple[I64, I64], reach: int, growth: int = 2) -> Block:
+def _read(made_by: Instruments, cut: Cut, slots: tuple[I64, I64], further: int = 0) -> Block:
     """The wanted events of the slots from `slots[0]` up to `slots[1]`.
 
-    `reach` slots of every stream are tried, and then ever more of the streams that still lack events.
+    With a limit, first of as many slots as most likely hold so many events, and then of ever more slots of the
+    streams that still lack some.
     """
+    if cut.limit is None:
+        return signals.generate(made_by, *slots, cut)
     first, end = slots
+    edge = (end if cut.newest else first) * made_by.period
+    reach = signals.reach(made_by, edge, cut.limit, backwards=cut.newest) + further
     tried = np.minimum(end - first, reach)
     low, high = (end - tried, end) if cut.newest else (first, first + tried)
     block = signals.generate(made_by, low, high, cut)
-    if cut.limit is None:
-        return block
     short = np.flatnonzero((block.counts < cut.limit) & (tried < end - first))
     if not len(short):
         return block
     lacking = cut.limit - int(block.counts[short].min())
     rest = cut._replace(low=cut.low[short], high=cut.high[short], limit=lacking)
     left = (first[short], low[short]) if cut.newest else (high[short], end[short])
-    more = _read(made_by.of(short), rest, left, lacking * growth + 128, growth * 4)
+    more = _read(made_by.of(short), rest, left, further * 4 + 32)
     return block.extended(short, more, before=cut.newest)
 
 

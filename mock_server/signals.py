@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mock_server import changes, ticks
 from mock_server.changes import PROVISIONAL, Fates
-from mock_server.episodes import Episodes, episodes
+from mock_server.episodes import Episodes, episodes, quiet_slots
 from mock_server.events import I64, Block, offsets, spans
 from mock_server.hashing import U64, scatter
 from mock_server.instruments import Instruments
@@ -115,6 +115,13 @@ def histories(made_by: Instruments, first_slot: I64, end_slot: I64) -> tuple[Row
 def slots_of(made_by: Instruments, low: I64, high: I64) -> tuple[I64, I64]:
     """The first slot and the end slot that hold every event with low <= ticks <= high."""
     return low // made_by.period, high // made_by.period + 1
+
+
+def reach(made_by: Instruments, edge: I64, count: int, *, backwards: bool) -> I64:
+    """How many slots from `edge` (ticks) on most likely hold `count` events of each stream."""
+    usual = count + count // 16 + 5
+    flat, lost = quiet_slots(made_by, edge, usual, backwards=backwards)
+    return usual + np.minimum(flat, usual * (_FLAT_SLOTS - 1)) + lost
 
 
 def _slots(made_by: Instruments, eras: Episodes, first_slot: I64, lengths: I64) -> _Slots:

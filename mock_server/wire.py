@@ -92,6 +92,7 @@ def state_json(code: int, set_name: str) -> bytes:
 
 def _pieces(block: Block, fields: frozenset[str]) -> list[pa.Array | pa.Scalar]:
     """The columns whose rows joined are the events."""
+    traits = _traits(tuple(block.points))
     has_tail = not fields <= {"Timestamp", "Value"}
     end = b"," if has_tail else b"}"
     pieces: list[pa.Array | pa.Scalar] = []
@@ -101,8 +102,8 @@ def _pieces(block: Block, fields: frozenset[str]) -> list[pa.Array | pa.Scalar]:
     else:
         pieces.append(_scalar(b',{"Value":' if "Value" in fields else b",{"))
     if "Value" in fields:
-        pieces.append(_values(block, end))
-    return [*pieces, _tails(block, fields)] if has_tail else pieces
+        pieces.append(_values(block, traits, end))
+    return [*pieces, _tails(block, traits, fields)] if has_tail else pieces
 
 
 def _times(instants: I64, opening: bytes, closing: bytes) -> list[pa.Array]:
@@ -141,9 +142,8 @@ def _day(day: int, opening: bytes) -> bytes:
     return opening + ticks.to_iso(day * ticks.PER_DAY)[:11].encode()
 
 
-def _values(block: Block, end: bytes) -> pa.Array:
+def _values(block: Block, traits: _Traits, end: bytes) -> pa.Array:
     """The text of each value with `end` behind it: numbers by type, then what is none, put in order."""
-    traits = _traits(tuple(block.points))
     type_of_row = np.repeat(traits.types, block.counts)
     pool: list[pa.Array] = []
     place = np.empty(len(block.ticks), dtype=np.int32)
@@ -158,7 +158,7 @@ def _values(block: Block, end: bytes) -> pa.Array:
     rows = np.flatnonzero(block.kind != Kind.NUMBER)
     if not len(rows):
         return pool[0] if len(pool) == 1 else pa.concat_arrays(pool).take(pa.array(place))
-    texts, which = _other_texts(block, rows, end)
+    texts, which = _other_texts(block, traits.sets, rows, end)
     place[rows] = size + which
     return pa.concat_arrays([*pool, texts]).take(pa.array(place))
 
@@ -174,14 +174,13 @@ def _number_texts(point_type: str, number: NDArray[np.float64], end: bytes) -> p
     return pa.Array.from_buffers(pa.binary(), len(number), [None, pa.py_buffer(starts), pa.py_buffer(raw)])
 
 
-def _other_texts(block: Block, rows: I64, end: bytes) -> tuple[pa.Array, I64]:
+def _other_texts(block: Block, sets: I64, rows: I64, end: bytes) -> tuple[pa.Array, I64]:
     """The texts of the values that are no numbers, and for each row which of them is its own."""
     owner = np.searchsorted(block.bounds, rows, side="right") - 1
     kind, code = block.kind[rows], block.code[rows]
     which = np.empty(len(rows), dtype=np.int64)
     pool = [_state_table(end)]
     states = np.flatnonzero((kind == Kind.SYSTEM) | (kind == Kind.DIGITAL))
-    sets = _traits(tuple(block.points)).sets
     chosen = np.where(kind[states] == Kind.SYSTEM, 0, sets[owner[states]])
     which[states] = chosen * _CODES + code[states]
     size = len(pool[0])
@@ -231,9 +230,8 @@ def _dump_numbers(point_type: str, number: NDArray[np.float64]) -> bytes:
     )
 
 
-def _tails(block: Block, fields: frozenset[str]) -> pa.Array:
+def _tails(block: Block, traits: _Traits, fields: frozenset[str]) -> pa.Array:
     """What follows the value: units and flags, one cached text for each combination."""
-    traits = _traits(tuple(block.points))
     return _taken(_tail_table(traits.units, fields), np.repeat(traits.tails, block.counts) + block.flags)
 
 

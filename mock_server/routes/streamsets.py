@@ -107,7 +107,7 @@ def of_streams(answer: Answer) -> Endpoint:
         web_ids = call.texts("webId")
         if not web_ids:
             raise refusal(400, "Parameter 'webId' is required.")
-        return answer(call, in_order(call, [call.stream(text) for text in web_ids]))
+        return answer(call, in_order(call, call.streams(web_ids)))
 
     return endpoint
 
