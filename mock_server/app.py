@@ -31,7 +31,6 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
     """
     app = FastAPI(title="PI Web API simulator", openapi_url=None, docs_url=None, redoc_url=None)
 
-    @app.api_route("/{path:path}", methods=_METHODS)
     async def respond(http: HttpRequest) -> HttpResponse:
         request = await _request(http)
         received = wall_clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -40,6 +39,9 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
             await run_in_threadpool(_log, access_log, request, response, received)
         return _http_response(response, server)
 
+    app.add_route(
+        "/{path:path}", respond, methods=_METHODS
+    )  # nothing here for FastAPI to check or to convert
     channels.register(app, server)
     if gzip:
         app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
@@ -55,7 +57,7 @@ async def _request(http: HttpRequest) -> Request:
         query=http.scope["query_string"].decode("latin-1"),
         headers=headers,
         body=await _body(http),
-        origin=f"{http.url.scheme}://{host}",
+        origin=f"{http.scope['scheme']}://{host}",
         raw_path=(http.scope.get("raw_path") or b"").decode("latin-1"),
         client=http.client.host if http.client else "",
     )

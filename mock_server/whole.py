@@ -13,38 +13,26 @@ from mock_server.wire import event_texts
 
 def stream_body(block: Block) -> bytes:
     """The body of `streams/…/recorded` for the block's only stream, with all its fields."""
-    (events,), (end,) = event_texts(block), _ends(block)
-    return b"".join((b'{"Links":{},"Items":[', events, end))
+    (point,), (events,) = block.points, event_texts(block)
+    return b"".join((b'{"Links":{},"Items":[', events, _end(point.engineering_units if len(events) else "")))
 
 
 def streamset_body(call: Call, block: Block) -> bytes:
     """The body of `streamsets/recorded`, with all its fields."""
     base, kind = call.base, call.web_id_type
-    heads = [_head(base, kind, point) for point in block.points]
-    if heads:
-        heads[0] = heads[0].removeprefix(b",")
-    pieces: list[bytes | memoryview] = [b'{"Links":{},"Items":[']
-    for stream in zip(heads, event_texts(block), _ends(block), strict=True):
-        pieces += stream
+    around = [_around(base, kind, point) for point in block.points]
+    for empty in np.flatnonzero(block.counts == 0).tolist():  # a stream without events has no units
+        around[empty] = around[empty][0], _end("")
+    pieces: list[bytes | memoryview] = []
+    for (head, end), events in zip(around, event_texts(block), strict=True):
+        pieces += (b",", head, events, end)
+    pieces[:1] = [b'{"Links":{},"Items":[']
     return b"".join((*pieces, b"]}"))
 
 
-def _ends(block: Block) -> list[bytes]:
-    """What follows the events of each stream; one without any has no units."""
-    ends = [_end(point.engineering_units) for point in block.points]
-    for empty in np.flatnonzero(block.counts == 0).tolist():
-        ends[empty] = _end("")
-    return ends
-
-
-@lru_cache(maxsize=256)
-def _end(units: str) -> bytes:
-    return b'],"UnitsAbbreviation":' + orjson.dumps(units) + b"}"
-
-
 @lru_cache(maxsize=16_384)
-def _head(base: str, kind: str, point: Point) -> bytes:
-    """A comma, and a stream's members before its events."""
+def _around(base: str, kind: str, point: Point) -> tuple[bytes, bytes]:
+    """A stream's members before its events, and after them."""
     web_id = point.web_id(kind)
     members = {
         "WebId": web_id,
@@ -52,4 +40,9 @@ def _head(base: str, kind: str, point: Point) -> bytes:
         "Path": point.path,
         "Links": {"Source": f"{base}/points/{web_id}"},
     }
-    return b"," + orjson.dumps(members)[:-1] + b',"Items":['
+    return orjson.dumps(members)[:-1] + b',"Items":[', _end(point.engineering_units)
+
+
+@lru_cache(maxsize=256)
+def _end(units: str) -> bytes:
+    return b'],"UnitsAbbreviation":' + orjson.dumps(units) + b"}"
