@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server import ticks
-from mock_server.events import BAD, I64, Block, Kind, chained
+from mock_server.events import BAD, I64, Block, Kind, chained, spans
 from mock_server.hashing import F64
 from mock_server.interpolation import Reader, values_at
 from mock_server.scan import pages
@@ -49,18 +49,17 @@ class Ends(NamedTuple):
 class Figures:
     """Running sums of each interval; `good` and `whole` are seconds, or numbers of events.
 
-    `first` and `second` are the weighted sums of values and of their squares, both taken from `origin`, so that a
-    small deviation of large values survives.
+    `spread` is the weighted sum of squares of how far values lie from their `mean`: with sums of the values' own
+    squares nothing would be left of a small deviation around a large mean.
     """
 
     start: I64
     end: I64
-    origin: float
     by_event: bool
     good: F64
     whole: F64
-    first: F64
-    second: F64
+    mean: F64
+    spread: F64
     least: F64
     least_at: I64
     most: F64
@@ -80,19 +79,42 @@ class Figures:
             return {"Minimum": least, "Maximum": most, "Range": most - least}[summary_type]
         if summary_type in ("StdDev", "PopulationStdDev"):
             return self._deviation(at, sample=summary_type == "StdDev")
-        mean = self.origin + float(self.first[at]) / good
+        mean = float(self.mean[at])
         if summary_type == "Average":
             return mean
         return mean * good if self.by_event else mean * good * ticks.PER_SECOND / ticks.PER_DAY
 
     def _deviation(self, at: int, *, sample: bool) -> float | None:
-        good, first = float(self.good[at]), float(self.first[at])
-        spread = max(float(self.second[at]) - first * first / good, 0.0)
+        good, spread = float(self.good[at]), float(self.spread[at])
         if not self.by_event:
             return float(np.sqrt(spread / good))
         if good < 2:
             return None
         return float(np.sqrt(spread / (good - 1 if sample else good)))
+
+    def add(self, owner: I64, whole: F64, good: F64, one: F64, two: F64) -> None:
+        """Add pieces to the intervals `owner`: what each counts for, its good part, and its value at both ends."""
+
+        def total(parts: F64) -> F64:
+            summed: F64 = np.bincount(owner, parts, minlength=len(self.start))
+            return summed
+
+        counted = np.flatnonzero(good > 0)
+        origin = np.zeros(
+            len(self.start)
+        )  # a value of the interval, so that equal ones have no spread at all
+        origin[owner[counted[::-1]]] = one[counted[::-1]]
+        one, two = one - origin[owner], two - origin[owner]
+        weight = total(good)
+        mean = total(good * (one + two) / 2) / np.where(weight > 0, weight, 1.0)
+        one, two = one - mean[owner], two - mean[owner]
+        both = self.good + weight
+        share, apart = weight / np.where(both > 0, both, 1.0), origin + mean - self.mean
+        self.spread += total(good * (one * one + one * two + two * two) / 3)
+        self.spread += apart * apart * self.good * share
+        self.mean += np.where(self.good > 0, apart * share, origin + mean)
+        self.whole += total(whole)
+        self.good = both
 
     def time(self, summary_type: str, at: int, time_type: str) -> int:
         """The instant a figure is shown with."""
@@ -113,7 +135,7 @@ def time_weighted(stream: Reader, edges: I64, samples: I64, keep: Keep | None) -
 
     A value counts while `keep` holds for it; it is asked at every event, or with `samples` at those instants alone.
     """
-    figures = _figures(stream, edges, by_event=False)
+    figures = _figures(edges, by_event=False)
     low, high = int(edges[0]), int(edges[-1])
     cuts = np.unique(np.concatenate((edges, samples[(samples > low) & (samples < high)])))
     cuts = np.unique(np.append(cuts, stream.now + 1)) if low <= stream.now < high else cuts
@@ -128,25 +150,22 @@ def time_weighted(stream: Reader, edges: I64, samples: I64, keep: Keep | None) -
 
 def event_weighted(stream: Reader, edges: I64, ends: Ends, keep: Keep | None) -> Figures:
     """The figures of the intervals between ascending `edges`, every event weighted alike."""
-    figures = _figures(stream, edges, by_event=True)
+    figures = _figures(edges, by_event=True)
     for _, _, events in pages(stream.archive, stream.point, int(edges[0]), int(edges[-1]), now=stream.now):
         _add_events(figures, events if keep is None else events.keep(keep(events)), ends)
     return figures
 
 
-def _figures(stream: Reader, edges: I64, *, by_event: bool) -> Figures:
+def _figures(edges: I64, *, by_event: bool) -> Figures:
     count = len(edges) - 1
-    probe = stream.events(int(edges[0]), int(edges[-1]), limit=64)
-    numbers = printed_numbers(stream.point.point_type, probe.number)[_is_good_number(probe)]
     return Figures(
         start=edges[:-1],
         end=edges[1:],
-        origin=float(numbers[0]) if len(numbers) else 0.0,
         by_event=by_event,
         good=np.zeros(count),
         whole=np.zeros(count),
-        first=np.zeros(count),
-        second=np.zeros(count),
+        mean=np.zeros(count),
+        spread=np.zeros(count),
         least=np.full(count, np.inf),
         least_at=edges[:-1].copy(),
         most=np.full(count, -np.inf),
@@ -181,7 +200,7 @@ def _kept(stream: Reader, rows: Block, samples: I64, keep: Keep | None) -> Bools
 
 def _add_curve(figures: Figures, stream: Reader, rows: Block, kept: Bools) -> None:
     """Add the pieces of curve between neighbouring rows; the ends of intervals are among the rows."""
-    number = printed_numbers(stream.point.point_type, rows.number) - figures.origin
+    number = printed_numbers(stream.point.point_type, rows.number)
     numeric = _is_good_number(rows)
     good = numeric if stream.point.point_type in _NUMERIC else rows.flags & BAD == 0
     owner = np.clip(np.searchsorted(figures.start, rows.ticks[:-1], side="right") - 1, 0, None)
@@ -190,13 +209,7 @@ def _add_curve(figures: Figures, stream: Reader, rows: Block, kept: Bools) -> No
     weight = np.where(good[:-1], seconds, 0.0)
     straight = numeric[:-1] & numeric[1:] & (not stream.step)
     one, two = number[:-1], np.where(straight, number[1:], number[:-1])
-    for sums, parts in (
-        (figures.whole, seconds),
-        (figures.good, weight),
-        (figures.first, weight * (one + two) / 2),
-        (figures.second, weight * (one * one + one * two + two * two) / 3),
-    ):
-        np.add(sums, np.bincount(owner, parts, minlength=len(sums)), out=sums)
+    figures.add(owner, seconds, weight, one, two)
     _add_extremes(figures, rows, numeric & kept, Ends(earlier=True, later=True))
 
 
@@ -206,18 +219,10 @@ _NUMERIC = ("Float16", "Float32", "Float64", "Int16", "Int32")
 def _add_events(figures: Figures, events: Block, ends: Ends) -> None:
     numeric = _is_good_number(events)
     good = numeric if events.points[0].point_type in _NUMERIC else events.flags & BAD == 0
-    number = np.where(
-        numeric, printed_numbers(events.points[0].point_type, events.number) - figures.origin, 0.0
-    )
+    number = np.where(numeric, printed_numbers(events.points[0].point_type, events.number), 0.0)
     low, high = _rows_of(figures, events, ends)
-    for sums, parts in (
-        (figures.whole, np.ones(len(good))),
-        (figures.good, good.astype(np.float64)),
-        (figures.first, number),
-        (figures.second, number * number),
-    ):
-        before = np.concatenate(([0.0], np.cumsum(parts)))
-        np.add(sums, before[high] - before[low], out=sums)
+    rows, owner = spans(low, high - low), np.repeat(np.arange(len(low)), high - low)
+    figures.add(owner, np.ones(len(rows)), good[rows].astype(np.float64), number[rows], number[rows])
     _add_extremes(figures, events, numeric, ends)
 
 

@@ -284,7 +284,31 @@ def test_reading_in_pages_or_by_single_look_ups_changes_nothing(
     assert [each["Value"]["Value"] for each in again[3]] == pytest.approx(
         [each["Value"]["Value"] for each in whole[3]], abs=1e-9
     )
-    assert averages() == pytest.approx(average, rel=1e-9, abs=1e-5)  # a deviation is a root: half the digits
+    assert averages() == pytest.approx(average, rel=1e-9)
+
+
+def test_a_small_deviation_survives_far_from_the_first_value_of_the_window() -> None:
+    """Flow fades to all but nothing when its machine stops; what is left of it has a deviation of its own."""
+    low, width = END - 12 * HOUR, 7 * MINUTE
+    items = stream(
+        FLOW,
+        "summary",
+        low,
+        END,
+        summaryType="PopulationStdDev",
+        summaryDuration="7m",
+        calculationBasis="EventWeighted",
+    )
+    truth = [
+        event_weighted(curve(FLOW), a, min(a + width, END), with_low=True, with_high=False)
+        for a in range(low, END, width)
+    ]
+    wanted = [part.figure("PopulationStdDev", by_event=True) for part in truth]
+    shown = [item["Value"]["Value"] for item in items]
+    pairs = [(a, b) for a, b in zip(shown, wanted, strict=True) if b is not None]
+    assert len(pairs) > 90
+    assert min(b for _, b in pairs) < 1e-6 < max(b for _, b in pairs)
+    assert [a for a, _ in pairs] == pytest.approx([b for _, b in pairs], rel=1e-9, abs=0.0)
 
 
 def test_extremes_carry_their_own_time_unless_another_is_asked_for() -> None:
