@@ -35,7 +35,7 @@ _PLANT_NAMES = [
     "LAGOON",
     "ORCHARD",
 ]
-_NAME = re.compile(r"([A-Z]+\d*)\.A\d+\.([A-Z]+)_(\d{4,8})\.PV\Z")
+_NAME = re.compile(r"([A-Z]+\d*)\.A\d+\.([A-Z]+)_(\d{4,9})\.PV\Z")
 _RENAMED_BY = 10_000_000  # what another name adds to the number in the name; more than any first name has
 _POSITIONS = [[at for at, code in enumerate(MIX) if code == wanted] for wanted in range(len(SENSORS))]
 _RANK = [MIX[:at].count(code) for at, code in enumerate(MIX)]
@@ -150,7 +150,7 @@ class Catalog:
         self._matches = lru_cache(maxsize=16)(self._scan)
         self._made = lru_cache(maxsize=16_384)(self._make)
         self._identified = lru_cache(maxsize=16_384)(self._identify)
-        self._tags = Tags()
+        self._tags = self._scheduled = self._by_hand = Tags()
         self._churn: Churn | None = None
         if churn:
             self._churn = Churn(seed, tags, created_ticks, churn, lambda at: self.add(1, at)[0])
@@ -161,8 +161,31 @@ class Catalog:
 
     def advance(self, now: int) -> None:
         """Show the points as they are at `now`."""
-        if self._churn is not None:
-            self._tags = self._churn.at(now)
+        if self._churn is None:
+            return
+        scheduled = self._churn.at(now)
+        with self._lock:
+            if scheduled is not self._scheduled:
+                self._show(scheduled, self._by_hand)
+
+    def delete(self, point: Point) -> None:
+        """Let a point be gone for good; its events stay known to the oracle."""
+        with self._lock:
+            self._show(self._scheduled, self._by_hand.deleted(point.index))
+
+    def rename(self, point: Point) -> Point:
+        """The point with its next name, which follows from its first by a rule.
+
+        Raises:
+            ValueError: when it cannot have another one.
+        """
+        with self._lock:
+            self._show(self._scheduled, self._by_hand.renamed(point.index))
+        return self.point(point.index)
+
+    def _show(self, scheduled: Tags, by_hand: Tags) -> None:
+        self._scheduled, self._by_hand = scheduled, by_hand
+        self._tags = by_hand.on_top_of(scheduled)
 
     def add(self, count: int, created_ticks: int) -> range:
         """The indexes of `count` new points, created at `created_ticks`."""
@@ -244,7 +267,7 @@ class Catalog:
         if name_filter and not has_wildcards(name_filter):
             found = self.by_name(unescape(name_filter))
             return range(found.index, found.index + 1) if found else range(0)
-        return self._matches(name_filter, len(self), tags.version)
+        return self._matches(name_filter or "*", len(self), tags.version)
 
     def _scan(self, name_filter: str, size: int, _version: int) -> NDArray[np.int64]:
         matches, hidden = wildcard_pattern(name_filter).match, self._tags.hidden

@@ -32,6 +32,31 @@ class Tags:
     hidden: frozenset[int] = frozenset()
     renames: dict[int, int] = field(default_factory=dict)
 
+    def deleted(self, index: int) -> "Tags":
+        """The same without one tag."""
+        return Tags(self.version + 1, self.hidden | {index}, self.renames)
+
+    def renamed(self, index: int) -> "Tags":
+        """The same with the next name of one tag.
+
+        Raises:
+            ValueError: when it has had too many.
+        """
+        count = self.renames.get(index, 0) + 1
+        if count > _MOST_RENAMES:
+            msg = f"a tag can get {_MOST_RENAMES} other names by hand, and this one has had them"
+            raise ValueError(msg)
+        return Tags(self.version + 1, self.hidden, {**self.renames, index: count})
+
+    def on_top_of(self, scheduled: "Tags") -> "Tags":
+        """Both together: what was done by hand, and what the schedule did."""
+        if not self.version:
+            return scheduled
+        renames = dict(scheduled.renames)
+        for index, count in self.renames.items():
+            renames[index] = renames.get(index, 0) + count
+        return Tags(self.version << 40 | scheduled.version, self.hidden | scheduled.hidden, renames)
+
 
 class Churn:
     """The changes of a plant that begins with `tags` tags at `start`, `per_day` of them each day.

@@ -82,6 +82,15 @@ class ImportedCatalog(Catalog):
         )
         raise ValueError(msg)
 
+    def rename(self, point: Point) -> Point:
+        """No other names: the file has what there is.
+
+        Raises:
+            ValueError: always.
+        """
+        msg = f"'{point.name}' cannot get another name: the points are those of a file"
+        raise ValueError(msg)
+
     def point(self, index: int) -> Point:
         """The point at `index` of server order."""
         first = int(self._imported.ticks[self._imported.bounds[index]])

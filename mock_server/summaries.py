@@ -96,8 +96,7 @@ class Figures:
         """Add pieces to the intervals `owner`: what each counts for, its good part, and its value at both ends."""
 
         def total(parts: F64) -> F64:
-            summed: F64 = np.bincount(owner, parts, minlength=len(self.start))
-            return summed
+            return np.bincount(owner, parts, minlength=len(self.start)).astype(np.float64)
 
         counted = np.flatnonzero(good > 0)
         origin = np.zeros(

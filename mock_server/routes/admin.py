@@ -8,6 +8,7 @@ import orjson
 
 from mock_server import ticks
 from mock_server.call import Call
+from mock_server.catalog import Point
 from mock_server.fault_kinds import KINDS
 from mock_server.faults import PROFILES, Faults, read_profile
 from mock_server.limits import UrlLimit
@@ -189,6 +190,41 @@ def add_points(call: Call) -> Response:
         for point in points
     ]
     return json_response({"created": created})
+
+
+_NAMES_BODY = '{"names": ["TAG"]}'
+
+
+@_admin("POST", "/points/rename", _NAMES_BODY)
+def rename_points(call: Call) -> Response:
+    """These points get another name now, made from their first one; they keep ids and events."""
+    catalog = call.server.plant.catalog
+    try:
+        renamed = [(point.name, catalog.rename(point)) for point in _named(call)]
+    except ValueError as error:
+        raise refusal(409, str(error)) from error
+    shown = [{"was": was, "name": point.name, "point_id": point.point_id} for was, point in renamed]
+    return json_response({"renamed": shown})
+
+
+@_admin("DELETE", "/points", _NAMES_BODY)
+def delete_points(call: Call) -> Response:
+    """These points are deleted now, for good."""
+    points = _named(call)
+    for point in points:
+        call.server.plant.catalog.delete(point)
+    return json_response({"deleted": [point.name for point in points]})
+
+
+def _named(call: Call) -> list[Point]:
+    """The points that the body names; a name without a point is refused before anything is done."""
+    names = _body(call, _NAMES_BODY, names=(list,)).get("names", [])
+    if not names or not all(isinstance(name, str) for name in names):
+        raise refusal(400, f"The body must name points. Give {_NAMES_BODY}.")
+    found = [(name, call.server.plant.catalog.by_name(name)) for name in dict.fromkeys(names)]
+    if missing := [name for name, point in found if point is None]:
+        raise refusal(404, f"There is no point named {', '.join(missing)}.")
+    return [point for _, point in found if point is not None]
 
 
 def _count(call: Call) -> int:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from mock_server import Oidc
+from mock_server import Oidc, Plant
 from mock_server.fault_kinds import KINDS
 from mock_server.faults import PROFILES
+
+START, NOW = datetime(2025, 6, 1, tzinfo=timezone.utc), datetime(2025, 6, 2, tzinfo=timezone.utc)
 
 
 class Clock:
@@ -51,10 +53,10 @@ def test_it_explains_itself(admin: Any) -> None:
 
 def test_every_example_it_gives_is_accepted(make_client: Any, admin: Any) -> None:
     admin.api = make_client(admin=True, clock=Clock(datetime(2025, 6, 2, tzinfo=timezone.utc)))
-    tag = admin.api.plant.points[0].name
+    tags = [point.name for point in admin.api.plant.points]  # one for each: some of them rename or delete it
     examples = [call for call in admin("GET", "")["calls"] if "body" in call]
     assert len(examples) >= 4
-    for call in examples:
+    for tag, call in zip(tags, examples, strict=False):
         method, _, path = call["call"].partition(" ")
         for body in call["body"].replace("TAG", tag).split(" or "):
             admin(method, path.removeprefix("/admin"), json.loads(body))
@@ -171,3 +173,55 @@ def test_bad_bodies_are_refused_and_change_nothing(admin: Any, path: str, body: 
     before = admin("GET", path)
     assert admin("PUT", path, body, status=400)["Errors"]
     assert admin("GET", path) == before
+
+
+def test_points_are_renamed_and_deleted_by_hand(admin: Any) -> None:
+    """Ids, events and the oracle stay; lists, searches, WebIDs by path and stream updates follow."""
+    api = admin.api
+    first, second, *_ = api.plant.points
+    before = api.plant.oracle(first.name, START, NOW)
+    markers = [
+        json.loads(api.ask("POST", f"/piwebapi/streams/{each.web_id()}/updates", x_requested_with="t").body)
+        for each in (first, second)
+    ]
+    (renamed,) = admin("POST", "/points/rename", {"names": [first.name]})["renamed"]
+    assert (renamed["was"], renamed["point_id"]) == (first.name, first.point_id)
+    assert admin("DELETE", "/points", {"names": [second.name.lower()]}) == {"deleted": [second.name]}
+    assert api.get(f"/points/{first.web_id()}")["Name"] == renamed["name"] != first.name
+    api.get(f"/points/{second.web_id('IDOnly')}", status=404)
+    listed = [each["Name"] for each in api.get(f"/dataservers/{api.data_server}/points")["Items"]]
+    assert renamed["name"] in listed
+    assert not {first.name, second.name} & set(listed)
+    updates = [api.ask("GET", f"/piwebapi/streams/updates/{each['LatestMarker']}") for each in markers]
+    assert [each.status for each in updates] == [200, 404]
+    assert json.loads(updates[0].body)["SourceName"] == renamed["name"]
+    assert b"no longer valid" in updates[1].body
+    assert api.plant.oracle(first.name, START, NOW) == api.plant.oracle(renamed["name"], START, NOW) == before
+    assert api.plant.oracle(second.name, START, NOW)
+
+
+def test_changes_by_hand_and_those_of_the_schedule_add_up() -> None:
+    plant = Plant(seed=2, tags=40, plants=2, history_start=START, churn=48.0)
+    plant.advance(START)
+    by_hand = plant.points[:2]
+    for point in by_hand:
+        plant.catalog.rename(point)
+    plant.catalog.delete(plant.catalog.point(by_hand[1].index))
+    plant.advance(NOW)
+    scheduled = Plant(seed=2, tags=40, plants=2, history_start=START, churn=48.0)
+    scheduled.advance(NOW)
+    rest = {point.point_id: point.name for point in scheduled.points if point.index not in (0, 1)}
+    shown = {point.point_id: point.name for point in plant.points}
+    assert {number: shown[number] for number in rest} == rest
+    assert by_hand[1].point_id not in shown
+    assert all(plant.catalog.by_name(name) is not None for name in shown.values())
+
+
+@pytest.mark.parametrize("method", ["POST /points/rename", "DELETE /points"])
+def test_a_point_that_is_not_there_leaves_everything_as_it_is(admin: Any, method: str) -> None:
+    verb, path = method.split()
+    known = admin.api.plant.points[0].name
+    answer = admin(verb, path, {"names": [known, "NOBODY"]}, status=404)
+    assert answer == {"Errors": ["There is no point named NOBODY."]}
+    assert admin.api.plant.points[0].name == known
+    admin(verb, path, {"names": []}, status=400)
