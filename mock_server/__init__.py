@@ -9,11 +9,12 @@ Run it with `python -m mock_server --help`, or inside a test::
 """
 
 from mock_server.app import create_app
-from mock_server.catalog import TAG_PATTERN, Point
+from mock_server.catalog import TAG_PATTERN
 from mock_server.events import Event, State
 from mock_server.faults import Faults
 from mock_server.oidc import Oidc
 from mock_server.plant import Plant
+from mock_server.point import Point
 from mock_server.serve import running
 from mock_server.server import Server
 

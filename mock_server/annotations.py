@@ -6,8 +6,8 @@ from typing import Any
 
 from mock_server import pitime, ticks
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.messages import refusal
+from mock_server.point import Point
 
 _REMARKS = (
     "Checked by hand",

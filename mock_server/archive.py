@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mock_server import ticks
-from mock_server.catalog import Point
 from mock_server.events import Block
+from mock_server.point import Point
 
 
 class Archive(Protocol):

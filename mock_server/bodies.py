@@ -7,8 +7,8 @@ import orjson
 
 from mock_server import fields, whole
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.events import Block
+from mock_server.point import Point
 from mock_server.wire import VALUE_FIELDS, timed_values
 
 _GONE = b""

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 from mock_server import fields, pitime, spans, webid
 from mock_server.archive import Archive
-from mock_server.catalog import Point
 from mock_server.interpolation import Reader, reader
 from mock_server.messages import ApiError, Request, Response, json_response, refusal
+from mock_server.point import Point
 from mock_server.server import Server
 from mock_server.zones import UnknownZone, zone_named
 

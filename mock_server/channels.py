@@ -15,10 +15,10 @@ from starlette.websockets import WebSocketDisconnect
 from mock_server import auth
 from mock_server.bodies import streamset_body
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.events import BAD, Block, Kind, side_by_side
 from mock_server.feed import Action
 from mock_server.messages import ApiError, Request, refusal
+from mock_server.point import Point
 from mock_server.router import PREFIX, no_resource
 from mock_server.sensors import NO_DATA
 from mock_server.server import Server

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mock_server import ticks
-from mock_server.catalog import DataServer, Point
 from mock_server.events import BAD, I64, Block, Kind
 from mock_server.expressions import Expression
 from mock_server.interpolation import Reader
+from mock_server.point import DataServer, Point
 from mock_server.sensors import CALC_FAILED, Sensor
 
 _RESULT = Sensor("RESULT", "Float64", "Result of an expression", "", (1, 1))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mock_server.catalog import Point
+from mock_server.point import Point
 
 I64 = NDArray[np.int64]
 

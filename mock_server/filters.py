@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.events import BAD, Block, Kind
 from mock_server.expressions import BadExpression, Environment, Expression, bind
 from mock_server.interpolation import Reader, reader
 from mock_server.messages import refusal
+from mock_server.point import Point
 from mock_server.sensors import FILTERED
 
 

@@ -11,7 +11,7 @@ from mock_server.af.design import AttributeSpec
 from mock_server.af.framework import Element, named_attribute
 from mock_server.af.ids import Kind
 from mock_server.af.objects import Template
-from mock_server.catalog import Point
+from mock_server.point import Point
 
 if TYPE_CHECKING:
     from mock_server.frames import Frames

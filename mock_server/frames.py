@@ -16,11 +16,11 @@ from mock_server.af.attributes import Attribute, attribute_at, attributes_of
 from mock_server.af.framework import AssetFramework, Element
 from mock_server.af.ids import Ids, Kind
 from mock_server.af.library import Library
-from mock_server.catalog import Point
 from mock_server.events import I64, Block
 from mock_server.events import Kind as ValueKind
 from mock_server.frame import START_BITS, TEMPLATE_OF_SENSOR, Frame
 from mock_server.history import History
+from mock_server.point import Point
 from mock_server.process import text_of
 from mock_server.sensors import MIX, PUMP_STATES, SENSORS
 

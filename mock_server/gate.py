@@ -2,9 +2,9 @@
 
 from mock_server.auth import check
 from mock_server.call import find_point
-from mock_server.catalog import Point
 from mock_server.limits import rate_reached
 from mock_server.messages import ApiError, Request, Response
+from mock_server.point import Point
 from mock_server.router import PREFIX, dispatch, handle
 from mock_server.server import Server
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server import changes, signals, ticks
-from mock_server.catalog import Point
 from mock_server.events import BAD, I64, Block, Kind, offsets, side_by_side, single
 from mock_server.feed import Feed, feed, refresh
 from mock_server.instruments import Instruments, Recipe, instruments
+from mock_server.point import Point
 from mock_server.sensors import NO_DATA, PT_CREATED
 from mock_server.signals import Cut
 

@@ -6,12 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from mock_server import ticks
-from mock_server.catalog import Catalog, Point
+from mock_server.catalog import Catalog
 from mock_server.datafile import Export
 from mock_server.events import BAD, I64, Block, Kind, offsets, spans
 from mock_server.feed import Action, Feed
 from mock_server.history import History
 from mock_server.instruments import Recipe
+from mock_server.point import Point
 from mock_server.sensors import NO_DATA, Sensor
 
 _PLANT, _AREA = "DATA", "A1"

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server import ticks
-from mock_server.catalog import Point
 from mock_server.events import I64
 from mock_server.hashing import F64, U64, salted, scatter, unit
+from mock_server.point import Point
 from mock_server.sensors import CODE_OF, SENSORS
 
 _LEAST_PERIOD_S, _GREATEST_PERIOD_S = 0.1, 86_400.0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mock_server.archive import Archive
-from mock_server.catalog import Point
 from mock_server.events import BAD, I64, Block, Kind, chained
+from mock_server.point import Point
 from mock_server.scan import pages
 from mock_server.sensors import NO_DATA
 

@@ -5,8 +5,8 @@ from typing import Any
 from mock_server import ticks
 from mock_server.bodies import plain_values
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.interpolation import RETRIEVAL_MODES, reader, recorded_at
+from mock_server.point import Point
 
 
 def retrieval_mode(call: Call) -> str:

@@ -14,9 +14,9 @@ import pyarrow.parquet
 
 from mock_server import ticks
 from mock_server.arguments import add_plant_options, plant_of, utc
-from mock_server.catalog import Point
 from mock_server.oracle import SCHEMA, batches
 from mock_server.plant import Plant
+from mock_server.point import Point
 
 _EPILOG = """\
 The plant's options must be those of the server that is compared. The window is half-open. Without --as-of the

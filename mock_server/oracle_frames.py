@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from mock_server import ticks
-from mock_server.catalog import Point
 from mock_server.events import Event, State
 from mock_server.plant import Plant
+from mock_server.point import Point
 from mock_server.sensors import MIX
 
 _FIRST = datetime(1, 1, 1, tzinfo=timezone.utc)

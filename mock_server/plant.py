@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mock_server import ticks
 from mock_server.af.framework import AssetFramework
-from mock_server.catalog import Catalog, Point
+from mock_server.catalog import Catalog
 from mock_server.datafile import read
 from mock_server.events import Event
 from mock_server.frames import Frames
@@ -17,6 +17,7 @@ from mock_server.history import History
 from mock_server.imported import Imported, ImportedCatalog, ImportedHistory
 from mock_server.instruments import Recipe
 from mock_server.oracle import events, table
+from mock_server.point import Point
 
 HISTORY_START = datetime(2020, 1, 1, tzinfo=timezone.utc)
 

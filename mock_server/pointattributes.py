@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from mock_server import ticks
-from mock_server.catalog import Point
+from mock_server.point import Point
 
 POINT_SOURCE = "SIM"
 _iso = lru_cache(maxsize=64)(ticks.to_iso)

@@ -12,11 +12,11 @@ import orjson
 from numpy.typing import NDArray
 
 from mock_server import ticks
-from mock_server.catalog import Point
 from mock_server.changes import NEVER
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
 from mock_server.hashing import F64, U64, salted, splitmix64, unit
 from mock_server.instruments import Instruments
+from mock_server.point import Point
 from mock_server.sensors import CODE_OF, FAULT_CODES, GRADES, IO_TIMEOUT, SENSORS
 
 if TYPE_CHECKING:

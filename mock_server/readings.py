@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from mock_server.archive import Archive
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.events import I64, Block, chained, side_by_side
 from mock_server.filters import Filter, filter_of
 from mock_server.interpolation import reader, values_at
 from mock_server.plotting import plot_values
+from mock_server.point import Point
 from mock_server.spans import grid, synced_grid
 
 

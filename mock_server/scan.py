@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from mock_server import ticks
 from mock_server.archive import Archive
-from mock_server.catalog import Point
 from mock_server.events import Block
+from mock_server.point import Point
 
 PAGE = 65_536
 

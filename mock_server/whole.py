@@ -6,8 +6,8 @@ import numpy as np
 import orjson
 
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.events import Block
+from mock_server.point import Point
 from mock_server.wire import event_texts
 
 

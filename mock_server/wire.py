@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mock_server import ticks
-from mock_server.catalog import Point
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
+from mock_server.point import Point
 from mock_server.process import json_texts
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
 

@@ -12,7 +12,7 @@ from mock_server.af.ids import Ids
 from mock_server.af.library import Library, lineage
 from mock_server.af.measures import measure
 from mock_server.af.objects import AttributeTemplate, Template
-from mock_server.catalog import Point
+from mock_server.point import Point
 
 _TYPES = {
     "Float32": "Single",

@@ -14,7 +14,8 @@ from mock_server.af.hierarchy import Key, Tree
 from mock_server.af.ids import Ids, Kind
 from mock_server.af.library import Library, lineage
 from mock_server.af.objects import AFObject, Template
-from mock_server.catalog import Catalog, Point
+from mock_server.catalog import Catalog
+from mock_server.point import Point
 
 
 @dataclass(frozen=True)

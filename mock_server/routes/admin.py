@@ -8,11 +8,11 @@ import orjson
 
 from mock_server import ticks
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.fault_kinds import KINDS
 from mock_server.faults import PROFILES, Faults, read_profile
 from mock_server.limits import UrlLimit
 from mock_server.messages import Response, json_response, refusal
+from mock_server.point import Point
 from mock_server.router import Endpoint, no_resource, route
 from mock_server.stale import StaleCache
 

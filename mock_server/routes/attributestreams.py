@@ -15,8 +15,8 @@ from mock_server.af.streams import (
     stream_item,
 )
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.messages import ApiError, Request, Response, refusal
+from mock_server.point import Point
 from mock_server.router import claim, dispatch
 from mock_server.routes.attributes import owner_attributes, static_value, unsupported
 

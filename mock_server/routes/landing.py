@@ -10,8 +10,8 @@ from mock_server import ticks
 from mock_server.af import hierarchy
 from mock_server.af.framework import Element
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.messages import Response
+from mock_server.point import Point
 from mock_server.router import route
 from mock_server.sensors import AREA_SIZE, MIX, SENSORS
 from mock_server.server import PRODUCT_TITLE

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.messages import Response
+from mock_server.point import Point
 from mock_server.router import no_resource, route
 from mock_server.wildcards import wildcard_pattern
 

@@ -7,10 +7,10 @@ from mock_server import readings
 from mock_server.annotations import annotations_wanted, with_annotations
 from mock_server.bodies import collection_of, plain_values, single_values, stream_lists
 from mock_server.call import Call
-from mock_server.catalog import Point
 from mock_server.events import Block
 from mock_server.messages import Response, refusal
 from mock_server.nearest import nearest_or_error, nearest_value, nothing_found, retrieval_mode
+from mock_server.point import Point
 from mock_server.readings import read_recorded, recording
 from mock_server.router import route
 from mock_server.summing import summary_of

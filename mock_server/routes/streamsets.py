@@ -6,10 +6,10 @@ from typing import Any
 from mock_server import readings
 from mock_server.bodies import in_order, plain_values, stream_head, streamset_body
 from mock_server.call import PARENT_FINDERS, Call, read_web_id
-from mock_server.catalog import Point
 from mock_server.interpolation import reader, values_at
 from mock_server.messages import Response, refusal
 from mock_server.nearest import nearest_or_error, retrieval_mode
+from mock_server.point import Point
 from mock_server.readings import read_recorded, recording
 from mock_server.router import Endpoint, no_resource, route
 from mock_server.summing import summary_of
