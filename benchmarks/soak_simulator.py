@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "soak_simulator.md"
 _FLAGS = ("--port", "0", "--tags", "256", "--faults", "3:500=0.02,member.503=0.02", "--stale", "60", "--gzip")
 _JSON = {"X-Requested-With": "soak", "Content-Type": "application/json"}
 
@@ -116,13 +117,34 @@ def main() -> int:
     parser.add_argument("--bound", type=int, default=20, help="most MB that the server may grow (default 20)")
     options = parser.parse_args()
     result = soak(options.requests, options.warm_up)
-    for part, size in enumerate(result.sizes_kb):
-        sys.stdout.write(f"{part * options.requests // 10:>8} requests  {size / 1024:7.1f} MB\n")
-    statuses = ", ".join(f"{status}: {count}" for status, count in sorted(result.statuses.items()))
-    rate = options.requests / result.seconds
-    sys.stdout.write(f"{rate:.0f} requests/s from one connection; statuses {statuses}\n")
-    sys.stdout.write(f"growth from the first to the second half: {result.growth_kb / 1024:.1f} MB\n")
+    text = report(result, options.requests, options.warm_up, options.bound)
+    sys.stdout.write(text)
+    RESULTS.write_text(text)
     return 0 if result.growth_kb <= options.bound * 1024 else 1
+
+
+def report(result: Soak, requests: int, warm_up: int, bound: int) -> str:
+    """The result as a page."""
+    statuses = ", ".join(f"{status}: {count:,}" for status, count in sorted(result.statuses.items()))
+    parts = len(result.sizes_kb) - 1
+    lines = [
+        "# The simulator's memory",
+        "",
+        f"Measured by `scripts/bench soak_simulator`: {requests:,} requests of every kind, no two of them the same, "
+        f"after {warm_up:,} to warm up, from one connection; flags `{' '.join(_FLAGS)}`.",
+        "",
+        "| requests | resident MB |",
+        "|---|---|",
+        *(
+            f"| {part * requests // parts:,} | {size / 1024:.1f} |"
+            for part, size in enumerate(result.sizes_kb)
+        ),
+        "",
+        f"Growth from the largest of the first half to the largest of the second: {result.growth_kb / 1024:.1f} MB "
+        f"(bound {bound}). {requests / result.seconds:.0f} requests a second; statuses {statuses}.",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ from datetime import timedelta
 from mock_server import ticks
 from mock_server.messages import Request, Response
 
-_MOST_BYTES = 64_000_000
+_MOST_BYTES = 16_000_000
+_BYTES_BESIDE = 1_000  # what an answer takes besides its body and its address
 _CACHED = ("/piwebapi/points", "/piwebapi/dataservers/")
 
 
 class StaleCache:
     """Answers about points (not their data) again as they were, for up to `age`; 0 remembers nothing.
 
-    `Cache-Control: no-cache` asks for a new one. What is remembered fits into 64 MB.
+    `Cache-Control: no-cache` asks for a new one. What is remembered fits into 16 MB.
     """
 
     def __init__(self, age: timedelta = timedelta(0)) -> None:
@@ -46,8 +47,12 @@ class StaleCache:
     def _keep(self, key: tuple[str, str, str], now: int, oldest: int, response: Response) -> None:
         with self._lock:
             _, old = self._kept.pop(key, (0, None))
-            self._bytes += len(response.body) - (len(old.body) if old else 0)
+            self._bytes += _size(key, response) - (_size(key, old) if old else 0)
             self._kept[key] = (now, response)
             while self._kept and (self._bytes > _MOST_BYTES or next(iter(self._kept.values()))[0] <= oldest):
-                _, (_, dropped) = self._kept.popitem(last=False)
-                self._bytes -= len(dropped.body)
+                place, (_, dropped) = self._kept.popitem(last=False)
+                self._bytes -= _size(place, dropped)
+
+
+def _size(key: tuple[str, str, str], response: Response) -> int:
+    return len(response.body) + sum(map(len, key)) + _BYTES_BESIDE

@@ -1,10 +1,9 @@
 """Signing in: tokens from the token endpoint, the challenges of Kerberos and NTLM, https and client certificates."""
 
 import base64
+import signal
 import ssl
 import struct
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 import requests
 
 from mock_server import Faults, Oidc, Plant, running
-from mock_server.__main__ import _parser, _settings
+from mock_server.__main__ import _parser, _settings, main
 from mock_server.tls import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,18 +217,19 @@ def test_faults_meet_clients_of_https_too(tmp_path: Path) -> None:
         (["--stale", "-1"], "age of a cache"),
     ],
 )
-def test_flags_that_make_no_sense_are_one_clear_line(arguments: list[str], words: str) -> None:
-    command = [sys.executable, "-c", "import sys; from mock_server.__main__ import main; sys.exit(main())"]
-    result = subprocess.run(
-        [*command, "--port", "0", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert words in result.stderr
+def test_flags_that_make_no_sense_are_one_clear_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert main(["--port", "0", *arguments]) == 1
+    finally:
+        for number, handler in handlers.items():  # the program takes them over
+            signal.signal(number, handler)
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert words in said.err
 
 
 def test_the_flags_reach_the_server(tmp_path: Path) -> None:

@@ -201,18 +201,23 @@ def test_what_is_remembered_stays_bounded(make_client: Any, monkeypatch: pytest.
         Request("GET", f"/piwebapi/dataservers/{api.data_server}/points", f"maxCount={n}")
         for n in range(1, 60)
     ]
-    sizes = [len(answer(api.server, each).body) for each in asked]
-    assert cache._bytes == sum(sizes)
+
+    def held() -> list[int]:
+        return [stale._size(key, kept) for key, (_, kept) in cache._kept.items()]
+
+    bodies = [len(answer(api.server, each).body) for each in asked]
+    assert cache._bytes == sum(held()) > sum(bodies)
     api.server.skew = timedelta(minutes=6)
-    size = len(answer(api.server, asked[-1]).body)
-    assert (cache._bytes, len(cache._kept)) == (size, 1)  # the others are too old to be of use
+    answer(api.server, asked[-1])
+    assert (len(cache._kept), cache._bytes) == (1, sum(held()))  # the others are too old to be of use
     api.server.skew = timedelta(0)
     for each in asked:
         answer(api.server, each)
-    monkeypatch.setattr(stale, "_MOST_BYTES", sum(sizes[-10:]))
+    most = sum(held()[-10:])
+    monkeypatch.setattr(stale, "_MOST_BYTES", most)
     answer(api.server, Request("GET", asked[0].path, "maxCount=61"))
-    assert 0 < cache._bytes <= sum(sizes[-10:])
-    assert cache._bytes == sum(len(kept.body) for _, kept in cache._kept.values())
+    assert 0 < cache._bytes <= most
+    assert cache._bytes == sum(held())
 
 
 @pytest.mark.parametrize("skew", [timedelta(minutes=7), timedelta(hours=-3)])
