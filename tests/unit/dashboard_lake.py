@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -83,9 +84,21 @@ def hours(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "hour": hour,
             "event_count": len(group),
             "good_count": sum(row["good"] for row in group),
+            **_figures([row["value"] for row in group if row["good"] and row["value"] is not None]),
+            "last_value_string": max(group, key=_order).get("value_string"),
         }
         for (_, hour), group in groups.items()
     ]
+
+
+def _order(row: dict[str, Any]) -> tuple[datetime, int]:
+    return row["timestamp"], row["sequence"]
+
+
+def _figures(numbers: list[float]) -> dict[str, float | None]:
+    if not numbers:
+        return {"min_value": None, "max_value": None, "mean_value": None}
+    return {"min_value": min(numbers), "max_value": max(numbers), "mean_value": statistics.fmean(numbers)}
 
 
 def batches(count: int = 6, **more: Any) -> list[dict[str, Any]]:
@@ -132,6 +145,8 @@ HOURS = pa.schema(
         *((name, pa.string()) for name in ("tag_name", "plant", "sensor_type", "units")),
         ("event_count", pa.int64()),
         ("good_count", pa.int64()),
+        *((name, pa.float64()) for name in ("min_value", "max_value", "mean_value")),
+        ("last_value_string", pa.string()),
     ]
 )
 FAILURES = pa.schema(

@@ -12,30 +12,46 @@ from pi_datasource.dashboard.sql import MARKER, TABLE
 
 __all__ = ["Ask", "Query"]
 
-# Events per tag and bar, whichever table answers: hours are exact from the hourly table, and far fewer rows.
-_FROM_GOLD = """
-    SELECT tag_webid, tag_name, plant, sensor_type, unix_micros(hour) AS moment,
-           event_count AS events, good_count AS good
-    FROM {gold} WHERE hour >= timestamp_micros(:start) AND hour < timestamp_micros(:end){where}"""
-_FROM_BRONZE = """
-    SELECT tag_webid, max(tag_name) AS tag_name, plant, sensor_type,
-           unix_micros(timestamp) - pmod(unix_micros(timestamp), :grain) AS moment,
-           count(*) AS events, count_if(good) AS good
-    FROM {bronze} WHERE timestamp >= timestamp_micros(:start) AND timestamp < timestamp_micros(:end){where}
-    GROUP BY tag_webid, plant, sensor_type, unix_micros(timestamp) - pmod(unix_micros(timestamp), :grain)"""
-
 
 @dataclass(frozen=True)
 class Query:
     """A template of SQL.
 
-    Besides tables it may hold ``{counts}``, ``{where}`` (the reader's plants and sensor types) and ``{by}`` (the column
-    the reader groups by).
-    ``within`` names the tables whose time column the text bounds, and the two parameters it does so with.
+    Besides tables it may hold ``{counts}`` and ``{one_tag}`` (what panels share, below), ``{where}`` (the reader's
+    plants and sensor types) and ``{by}`` (the column the reader groups by).
+    ``within`` names the tables whose time column the text bounds, and the two parameters it does so with; ``of_tag``
+    says that it takes rows of one tag only.
     """
 
     sql: str
     within: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    of_tag: bool = False
+
+
+_RANGE = ("start", "end")
+# Events per tag and bar, whichever table answers: hours are exact from the hourly table, and far fewer rows.
+_COUNTS_OF_HOURS = Query(
+    "SELECT tag_webid, tag_name, plant, sensor_type, unix_micros(hour) AS moment, "
+    "event_count AS events, good_count AS good "
+    "FROM {gold} WHERE hour >= timestamp_micros(:start) AND hour < timestamp_micros(:end){where}",
+    {"gold": _RANGE},
+)
+# The cast keeps duckdb's sums of it whole numbers; Spark's count_if is a BIGINT as it is.
+_COUNTS_OF_EVENTS = Query(
+    "SELECT tag_webid, max(tag_name) AS tag_name, plant, sensor_type, "
+    "unix_micros(timestamp) - pmod(unix_micros(timestamp), :grain) AS moment, "
+    "count(*) AS events, CAST(count_if(good) AS BIGINT) AS good "
+    "FROM {bronze} WHERE timestamp >= timestamp_micros(:start) AND timestamp < timestamp_micros(:end){where} "
+    "GROUP BY tag_webid, plant, sensor_type, unix_micros(timestamp) - pmod(unix_micros(timestamp), :grain)",
+    {"bronze": _RANGE},
+)
+_ONE_TAG = Query(
+    "SELECT tag_name, timestamp, sequence, value, value_string, state_code, value_kind, good, questionable, "
+    "substituted, annotated, units, point_type FROM {bronze} WHERE tag_webid = :tag "
+    "AND timestamp >= timestamp_micros(:start) AND timestamp < timestamp_micros(:end)",
+    {"bronze": _RANGE},
+    of_tag=True,
+)
 
 
 @dataclass(frozen=True)
@@ -57,31 +73,32 @@ class Ask:
         return self(query, **values)[0]
 
     def statement(self, query: Query, **values: int | float | str) -> Statement:
-        """``query`` with its fragments filled in and the parameters that it uses."""
-        chosen = self.selection
-        conditions, parameters = _conditions(chosen)
-        within = dict(query.within)
-        if "{counts}" in query.sql:
-            within["gold" if chosen.hourly else "bronze"] = ("start", "end")
-        sql = (
-            query.sql.replace("{counts}", f"({_FROM_GOLD if chosen.hourly else _FROM_BRONZE})")
-            .replace("{where}", conditions)
-            .replace("{by}", chosen.by)
-        )
+        """``query`` with its fragments filled in, the parameters that it uses, and what it shares with others."""
+        conditions, chosen = _conditions(self.selection)
+        sql = query.sql.replace("{where}", conditions).replace("{by}", self.selection.by)
         every: dict[str, int | float | str] = {
-            "start": chosen.start_us,
-            "end": chosen.end_us,
-            "grain": chosen.grain_us,
-            **parameters,
+            "start": self.selection.start_us,
+            "end": self.selection.end_us,
+            "grain": self.selection.grain_us,
+            "tag": self.tag,
+            **chosen,
             **values,
         }
-        used = set(MARKER.findall(sql)) | {name for ends in within.values() for name in ends}
+        used = set(MARKER.findall(sql)) | {name for ends in query.within.values() for name in ends}
         return Statement(
             sql,
             {name: every[name] for name in sorted(used)},
             tuple(dict.fromkeys(TABLE.findall(sql))),
-            within,
+            query.within,
+            query.of_tag,
+            {name: self.statement(part) for name, part in self._parts().items() if f"{{{name}}}" in sql},
         )
+
+    def _parts(self) -> Mapping[str, Query]:
+        return {
+            "counts": _COUNTS_OF_HOURS if self.selection.hourly else _COUNTS_OF_EVENTS,
+            "one_tag": _ONE_TAG,
+        }
 
     @property
     def now_us(self) -> int:

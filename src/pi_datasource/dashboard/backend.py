@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 __all__ = ["Backend", "Parameters", "Row", "Statement"]
@@ -18,13 +18,31 @@ class Statement:
 
     ``{bronze}`` and the like stand for tables, ``:name`` for values, which are always bound and never become text.
     ``tables`` are those that the statement names. For a table in ``within`` the statement itself bounds the time
-    column by the two parameters, microseconds since 1970, the second excluded: a back end may leave out files.
+    column by the two parameters, microseconds since 1970, the second excluded: a back end may leave out files. It may
+    leave out more where ``of_tag`` holds: then the statement takes only rows of the tag in the parameter ``tag``.
+
+    ``shared`` are SELECTs that several statements have in common, by the name that stands for them as ``{name}``: a
+    back end may find them once. One that does not asks for ``inlined()``.
     """
 
     sql: str
     parameters: Parameters
     tables: tuple[str, ...]
     within: Mapping[str, tuple[str, str]]
+    of_tag: bool = False
+    shared: Mapping[str, Statement] = field(default_factory=dict)
+
+    def inlined(self) -> Statement:
+        """The same statement with what it shares written out in its place."""
+        sql, parameters, within = self.sql, dict(self.parameters), dict(self.within)
+        tables, of_tag = dict.fromkeys(self.tables), self.of_tag
+        for name, part in self.shared.items():
+            sql = sql.replace(f"{{{name}}}", f"({part.sql})")
+            parameters |= part.parameters
+            within |= part.within
+            tables |= dict.fromkeys(part.tables)
+            of_tag = of_tag or part.of_tag
+        return Statement(sql, parameters, tuple(tables), within, of_tag)
 
 
 class Backend(Protocol):

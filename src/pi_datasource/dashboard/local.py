@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock, Timer
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from pi_datasource.dashboard import snapshot
 from pi_datasource.dashboard.backend import Row, Statement
+from pi_datasource.dashboard.extracts import MOST_ROWS, Extracts
 from pi_datasource.dashboard.snapshot import Snapshot
 from pi_datasource.dashboard.sql import with_markers, with_tables
 from pi_datasource.dashboard.tables import TABLES
@@ -41,6 +44,7 @@ class LocalBackend:
         self._clock = clock
         self._lock = Lock()
         self._known: dict[str, tuple[float, Snapshot | None]] = {}
+        self._extracts = Extracts()
         self._database = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
@@ -74,23 +78,51 @@ class LocalBackend:
             return self._rows(statement)
 
     def _rows(self, statement: Statement) -> list[Row]:
-        snapshots = {key: snap for key in statement.tables if (snap := self._snapshot(key)) is not None}
-        if missing := [TABLES[key].path for key in statement.tables if key not in snapshots]:
-            message = f"there is no table {missing[0]} in {self._folder}"
-            raise TablesUnavailable(message)
-        columns = {key: snap.columns for key, snap in snapshots.items()}
+        shared = {name: self._extract(name, part) for name, part in statement.shared.items()}
+        if any(table is None for table in shared.values()):
+            shared, statement = {}, statement.inlined()
         with _cursor(self._database) as cursor:
-            files: dict[str, list[str]] = {}
-            places = {}
-            for key, snap in snapshots.items():
-                cursor.register(f"empty_{key}", snap.empty)
-                places[key], needed = _place(cursor, key, snap, statement)
-                if needed:
-                    files[f"files_{key}"] = needed
-            sql = with_markers(with_tables(statement.sql, columns, places.__getitem__), "$")
-            cursor.execute(sql, {**statement.parameters, **files})
+            cursor.execute(*self._prepared(cursor, statement, shared))
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _extract(self, name: str, part: Statement) -> pa.Table | None:
+        """The rows of a SELECT that panels share; None if they are too many to be kept."""
+
+        def find() -> pa.Table | None:
+            with _cursor(self._database) as cursor:
+                sql, values = self._prepared(cursor, part, {})
+                table: pa.Table = cursor.sql(f"{sql} LIMIT {MOST_ROWS + 1}", params=values).to_arrow_table()
+            return table if table.num_rows <= MOST_ROWS else None
+
+        versions = tuple(snap.mark for snap in self._snapshots(part).values())
+        return self._extracts.get((name, part.sql, tuple(part.parameters.items()), versions), find)
+
+    def _prepared(
+        self, cursor: duckdb.DuckDBPyConnection, statement: Statement, shared: Mapping[str, pa.Table | None]
+    ) -> tuple[str, dict[str, Any]]:
+        """The statement over exactly the files that it needs and over what is shared, with its values."""
+        snapshots = self._snapshots(statement)
+        columns = {key: snap.columns for key, snap in snapshots.items()}
+        files: dict[str, list[str]] = {}
+        places = {}
+        for key, snap in snapshots.items():
+            cursor.register(f"empty_{key}", snap.empty)
+            places[key], needed = _place(cursor, key, snap, statement)
+            if needed:
+                files[f"files_{key}"] = needed
+        sql = with_markers(with_tables(statement.sql, columns, places.__getitem__), "$")
+        for name, table in shared.items():
+            cursor.register(f"shared_{name}", table)
+            sql = sql.replace(f"{{{name}}}", f"shared_{name}")
+        return sql, {**statement.parameters, **files}
+
+    def _snapshots(self, statement: Statement) -> dict[str, Snapshot]:
+        found = {key: snap for key in statement.tables if (snap := self._snapshot(key)) is not None}
+        if missing := [TABLES[key].path for key in statement.tables if key not in found]:
+            message = f"there is no table {missing[0]} in {self._folder}"
+            raise TablesUnavailable(message)
+        return found
 
     def _count(self, key: str) -> int:
         (row,) = self.rows(Statement(f"SELECT count(*) AS n FROM {{{key}}}", {}, (key,), {}))
@@ -101,7 +133,10 @@ class LocalBackend:
             read_at, known = self._known.get(key, (0.0, None))
             if key in self._known and self._clock() - read_at < _FRESH_S:
                 return known
-            found = snapshot.load(self._folder, TABLES[key])
+            if known is not None and known.is_newest(self._folder / TABLES[key].path):
+                found: Snapshot | None = known
+            else:
+                found = snapshot.load(self._folder, TABLES[key])
             self._known[key] = (self._clock(), found)
             return found
 
@@ -119,7 +154,7 @@ def _place(
     files = [file.path for file in snap.files]
     if key in statement.within:
         start, end = (int(statement.parameters[name]) for name in statement.within[key])
-        files = snap.within(start, end)
+        files = snap.within(start, end, str(statement.parameters["tag"]) if statement.of_tag else None)
     if not files:
         return f"empty_{key}", []
     parquet = f"read_parquet($files_{key}, union_by_name = true)"

@@ -53,6 +53,11 @@ class Selection:
         """Whether the range is made of whole hours, so that the hourly table answers exactly."""
         return self.grain_us % HOUR_US == 0
 
+    @property
+    def coarse(self) -> bool:
+        """Whether the range is so long, more than a week, that one tag is shown by its hours and not by its events."""
+        return self.grain_us > HOUR_US
+
     @classmethod
     def parse(cls, query: Iterable[tuple[str, str]], now: datetime) -> Selection:
         """The choice in the query of an address; what is not given has its default.

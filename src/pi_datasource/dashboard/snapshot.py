@@ -23,12 +23,18 @@ _STATISTICS_US = 1000
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file; ``first_us`` and ``last_us`` enclose its times, or are None where the log does not say."""
+    """One Parquet file.
+
+    ``first_us`` and ``last_us`` enclose its times, ``first_tag`` and ``last_tag`` its tags; they are None where the log
+    does not say.
+    """
 
     path: str
     rows: int | None
     first_us: int | None
     last_us: int | None
+    first_tag: str | None = None
+    last_tag: str | None = None
 
     def overlaps(self, start_us: int, end_us: int) -> bool:
         """Whether the file can hold a time in ``[start_us, end_us)``."""
@@ -36,14 +42,24 @@ class DataFile:
             return True
         return self.first_us < end_us and self.last_us >= start_us
 
+    def may_hold(self, tag: str) -> bool:
+        """Whether the file can hold rows of ``tag``; Delta cuts long texts in its statistics."""
+        if self.first_tag is None or self.last_tag is None:
+            return True
+        return self.first_tag <= tag and (tag <= self.last_tag or tag.startswith(self.last_tag))
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One version of a table. ``dataset`` is set where plain Parquet reading would be wrong, and must be used then."""
+    """One version of a table. ``dataset`` is set where plain Parquet reading would be wrong, and must be used then.
+
+    ``mark`` is another one for every version, also of a table that was removed and made anew in the same place.
+    """
 
     version: int
     files: tuple[DataFile, ...]
     empty: pa.Table
+    mark: tuple[int, int, int]
     dataset: Any = None
 
     @property
@@ -57,9 +73,18 @@ class Snapshot:
         counts = [file.rows for file in self.files]
         return None if None in counts else sum(count or 0 for count in counts)
 
-    def within(self, start_us: int, end_us: int) -> list[str]:
-        """The files that can hold times in ``[start_us, end_us)``."""
-        return [file.path for file in self.files if file.overlaps(start_us, end_us)]
+    def within(self, start_us: int, end_us: int, tag: str | None = None) -> list[str]:
+        """The files that can hold times in ``[start_us, end_us)``, and rows of ``tag`` if one is given."""
+        return [
+            file.path
+            for file in self.files
+            if file.overlaps(start_us, end_us) and (tag is None or file.may_hold(tag))
+        ]
+
+    def is_newest(self, folder: Path) -> bool:
+        """Whether no commit came after it: two looks at the folder, where reading a long log takes seconds."""
+        known = self.mark[1] and _mark(folder, self.version) == self.mark
+        return bool(known) and not _commit(folder, self.version + 1).exists()
 
 
 def load(lakehouse: Path, table: Table) -> Snapshot | None:
@@ -90,19 +115,34 @@ def _snapshot(delta: DeltaTable, folder: Path, table: Table) -> Snapshot:
     columns = {name: actions[name].to_pylist() for name in actions.column_names}
     nothing = [None] * actions.num_rows
     files = tuple(
-        DataFile(str(folder / path), rows, _micros(first), _micros(last, _STATISTICS_US))
-        for path, rows, first, last in zip(
+        DataFile(str(folder / path), rows, _micros(first), _micros(last, _STATISTICS_US), *tags)
+        for path, rows, first, last, *tags in zip(
             columns["path"],
             columns.get("num_records", nothing),
             columns.get(f"min.{table.time}", nothing),
             columns.get(f"max.{table.time}", nothing),
+            columns.get("min.tag_webid", nothing),
+            columns.get("max.tag_webid", nothing),
             strict=True,
         )
     )
     # Deletion vectors, renamed columns and partition folders are not in the Parquet files themselves.
     plain = delta.protocol().min_reader_version == 1 and not delta.metadata().partition_columns
     dataset = None if plain else delta.to_pyarrow_dataset()
-    return Snapshot(delta.version(), files, schema.empty_table(), dataset)
+    version = delta.version()
+    return Snapshot(version, files, schema.empty_table(), _mark(folder, version), dataset)
+
+
+def _commit(folder: Path, version: int) -> Path:
+    return folder / "_delta_log" / f"{version:020}.json"
+
+
+def _mark(folder: Path, version: int) -> tuple[int, int, int]:
+    try:
+        commit = _commit(folder, version).stat()
+    except FileNotFoundError:  # only its checkpoint was kept
+        return version, 0, 0
+    return version, commit.st_ino, commit.st_mtime_ns
 
 
 def _micros(moment: datetime | None, more_us: int = 0) -> int | None:

@@ -103,6 +103,7 @@ class WarehouseBackend:
 
     def rows(self, statement: Statement) -> list[Row]:
         """The answer of the warehouse, all chunks of it."""
+        statement = statement.inlined()
         columns = self.columns()
         if missing := [key for key in statement.tables if key not in columns]:
             message = f"there is no table {self._place(missing[0])}, or this account may not read it"

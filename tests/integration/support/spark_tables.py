@@ -40,6 +40,7 @@ class SparkBackend:
         }
 
     def rows(self, statement: Statement) -> list[Row]:
+        statement = statement.inlined()
         sql = with_tables(statement.sql, self.columns(), lambda key: f"delta.`{self._folder(key)}`")
         # Not ``args=``: Spark 4.2 with Delta's extensions answers UNBOUND_SQL_PARAMETER to such statements.
         text = MARKER.sub(lambda match: _literal(statement.parameters[match[1]]), sql)

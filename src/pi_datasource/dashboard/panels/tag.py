@@ -1,10 +1,14 @@
-"""Panels about one tag: its trend, its states, its figures and its rows."""
+"""Panels about one tag: its trend, its states, its figures and its rows.
+
+Up to a week they are made of the tag's events; over more, where that would mean to read the whole table, of its hours.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pi_datasource.dashboard.asking import Ask, Query
+from pi_datasource.dashboard.panels import hours
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us
 
@@ -15,8 +19,9 @@ _STATES = 1500
 _PAGE = 100
 _FOUND = 30
 
+_EVENTS = "FROM {one_tag} AS events"
 _WITHIN = {"bronze": ("start", "end")}
-_EVENTS = (
+_FROM_BRONZE = (
     "FROM {bronze} WHERE tag_webid = :tag AND timestamp >= timestamp_micros(:start) "
     "AND timestamp < timestamp_micros(:end)"
 )
@@ -38,22 +43,15 @@ SUMMARY = Query(
     "count_if(questionable) AS questionable, count_if(substituted) AS substituted, count(value) AS numbers, "
     "min(CASE WHEN good THEN value END) AS lowest, avg(CASE WHEN good THEN value END) AS mean, "
     "max(CASE WHEN good THEN value END) AS highest, stddev_samp(CASE WHEN good THEN value END) AS deviation, "
-    f"unix_micros(min(timestamp)) AS first_event, unix_micros(max(timestamp)) AS last_event {_EVENTS}",
-    _WITHIN,
+    f"unix_micros(min(timestamp)) AS first_event, unix_micros(max(timestamp)) AS last_event {_EVENTS}"
 )
 NAME = Query(
     "SELECT max_by(tag_name, hour) AS tag_name, unix_micros(max(hour)) AS last_hour FROM {gold} "
     "WHERE tag_webid = :tag"
 )
-HOW_MANY = Query(
-    "SELECT coalesce(sum(event_count), 0) AS events FROM {gold} WHERE tag_webid = :tag "
-    "AND hour >= timestamp_micros(:start) AND hour < timestamp_micros(:end)",
-    {"gold": ("start", "end")},
-)
 RAW = Query(
     f"SELECT unix_micros(timestamp) AS moment, value, value_string, value_kind, {_FLAGS} {_EVENTS} "
-    "ORDER BY timestamp, sequence LIMIT :most",
-    _WITHIN,
+    "ORDER BY timestamp, sequence LIMIT :most"
 )
 # The lowest and highest good value of every pixel, so that no spike is lost.
 REDUCED = Query(
@@ -65,8 +63,7 @@ REDUCED = Query(
     "count(*) AS events, count_if(NOT good) AS bad, "
     f"count_if(good AND (questionable OR substituted)) AS doubtful {_EVENTS} "
     "GROUP BY unix_micros(timestamp) - :start - pmod(unix_micros(timestamp) - :start, :pixel) + :start "
-    "ORDER BY moment",
-    _WITHIN,
+    "ORDER BY moment"
 )
 # Rows at which the state changes. A number ends a state, so it is a change as well, to no state.
 STATES = Query(
@@ -76,15 +73,15 @@ STATES = Query(
     "steps AS (SELECT timestamp, sequence, good, value_kind, state, "
     "lag(state) OVER (ORDER BY timestamp, sequence) AS before FROM states) "
     "SELECT unix_micros(timestamp) AS moment, state, value_kind, good FROM steps "
-    "WHERE (before IS NULL AND state <> '') OR state <> before ORDER BY timestamp, sequence LIMIT :most",
-    _WITHIN,
+    "WHERE (before IS NULL AND state <> '') OR state <> before ORDER BY timestamp, sequence LIMIT :most"
 )
-LATEST = Query(f"SELECT {ROW} {_EVENTS} ORDER BY timestamp DESC, sequence DESC LIMIT :most", _WITHIN)
+LATEST = Query(f"SELECT {ROW} {_EVENTS} ORDER BY timestamp DESC, sequence DESC LIMIT :most")
 # The next rows after a key, for downloads of any length in even pieces.
 MORE_ROWS = Query(
-    f"SELECT tag_name, {ROW} {_EVENTS} AND (timestamp > timestamp_micros(:start) OR sequence > :sequence) "
+    f"SELECT tag_name, {ROW} {_FROM_BRONZE} AND (timestamp > timestamp_micros(:start) OR sequence > :sequence) "
     "ORDER BY timestamp, sequence LIMIT :most",
     _WITHIN,
+    of_tag=True,
 )
 
 
@@ -95,8 +92,8 @@ def search(ask: Ask, text: str) -> dict[str, Any]:
 
 def summary(ask: Ask) -> dict[str, Any]:
     """Name and figures of the tag; figures are over good numbers."""
-    row = ask.one(SUMMARY, tag=ask.tag)
-    known = ask.one(NAME, tag=ask.tag)
+    row = hours.summary(ask) if ask.selection.coarse else {**ask.one(SUMMARY), "hourly": False}
+    known = ask.one(NAME)
     row["tag_name"] = row["tag_name"] or known["tag_name"]
     row["last_hour"] = known["last_hour"]
     row["good_share"] = row["good"] / row["events"] if row["events"] else None
@@ -105,25 +102,34 @@ def summary(ask: Ask) -> dict[str, Any]:
 
 def trend(ask: Ask) -> dict[str, Any]:
     """The tag's numbers: every event while they are few, else the extremes of every pixel."""
-    # Over whole hours the hourly table says how many there are, which saves reading a long range twice.
-    if not ask.selection.hourly or ask.one(HOW_MANY, tag=ask.tag)["events"] <= _RAW_POINTS:
-        rows = ask(RAW, tag=ask.tag, most=_RAW_POINTS + 1)
-        if len(rows) <= _RAW_POINTS:
-            return {"mode": "raw", "rows": rows}
+    if ask.selection.coarse:
+        return hours.trend(ask)
+    rows = ask(RAW, most=_RAW_POINTS + 1)
+    if len(rows) <= _RAW_POINTS:
+        return {"mode": "raw", "rows": rows}
     span = ask.selection.end_us - ask.selection.start_us
     pixel = max(1, -(-span // ask.width))
-    return {"mode": "reduced", "pixel_us": pixel, "rows": ask(REDUCED, tag=ask.tag, pixel=pixel)}
+    return {"mode": "reduced", "pixel_us": pixel, "rows": ask(REDUCED, pixel=pixel)}
 
 
 def states(ask: Ask) -> dict[str, Any]:
     """The moments at which the tag's state changes; an empty state is a number, or nothing."""
-    rows = ask(STATES, tag=ask.tag, most=_STATES + 1)
-    return {"rows": rows[:_STATES], "cut": len(rows) > _STATES, "end": min(ask.selection.end_us, ask.now_us)}
+    query = hours.STATES if ask.selection.coarse else STATES
+    rows = ask(query, most=_STATES + 1)
+    return {
+        "rows": rows[:_STATES],
+        "cut": len(rows) > _STATES,
+        "end": min(ask.selection.end_us, ask.now_us),
+        "hourly": ask.selection.coarse,
+    }
 
 
 def latest(ask: Ask) -> dict[str, Any]:
     """The newest events of the range, newest first."""
-    rows = ask(LATEST, tag=ask.tag, most=_PAGE + 1)
+    query, values = LATEST, {}
+    if ask.selection.coarse:
+        query, values = hours.LATEST, hours.newest_hours(ask, _PAGE + 1)
+    rows = ask(query, most=_PAGE + 1, **values)
     return {"rows": rows[:_PAGE], "more": len(rows) > _PAGE}
 
 

@@ -15,14 +15,16 @@ function figures(body, data) {
   document.title = `${name} · PI ingestion`;
   const units = data.units ? ` ${data.units}` : "";
   const figure = (value) => (value === null ? none : named(`${number(value)}${units}`));
+  const ofEvents = (made, value) => (data.hourly ? "not counted" : made(value));
   totals(body, "figures", [
     ["Events", count(data.events)], ["Good", share(data.good_share)], ["Lowest", figure(data.lowest)], ["Mean", figure(data.mean)],
-    ["Highest", figure(data.highest)], ["Deviation", figure(data.deviation)], ["Questionable", count(data.questionable)],
-    ["Substituted", count(data.substituted)], ["First event", moment(data.first_event)], ["Last event", moment(data.last_event)],
+    ["Highest", figure(data.highest)], ["Deviation", ofEvents(figure, data.deviation)], ["Questionable", ofEvents(count, data.questionable)],
+    ["Substituted", ofEvents(count, data.substituted)], ["First event", moment(data.first_event)], ["Last event", moment(data.last_event)],
     ["Type", data.point_type ?? none],
   ]);
   const hour = data.last_hour === null ? "This tag is in no table: search for another." : `No event in this range; the last ones are in the hour of ${moment(data.last_hour).slice(0, 16)} UTC.`;
   words(body, "none", data.events ? "" : hour);
+  words(body, "hourly", data.hourly && data.events ? "Over more than a week the figures come from the hourly table; choose a shorter range for the others." : "");
 }
 
 function rawTraces(rows) {
@@ -46,7 +48,8 @@ function reducedTraces(rows) {
   for (const row of rows) {
     if (row.low === null) continue;
     const ends = [[row.low_at, row.low], [row.high_at, row.high]].sort((a, b) => a[0] - b[0]);
-    for (const [at, value] of ends[0][0] === ends[1][0] ? ends.slice(0, 1) : ends) { line.x.push(when(at)); line.y.push(value); }
+    const same = ends[0][0] === ends[1][0] && ends[0][1] === ends[1][1];
+    for (const [at, value] of same ? ends.slice(0, 1) : ends) { line.x.push(when(at)); line.y.push(value); }
   }
   const floor = Math.min(...rows.map((row) => row.low ?? Infinity));
   const flagged = (name, label, symbol, paint) => {
@@ -74,7 +77,8 @@ async function trend(body, data, answer) {
 async function states(body, data, answer) {
   if (!data) return;
   const steps = data.rows.map((row, index) => ({ ...row, end: data.rows[index + 1]?.moment ?? data.end })).filter((row) => row.state !== "");
-  words(body, "none", !steps.length ? "No states in this range: this tag has numbers only." : data.cut ? "More changes than can be drawn: these are the first; choose a shorter range." : "");
+  words(body, "none", !steps.length ? "No states in this range: this tag has numbers only." : data.cut ? "More changes than can be drawn: these are the first; choose a shorter range."
+    : data.hourly ? "Over more than a week: the state at the end of each hour. Choose a shorter range to see every change." : "");
   if (!steps.length) { body.querySelector('[data-chart="states"]')?.remove(); return; }
   const names = [...new Set(steps.map((row) => row.state))];
   const range = [when(answer.asked.start), when(answer.asked.end)];
