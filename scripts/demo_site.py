@@ -6,13 +6,14 @@ import argparse
 import socket
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import uvicorn
 
 from mock_server import Plant, Server, create_app
 from pi_datasource import dashboard
-from pi_datasource.dashboard import LocalBackend
+from pi_datasource.dashboard import LocalBackend, pages
 
 OURS = ("/healthz", "/metrics")
 PREFIX = "/ingestion"
@@ -46,6 +47,7 @@ def main() -> None:
     ):
         site = Site(create_app(Server(plant, admin=True)), dashboard.create_app(tables))
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        Thread(target=pages.prepare, daemon=True).start()
         print(f"PI Web API simulator: {base}/piwebapi ({given.tags} points, seed {given.seed})")
         print(f"Dashboard:            {base}{PREFIX}", flush=True)
         config = uvicorn.Config(

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,14 @@ def test_every_answer_keeps_the_browser_at_home(base: str, path: str) -> None:
 def test_another_sites_name_is_refused(base: str) -> None:
     assert get(base, "/ingestion/api/kpis", Host="evil.example").status == 400
     assert get(base, "/healthz", Host="localhost:8010").status == 200
+
+
+def test_the_api_says_what_it_has(base: str) -> None:
+    told = get(base, "/ingestion/api").json()
+    assert [one["panel"] for one in told["panels"]] == list(PANELS)
+    for one in told["panels"]:
+        assert get(base, one["path"], {"tag": "W1"} if one["per_tag"] else {}).status == 200
+    assert "sensor_type" in told["parameters"]
 
 
 @pytest.mark.parametrize("name", PANELS)
@@ -175,13 +183,34 @@ def test_metrics_are_prometheus_text(base: str) -> None:
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     samples = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
     assert samples["pi_datasource_up"] == "1"
-    assert float(samples["pi_datasource_lag_seconds"]) == 60.0
+    stream = '{table="bronze",stream="stream-1"}'
+    assert float(samples[f"pi_datasource_lag_seconds{stream}"]) == 60.0
+    assert int(samples[f"pi_datasource_batches_total{stream}"]) == len(lake.batches())
+    assert int(samples[f"pi_datasource_read_failures_total{stream}"]) == 0
     assert int(samples['pi_datasource_table_rows{table="bronze"}']) == len(lake.events())
-    assert int(samples["pi_datasource_rows_read_total"]) == sum(b["rows_read"] for b in lake.batches())
-    assert samples["pi_datasource_errors_waiting"] == "1"
+    assert int(samples[f"pi_datasource_rows_read_total{stream}"]) == sum(
+        b["rows_read"] for b in lake.batches()
+    )
+    assert samples['pi_datasource_errors_waiting{table="errors"}'] == "1"
     for name in {sample.partition("{")[0] for sample in samples}:
         assert f"# TYPE {name} " in answer.text
         assert f"# HELP {name} " in answer.text
+
+
+def test_a_stream_given_up_keeps_its_counters_and_raises_no_alarm(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    old = [
+        {**batch, "stream_id": 'old "\\\n', "created_at": batch["created_at"] - timedelta(days=8)}
+        for batch in lake.batches()
+    ]
+    lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", old, lake.LEDGER)
+    with serving(create_app(LocalBackend(tmp_path), clock=lambda: NOW)) as base:
+        lines = get(base, "/metrics").text.splitlines()
+    labels = r'{table="bronze",stream="old \"\\\n"}'
+    assert f"pi_datasource_batches_total{labels} 6" in lines
+    assert [line for line in lines if line.startswith("pi_datasource_lag_seconds{")] == [
+        'pi_datasource_lag_seconds{table="bronze",stream="stream-1"} 60.0'
+    ]
 
 
 class Broken:
@@ -191,7 +220,10 @@ class Broken:
         message = "the tables are on the moon"
         raise TablesUnavailable(message)
 
-    rows = sizes = columns
+    sizes = columns
+
+    def rows(self, _: Any) -> Any:
+        return self.columns()
 
     def describe(self) -> str:
         return "the moon"
@@ -201,6 +233,8 @@ def test_tables_that_cannot_be_read_are_told_and_the_program_lives() -> None:
     with serving(create_app(Broken(), clock=lambda: NOW)) as base:  # type: ignore[arg-type]
         told = get(base, "/ingestion/api/kpis")
         assert (told.status, told.json()["words"]) == (503, "the tables are on the moon")
+        download = get(base, "/ingestion/api/tag.csv", {"tag": "W1"})
+        assert (download.status, download.json()["words"]) == (503, "the tables are on the moon")
         assert get(base, "/healthz").json() == {"status": "ok", "tables": "the moon"}
         assert get(base, "/metrics").text.splitlines()[-1] == "pi_datasource_up 0"
         assert get(base, "/ingestion").status == 200

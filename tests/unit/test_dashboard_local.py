@@ -213,6 +213,21 @@ def test_columns_of_a_later_version_are_shown(tmp_path: Path) -> None:
     assert (totals["deleted"], totals["late"], totals["retries"]) == (7, 3, 2)
 
 
+def test_health_names_what_the_server_answered_since_tags_cannot_be_read(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    for number, (first, count) in enumerate([(6, 1), (7, 2)]):
+        batch = lake.batches(1, batch_id=first, read_failures=count)[0]
+        batch = {**batch, "created_at": batch["created_at"] + timedelta(seconds=10 + number)}
+        lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", [batch], lake.LEDGER)
+    old = {**lake.failures()[0], "status": 404, "window_end": NOW - timedelta(hours=2)}
+    lake.put(tmp_path, "bronze/pi_timeseries_errors", [old], lake.FAILURES)
+    told = panel(LocalBackend(tmp_path), "health")["headline"]
+    assert told["words"] == (
+        "behind by 60 s: the PI server answered 502 for 5 min, so that the last run could not read 2 tags; "
+        "see the errors that wait for repair"
+    )
+
+
 def test_only_errors_that_wait_are_shown(backend: LocalBackend) -> None:
     got = panel(backend, "errors")
     assert got["waiting"] == 1

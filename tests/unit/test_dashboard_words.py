@@ -16,6 +16,7 @@ def _batches(*ages_s: float, failures: int = 0) -> list[dict[str, Any]]:
     return [
         {
             "created_at": NOW_US - int(age * S),
+            "window_start": NOW_US - int((age + 65) * S),
             "window_end": NOW_US - int((age + 5) * S),
             "read_failures": failures,
         }
@@ -49,6 +50,35 @@ def test_tags_that_could_not_be_read_are_told() -> None:
     assert told.words == (
         "behind by 15 s: the last run could not read 3 tags; see the errors that wait for repair"
     )
+
+
+@pytest.mark.parametrize(
+    ("statuses", "words"),
+    [
+        ([503], "the PI server answered 503 for 3 min"),
+        ([404, 503], "the PI server answered 404 and 503 for 3 min"),
+        ([503, None], "the PI server answered 503 or gave no answer for 3 min"),
+        ([None], "the PI server gave no answer for 3 min"),
+    ],
+)
+def test_the_cause_is_told_with_how_long_it_lasts(statuses: list[int | None], words: str) -> None:
+    batches = _batches(10, 70, 130, failures=3) + _batches(190, 250)
+    told = judge(Stream.of("s", batches), NOW_US, statuses)
+    assert told.level == "warn"
+    assert told.words == (
+        f"behind by 15 s: {words}, so that the last run could not read 3 tags; see the errors that wait for repair"
+    )
+
+
+@pytest.mark.parametrize(
+    ("waited", "words"),
+    [(40.0, "; the PI server had it wait for 40 s"), (0.2, ""), (None, "")],
+)
+def test_a_server_that_slows_the_run_down_is_told(waited: float | None, words: str) -> None:
+    batches = _batches(60, 960, 1860, 2760)
+    batches[0]["throttled_seconds"] = waited
+    told = judge(Stream.of("s", batches), NOW_US)
+    assert told.words == "up to date: behind by 65 s, the last run finished 60 s ago" + words
 
 
 @pytest.mark.parametrize(("age", "level"), [(10, "ok"), (7200, "unknown")])

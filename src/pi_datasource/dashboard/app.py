@@ -21,8 +21,8 @@ from pi_datasource.dashboard.download import csv_of
 from pi_datasource.dashboard.headers import PlainHeaders
 from pi_datasource.dashboard.panels import PANELS, Panel, answer
 from pi_datasource.dashboard.panels.tag import search
-from pi_datasource.dashboard.selection import Selection
-from pi_datasource.errors import InvalidOption
+from pi_datasource.dashboard.selection import PARAMETERS, RANGES, Selection
+from pi_datasource.errors import InvalidOption, TablesUnavailable
 
 __all__ = ["LOOPBACK_HOSTS", "create_app"]
 
@@ -58,6 +58,7 @@ def create_app(
     _add_pages(app, place, refresh_s)
     _add_api(app, place)
     _add_operations(app, place)
+    _add_refusals(app)
     app.mount(f"{ROOT}/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
     return app
 
@@ -110,9 +111,13 @@ def _add_pages(app: FastAPI, place: _Place, refresh_s: float) -> None:
 
 
 def _add_api(app: FastAPI, place: _Place) -> None:
-    @app.exception_handler(InvalidOption)
-    async def refuse(_: Request, error: Exception) -> Response:
-        return JSONResponse({"state": "error", "words": str(error)}, 400)
+    @app.get(f"{ROOT}/api")
+    def index() -> Response:
+        panels = [
+            {"panel": panel.name, "path": f"{ROOT}/api/{panel.name}", "per_tag": panel.per_tag}
+            for panel in PANELS.values()
+        ]
+        return JSONResponse({"panels": panels, "parameters": PARAMETERS, "ranges": list(RANGES)})
 
     @app.get(f"{ROOT}/api/tags")
     def tags(request: Request) -> Response:
@@ -136,6 +141,16 @@ def _add_api(app: FastAPI, place: _Place) -> None:
             words = f"there is no panel {name[:40]!r}; there are {', '.join(PANELS)}"
             return JSONResponse({"state": "error", "words": words}, 404)
         return place.panel(PANELS[name], place.ask(request))
+
+
+def _add_refusals(app: FastAPI) -> None:
+    @app.exception_handler(InvalidOption)
+    async def refuse(_: Request, error: Exception) -> Response:
+        return JSONResponse({"state": "error", "words": str(error)}, 400)
+
+    @app.exception_handler(TablesUnavailable)
+    async def unavailable(_: Request, error: Exception) -> Response:
+        return JSONResponse({"state": "error", "words": str(error)}, 503)
 
 
 def _add_operations(app: FastAPI, place: _Place) -> None:

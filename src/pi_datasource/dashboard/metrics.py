@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pi_datasource.dashboard.asking import Ask, Query
+from pi_datasource.dashboard.backend import Row
+from pi_datasource.dashboard.words import FORGOTTEN_S
 
 __all__ = ["CONTENT_TYPE", "figures", "render"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _LEDGER = Query(
-    "SELECT count(*) AS batches, coalesce(sum(rows_read), 0) AS rows_read, coalesce(sum(read_failures), 0) AS failures, "
-    "unix_micros(max(window_end)) AS read_until, unix_micros(max(created_at)) AS last_run FROM {ledger}"
+    "SELECT stream_id, count(*) AS batches, coalesce(sum(rows_read), 0) AS rows_read, "
+    "coalesce(sum(read_failures), 0) AS failures, unix_micros(max(window_end)) AS read_until, "
+    "unix_micros(max(created_at)) AS last_run FROM {ledger} GROUP BY stream_id ORDER BY last_run DESC, stream_id"
 )
 _WAITING = Query("SELECT count(*) AS waiting FROM {errors} WHERE repaired_at IS NULL")
 
@@ -36,18 +39,40 @@ def figures(ask: Ask) -> dict[str, Any]:
         TablesUnavailable: a table could not be read.
     """
     columns = ask.backend.columns()
-    found: dict[str, Any] = {"pi_datasource_table_rows": dict(ask.backend.sizes())}
+    sizes = {_labels(table=key): rows for key, rows in sorted(ask.backend.sizes().items())}
+    found: dict[str, Any] = {"pi_datasource_table_rows": sizes} if sizes else {}
     if "ledger" in columns:
-        row = ask.one(_LEDGER)
-        found["pi_datasource_batches_total"] = row["batches"]
-        found["pi_datasource_rows_read_total"] = row["rows_read"]
-        found["pi_datasource_read_failures_total"] = row["failures"]
-        if row["read_until"] is not None:
-            found["pi_datasource_lag_seconds"] = max(0.0, (ask.now_us - row["read_until"]) / 1e6)
-            found["pi_datasource_last_run_timestamp_seconds"] = row["last_run"] / 1e6
+        found |= _of_streams(ask(_LEDGER), ask.now_us)
     if "errors" in columns:
-        found["pi_datasource_errors_waiting"] = ask.one(_WAITING)["waiting"]
+        found["pi_datasource_errors_waiting"] = {_labels(table="errors"): ask.one(_WAITING)["waiting"]}
     return found
+
+
+def _of_streams(rows: Sequence[Row], now_us: int) -> dict[str, Any]:
+    """Counters of every stream, which must never fall; the lag of those that have not been given up.
+
+    A stream that has been silent for a week was replaced by another, and its lag would only raise alarms. The newest
+    one is told however old it is.
+    """
+    found: dict[str, Any] = {}
+    for number, row in enumerate(rows):
+        labels = _labels(table="bronze", stream=row["stream_id"])
+        figures = {"batches_total": row["batches"], "rows_read_total": row["rows_read"]}
+        figures["read_failures_total"] = row["failures"]
+        if number == 0 or now_us - row["last_run"] < FORGOTTEN_S * 1e6:
+            figures["lag_seconds"] = max(0.0, (now_us - row["read_until"]) / 1e6)
+            figures["last_run_timestamp_seconds"] = row["last_run"] / 1e6
+        for name, value in figures.items():
+            found.setdefault(f"pi_datasource_{name}", {})[labels] = value
+    return found
+
+
+def _labels(**labels: str) -> str:
+    escaped = {
+        name: text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        for name, text in labels.items()
+    }
+    return "{" + ",".join(f'{name}="{text}"' for name, text in escaped.items()) + "}"
 
 
 def render(found: Mapping[str, Any], *, up: bool) -> str:
@@ -58,8 +83,6 @@ def render(found: Mapping[str, Any], *, up: bool) -> str:
         if value is None:
             continue
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
-        if isinstance(value, Mapping):
-            lines += [f'{name}{{table="{key}"}} {count}' for key, count in sorted(value.items())]
-        else:
-            lines.append(f"{name} {value}")
+        samples = value if isinstance(value, Mapping) else {"": value}
+        lines += [f"{name}{labels} {figure}" for labels, figure in samples.items()]
     return "\n".join(lines) + "\n"

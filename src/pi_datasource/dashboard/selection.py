@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from pi_datasource.errors import InvalidOption
 
-__all__ = ["HOUR_US", "RANGES", "Selection"]
+__all__ = ["HOUR_US", "PARAMETERS", "RANGES", "Selection"]
 
 SECOND_US = 1_000_000
 HOUR_US = 3600 * SECOND_US
@@ -29,7 +29,7 @@ _MOST_CHOICES = 50
 _LONGEST_TEXT = 400
 _LONGEST_SPAN = timedelta(days=3660)
 _BY = ("plant", "sensor_type")
-_KNOWN = {"range", "from", "to", "plant", "sensor_type", "by", "tag", "q", "width"}
+PARAMETERS = ("by", "from", "plant", "q", "range", "sensor_type", "tag", "to", "width")
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Selection:
         """
         given: dict[str, list[str]] = {}
         for name, value in query:
-            if name not in _KNOWN:
-                message = f"there is no parameter {name[:40]!r}; there are {', '.join(sorted(_KNOWN))}"
+            if name not in PARAMETERS:
+                message = f"there is no parameter {name[:40]!r}; there are {', '.join(PARAMETERS)}"
                 raise InvalidOption(message)
             given.setdefault(name, []).append(_text(name, value))
         start, end, named = _ends(given, now)

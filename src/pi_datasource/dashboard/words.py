@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from statistics import median
 from typing import Any
 
-__all__ = ["Stream", "Verdict", "duration", "headline", "judge"]
+__all__ = ["FORGOTTEN_S", "Stream", "Verdict", "duration", "headline", "judge"]
 
 _LEVELS = ("ok", "unknown", "warn", "bad")
 _RUN_GAP_US = 5_000_000  # micro-batches that follow each other sooner belong to one run
 _LATE_FACTOR = 2.0
 _LATE_LEAST_S = 60.0
-_FORGOTTEN_S = 7 * 86400.0  # a stream silent for longer was replaced by another: told, but not alarming
+_THROTTLED_LEAST_S = 1.0
+FORGOTTEN_S = 7 * 86400.0  # a stream silent for longer was replaced by another: told, but not alarming
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What the ledger says of one stream. ``interval_s`` is the usual time between runs, None before the third."""
+    """What the ledger says of one stream. ``interval_s`` is the usual time between runs, None before the third.
+
+    ``failing_since_us`` is where the first of the last micro-batches begins that could not read every tag.
+    ``throttled_s`` is how long the server had the last micro-batch wait, None where that is not recorded.
+    """
 
     stream_id: str
     read_until_us: int
     last_run_us: int
     interval_s: float | None
     read_failures: int
+    failing_since_us: int | None = None
+    throttled_s: float | None = None
 
     @classmethod
     def of(cls, stream_id: str, batches: Sequence[Mapping[str, Any]]) -> Stream:
@@ -33,6 +40,7 @@ class Stream:
         newest = batches[0]
         moments = [int(batch["created_at"]) for batch in batches]
         waits = [(after - before) / 1e6 for after, before in pairwise(moments)]
+        failing = list(takewhile(lambda batch: batch["read_failures"], batches))
         between = [wait for wait in waits if wait * 1e6 > _RUN_GAP_US]
         return cls(
             stream_id=stream_id,
@@ -40,6 +48,8 @@ class Stream:
             last_run_us=moments[0],
             interval_s=median(between) if len(between) >= 2 else None,
             read_failures=int(newest["read_failures"] or 0),
+            failing_since_us=min((int(batch["window_start"]) for batch in failing), default=None),
+            throttled_s=newest.get("throttled_seconds"),
         )
 
 
@@ -59,16 +69,17 @@ class Verdict:
         return asdict(self)
 
 
-def judge(stream: Stream, now_us: int) -> Verdict:
+def judge(stream: Stream, now_us: int, statuses: Sequence[int | None] = ()) -> Verdict:
     """How one stream is doing: how far behind it is, and why.
 
-    A run that fails leaves no row, so what tells of it is a row that is overdue.
+    A run that fails leaves no row, so what tells of it is a row that is overdue. ``statuses`` are what the PI server
+    answered where tags could not be read, None where it gave no answer.
     """
     lag = max(0.0, (now_us - stream.read_until_us) / 1e6)
     since = max(0.0, (now_us - stream.last_run_us) / 1e6)
     behind = f"behind by {duration(lag)}"
     due = None if stream.interval_s is None else stream.last_run_us + round(stream.interval_s * 1e6)
-    forgotten = since > _FORGOTTEN_S
+    forgotten = since > FORGOTTEN_S
     if stream.interval_s is not None and since > max(_LATE_LEAST_S, _LATE_FACTOR * stream.interval_s):
         missed = int(since // stream.interval_s)
         words = (
@@ -78,10 +89,7 @@ def judge(stream: Stream, now_us: int) -> Verdict:
         )
         level = "warn" if forgotten else "bad"
     elif stream.read_failures:
-        words = (
-            f"{behind}: the last run could not read {stream.read_failures:,} "
-            f"tag{'s' if stream.read_failures > 1 else ''}; see the errors that wait for repair"
-        )
+        words = f"{behind}: {_failing(stream, statuses)}; see the errors that wait for repair"
         level = "warn"
     elif stream.interval_s is None:
         words = (
@@ -91,7 +99,20 @@ def judge(stream: Stream, now_us: int) -> Verdict:
     else:
         words = f"up to date: {behind}, the last run finished {duration(since)} ago"
         level = "ok"
+    if stream.throttled_s and stream.throttled_s >= _THROTTLED_LEAST_S:
+        words += f"; the PI server had it wait for {duration(stream.throttled_s)}"
     return Verdict(level, words, stream.stream_id, lag, due, forgotten)
+
+
+def _failing(stream: Stream, statuses: Sequence[int | None]) -> str:
+    tags = f"{stream.read_failures:,} tag{'s' if stream.read_failures > 1 else ''}"
+    if not statuses or stream.failing_since_us is None:
+        return f"the last run could not read {tags}"
+    known = [str(status) for status in statuses if status is not None]
+    answers = [f"answered {' and '.join(known)}"] if known else []
+    answers += ["gave no answer"] if None in statuses else []
+    span = (stream.read_until_us - stream.failing_since_us) / 1e6
+    return f"the PI server {' or '.join(answers)} for {duration(span)}, so that the last run could not read {tags}"
 
 
 def headline(verdicts: Sequence[Verdict]) -> Verdict:

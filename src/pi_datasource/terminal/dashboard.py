@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -71,7 +72,7 @@ def _missing(cause: ImportError, extras: str) -> str:
 def _serve(backend: Backend, host: str, port: int) -> None:
     import uvicorn
 
-    from pi_datasource.dashboard import create_app
+    from pi_datasource.dashboard import create_app, pages
     from pi_datasource.dashboard.app import LOOPBACK_HOSTS, ROOT
 
     listener = _listener(host, port)
@@ -86,6 +87,7 @@ def _serve(backend: Backend, host: str, port: int) -> None:
     config = uvicorn.Config(
         create_app(backend, hosts=hosts), log_level="warning", access_log=False, server_header=False
     )
+    Thread(target=pages.prepare, daemon=True).start()
     try:
         uvicorn.Server(config).run([listener])
     finally:

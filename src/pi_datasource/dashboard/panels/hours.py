@@ -93,7 +93,7 @@ def trend(ask: Ask) -> dict[str, Any]:
     rows = ask(TREND, pixel=pixel)
     for row in rows:
         row |= {"low_at": row["moment"] + pixel // 2, "high_at": row["moment"] + pixel // 2, "doubtful": 0}
-    return {"mode": "reduced", "pixel_us": pixel, "rows": rows}
+    return {"mode": "reduced", "pixel_us": pixel, "rows": rows, "hourly": True}
 
 
 def newest_hours(ask: Ask, enough: int) -> dict[str, int]:

@@ -25,10 +25,16 @@ _RUN = (
 RUNS = Query(f"SELECT {_RUN} FROM {{ledger}} ORDER BY created_at DESC, batch_id DESC LIMIT :shown")
 STREAMS = Query(
     "WITH numbered AS (SELECT stream_id, unix_micros(created_at) AS created_at, "
-    "unix_micros(window_end) AS window_end, read_failures, row_number() OVER "
+    "unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end, read_failures, "
+    "throttled_seconds, row_number() OVER "
     "(PARTITION BY stream_id ORDER BY created_at DESC, batch_id DESC) AS age FROM {ledger}) "
-    "SELECT stream_id, created_at, window_end, read_failures FROM numbered WHERE age <= 20 "
-    "ORDER BY stream_id, created_at DESC"
+    "SELECT stream_id, created_at, window_start, window_end, read_failures, throttled_seconds "
+    "FROM numbered WHERE age <= 20 ORDER BY stream_id, created_at DESC"
+)
+STATUSES = Query(
+    "SELECT DISTINCT status FROM {errors} WHERE repaired_at IS NULL "
+    "AND window_end > timestamp_micros(:since) AND window_start < timestamp_micros(:until) "
+    "ORDER BY status NULLS LAST LIMIT 5"
 )
 CHANGES = Query(
     "SELECT unix_micros(window_end) - pmod(unix_micros(window_end), :grain) AS moment, "
@@ -86,12 +92,21 @@ def health(ask: Ask) -> dict[str, Any]:
     batches: dict[str, list[dict[str, Any]]] = {}
     for row in ask(STREAMS):
         batches.setdefault(row["stream_id"], []).append(row)
-    verdicts = [judge(Stream.of(name, rows), ask.now_us) for name, rows in batches.items()]
+    streams = [Stream.of(name, rows) for name, rows in batches.items()]
+    verdicts = [judge(stream, ask.now_us, _statuses(ask, stream)) for stream in streams]
     return {
         "headline": headline(verdicts).as_dict(),
         "streams": [verdict.as_dict() for verdict in verdicts],
         "runs": ask(RUNS, shown=_RUNS_SHOWN),
     }
+
+
+def _statuses(ask: Ask, stream: Stream) -> list[int | None]:
+    """What the PI server answered since the stream has been failing; the table does not say to which stream."""
+    if stream.failing_since_us is None or "errors" not in ask.backend.columns():
+        return []
+    rows = ask(STATUSES, since=stream.failing_since_us, until=stream.read_until_us)
+    return [row["status"] for row in rows]
 
 
 def changes(ask: Ask) -> dict[str, Any]:

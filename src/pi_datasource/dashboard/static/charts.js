@@ -25,12 +25,18 @@ export const plain = (text) =>
 
 export const when = (us) => new Date(us / 1000).toISOString().slice(0, 23).replace("T", " ");
 
+// A zoom stays through refreshes, and ends when another range is chosen.
+const chosenRange = () => ["range", "from", "to"].map((name) => new URLSearchParams(location.search).get(name)).join();
+
+// The horizontal axis of a chart over the chosen range, so that missing ends are seen as such.
+export const over = (asked) => ({ range: [when(asked.start), when(asked.end)] });
+
 function layout(extra, narrow) {
   const grid = { gridcolor: style("--line"), zerolinecolor: style("--line"), linecolor: style("--line"), automargin: true };
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: style("--soft"), size: narrow ? 11 : 12, family: getComputedStyle(document.body).fontFamily },
-    margin: { l: 46, r: 10, t: 8, b: 58 }, uirevision: "keep", hovermode: "x unified", bargap: 0.12,
+    margin: { l: 46, r: 10, t: 8, b: 58 }, uirevision: chosenRange(), hovermode: "x unified", bargap: 0.12,
     hoverlabel: { bgcolor: style("--paper"), bordercolor: style("--line"), font: { color: style("--ink") } },
     legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", traceorder: "normal" },
     ...extra,

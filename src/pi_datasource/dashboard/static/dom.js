@@ -37,6 +37,9 @@ export function element(name, properties = {}, ...children) {
 // A text that came from a plant: its direction is its own business.
 export const named = (text) => element("bdi", { textContent: text === null || text === undefined ? "(none)" : text });
 
+// A figure that is not there, said more quietly than figures are.
+export const absent = (text) => element("small", { textContent: text });
+
 export function tagLink(row, query) {
   const keep = new URLSearchParams(query);
   ["plant", "sensor_type", "by", "q"].forEach((name) => keep.delete(name));

@@ -1,9 +1,11 @@
 // The page with all panels: how each one's figures become text, tables and charts.
 
-import { big, count, duration, element, gauge, moment, named, none, number, share, table, tagLink, totals, words } from "./dom.js";
-import { colour, draw, plain, tone, when } from "./charts.js";
+import { absent, big, count, duration, element, gauge, moment, named, none, number, share, table, tagLink, totals, words } from "./dom.js";
+import { colour, draw, over, plain, tone, when } from "./charts.js";
 import { offer, query, start } from "./page.js";
 
+const MOST_SERIES = 12;
+const RUNS_WIDE = 20; // a few runs are drawn as narrow as many
 const byName = (left, right) => String(left ?? "￿").localeCompare(String(right ?? "￿"));
 const mark = (text, level) => {
   const made = element("span", { className: "mark", textContent: text });
@@ -34,9 +36,22 @@ function kpis(body, data) {
   });
 }
 
-async function timeline(body, data) {
+// The biggest series by themselves and the rest as one, in bars of their own moments.
+function readable(all) {
+  const sorted = [...all].sort((a, b) => byName(a.name, b.name));
+  if (sorted.length <= MOST_SERIES) return sorted;
+  const sum = (one) => one.events.reduce((a, b) => a + b, 0);
+  const big = new Set([...sorted].sort((a, b) => sum(b) - sum(a)).slice(0, MOST_SERIES - 1));
+  const rest = sorted.filter((one) => !big.has(one));
+  const bars = new Map();
+  for (const one of rest) one.moments.forEach((at, index) => bars.set(at, (bars.get(at) ?? 0) + one.events[index]));
+  const moments = [...bars.keys()].sort((a, b) => a - b);
+  return [...sorted.filter((one) => big.has(one)), { name: `${rest.length} others`, moments, events: moments.map((at) => bars.get(at)) }];
+}
+
+async function timeline(body, data, answer) {
   if (!data) return;
-  const series = [...data.series].sort((a, b) => byName(a.name, b.name));
+  const series = readable(data.series);
   const sums = series.map((one) => ({ name: one.name, events: one.events.reduce((a, b) => a + b, 0) }));
   words(body, "none", series.length ? "" : "No events in this range.");
   const label = `Events per ${duration(data.grain_s)}. ${sums.map((one) => `${one.name ?? "(none)"}: ${count(one.events)}`).join(", ")}.`;
@@ -44,7 +59,7 @@ async function timeline(body, data) {
     type: "bar", name: plain(one.name), x: one.moments.map(when), y: one.events,
     xperiod: data.grain_s * 1000, xperiodalignment: "middle",
     marker: { color: colour(index), pattern: index >= 8 ? { shape: "/" } : {} }, hovertemplate: "%{y:,}",
-  })), { barmode: "stack", showlegend: true, yaxis: { title: { text: `events per ${duration(data.grain_s)}` } } });
+  })), { barmode: "stack", showlegend: true, xaxis: over(answer.asked), yaxis: { title: { text: `events per ${duration(data.grain_s)}` } } });
 }
 
 async function health(body, data, answer) {
@@ -57,14 +72,14 @@ async function health(body, data, answer) {
   const streams = data.streams.length > 1 ? data.streams.map((one) => `${one.stream_id.slice(0, 8)}: ${one.words}.`).join(" ") : "";
   words(body, "streams", streams);
   const next = data.headline.next_run_us;
-  words(body, "next", next === null ? "" : `Next run expected about ${moment(next).slice(11)} UTC, judging by the usual interval.`);
+  words(body, "next", next === null ? "" : `The next run ${next < answer.asked.now ? "was" : "is"} expected about ${moment(next).slice(11)} UTC, judging by the usual interval.`);
   const runs = [...data.runs].reverse();
   await draw(body, "runs", `Seconds of the last ${runs.length} micro-batches.`, () => [{
-    type: "bar", x: runs.map((run) => `${moment(run.created_at)} `), y: runs.map((run) => run.seconds),
+    type: "bar", x: runs.map((_, index) => index), y: runs.map((run) => run.seconds),
     marker: { color: runs.map((run) => (run.read_failures ? tone("bad") : colour(0))), pattern: { shape: runs.map((run) => (run.read_failures ? "/" : "")) } },
-    customdata: runs.map((run) => [count(run.rows_read), count(run.read_failures)]),
-    hovertemplate: "%{y:.1f} s, %{customdata[0]} rows, %{customdata[1]} failures<extra></extra>",
-  }], { xaxis: { type: "category", showticklabels: false }, yaxis: { title: { text: "seconds" } }, margin: { l: 46, r: 10, t: 8, b: 10 } }, "low");
+    customdata: runs.map((run) => [moment(run.created_at), count(run.rows_read), count(run.read_failures)]),
+    hovertemplate: "%{customdata[0]}: %{y:.1f} s, %{customdata[1]} rows, %{customdata[2]} failures<extra></extra>",
+  }], { xaxis: clock(runs), yaxis: { title: { text: "seconds" } }, hovermode: "closest", margin: { l: 46, r: 10, t: 8, b: 26 } }, "low");
   table(body, "runs", [
     { label: "Written", kind: "moment", cell: (r) => moment(r.created_at) },
     { label: "Window end", kind: "moment", cell: (r) => moment(r.window_end) },
@@ -74,10 +89,19 @@ async function health(body, data, answer) {
     { label: "Inserted", kind: "number", cell: (r) => count(r.rows_inserted) },
     { label: "Edited", kind: "number", cell: (r) => count(r.rows_updated) },
     { label: "Deleted", kind: "number", cell: (r) => count(r.rows_deleted) },
+    { label: "Late", kind: "number", cell: (r) => count(r.rows_late) },
     { label: "Failures", kind: "number", cell: (r) => (r.read_failures ? mark(count(r.read_failures), "bad") : "0") },
     { label: "Retries", kind: "number", cell: (r) => count(r.retries) },
     { label: "Behind", kind: "number", cell: (r) => duration(r.lag_seconds) },
   ], data.runs, "The last micro-batches");
+}
+
+// Runs stand side by side, the newest at the right, with the times of some of them.
+function clock(runs) {
+  const step = Math.max(1, Math.ceil(runs.length / 8));
+  const told = runs.map((_, index) => index).filter((index) => (runs.length - 1 - index) % step === 0);
+  const last = runs.length - 0.5;
+  return { type: "linear", range: [last - Math.max(runs.length, RUNS_WIDE), last], tickvals: told, ticktext: told.map((index) => moment(runs[index].created_at).slice(11, 16)) };
 }
 
 function distribution(body, data) {
@@ -134,18 +158,22 @@ function quality(body, data) {
   ], data.rows, "Tags with the smallest share of good events");
 }
 
-async function changes(body, data) {
+async function changes(body, data, answer) {
   if (!data) return;
   const { inserted, edited, deleted, late } = data.totals;
-  totals(body, "changes", [["New", count(inserted)], ["Late", count(late)], ["Edited", count(edited)], ["Deleted", count(deleted)]]);
+  const told = (column, n) => (answer.not_recorded.includes(column) ? absent("not recorded") : count(n));
+  totals(body, "changes", [["New", count(inserted)], ["Late", told("rows_late", late)], ["Edited", count(edited)], ["Deleted", told("rows_deleted", deleted)]]);
   const kinds = [["edited", 1], ["deleted", 5], ["late", 3]].filter(([name]) => data.totals[name]);
-  words(body, "none", kinds.length ? "" : data.rows.length ? "No row was late, edited or deleted in this range." : "No run in this range.");
+  words(body, "none", kinds.length ? "" : data.rows.length ? `No row was ${nothing(answer.not_recorded)} in this range.` : "No run in this range.");
   if (!kinds.length) { body.querySelector('[data-chart="changes"]')?.remove(); return; }
   await draw(body, "changes", `Edited, deleted and late rows per ${duration(data.grain_s)}.`, () => kinds.map(([name, index]) => ({
     type: "bar", name, x: data.rows.map((row) => when(row.moment)), y: data.rows.map((row) => row[name]),
     marker: { color: colour(index) }, hovertemplate: "%{y:,}",
-  })), { barmode: "group", showlegend: true }, "low");
+  })), { barmode: "group", showlegend: true, xaxis: over(answer.asked) }, "low");
 }
+
+// Only what is recorded can be said to be none.
+const nothing = (unknown) => ["late", "edited", "deleted"].filter((kind) => !unknown.includes(`rows_${kind}`)).join(" or ");
 
 function audit(body, data) {
   if (!data) return;

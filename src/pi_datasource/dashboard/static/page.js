@@ -23,7 +23,7 @@ export function start(panels, changed = () => {}) {
   form.addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("dates").addEventListener("click", () => writeAddress(form.elements.from));
   document.getElementById("refresh").addEventListener("click", () => refresh());
-  addEventListener("popstate", () => { readAddress(); refresh(); });
+  addEventListener("popstate", () => { readAddress(); dim(); refresh(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && (!updated || Date.now() - updated > refreshMs)) refresh(); });
   document.addEventListener("click", (event) => {
     for (const open of document.querySelectorAll("details.pick[open]")) if (!open.contains(event.target)) open.open = false;
@@ -55,6 +55,7 @@ async function load(name, mine) {
       setTimeout(() => { if (mine === round) load(name, mine); }, RETRY_MS);
       return;
     }
+    section?.removeAttribute("aria-busy");
     if (status === 400) { problem.textContent = body.words; problem.hidden = false; }
     if (body.state !== "ok") { tell(section, body.state, body.words); renderers[name](null, null, body); return; }
     problem.hidden = true;
@@ -67,8 +68,8 @@ async function load(name, mine) {
     tellAge();
   } catch (error) {
     if (mine !== round) return;
-    const words = error instanceof TypeError ? "No answer: is pi-datasource dashboard running?" : String(error.message || error);
-    tell(section, "error", `${words} The page tries again by itself.`);
+    section?.removeAttribute("aria-busy");
+    tell(section, "error", `${error.message || error} The page tries again by itself.`);
   } finally {
     if (mine === round) pending -= 1;
   }
@@ -77,8 +78,10 @@ async function load(name, mine) {
 async function ask(name, section) {
   const asked = query();
   if (section && name.startsWith("tag-")) asked.set("width", String(Math.round(section.clientWidth)));
-  const answer = await fetch(`/ingestion/api/${name}?${asked}`, { headers: { Accept: "application/json" } });
-  return { status: answer.status, body: await answer.json() };
+  try {
+    const answer = await fetch(`/ingestion/api/${name}?${asked}`, { headers: { Accept: "application/json" } });
+    return { status: answer.status, body: await answer.json() };
+  } catch { throw new Error("No answer: is pi-datasource dashboard running?"); }
 }
 
 function tell(section, state, text) {
@@ -138,7 +141,16 @@ function writeAddress(changed) {
   }
   history.pushState(null, "", `${location.pathname}?${asked}`);
   readAddress();
+  dim();
   refresh();
+}
+
+// Another choice: what is still shown belongs to the old one until its own figures come.
+function dim() {
+  for (const section of document.querySelectorAll("[data-panel]")) {
+    section.setAttribute("aria-busy", "true");
+    delete section.dataset.shown;
+  }
 }
 
 function tellCounts(asked) {

@@ -1,7 +1,7 @@
 // The page of one tag: search, trend, states, figures and rows.
 
-import { count, duration, element, moment, named, none, number, share, table, totals, words } from "./dom.js";
-import { colour, draw, plain, tone, when } from "./charts.js";
+import { absent, count, duration, element, moment, named, none, number, share, table, totals, words } from "./dom.js";
+import { colour, draw, over, plain, tone, when } from "./charts.js";
 import { query, start } from "./page.js";
 
 const field = document.getElementById("q");
@@ -15,7 +15,7 @@ function figures(body, data) {
   document.title = `${name} · PI ingestion`;
   const units = data.units ? ` ${data.units}` : "";
   const figure = (value) => (value === null ? none : named(`${number(value)}${units}`));
-  const ofEvents = (made, value) => (data.hourly ? "not counted" : made(value));
+  const ofEvents = (made, value) => (data.hourly ? absent("not counted") : made(value));
   totals(body, "figures", [
     ["Events", count(data.events)], ["Good", share(data.good_share)], ["Lowest", figure(data.lowest)], ["Mean", figure(data.mean)],
     ["Highest", figure(data.highest)], ["Deviation", ofEvents(figure, data.deviation)], ["Questionable", ofEvents(count, data.questionable)],
@@ -43,22 +43,24 @@ function rawTraces(rows) {
   return traces;
 }
 
-function reducedTraces(rows) {
+function reducedTraces(rows, hourly) {
   const line = { x: [], y: [] };
   for (const row of rows) {
-    if (row.low === null) continue;
+    if (row.low === null) { line.x.push(when(row.moment)); line.y.push(null); continue; } // nothing good: no line
     const ends = [[row.low_at, row.low], [row.high_at, row.high]].sort((a, b) => a[0] - b[0]);
     const same = ends[0][0] === ends[1][0] && ends[0][1] === ends[1][1];
     for (const [at, value] of same ? ends.slice(0, 1) : ends) { line.x.push(when(at)); line.y.push(value); }
   }
   const floor = Math.min(...rows.map((row) => row.low ?? Infinity));
+  // Some event is not good in nearly every hour: only hours that are mostly so say something.
+  const told = (row, name) => (hourly ? row[name] * 2 > row.events : row[name]);
   const flagged = (name, label, symbol, paint) => {
-    const some = rows.filter((row) => row[name]);
+    const some = rows.filter((row) => told(row, name));
     return some.length ? [{ type: "scatter", mode: "markers", name: label, x: some.map((row) => when(row.moment)), y: some.map((row) => row.low ?? floor),
       text: some.map((row) => count(row[name])), hovertemplate: "%{text}", marker: { symbol, color: paint, size: 7 } }] : [];
   };
   return [{ type: "scatter", mode: "lines", name: "lowest and highest", ...line, line: { color: colour(0), width: 1.2 } },
-    ...flagged("doubtful", "questionable or substituted", "diamond", colour(1)), ...flagged("bad", "not good", "x", tone("bad"))];
+    ...flagged("doubtful", "questionable or substituted", "diamond", colour(1)), ...flagged("bad", hourly ? "mostly not good" : "not good", "x", tone("bad"))];
 }
 
 async function trend(body, data, answer) {
@@ -67,28 +69,26 @@ async function trend(body, data, answer) {
   const numbers = data.mode === "reduced" ? data.rows.some((row) => row.low !== null) : data.rows.some((row) => row.value !== null);
   words(body, "how", !data.rows.length ? "No events in this range." : !numbers ? "This tag has no numbers in this range: see its states and events."
     : data.mode === "reduced" ? `Lowest and highest good value of each ${duration(data.pixel_us / 1e6)}.` : `${count(data.rows.length)} events, every one drawn.`);
-  const range = [when(answer.asked.start), when(answer.asked.end)];
   const label = `Trend of ${count(data.rows.length)} points.`;
-  const traces = data.mode === "reduced" ? () => reducedTraces(data.rows) : () => rawTraces(data.rows);
-  if (numbers) await draw(body, "trend", label, traces, { hovermode: "closest", showlegend: true, xaxis: { range }, yaxis: { rangemode: "normal" } });
+  const traces = data.mode === "reduced" ? () => reducedTraces(data.rows, data.hourly) : () => rawTraces(data.rows);
+  if (numbers) await draw(body, "trend", label, traces, { hovermode: "closest", showlegend: true, xaxis: over(answer.asked), yaxis: { rangemode: "normal" } });
   else body.querySelector('[data-chart="trend"]')?.remove();
 }
 
 async function states(body, data, answer) {
   if (!data) return;
   const steps = data.rows.map((row, index) => ({ ...row, end: data.rows[index + 1]?.moment ?? data.end })).filter((row) => row.state !== "");
-  words(body, "none", !steps.length ? "No states in this range: this tag has numbers only." : data.cut ? "More changes than can be drawn: these are the first; choose a shorter range."
+  words(body, "none", !steps.length ? (data.hourly ? "No hour of this range ends in a state." : "No states in this range: this tag has numbers only.") : data.cut ? "More changes than can be drawn: these are the first; choose a shorter range."
     : data.hourly ? "Over more than a week: the state at the end of each hour. Choose a shorter range to see every change." : "");
   if (!steps.length) { body.querySelector('[data-chart="states"]')?.remove(); return; }
   const names = [...new Set(steps.map((row) => row.state))];
-  const range = [when(answer.asked.start), when(answer.asked.end)];
   await draw(body, "states", `${count(steps.length)} states: ${names.slice(0, 8).join(", ")}.`, () => names.map((name, index) => {
     const mine = steps.filter((row) => row.state === name);
     return { type: "bar", orientation: "h", name: plain(name), y: mine.map(() => ""), base: mine.map((row) => when(row.moment)),
       x: mine.map((row) => Math.max(row.end - row.moment, 1000) / 1000), width: 0.9,
       text: mine.map((row) => `${plain(name)}, ${moment(row.moment)}, ${duration((row.end - row.moment) / 1e6)}`), textposition: "none", hovertemplate: "%{text}<extra></extra>",
       marker: { color: index < 8 ? colour(index) : colour(7), line: { width: 0 } } };
-  }), { barmode: "overlay", hovermode: "closest", showlegend: names.length <= 12, xaxis: { range }, yaxis: { visible: false, fixedrange: true } }, "strip");
+  }), { barmode: "overlay", hovermode: "closest", showlegend: names.length <= 12, xaxis: over(answer.asked), yaxis: { visible: false, fixedrange: true } }, "strip");
 }
 
 function rows(body, data) {
@@ -98,7 +98,7 @@ function rows(body, data) {
     { label: "Timestamp", kind: "moment", cell: (r) => moment(r.moment, 6) },
     { label: "Seq.", kind: "number", cell: (r) => String(r.sequence) },
     { label: "Value", kind: "number", cell: (r) => (r.value === null ? none : String(r.value)) },
-    { label: "Text or state", cell: (r) => named(r.value_string ?? "") },
+    { label: "Text or state", kind: "text late", cell: (r) => named(r.value_string ?? "") },
     { label: "Kind", cell: (r) => r.value_kind },
     { label: "Flags", cell: (r) => flags(r) },
   ], data.rows, "Newest events");
