@@ -24,6 +24,7 @@ pytestmark = pytest.mark.integration
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 PATIENCE_MS = 120_000  # a browser on a busy machine takes its time; nothing here is measured
 expect.set_options(timeout=PATIENCE_MS)
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}}
 LOADED = """() => [...document.querySelectorAll('[data-panel] > .state')]
     .every((state) => state.hidden || state.dataset.state === 'empty')"""
 
@@ -32,6 +33,7 @@ LOADED = """() => [...document.querySelectorAll('[data-panel] > .state')]
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        made.new_context(**DESKTOP)
         yield made
         made.close()
 
@@ -76,25 +78,30 @@ class Visit:
         assert [url for url in self.requests if not url.startswith((self.base, "data:", "blob:"))] == []
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    lake.write(tmp_path / "lake")
-    return tmp_path / "lake"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("lake")
+    lake.write(made)
+    return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base(folder: Path) -> Iterator[str]:
-    with serving(create_app(LocalBackend(folder), clock=lambda: NOW, refresh_s=1)) as url:
+    with serving(create_app(LocalBackend(folder), clock=lambda: NOW, refresh_s=600)) as url:
         yield url
 
 
 @contextmanager
 def visiting(browser: Browser, base: str, **context: Any) -> Iterator[Visit]:
-    """A fresh browser context; fails in the end if anything was wrong on the way."""
-    with browser.new_context(**{"viewport": {"width": 1360, "height": 900}, **context}) as made:
-        visit = Visit(made.new_page(), base)
+    """A fresh page, in a context of its own if one is described; fails in the end if anything was wrong on the way."""
+    # The first one's cache holds the charts' script already.
+    made = browser.new_context(**{**DESKTOP, **context}) if context else browser.contexts[0]
+    visit = Visit(made.new_page(), base)
+    try:
         yield visit
         visit.assert_no_trouble()
+    finally:
+        (made if context else visit.page).close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -130,10 +137,10 @@ def test_a_plants_own_texts_are_shown_as_text(browser: Browser, base: str) -> No
         assert "hacked" not in page.title()
 
 
-def test_a_refresh_shows_new_rows_and_keeps_the_readers_place(
-    browser: Browser, base: str, folder: Path
-) -> None:
-    with visiting(browser, base) as visit:
+def test_a_refresh_shows_new_rows_and_keeps_the_readers_place(browser: Browser, tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    app = create_app(LocalBackend(tmp_path), clock=lambda: NOW, refresh_s=2)
+    with serving(app) as base, visiting(browser, base) as visit:
         page = visit.open()
         before = get(base, "/ingestion/api/kpis").json()["data"]["events"]
         expect(visit.figure("Events")).to_have_text(f"{before:,}")
@@ -150,7 +157,7 @@ def test_a_refresh_shows_new_rows_and_keeps_the_readers_place(
             lake.event("W1", "A.FLOW.1", NOW - timedelta(seconds=20 - n), 1.0, ("A", "FLOW"))
             for n in range(7)
         ]
-        lake.put(folder, "bronze/pi_timeseries", new, lake.EVENTS)
+        lake.put(tmp_path, "bronze/pi_timeseries", new, lake.EVENTS)
         expect(visit.figure("Events")).to_have_text(f"{before + 7:,}")
         assert page.evaluate("() => window.scrollY") == 500
         assert page.evaluate("() => window.loads") == 0  # nothing flickered
@@ -219,6 +226,42 @@ def test_a_tag_with_states_and_one_with_a_nasty_name(browser: Browser, base: str
         assert page.title() == f"{NASTY} · PI ingestion".replace("\u202e", "\u202e")
         visit.open("/ingestion/tag?tag=unknown")
         expect(page.locator('[data-panel="tag-summary"]')).to_contain_text("This tag is in no table")
+
+
+def test_figures_of_another_choice_are_dimmed_until_their_own_come(browser: Browser, base: str) -> None:
+    with visiting(browser, base) as visit:
+        page = visit.open()
+        events = visit.figure("Events").inner_text()
+        held: list[Any] = []
+
+        def hold(route: Any) -> None:
+            held.append(route)
+
+        page.route("**/api/kpis?range=1h", hold)
+        page.get_by_text("1h", exact=True).click()
+        kpis = page.locator('[data-panel="kpis"]')
+        expect(page.locator('[data-panel="health"]')).not_to_have_attribute("aria-busy", "true")
+        expect(kpis).to_have_attribute("aria-busy", "true")
+        expect(visit.figure("Events")).to_have_text(events)
+        held[0].continue_()
+        expect(kpis).not_to_have_attribute("aria-busy", "true")
+        expect(visit.figure("Events")).not_to_have_text(events)
+
+
+def test_many_series_are_drawn_as_the_biggest_and_the_rest(browser: Browser, tmp_path: Path) -> None:
+    rows = [
+        lake.event(f"T{plant}", f"T{plant}", NOW - timedelta(minutes=5 + n), 1.0, (f"P{plant:02}", "F"))
+        for plant in range(20)
+        for n in range(20 - plant)
+    ]
+    lake.write(tmp_path, rows)
+    app = create_app(LocalBackend(tmp_path), clock=lambda: NOW, refresh_s=600)
+    with serving(app) as base, visiting(browser, base) as visit:
+        page = visit.open()
+        names = [*(f"P{plant:02}" for plant in range(11)), "9 others"]
+        expect(page.locator('[data-chart="timeline"] .legendtext')).to_have_text(names)
+        label = page.locator('[data-chart="timeline"]').get_attribute("aria-label") or ""
+        assert "9 others: 45." in label
 
 
 @pytest.mark.parametrize("path", ["/ingestion", "/ingestion/tag?tag=W1"])
