@@ -31,6 +31,7 @@ from pi_datasource.errors import (
     UnexpectedReply,
 )
 from pi_datasource.options import Options
+from pi_datasource.outage import PAUSE_S, Outage
 from pi_datasource.pacing import Pacer
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class PIClient:
         self.sleep = sleep
         self._pacer = Pacer(options.requests_per_second, sleep=sleep)
         self._breaker = Breaker()
+        self._patience_s = options.wait_for_server.total_seconds()
         self._session = transport.session(options, before_retry=self._pacer.wait_again)
         self._signs_in = auth.chosen(options) != "anonymous"
 
@@ -150,7 +152,19 @@ class PIClient:
     def _send(
         self, call: str, url: str, data: bytes | None, weight: int = 1
     ) -> tuple[bytes, Mapping[str, str]]:
-        """The body and headers of one call; a body that was cut is asked for again."""
+        """The body and headers of one call; a server that is down is waited for as long as the options say."""
+        outage = Outage(self._patience_s)
+        while True:
+            try:
+                return self._checked(call, url, data, weight)
+            except ServerError as error:
+                if not outage.bears(error):
+                    raise
+            self.sleep(PAUSE_S)
+
+    def _checked(
+        self, call: str, url: str, data: bytes | None, weight: int
+    ) -> tuple[bytes, Mapping[str, str]]:
         self._breaker.check(call)
         try:
             answer = self._whole(call, url, data, weight)
@@ -161,6 +175,7 @@ class PIClient:
         return answer
 
     def _whole(self, call: str, url: str, data: bytes | None, weight: int) -> tuple[bytes, Mapping[str, str]]:
+        """A body that was cut is asked for again."""
         attempt = 0
         while True:
             try:

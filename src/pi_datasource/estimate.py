@@ -40,7 +40,7 @@ def events(client: PIClient, points: Sequence[Point], window: Window, tasks: int
     step = -(-len(points) // COUNTED_POINTS)
     counted = points[::step]
     try:
-        found = _counts(client, counted, Window(window.end - length / COUNTED_SHARE, window.end))
+        found = counts(client, counted, Window(window.end - length / COUNTED_SHARE, window.end))
     except (ServerError, msgspec.MsgspecError) as refused:
         log.info("the server does not count events (%s): tasks are made by points alone", refused)
         return None
@@ -52,7 +52,13 @@ def events(client: PIClient, points: Sequence[Point], window: Window, tasks: int
     return [max(_FEWEST, found.get(point.web_id, mean)) * COUNTED_SHARE for point in points]
 
 
-def _counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str, float]:
+def counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str, float]:
+    """How many events the points have in ``part``, by WebId, in one call; points that the server does not count are left out.
+
+    Raises:
+        ServerError: the call failed.
+        MsgspecError: its answer is none of PI Web API's.
+    """
     asked = {
         "startTime": iso_utc(part.start),
         "endTime": iso_utc(part.end),

@@ -11,6 +11,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterator
+from itertools import repeat
 
 import pyarrow as pa
 
@@ -20,6 +21,7 @@ from pi_datasource.client import PIClient
 from pi_datasource.decode import Rows
 from pi_datasource.errors import PointFailure, ReadFailed, ServerError, ServerTimeout, UnexpectedReply
 from pi_datasource.events import Events, ticks_at
+from pi_datasource.gone import without_gone
 from pi_datasource.model import Point, ReadTask, iso_utc
 from pi_datasource.paging import Span, advance
 from pi_datasource.reply import Page
@@ -96,8 +98,11 @@ class _Run:
         self.failures: list[tuple[Point, PointFailure]] = []
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        start = iso_utc(self.task.window.start)
-        self.waiting.extend(Cursor(point, start, self.span.start) for point in self.task.points)
+        starts = self.task.starts or repeat(self.task.window.start)
+        self.waiting.extend(
+            Cursor(point, iso_utc(start), ticks_at(start))
+            for point, start in zip(self.task.points, starts, strict=False)
+        )
         if self.task.requests_per_second is not None:
             self.client.pace(self.task.requests_per_second)
         flying = self._launch(None)
@@ -168,6 +173,8 @@ class _Run:
             yield batch.slice(first, ROWS_PER_BATCH)
 
     def _report(self) -> Iterator[pa.RecordBatch]:
+        if self.task.ends_gone and self.task.on_error == "fail":
+            self.failures = without_gone(self.client, self.failures, str(self.task.window))
         if not self.failures:
             return
         if self.task.on_error == "fail":

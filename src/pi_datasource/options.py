@@ -196,7 +196,31 @@ class Options(BaseModel):
     )
     max_window_per_trigger: Span | None = Field(
         None,
-        description="Longest time span of one micro-batch, such as `6h` (Spark 4.2 and later). No bound if unset.",
+        description="Longest time span of one micro-batch, such as `6h`. No bound if unset.",
+    )
+    max_events_per_trigger: int | None = Field(
+        None,
+        ge=1,
+        description="About how many events one micro-batch holds at most, by the server's own counts. No bound if unset.",
+    )
+    min_window_per_trigger: Span = Field(
+        timedelta(seconds=1),
+        description="A running stream makes no micro-batch before so much time is new. `0s`: as often as it is triggered.",
+    )
+    start_times: Path | None = Field(
+        None,
+        description="Streams: CSV file with the columns `tag,start`, or a JSON object `{tag: start}`, that says where single "
+        "tags start; all others start at `start_time`. Patterns with `*` and `?` are allowed.",
+    )
+    discovery_interval: Span = Field(
+        timedelta(minutes=10),
+        description="Streams list the tags again when the list is so old: new tags are read from their next window on. `0s`: "
+        "for every micro-batch.",
+    )
+    wait_for_server: Span = Field(
+        timedelta(0),
+        description="How long a server that is down (no connection, 502, 503) is waited for, after `max_retries`, before the "
+        "read or stream fails, such as `12h`.",
     )
 
     @model_validator(mode="after")

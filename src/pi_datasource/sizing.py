@@ -102,5 +102,9 @@ class Sizes:
 
 def _alike(waiting: deque[Cursor], most: int) -> int:
     """How many cursors at the front can share a call with the first; counted up to ``most``."""
-    alone = waiting[0].alone
-    return sum(1 for _ in takewhile(lambda cursor: cursor.alone == alone, islice(waiting, most)))
+    first = waiting[0]
+
+    def like(cursor: Cursor) -> bool:
+        return cursor.alone == first.alone and (cursor.alone or cursor.start == first.start)
+
+    return sum(1 for _ in takewhile(like, islice(waiting, most)))

@@ -1,26 +1,31 @@
 """``readStream.format("pi")``: offsets are watermark times, micro-batches are half-open windows between them.
 
-An offset is ``{"version": 1, "from": T0, "to": T1}``: everything before ``to`` has been planned, and ``from`` is where
-the micro-batch that ends here began, so that the first one can be replayed exactly although ``start_time`` was
-relative. Times are those of the PI server's clock, less ``settle``. Spark compares offsets as text, asks for the
-initial one more than once, and on Spark 4.0 and 4.1 does not say where a stream stands (``latestOffset(self)``).
+Times are those of the PI server's clock, less ``settle``. Spark asks for the initial offset more than once, and on Spark
+4.0 and 4.1 ``latestOffset`` is not told where a stream stands; there, the offset that was returned or planned last says
+it, and after a restart Spark plans the last logged one, empty, before it asks for another (seen on 4.0.5 and 4.1.4).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from datetime import datetime
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 
-from pi_datasource import client, discover, tables, timespec
-from pi_datasource.errors import OffsetError
-from pi_datasource.model import Window, iso_utc
+from pi_datasource import admission, client, discover, offsets, starts, tables, timespec, volume
+from pi_datasource.errors import OffsetError, ServerError
+from pi_datasource.model import Point, ReadTask, Window, iso_utc
+from pi_datasource.offsets import Offset, Position, window_of
 from pi_datasource.options import Options
-from pi_datasource.sparkio import PIPartition, plainly, planned, read_partition
+from pi_datasource.outage import Outage
+from pi_datasource.plan import plan
+from pi_datasource.roster import Roster
+from pi_datasource.server_clock import ServerClock
+from pi_datasource.sparkio import PIPartition, plainly, read_partition
 
 try:
     from pyspark.sql.streaming.datasource import (
@@ -29,40 +34,21 @@ try:
         ReadMaxRows,
         SupportsTriggerAvailableNow,
     )
-except ImportError:  # Spark 4.0 and 4.1: no admission control; a micro-batch takes all there is
+except (
+    ImportError
+):  # Spark 4.0 and 4.1: no admission control, and AvailableNow makes one micro-batch of each run
     ReadAllAvailable = ReadLimit = ReadMaxRows = None  # type: ignore[assignment,misc]
 
     class SupportsTriggerAvailableNow:  # type: ignore[no-redef]
         """Stands in where Spark has none."""
 
 
-Offset = dict[str, Any]
+__all__ = ["PIStreamReader", "window_of"]
 
-OFFSET_VERSION = 1
-CLOCK_INTERVAL_S = 1.0  # the default trigger asks for the latest offset dozens of times a second
+log = logging.getLogger(__name__)
+
+MANY_WINDOWS = 1_000  # micro-batches before the present, from which on it pays to ask where the events begin
 _ANY_NUMBER_OF_ROWS = 2**31 - 1
-
-
-def offset(start: datetime, end: datetime) -> Offset:
-    """The offset of a micro-batch ``[start, end)``; the same window always gives the same text."""
-    return {"version": OFFSET_VERSION, "from": iso_utc(start), "to": iso_utc(end)}
-
-
-def window_of(value: Offset) -> Window:
-    """The window that an offset ends.
-
-    Raises:
-        OffsetError: it was written by a newer version, or is no offset of this source.
-    """
-    try:
-        version = value["version"]
-        if version == OFFSET_VERSION:
-            return Window(timespec.parse_wire(value["from"]), timespec.parse_wire(value["to"]))
-    except (KeyError, TypeError, ValueError) as cause:
-        message = f"the checkpoint's offset {value!r} is none of format('pi'); use this stream's own checkpoint folder"
-        raise OffsetError(message) from cause
-    message = f"the checkpoint's offset has version {version!r}, and this pi-datasource reads {OFFSET_VERSION}; upgrade it"
-    raise OffsetError(message)
 
 
 class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
@@ -74,48 +60,59 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def __init__(self, options: Options, schema: pa.Schema) -> None:
         self.options, self.schema = options, schema
         tables.check_projection(options, schema)
+        self._clock = ServerClock(options)
+        self._roster = Roster(options, self._listing)
+        self._outage = Outage(options.wait_for_server.total_seconds())
+        most = options.max_events_per_trigger
+        self._budget = None if most is None else admission.Budget(most)
         self._initial: Offset | None = None
         self._position: Offset | None = None  # where the stream stands, on Spark versions that do not say
         self._frozen_at: datetime | None = None
-        self._clock: tuple[float, datetime] | None = None
 
     def initialOffset(self) -> Offset:
-        """Where a first run starts: ``start_time`` on the server's clock, resolved once."""
+        """Where a first run starts: the earliest start of any tag on the server's clock, resolved once."""
         with plainly():
             if self._initial is None:
-                now = self._server_now()
-                self._check_selection()
-                start = timespec.resolve(
-                    self.options.start_time, now, timespec.zone_named(self.options.time_zone)
-                )
-                start = min(start, now)
-                self._initial = offset(start, start)
+                now = self._clock.now()
+                # A tag that selects nothing is told when a stream is first started; later, tags come and go.
+                self._roster.refresh(now, strict=bool(self.options.tags or self.options.tag_filter))
+                start = self._start(now)
+                self._initial = Position(Window(start, start), now).to_json()
             return dict(self._initial)
 
     def latestOffset(self, start: Offset | None = None, limit: Any = None) -> Offset:
-        """The end of the next micro-batch; ``start`` itself, unchanged, when there is nothing new."""
+        """The end of the next micro-batch; ``start`` itself, unchanged, when there is nothing new.
+
+        It never lies before ``start``, whatever the server's clock does.
+        """
         with plainly():
             begin = start or self._position or self.initialOffset()
-            position = window_of(begin).end
-            end = self._frozen_at or self._settled()
-            longest = self.options.max_window_per_trigger
-            if longest is not None and limit is not None and not isinstance(limit, ReadAllAvailable):
-                end = min(end, position + longest)
-            self._position = offset(position, end) if end > position else begin
+            self._position = begin
+            position = offsets.parse(begin)
+            horizon = self._horizon()
+            if horizon is not None and self._is_due(position.window.end, horizon):
+                self._roster.refresh(self._clock.now())
+                unbounded = limit is not None and isinstance(limit, ReadAllAvailable)
+                end = horizon if unbounded else self._bounded(position, horizon)
+                window = Window(position.window.end, end)
+                points = self._roster.fingerprint(_pending(window, position.started))
+                self._position = Position(window, position.started, points).to_json()
             return dict(self._position)
 
     def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
-        """The tasks of ``[start, end)``: the same ones whenever Spark asks, as long as the tags are the same."""
+        """The tasks of ``[start, end)``: the same ones whenever Spark asks, as long as the tags are the same.
+
+        Raises:
+            OffsetError: an offset is none of this source's, or ``end`` lies before ``start``.
+        """
         with plainly():
             self._position = end
-            last = window_of(end)
+            last = offsets.parse(end)
             if start == end:
                 return []
-            begin = window_of(start)
-            # Spark resolves the initial offset (an empty window) anew when it replays the first micro-batch; the end
-            # remembers where that began.
-            initial = begin.start == begin.end
-            return planned(self.options, Window(last.start if initial else begin.end, last.end))
+            window = _between(offsets.parse(start), last)
+            self._roster.ready(self._clock.now, last.points, _pending(window, last.started))
+            return [PIPartition(task) for task in self._tasks(window, last.started)]
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task."""
@@ -124,18 +121,20 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def getDefaultReadLimit(self) -> ReadLimit:
         """Lets Spark tell a bounded trigger from ``once``, which takes all there is."""
-        return ReadMaxRows(_ANY_NUMBER_OF_ROWS) if self.options.max_window_per_trigger else ReadAllAvailable()
+        if self._budget is None and self.options.max_window_per_trigger is None:
+            return ReadAllAvailable()
+        return ReadMaxRows(self.options.max_events_per_trigger or _ANY_NUMBER_OF_ROWS)
 
     def prepareForTriggerAvailableNow(self) -> None:
         """From here on the stream ends at the server's present time."""
         with plainly():
-            self._frozen_at = self._settled()
+            self._frozen_at = self._clock.now() - self.options.settle
 
     def reportLatestOffset(self) -> Offset:
-        """The newest time that could be read; the lag is the way from a batch's end to here."""
+        """The newest time that could be read when last asked; the lag is the way from a batch's end to here."""
         with plainly():
-            settled = self._settled()
-            return offset(settled, settled)
+            settled = (self._clock.last or self._clock.now()) - self.options.settle
+            return Position(Window(settled, settled), settled).to_json()
 
     def commit(self, end: Offset) -> None:
         """Nothing to do: Spark's checkpoint is the only one."""
@@ -143,19 +142,78 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def stop(self) -> None:
         """Nothing to do: connections end with their process."""
 
-    def _settled(self) -> datetime:
-        return self._server_now() - self.options.settle
+    def _listing(self, strict: bool) -> Sequence[Point]:
+        api = client.shared(self.options)
+        return discover.points(api, self._clock.servers, self.options, strict=strict)
 
-    def _server_now(self) -> datetime:
-        """The server's clock, asked for at most once a second."""
-        asked = time.monotonic()
-        if self._clock is None or asked - self._clock[0] >= CLOCK_INTERVAL_S:
-            api = client.shared(self.options)
-            self._clock = (asked, discover.server_now(discover.data_servers(api, self.options)))
-        return self._clock[1]
+    def _start(self, now: datetime) -> datetime:
+        each = self._roster.starts(now)
+        if each:
+            return min(each.values())
+        zone = timespec.zone_named(self.options.time_zone)
+        return min(timespec.resolve(self.options.start_time, now, zone), now)
 
-    def _check_selection(self) -> None:
-        """Tells of a tag that selects nothing when a stream is first started; later, tags come and go."""
-        if self.options.tags or self.options.tag_filter:
-            api = client.shared(self.options)
-            discover.points(api, discover.data_servers(api, self.options), self.options)
+    def _horizon(self) -> datetime | None:
+        """Up to where there is something to read; None while a server that is down is waited for."""
+        if self._frozen_at is not None:
+            return self._frozen_at
+        try:
+            now = self._clock.now(wait=False)
+        except ServerError as error:
+            if not self._outage.bears(error):
+                raise
+            return None
+        self._outage.over()
+        return now - self.options.settle
+
+    def _is_due(self, position: datetime, horizon: datetime) -> bool:
+        least = self.options.min_window_per_trigger
+        return horizon > position and (self._frozen_at is not None or horizon - position >= least)
+
+    def _bounded(self, position: Position, horizon: datetime) -> datetime:
+        start, longest, end = position.window.end, self.options.max_window_per_trigger, horizon
+        if longest is not None and longest < horizon - start:
+            end = start + longest
+            if position.initial and self._budget is None and horizon - start > MANY_WINDOWS * longest:
+                end = max(end, self._silent_end(start, horizon, longest))
+        return end if self._budget is None else self._budget.end(start, end, self._count)
+
+    def _silent_end(self, start: datetime, horizon: datetime, step: timedelta) -> datetime:
+        """Where the events begin: the years before them are read in one micro-batch and not in thousands."""
+        try:
+            return admission.silent_end(start, horizon, step, self._count)
+        except ServerError as refused:
+            log.info("where the events begin is not known (%s): every micro-batch is one of many", refused)
+            return start
+
+    def _count(self, window: Window) -> float:
+        return volume.events(client.shared(self.options), self._roster.points, window, self.options)
+
+    def _tasks(self, window: Window, started: datetime) -> Iterator[ReadTask]:
+        pending = _pending(window, started)
+        each = self._roster.starts(pending) if pending else None
+        for task in plan(self._roster.points, window, self.options, window.end):
+            kept = starts.begun(task, each) if each else task
+            if kept is not None:
+                yield replace(kept, ends_gone=True)
+
+
+def _pending(window: Window, started: datetime) -> datetime | None:
+    """When the stream was first started, as long as tags may start within ``window`` or later."""
+    return started if window.start < started else None
+
+
+def _between(begin: Position, last: Position) -> Window:
+    """What lies between two offsets.
+
+    Spark resolves the initial one anew when it replays the first batch, whose own offset remembers where that began.
+    """
+    if begin.initial:
+        return last.window
+    if last.window.end < begin.window.end:
+        message = (
+            f"the checkpoint's offsets go back, from {iso_utc(begin.window.end)} to {iso_utc(last.window.end)}, which "
+            "format('pi') never writes; restore the checkpoint folder, or start with a new one"
+        )
+        raise OffsetError(message)
+    return Window(begin.window.end, last.window.end)

@@ -12,13 +12,14 @@ import pytest
 from pyspark import cloudpickle
 from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 
-from pi_datasource import client, schema, streaming
-from pi_datasource.errors import InvalidOption, NoTagMatches, OffsetError
+from pi_datasource import client, schema, server_clock
+from pi_datasource.errors import InvalidOption, NoTagMatches, OffsetError, UnexpectedReply
 from pi_datasource.model import Window
+from pi_datasource.offsets import Position
 from pi_datasource.options import Options
-from pi_datasource.streaming import PIStreamReader, offset, window_of
+from pi_datasource.streaming import PIStreamReader, window_of
 
-from .fakes import BASE, SECOND, FakePI, expected_rows, is_told_alone, moment, wire
+from .fakes import BASE, SECOND, FakePI, expected_rows, is_told_alone, moment, ticks_of, wire
 
 EVENTS = [(i * SECOND // 2, float(i)) for i in range(2 * 3600)]  # two a second, for an hour
 TEXT = dict[str, Any]
@@ -29,12 +30,23 @@ class Clocked(FakePI):
 
     def __init__(self) -> None:
         super().__init__({"W_SRV_T1": EVENTS})
-        self.now = 60  # seconds after BASE
+        self.counted = 0
+        self.now: float = 60  # seconds after BASE
         self.tags = ["T1"]
-        self.replies = {"dataservers": self._servers, "dataservers/DSA/points": self._points}
+        self.replies = {
+            "dataservers": self._servers,
+            "dataservers/DSA/points": self._points,
+            "streamsets/summary": self._counts,
+        }
 
     def _servers(self, _: Any) -> Any:
-        return {"Items": [{"WebId": "DSA", "Name": "SRV", "ServerTime": wire(self.now * SECOND)}]}
+        return {"Items": [{"WebId": "DSA", "Name": "SRV", "ServerTime": wire(round(self.now * SECOND))}]}
+
+    def _counts(self, asked: dict[str, str]) -> Any:
+        start, end = ticks_of(asked["startTime"]), ticks_of(asked["endTime"])
+        self.counted += 1
+        count = sum(start <= ticks < end for ticks, _ in EVENTS)
+        return {"Items": [{"WebId": asked["webId"], "Items": [{"Value": {"Value": count}}]}]}
 
     def _points(self, asked: dict[str, str]) -> Any:
         if asked["startIndex"] != "0":
@@ -48,7 +60,7 @@ class Clocked(FakePI):
 def pi(monkeypatch: pytest.MonkeyPatch) -> Clocked:
     server = Clocked()
     monkeypatch.setattr(client, "shared", lambda _: server)
-    monkeypatch.setattr(streaming, "CLOCK_INTERVAL_S", 0.0)
+    monkeypatch.setattr(server_clock, "INTERVAL_S", 0.0)
     return server
 
 
@@ -158,7 +170,13 @@ def test_the_initial_offset_is_the_same_text_however_often_it_is_asked_for(pi: C
     first = json.dumps(one.initialOffset())
     pi.now += 10
     assert json.dumps(one.initialOffset()) == first
-    assert json.loads(first) == {"version": 1, "from": "2024-04-30T23:01:00Z", "to": "2024-04-30T23:01:00Z"}
+    assert json.loads(first) == {
+        "version": 2,
+        "from": "2024-04-30T23:01:00Z",
+        "to": "2024-04-30T23:01:00Z",
+        "started": "2024-05-01T00:01:00Z",
+        "points": None,
+    }
 
 
 def test_an_offset_is_not_shared_with_its_receiver() -> None:
@@ -238,6 +256,59 @@ def test_a_micro_batch_is_bounded_by_the_longest_window() -> None:
     assert engine.rows == wanted(0, 55)
 
 
+def batches(engine: Engine) -> list[int]:
+    """How many events each micro-batch holds."""
+    ends = [window_of(json.loads(text)) for text in engine.log]
+    return [len([row for row in engine.rows if w.start <= row[0] < w.end]) for w in ends]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_micro_batch_holds_about_as_many_events_as_it_may_and_never_more(pi: Clocked, old: bool) -> None:
+    pi.now = 600
+    engine = Engine(lambda: reader(max_events_per_trigger="100"), old=old)
+    engine.run()
+    assert engine.rows == wanted(0, 595)
+    held = batches(engine)
+    assert max(held) <= 100
+    assert min(held[:-1]) >= 50
+    assert pi.counted <= 2 * len(held) + 4
+
+
+def test_both_bounds_hold() -> None:
+    engine = Engine(lambda: reader(max_events_per_trigger="30", max_window_per_trigger="10s"))
+    engine.run()
+    assert engine.rows == wanted(0, 55)
+    assert max(batches(engine)) <= 20
+    engine = Engine(lambda: reader(max_events_per_trigger="10", max_window_per_trigger="10s"))
+    engine.run()
+    assert engine.rows == wanted(0, 55)
+    assert max(batches(engine)) <= 10
+
+
+def test_a_server_that_does_not_count_is_told_with_what_to_do(pi: Clocked) -> None:
+    pi.replies["streamsets/summary"] = lambda _: {}
+    with pytest.raises(UnexpectedReply, match=r"does not count events .* 'max_window_per_trigger'") as caught:
+        reader(max_events_per_trigger="5").latestOffset()
+    assert is_told_alone(caught.value)
+
+
+def test_the_years_before_the_first_event_are_one_micro_batch(pi: Clocked) -> None:
+    pi.now = 600
+    engine = Engine(lambda: reader(start_time="earliest", max_window_per_trigger="1m"))
+    engine.run()
+    assert engine.rows == wanted(0, 595)
+    first, *others = [window_of(json.loads(text)) for text in engine.log]
+    assert first.start.year == 1970
+    assert BASE - timedelta(minutes=1) <= first.end <= BASE
+    assert max(w.end - w.start for w in others) == timedelta(minutes=1)
+
+
+def test_years_that_cannot_be_counted_are_read_all_the_same(pi: Clocked) -> None:
+    pi.replies["streamsets/summary"] = lambda _: {}
+    begin = reader(start_time="earliest", max_window_per_trigger="6h").latestOffset()
+    assert window_of(begin).end - window_of(begin).start == timedelta(hours=6)
+
+
 def test_spark_is_told_whether_there_is_a_bound() -> None:
     assert isinstance(reader().getDefaultReadLimit(), ReadAllAvailable)
     assert isinstance(reader(max_window_per_trigger="1h").getDefaultReadLimit(), ReadMaxRows)
@@ -307,8 +378,8 @@ def test_the_clock_is_asked_once_a_second_however_often_spark_asks(
     pi: Clocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticking = [100.0]
-    monkeypatch.setattr(streaming, "CLOCK_INTERVAL_S", 1.0)
-    monkeypatch.setattr(streaming.time, "monotonic", lambda: ticking[0])
+    monkeypatch.setattr(server_clock, "INTERVAL_S", 1.0)
+    monkeypatch.setattr(server_clock.time, "monotonic", lambda: ticking[0])
     one = reader()
     position = one.initialOffset()
     pi.gets.clear()
@@ -319,25 +390,83 @@ def test_the_clock_is_asked_once_a_second_however_often_spark_asks(
     assert len(pi.gets) == 5
 
 
+def test_the_newest_time_is_told_without_a_request(pi: Clocked) -> None:
+    one = reader()
+    one.latestOffset()
+    pi.gets.clear()
+    one.reportLatestOffset()
+    assert pi.gets == []
+
+
+def test_a_micro_batch_waits_until_a_second_is_new(pi: Clocked) -> None:
+    end = reader().latestOffset()
+    pi.now += 0.5
+    assert reader().latestOffset(end) == end
+    assert window_of(reader(min_window_per_trigger="0s").latestOffset(end)).end == at(55.5)
+    frozen = reader()
+    frozen.prepareForTriggerAvailableNow()
+    assert window_of(frozen.latestOffset(end)).end == at(55.5)
+    pi.now += 0.5
+    assert window_of(reader().latestOffset(end)).end == at(56)
+
+
 def test_the_offset_text_has_a_fixed_order_and_round_trips() -> None:
-    value = offset(moment(15), moment(25_000_000))
-    text = '{"version": 1, "from": "2024-05-01T00:00:00.000001Z", "to": "2024-05-01T00:00:02.500Z"}'
+    value = Position(Window(moment(15), moment(25_000_000)), moment(0), "2-ab").to_json()
+    text = (
+        '{"version": 2, "from": "2024-05-01T00:00:00.000001Z", "to": "2024-05-01T00:00:02.500Z", '
+        '"started": "2024-05-01T00:00:00Z", "points": "2-ab"}'
+    )
     assert json.dumps(value) == text
     assert window_of(json.loads(text)) == Window(moment(15), moment(25_000_000))
 
 
-@pytest.mark.parametrize("version", [2, "1", None])
+@pytest.mark.parametrize("version", [3, "1", None, 1.0, True])
 def test_an_offset_of_another_version_is_refused(version: Any) -> None:
     with pytest.raises(OffsetError) as caught:
         window_of({"version": version, "watermark": 5})
     assert str(caught.value) == (
-        f"the checkpoint's offset has version {version!r}, and this pi-datasource reads 1; upgrade it"
+        f"the checkpoint's offset has version {version!r}, and this pi-datasource reads up to 2; upgrade it"
     )
+
+
+def test_a_checkpoint_of_version_1_goes_on_where_it_stands() -> None:
+    for old in (False, True):
+        engine = Engine(reader, old=old, commits=2)
+        engine.log = [
+            '{"version": 1, "from": "2024-05-01T00:00:00Z", "to": "2024-05-01T00:00:00Z"}',
+            '{"version": 1, "from": "2024-05-01T00:00:00Z", "to": "2024-05-01T00:00:20Z"}',
+        ]
+        engine.run()
+        assert engine.rows == wanted(20, 55)
+        assert json.loads(engine.log[-1])["version"] == 2
+
+
+def test_a_failed_first_batch_of_version_1_is_replayed_exactly() -> None:
+    engine = Engine(lambda: reader(start_time="*-5s"))
+    engine.log = ['{"version": 1, "from": "2024-05-01T00:00:10Z", "to": "2024-05-01T00:00:20Z"}']
+    engine.run()
+    assert engine.rows == wanted(10, 55)
+
+
+def test_nothing_new_after_version_1_is_the_very_same_text() -> None:
+    text = '{"version": 1, "from": "2024-05-01T00:00:10Z", "to": "2024-05-01T00:00:55Z"}'
+    assert json.dumps(reader().latestOffset(json.loads(text))) == text
+
+
+def test_offsets_that_go_back_are_refused_in_one_sentence() -> None:
+    early, late = (Position(Window(at(0), at(s)), at(0), "1-x").to_json() for s in (10, 20))
+    with pytest.raises(
+        OffsetError, match="offsets go back, from 2024-05-01T00:00:20Z to 2024-05-01T00:00:10Z"
+    ):
+        reader().partitions(late, early)
 
 
 @pytest.mark.parametrize(
     "value",
     [
+        {"version": 2, "from": "2024-05-01", "to": "2024-05-01"},
+        {"version": 2, "from": "2024-05-01", "to": "2024-05-01", "started": "2024-05-01"},
+        {"version": 2, "from": "2024-05-01", "to": "2024-05-01", "started": "2024-05-01", "points": 5},
         {}, None, 5, "x", [], {"from": "2024-05-01"}, {"version": 1}, {"version": 1, "from": "x", "to": "y"},
         {"version": 1, "from": None, "to": None}, {"version": 1, "from": "2024-05-02", "to": "2024-05-01"},
     ],

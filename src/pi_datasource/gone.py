@@ -1,0 +1,49 @@
+"""Points that are no more: told from points that cannot be read.
+
+PI answers 404 for a deleted point, and the same for one that this account may no longer see; 410 is not used. But 404 is
+also what a wrong address or a proxy answers. So a point counts as gone only if PI Web API itself says so of the point,
+and not of its events alone: ``points/{webId}`` is asked as well, and must answer 404 in PI Web API's own words.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from pi_datasource.client import PIClient
+from pi_datasource.errors import PointFailure, RequestRefused
+from pi_datasource.model import Point
+
+log = logging.getLogger(__name__)
+
+_NO_SUCH_ADDRESS = (
+    "no http resource was found"  # the framework's words for a path that is none of PI Web API's
+)
+
+Failures = list[tuple[Point, PointFailure]]
+
+
+def without_gone(client: PIClient, failures: Iterable[tuple[Point, PointFailure]], window: str) -> Failures:
+    """``failures`` without those of points that are gone; each of these is logged.
+
+    Raises:
+        ServerError: the server cannot be asked.
+    """
+    left = []
+    for point, failure in failures:
+        if failure.status == 404 and _is_gone(client, point):
+            log.warning(
+                "%s is gone (deleted, or hidden from this account): nothing of it in %s", point.name, window
+            )
+        else:
+            left.append((point, failure))
+    return left
+
+
+def _is_gone(client: PIClient, point: Point) -> bool:
+    try:
+        client.get(f"points/{point.web_id}", {"selectedFields": "WebId"})
+    except RequestRefused as refused:
+        words = str(refused).lower()
+        return refused.status == 404 and _NO_SUCH_ADDRESS not in words and "<html" not in words
+    return False

@@ -1,0 +1,109 @@
+"""The points of a stream: listed when it starts, kept between micro-batches, and listed again when they are old.
+
+How old they are is told by the PI server's clock, like all else in a stream. A new point is read from its next window on,
+one that is deleted or leaves the selection ends, and a renamed one stays what it is: its WebId follows from its point id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from pi_datasource import starts
+from pi_datasource.model import Point
+from pi_datasource.options import Options
+from pi_datasource.starts import Starts
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 10
+
+List = Callable[[bool], Sequence[Point]]  # of whether every tag asked for must be there
+
+
+class Roster:
+    """The points of one running stream, in an order that depends on nothing but themselves."""
+
+    def __init__(self, options: Options, listing: List) -> None:
+        self._options, self._listing = options, listing
+        self._listed_at: datetime | None = None
+        self._file: Starts | None = None
+        self._fingerprints: dict[datetime | None, str] = {}
+        self._starts: tuple[datetime, dict[str, datetime]] | None = None
+        self.points: Sequence[Point] = ()
+
+    def refresh(self, now: datetime, *, strict: bool = False) -> None:
+        """Lists the points if that was never done, or ``discovery_interval`` or longer ago; or if a clock was set back.
+
+        Raises:
+            NoTagMatches: ``strict``, and a tag or pattern selects nothing.
+            ServerError: the server does not list its points.
+        """
+        known = self._listed_at
+        if known is not None and timedelta(0) <= now - known < self._options.discovery_interval:
+            return
+        listed = sorted(self._listing(strict), key=lambda point: point.web_id)
+        if known is not None:
+            _tell_changes(self.points, listed)
+        self.points, self._listed_at = listed, now
+        self._fingerprints.clear()
+        self._starts = None
+
+    def ready(self, now: Callable[[], datetime], planned: str | None, started: datetime | None) -> None:
+        """Lists the points if that was never done; tells when they are not those of ``planned``, an earlier fingerprint."""
+        if self._listed_at is not None:
+            return
+        self.refresh(now())
+        found = self.fingerprint(started)
+        if planned is not None and planned != found:
+            log.warning(
+                "a micro-batch is read again, and its tags are not those of the first time (%s, now %s): tags have come or "
+                "gone, or start_times has changed",
+                planned,
+                found,
+            )
+
+    def starts(self, started: datetime) -> Mapping[str, datetime] | None:
+        """Where each point starts, by WebId; None without the option ``start_times``.
+
+        Raises:
+            InvalidOption: the file of ``start_times`` cannot be used.
+        """
+        if self._options.start_times is None:
+            return None
+        if self._file is None:
+            self._file = starts.read(self._options.start_times)
+        if self._starts is None or self._starts[0] != started:
+            self._starts = started, starts.resolved(self._file, self.points, self._options, started)
+        return self._starts[1]
+
+    def fingerprint(self, started: datetime | None) -> str:
+        """A short text that is the same for the same points, and also the same starts unless ``started`` is None."""
+        if started not in self._fingerprints:
+            digest = hashlib.blake2b(digest_size=8)
+            moments = (self.starts(started) if started is not None else None) or {}
+            for point in self.points:
+                start = moments.get(point.web_id)
+                digest.update(f"{point.web_id}{start.isoformat() if start else ''}\n".encode())
+            self._fingerprints[started] = f"{len(self.points)}-{digest.hexdigest()}"
+        return self._fingerprints[started]
+
+
+def _tell_changes(before: Sequence[Point], after: Sequence[Point]) -> None:
+    names = {point.web_id: point.name for point in before}
+    now = {point.web_id: point.name for point in after}
+    for what, changed in (
+        ("new, read from the next window on", [now[key] for key in now if key not in names]),
+        ("no longer there or no longer selected", [names[key] for key in names if key not in now]),
+        ("renamed", [f"{names[key]} → {now[key]}" for key in now if names.get(key, now[key]) != now[key]]),
+    ):
+        if changed:
+            log.warning(
+                "%d tag(s) %s: %s%s",
+                len(changed),
+                what,
+                ", ".join(changed[:_SHOWN]),
+                " …" * (len(changed) > _SHOWN),
+            )
