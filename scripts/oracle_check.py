@@ -58,10 +58,19 @@ class Comparison:
 
 
 def compare(
-    plant: Plant, bronze: pa.Table, start: datetime, end: datetime, tags: list[str] | None = None
+    plant: Plant,
+    bronze: pa.Table,
+    start: datetime,
+    end: datetime,
+    tags: list[str] | None = None,
+    *,
+    as_of: datetime | None = None,
 ) -> Comparison:
-    """The difference between ``bronze`` and the events of ``plant`` in ``[start, end)``, of all tags or some."""
-    truth = plant.oracle_table(tags, start, end)
+    """The difference between ``bronze`` and the events of ``plant`` in ``[start, end)``, of all tags or some.
+
+    With ``as_of`` as the server shows them at that instant; without, as they are once every change is made.
+    """
+    truth = plant.oracle_table(tags, start, end, as_of)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.register(

@@ -62,17 +62,23 @@ def server_now(servers: list[DataServer]) -> datetime:
 
 
 def points(
-    client: PIClient, servers: list[DataServer], options: Options, *, strict: bool = True
+    client: PIClient,
+    servers: list[DataServer],
+    options: Options,
+    *,
+    strict: bool = True,
+    more_fields: Sequence[str] = (),
 ) -> list[Point]:
     """The points that the options select, each once, ordered as found.
 
     With ``strict`` every tag and pattern asked for must select something; without, a tag that has gone is left out.
+    ``more_fields`` are PI's names of what else is wanted of a point, such as ``Step``.
 
     Raises:
         NoTagMatches: a tag or pattern selects nothing; the message names it.
     """
     wanted = options.tags or ("*",)
-    fields = (*_POINT_FIELDS, "Path") if options.include_metadata else _POINT_FIELDS
+    fields = (*_POINT_FIELDS, *(("Path",) if options.include_metadata else ()), *more_fields)
     found: dict[str, Point] = {}
     unmatched = []
     together = listing.named(client, servers, wanted, fields, _most_requests(options))

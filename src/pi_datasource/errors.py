@@ -18,6 +18,7 @@
         - UnexpectedReply
       x ReadFailed                some points could not be read: the message names them
       x OffsetError               a stream's checkpoint does not fit this version
+      x StreamInUse               another process ingests the same stream now
       x TablesUnavailable         the tables that the dashboard shows cannot be read now
 
 Messages say what failed, on which option, point or call, and what to do next. They never hold the value of a
@@ -44,6 +45,7 @@ __all__ = [
     "ServerFailed",
     "ServerTimeout",
     "ServerUnreachable",
+    "StreamInUse",
     "TablesUnavailable",
     "UnexpectedReply",
     "UnknownOption",
@@ -154,6 +156,10 @@ class ReadFailed(PIError):
 
 class OffsetError(PIError):
     """A stream offset that this version cannot read."""
+
+
+class StreamInUse(PIError):
+    """Another process ingests the same server and tags now; the message names it."""
 
 
 class TablesUnavailable(PIError):

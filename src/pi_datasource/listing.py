@@ -149,6 +149,7 @@ class _Point(msgspec.Struct):
     Path: str = ""
     PointType: str = ""
     EngineeringUnits: str | None = None
+    Step: bool = False
 
 
 class _Links(msgspec.Struct):
@@ -187,4 +188,4 @@ def typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
 def _point(item: _Point, server: str) -> Point:
     units = intern(item.EngineeringUnits) if item.EngineeringUnits else None
     # A million points share few types, units and servers.
-    return Point(item.WebId, item.Name, intern(item.PointType), units, intern(server), item.Path)
+    return Point(item.WebId, item.Name, intern(item.PointType), units, intern(server), item.Path, item.Step)

@@ -60,7 +60,7 @@ class DataServer:
 class Point(msgspec.Struct, frozen=True, gc=False):
     """One PI point (tag), as far as reading its events needs it; a million of them must fit into a driver.
 
-    ``path`` is empty where nobody needs it.
+    ``path`` is empty and ``step`` false where nobody needs them; with ``step`` a value holds until the next event.
     """
 
     web_id: str
@@ -69,6 +69,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     units: str | None
     server: str
     path: str
+    step: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class ReadTask:
         return f"{self.table}: {len(self.points)} point(s) ({names}{more}) in {self.window}"
 
 
-_COLUMNS = msgspec.msgpack.Decoder(list[list[str | None]])
+_COLUMNS = msgspec.msgpack.Decoder(list[list[str | bool | None]])
 
 
 def _packed(points: tuple[Point, ...]) -> bytes:

@@ -222,6 +222,16 @@ class Options(BaseModel):
         description="How long a server that is down (no connection, 502, 503) is waited for, after `max_retries`, before the "
         "read or stream fails, such as `12h`.",
     )
+    overlap: Span = Field(
+        timedelta(0),
+        description="Pipeline only: how long a time behind each micro-batch is read once more and replaced, so that late, "
+        "edited and deleted events reach the tables. A plain stream never looks back.",
+    )
+    new_tags: Literal["from_now", "backfill"] = Field(
+        "from_now",
+        description="Pipeline only: whether a tag that appears later is read from its appearance on (`from_now`), or its "
+        "history since the stream's start is filled as well (`backfill`).",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Options:

@@ -3,96 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from pyspark.errors import StreamingQueryException
 
-from mock_server import TAG_PATTERN, Plant, running
-from oracle_check import compare, read_delta
-from pi_datasource.delta import BatchReport, Lakehouse, ingest, ledger, pipeline
+from mock_server import TAG_PATTERN, Plant
+from oracle_check import compare
+from pi_datasource.delta import ledger
+from tests.integration.support.site import NOW, SETTLE, Site, site_of
 
 pytestmark = pytest.mark.integration
-
-NOW = datetime(2026, 3, 1, 6, 0, 0, 123456, tzinfo=timezone.utc)
-SETTLE = timedelta(seconds=5)
-
-
-class Site:
-    """A simulated site with a clock that a test moves, and the lakehouse that it is ingested into."""
-
-    def __init__(self, spark: Any, folder: Path) -> None:
-        self.spark = spark
-        self.now = NOW
-        self.plant = Plant(seed=1, tags=128, plants=4)
-        self.lakehouse = Lakehouse.in_directory(folder)
-        self.options = {"start_time": "*-2h", "tag_pattern": TAG_PATTERN}
-
-    def ingest(self, **more: str) -> list[BatchReport]:
-        return ingest(self.spark, {**self.options, **more}, self.lakehouse)
-
-    def reports(self) -> list[BatchReport]:
-        table = self.spark.read.table(self.lakehouse.ledger)
-        return [
-            report
-            for (stream,) in table.select("stream_id").distinct().collect()
-            for report in ledger.reports(self.spark, self.lakehouse, stream)
-        ]
-
-    def folder(self, name: str) -> str:
-        return f"{self.lakehouse.directory}/{name}"
-
-    def assert_bronze_is_exact(self, start: datetime, tags: list[str] | None = None) -> int:
-        bronze = read_delta(self.folder("bronze/pi_timeseries"))
-        comparison = compare(self.plant, bronze, start, self.now - SETTLE, tags)
-        assert comparison.equal, str(comparison)
-        return comparison.rows
-
-    def assert_gold_is_recomputed(self) -> None:
-        bronze, gold = (
-            read_delta(self.folder(n)) for n in ("bronze/pi_timeseries", "gold/pi_metrics_hourly")
-        )
-        connection = duckdb.connect()
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("bronze", bronze)
-        connection.register("gold", gold)
-        want = """
-            SELECT tag_webid, date_trunc('hour', timestamp) AS hour, max(tag_name), max(plant), max(sensor_type),
-                   count(*), count(*) FILTER (good), min(value) FILTER (good), max(value) FILTER (good),
-                   first(value ORDER BY timestamp, sequence) FILTER (good AND value IS NOT NULL),
-                   last(value ORDER BY timestamp, sequence) FILTER (good AND value IS NOT NULL),
-                   last(value_string ORDER BY timestamp, sequence)
-            FROM bronze GROUP BY ALL"""
-        got = """
-            SELECT tag_webid, hour, tag_name, plant, sensor_type, event_count, good_count, min_value, max_value,
-                   first_value, last_value, last_value_string FROM gold"""
-        for one, other in ((want, got), (got, want)):
-            assert connection.execute(f"({one}) EXCEPT ALL ({other})").fetchall() == []
-        means = """
-            SELECT count(*), max(abs(g.mean_value - w.mean) / greatest(abs(w.mean), 1)), max(abs(good_share - share))
-            FROM gold g JOIN (
-                SELECT tag_webid, date_trunc('hour', timestamp) AS hour, avg(value) FILTER (good) AS mean,
-                       count(*) FILTER (good) / count(*) AS share FROM bronze GROUP BY ALL) w
-            USING (tag_webid, hour) WHERE (g.mean_value IS NULL) = (w.mean IS NULL)"""
-        rows, worst_mean, worst_share = connection.execute(means).fetchall()[0]
-        assert rows == gold.num_rows
-        assert worst_mean < 1e-12
-        assert worst_share < 1e-12
 
 
 @pytest.fixture
 def site(spark: Any, tmp_path: Path) -> Iterator[Site]:
-    site = Site(spark, tmp_path / "lake")
-    with running(site.plant, clock=lambda: site.now) as url:
-        site.options["url"] = url
-        for schema in ("bronze", "gold", "checkpoints"):
-            spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    with site_of(spark, tmp_path / "lake", Plant(seed=1, tags=128, plants=4)) as site:
         yield site
-    for schema in ("bronze", "gold", "checkpoints"):
-        spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
 def test_three_ingestions_and_new_tags_give_exactly_the_oracles_rows(site: Site) -> None:
@@ -132,12 +61,12 @@ def test_pages_of_seven_events_give_the_same_rows(site: Site) -> None:
 def test_a_crash_between_bronze_and_the_audit_row_doubles_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(*_: Any) -> None:
+    def crash(*_: Any, **__: Any) -> None:
         message = "the power went out"
         raise RuntimeError(message)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.ledger, "record", crash)
+        patched.setattr(ledger, "record", crash)
         with pytest.raises(StreamingQueryException, match="the power went out"):
             site.ingest()
     assert site.reports() == []
@@ -164,7 +93,7 @@ def test_a_changed_event_is_updated_and_an_unchanged_one_keeps_its_arrival(site:
     site.now += timedelta(seconds=1)
     (report,) = site.ingest(start_time="*-601s", **other_stream)
     names = [p.name for p in site.plant.points if p.name.startswith("NORTH")]
-    bronze = read_delta(site.folder("bronze/pi_timeseries"))
+    bronze = site.table("bronze/pi_timeseries")
     north = bronze.filter([name.startswith("NORTH") for name in bronze["tag_name"].to_pylist()])
     comparison = compare(site.plant, north, NOW - timedelta(minutes=10), site.now - SETTLE, names)
     assert comparison.equal, str(comparison)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource import schema, tables
+from pi_datasource import schema
+from pi_datasource.delta.changes import CHANGE, DELETE, KEY, LINEAGE, Counts
+from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.model import Window
 from pi_datasource.schema import READ_FAILURE
 
-KEY = tables.TABLES["pi_timeseries"].key
-_LINEAGE = "ingestion_timestamp"
 _ERROR_KEY = ("tag_webid", "window_start", "window_end")
 FIXED_COLUMNS = frozenset(schema.timeseries(include_metadata=True).names)
 
 
 def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> None:
-    """Makes sure that the tables of events and of read failures exist; they are created once."""
+    """Makes sure that the tables of events and of read failures exist and have all columns of ``events``."""
     lakehouse.table(spark, lakehouse.bronze, events.schema, cluster_by=("timestamp", "tag_webid"))
     lakehouse.table(
         spark, lakehouse.errors, failures(events).schema, cluster_by=("window_start", "tag_webid")
@@ -40,40 +43,58 @@ def failures(batch: DataFrame) -> DataFrame:
         told["status"].alias("status"),
         told["message"].alias("message"),
         F.lit(None).cast("timestamp").alias("repaired_at"),
-        F.col(_LINEAGE),
+        F.col(LINEAGE),
     )
 
 
-def merge_events(spark: SparkSession, table: str, new: DataFrame, first: str, last: str) -> None:
-    """Writes ``new`` (whose timestamps lie in ``[first, last]``, as UTC text) so that each key stands once.
+def between(spark: SparkSession, table: str, window: Window) -> DataFrame:
+    """The stored events of ``window``; plain bounds let Delta skip the files of all other times."""
+    stamp = F.col("timestamp")
+    return spark.read.table(table).where((stamp >= F.lit(window.start)) & (stamp < F.lit(window.end)))
 
-    A row that is there already, unchanged, is left alone, with the time of its first arrival. The bounds let Delta
-    skip every file outside them.
+
+def apply(spark: SparkSession, table: str, changes: DataFrame, counts: Counts) -> None:
+    """Writes ``changes``: afterwards each of their keys stands once, with the new values, or no more.
+
+    The bounds of ``counts`` let Delta skip every file outside them. Deletions are rows of the source and not
+    ``NOT MATCHED BY SOURCE``, for which Delta reads the whole table.
     """
-    target = DeltaTable.forName(spark, table)
-    within = f"t.timestamp >= timestamp'{first}' AND t.timestamp <= timestamp'{last}'"
+    within = f"t.timestamp >= timestamp'{counts.first}' AND t.timestamp <= timestamp'{counts.last}'"
     same_key = " AND ".join(f"t.{column} = s.{column}" for column in KEY)
-    known = set(target.toDF().columns)
-    compared = [name for name in new.columns if name not in (*KEY, _LINEAGE) and name in known]
-    changed = " OR ".join(f"NOT (t.`{name}` <=> s.`{name}`)" for name in compared)
-    (
-        target.alias("t")
-        .merge(new.alias("s"), f"{within} AND {same_key}")
-        .withSchemaEvolution()
-        .whenMatchedUpdateAll(condition=changed)
-        .whenNotMatchedInsertAll()
-        .execute()
+    values = {f"`{name}`": f"s.`{name}`" for name in changes.columns if name != CHANGE}
+    retried(
+        lambda: (
+            DeltaTable.forName(spark, table)
+            .alias("t")
+            .merge(changes.alias("s"), f"{within} AND {same_key}")
+            .whenMatchedDelete(f"s.{CHANGE} = '{DELETE}'")
+            .whenMatchedUpdate(set=values)
+            .whenNotMatchedInsert(f"s.{CHANGE} <> '{DELETE}'", values)
+            .execute()
+        )
     )
+
+
+def aware(moment: datetime) -> datetime:
+    """Spark hands over times without a zone, in this process's zone."""
+    return moment.astimezone(timezone.utc)
+
+
+def utc_text(moment: datetime) -> str:
+    """``moment`` for a SQL literal, whatever the session's time zone."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def merge_failures(spark: SparkSession, table: str, new: DataFrame) -> None:
     """Notes points and windows that could not be read; the same failure twice is one row."""
     same = " AND ".join(f"t.{column} = s.{column}" for column in _ERROR_KEY)
-    (
-        DeltaTable.forName(spark, table)
-        .alias("t")
-        .merge(new.alias("s"), same)
-        .whenMatchedUpdateAll()
-        .whenNotMatchedInsertAll()
-        .execute()
+    retried(
+        lambda: (
+            DeltaTable.forName(spark, table)
+            .alias("t")
+            .merge(new.alias("s"), same)
+            .whenMatchedUpdateAll()
+            .whenNotMatchedInsertAll()
+            .execute()
+        )
     )

@@ -2,66 +2,131 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
+from pyspark.sql.types import StructType
 
+from pi_datasource.delta import bronze, curve
 from pi_datasource.delta.bronze import FIXED_COLUMNS
+from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.model import Window
 
 # UTC hours whatever the session's time zone, which may be half an hour off.
 HOUR = "timestamp_seconds(floor(unix_micros(timestamp) / 3600000000) * 3600)"
+_TOUCHED = "_touched"
+_COLUMNS = (
+    "tag_webid string, hour timestamp, tag_name string, {groups}units string, event_count bigint, good_count bigint, "
+    "good_share double, min_value double, max_value double, mean_value double, time_weighted_mean double, "
+    "first_value double, last_value double, last_value_string string, curve struct<first_at: timestamp, "
+    "first_number: double, last_at: timestamp, last_number: double, area: double, seconds: double>"
+)
 
 
 def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> None:
-    """Makes sure that the table exists."""
-    lakehouse.table(spark, lakehouse.gold, metrics(events).schema, cluster_by=("hour", "tag_webid"))
+    """Makes sure that the table exists and has all columns that come of ``events``."""
+    groups = [name for name in events.columns if name not in FIXED_COLUMNS]
+    shape = StructType.fromDDL(_COLUMNS.format(groups="".join(f"`{name}` string, " for name in groups)))
+    assert isinstance(shape, StructType)
+    lakehouse.table(spark, lakehouse.gold, shape, cluster_by=("hour", "tag_webid"))
 
 
 def metrics(events: DataFrame) -> DataFrame:
-    """One row per tag and hour: counts over all events; figures over good numbers only, null where there is none."""
+    """One row per tag and hour: counts over all events; figures over good numbers only, null where there is none.
+
+    ``events`` have a column ``step`` besides their own. What an hour tells of its neighbours is in ``curve``.
+    """
     reading = F.when(F.col("good") & F.col("value").isNotNull(), F.col("value"))
     order = F.struct("timestamp", "sequence")
     numbered = F.when(reading.isNotNull(), order)
-    groups = [name for name in events.columns if name not in FIXED_COLUMNS]
+    groups = [name for name in events.columns if name not in FIXED_COLUMNS and name != "step"]
     good = F.count(F.when(F.col("good"), 1))
-    return events.groupBy("tag_webid", F.expr(HOUR).alias("hour")).agg(
-        F.max_by("tag_name", order).alias("tag_name"),
-        *[F.max_by(name, order).alias(name) for name in groups],
-        F.max_by("units", order).alias("units"),
-        F.count(F.lit(1)).alias("event_count"),
-        good.alias("good_count"),
-        (good / F.count(F.lit(1))).alias("good_share"),
-        F.min(reading).alias("min_value"),
-        F.max(reading).alias("max_value"),
-        F.avg(reading).alias("mean_value"),
-        F.min_by("value", numbered).alias("first_value"),
-        F.max_by("value", numbered).alias("last_value"),
-        F.max_by("value_string", order).alias("last_value_string"),
+    hourly = events.withColumn("hour", F.expr(HOUR))
+    return (
+        curve.with_segments(hourly, reading)
+        .groupBy("tag_webid", "hour")
+        .agg(
+            F.max_by("tag_name", order).alias("tag_name"),
+            *[F.max_by(name, order).alias(name) for name in groups],
+            F.max_by("units", order).alias("units"),
+            F.count(F.lit(1)).alias("event_count"),
+            good.alias("good_count"),
+            (good / F.count(F.lit(1))).alias("good_share"),
+            F.min(reading).alias("min_value"),
+            F.max(reading).alias("max_value"),
+            F.avg(reading).alias("mean_value"),
+            F.min_by("value", numbered).alias("first_value"),
+            F.max_by("value", numbered).alias("last_value"),
+            F.max_by("value_string", order).alias("last_value_string"),
+            curve.summed(reading, order).alias("curve"),
+        )
     )
 
 
-def refresh(spark: SparkSession, lakehouse: Lakehouse, new: DataFrame) -> None:
-    """Recomputes the (tag, hour) pairs that ``new`` events fall in; all others stay as they are."""
-    touched = new.select("tag_webid", F.expr(HOUR).alias("hour")).distinct().persist()
+def hours_of(events: DataFrame) -> DataFrame:
+    """The (tag, hour) pairs that ``events`` fall in."""
+    return events.select("tag_webid", F.expr(HOUR).alias("hour")).distinct()
+
+
+def hours_within(spark: SparkSession, lakehouse: Lakehouse, window: Window) -> DataFrame:
+    """The (tag, hour) pairs that the table has of ``window``."""
+    table = spark.read.table(lakehouse.gold).select("tag_webid", "hour")
+    first = F.lit(window.start) - F.expr("INTERVAL 1 HOUR")
+    return table.where((F.col("hour") > first) & (F.col("hour") < F.lit(window.end)))
+
+
+def refresh(spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame) -> None:
+    """Recomputes these (tag, hour) pairs from bronze; one without events has no row afterwards, all others stay."""
+    touched = touched.persist()
     try:
         ends = touched.agg(F.min("hour").alias("first"), F.max("hour").alias("last")).first()
         if ends is None or ends["first"] is None:
             return
-        # Plain bounds on the timestamp let Delta skip the files of all other hours.
-        bronze = spark.read.table(lakehouse.bronze).where(
-            (F.col("timestamp") >= F.lit(ends["first"]))
-            & (F.col("timestamp") < F.lit(ends["last"]) + F.expr("INTERVAL 1 HOUR"))
-        )
-        hours = bronze.withColumn("hour", F.expr(HOUR)).join(touched, ["tag_webid", "hour"], "left_semi")
-        (
-            DeltaTable.forName(spark, lakehouse.gold)
-            .alias("t")
-            .merge(metrics(hours.drop("hour")).alias("s"), "t.tag_webid = s.tag_webid AND t.hour = s.hour")
-            .withSchemaEvolution()
-            .whenMatchedUpdateAll()
-            .whenNotMatchedInsertAll()
-            .execute()
-        )
+        first, last = (bronze.aware(ends[end]) for end in ("first", "last"))
+        retried(lambda: _merge(spark, lakehouse, touched, first, last))
     finally:
         touched.unpersist()
+
+
+def _computed(
+    spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame, first: datetime, last: datetime
+) -> DataFrame:
+    """The touched hours, and those beside them in time, whose mean depends on them; ``_gone`` marks one without events."""
+    hour, pair = F.expr("INTERVAL 1 HOUR"), ["tag_webid", "hour"]
+    stamp = F.col("timestamp")
+    # Plain bounds on the timestamp let Delta skip the files of all other hours.
+    events = spark.read.table(lakehouse.bronze).where((stamp >= F.lit(first)) & (stamp < F.lit(last) + hour))
+    events = events.withColumn("hour", F.expr(HOUR)).join(touched, pair, "left_semi").drop("hour")
+    steps = spark.read.table(lakehouse.points).select("tag_webid", "step")
+    fresh = metrics(events.join(steps, "tag_webid", "left"))
+    rows = touched.join(fresh, pair, "left").withColumn(_TOUCHED, F.lit(True))
+    reach = curve.REACH + curve.REACH  # a neighbour needs its own neighbours
+    stored = spark.read.table(lakehouse.gold).where(
+        (F.col("hour") >= F.lit(first - reach)) & (F.col("hour") <= F.lit(last + reach))
+    )
+    beside = stored.drop("time_weighted_mean").join(touched, pair, "left_anti")
+    beside = beside.join(touched.select("tag_webid").distinct(), "tag_webid", "left_semi")
+    around = rows.unionByName(beside.withColumn(_TOUCHED, F.lit(False)), allowMissingColumns=True)
+    weighed = curve.with_mean(around.join(steps, "tag_webid", "left"), beside_touched=_TOUCHED)
+    return weighed.withColumn("_gone", F.col("event_count").isNull())
+
+
+def _merge(
+    spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame, first: datetime, last: datetime
+) -> None:
+    rows = _computed(spark, lakehouse, touched, first, last)
+    table = DeltaTable.forName(spark, lakehouse.gold)
+    values = {f"`{name}`": f"s.`{name}`" for name in table.toDF().columns if name in rows.columns}
+    low, high = (bronze.utc_text(moment) for moment in (first - curve.REACH, last + curve.REACH))
+    within = f"t.hour >= timestamp'{low}' AND t.hour <= timestamp'{high}'"
+    (
+        table.alias("t")
+        .merge(rows.alias("s"), f"{within} AND t.tag_webid = s.tag_webid AND t.hour = s.hour")
+        .whenMatchedDelete("s._gone")
+        .whenMatchedUpdate(set=values)
+        .whenNotMatchedInsert("NOT s._gone", values)
+        .execute()
+    )

@@ -63,6 +63,11 @@ class Lakehouse:
         return self._name(self.bronze_schema, "pi_timeseries_errors")
 
     @property
+    def points(self) -> str:
+        """The table of tags as discovered."""
+        return self._name(self.bronze_schema, "pi_points")
+
+    @property
     def gold(self) -> str:
         """The table of hours."""
         return self._name(self.gold_schema, "pi_metrics_hourly")
@@ -73,24 +78,38 @@ class Lakehouse:
         return self._name(self.checkpoint_schema, "pi_ingestion_checkpoint")
 
     def checkpoint(self, options: Options) -> str:
-        """The folder of Spark's checkpoint for this server and selection of tags.
+        """The folder of Spark's checkpoint for this server and selection of tags."""
+        return f"{self.checkpoint_root}/{self.selection(options)}"
+
+    def selection(self, options: Options) -> str:
+        """The short name of this server and selection of tags.
 
         Another selection is another stream with its own position: were it the same, tags that are new in the
         selection would silently start where the old ones stand.
         """
         selection = [options.url, options.table, options.tags, options.tag_filter, options.data_servers]
         digest = hashlib.sha256(json.dumps(selection).encode()).hexdigest()[:10]
-        return f"{self.checkpoint_root}/{options.table}-{digest}"
+        return f"{options.table}-{digest}"
 
     def table(self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]) -> str:
-        """``name`` itself, after making sure that the table exists and this session knows it."""
+        """``name`` itself, after making sure that the table exists with these columns and this session knows it."""
+        self._known(spark, name, columns, cluster_by)
+        stored = {field.name.lower() for field in spark.read.table(name).schema}
+        if missing := [field for field in columns if field.name.lower() not in stored]:
+            added = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in missing)
+            spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({added})")
+        return name
+
+    def _known(
+        self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]
+    ) -> None:
         schema, _, short = name.rpartition(".")
         known = spark.catalog.databaseExists(schema)
         if self.directory is None:
             if not known:
                 spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             spark.sql(_create(name, columns, cluster_by, location=None))
-            return name
+            return
         folder = f"{self.directory}/{schema.strip('`')}"
         if not known:
             spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{_quoted(folder)}'")
@@ -99,7 +118,6 @@ class Lakehouse:
             spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{_quoted(location)}'")
         else:
             spark.sql(_create(name, columns, cluster_by, location))
-        return name
 
     def _name(self, schema: str, table: str) -> str:
         parts = [self.catalog, schema, table] if self.catalog else [schema, table]

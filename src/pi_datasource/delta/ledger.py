@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from delta.tables import DeltaTable
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import DoubleType, LongType, StringType, StructType, TimestampType
 
+from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import OffsetError
 from pi_datasource.model import Window
 from pi_datasource.streaming import window_of
+
+COMMITS_SEARCHED = 1000  # back to which a replay finds what an earlier attempt wrote
 
 
 @dataclass(frozen=True)
 class BatchReport:
     """One micro-batch. ``(stream_id, batch_id)`` is its key: a replayed batch has one row.
 
-    ``rows_inserted`` and ``rows_updated`` add up over replays, ``seconds`` is the last attempt's. ``lag_seconds`` is
-    how far the window's end was behind the driver's clock when the batch was written.
+    ``rows_read`` are events of the window, ``rows_reread`` those of the overlap behind it. What was written
+    (``rows_inserted``, ``rows_updated``, ``rows_deleted``, and ``rows_late``: inserted in the overlap) adds up over
+    replays, ``seconds`` is the last attempt's. ``lag_seconds`` is how far the window's end was behind the driver's clock
+    when the batch was written.
     """
 
     stream_id: str
@@ -32,12 +40,24 @@ class BatchReport:
     window_end: datetime
     tags: int
     rows_read: int
+    rows_reread: int
     rows_inserted: int
     rows_updated: int
+    rows_deleted: int
+    rows_late: int
     read_failures: int
     seconds: float
     lag_seconds: float
     created_at: datetime
+
+
+class Written(NamedTuple):
+    """Rows that were inserted, updated and deleted; ``late`` is part of those inserted."""
+
+    inserted: int
+    updated: int
+    deleted: int
+    late: int
 
 
 _SPARK_TYPES = {"str": StringType(), "int": LongType(), "float": DoubleType(), "datetime": TimestampType()}
@@ -51,24 +71,86 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse) -> None:
     lakehouse.table(spark, lakehouse.ledger, SCHEMA, cluster_by=("created_at",))
 
 
-def record(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> None:
-    """Adds the row of a micro-batch; Delta drops a second one for the same stream and batch (``txnVersion``)."""
-    row = spark.createDataFrame([tuple(getattr(report, field.name) for field in fields(report))], SCHEMA)
-    (
-        row.write.format("delta")
-        .mode("append")
-        .option("txnAppId", f"pi-datasource {report.stream_id}")
-        .option("txnVersion", report.batch_id)
-        .saveAsTable(lakehouse.ledger)
+def record(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, *, may_repeat: bool) -> None:
+    """Adds the row of a micro-batch, or puts it in the place of the one that an earlier attempt has written.
+
+    Where there is none it is a plain append, of which Delta drops a second one (``txnVersion``).
+    """
+    if may_repeat and report.batch_id in windows(spark, lakehouse, report.stream_id):
+        same = "t.stream_id = s.stream_id AND t.batch_id = s.batch_id"
+        target = DeltaTable.forName(spark, lakehouse.ledger).alias("t")
+        merge = target.merge(_row(spark, report).alias("s"), same)
+        retried(lambda: merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute())
+        return
+    once = {"txnAppId": f"pi-datasource {report.stream_id}", "txnVersion": str(report.batch_id)}
+    _append(spark, lakehouse, report, once)
+
+
+def record_piece(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> None:
+    """Adds the row of a piece of a backfill or a repair, which come in any order and are asked for before they are done."""
+    _append(spark, lakehouse, report)
+
+
+def report_of(
+    stream_id: str,
+    batch_id: int,
+    window: Window,
+    began_s: float,
+    done: Written,
+    *,
+    tags: int,
+    read: int,
+    reread: int = 0,
+    failed: int = 0,
+) -> BatchReport:
+    """The row of a batch that began at ``began_s`` of the monotonic clock and ends now."""
+    now = datetime.now(timezone.utc)
+    return BatchReport(
+        stream_id=stream_id,
+        batch_id=batch_id,
+        window_start=window.start,
+        window_end=window.end,
+        tags=tags,
+        rows_read=read,
+        rows_reread=reread,
+        rows_inserted=done.inserted,
+        rows_updated=done.updated,
+        rows_deleted=done.deleted,
+        rows_late=done.late,
+        read_failures=failed,
+        seconds=time.monotonic() - began_s,
+        lag_seconds=(now - window.end).total_seconds(),
+        created_at=now,
     )
 
 
 def reports(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> list[BatchReport]:
     """The rows of one stream, oldest batch first."""
     rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id).orderBy("batch_id")
-    return [
-        BatchReport(**{name: _aware(value) for name, value in row.asDict().items()}) for row in rows.collect()
-    ]
+    return [BatchReport(**{name: _aware(row[name]) for name in SCHEMA.names}) for row in rows.collect()]
+
+
+def reach(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> Window | None:
+    """From where the first recorded micro-batch of a stream began to where the last one ended."""
+    rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
+    row = rows.agg(F.min("window_start"), F.max("window_end")).first()
+    return Window(_aware(row[0]), _aware(row[1])) if row and row[0] is not None else None
+
+
+def windows(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> dict[int, list[Window]]:
+    """What is recorded of each batch number of a stream."""
+    rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
+    found: dict[int, list[Window]] = {}
+    for number, start, end in rows.select("batch_id", "window_start", "window_end").collect():
+        found.setdefault(number, []).append(Window(_aware(start), _aware(end)))
+    return found
+
+
+def next_batch(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> int:
+    """The first number of a stream that has no row."""
+    rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
+    row = rows.agg(F.max("batch_id")).first()
+    return row[0] + 1 if row and row[0] is not None else 0
 
 
 def stream_id(spark: SparkSession, checkpoint: str) -> str:
@@ -92,14 +174,35 @@ def batch_window(spark: SparkSession, checkpoint: str, batch_id: int) -> Window:
         raise OffsetError(message) from cause
 
 
-def written(spark: SparkSession, table: str, marker: str) -> tuple[int, int]:
-    """How many rows the commits marked ``marker`` have inserted into and updated in ``table``."""
-    commits = DeltaTable.forName(spark, table).history(100).where(F.col("userMetadata") == marker).collect()
-    return _metric(commits, "numTargetRowsInserted"), _metric(commits, "numTargetRowsUpdated")
+def written(spark: SparkSession, table: str, mark: str) -> Written:
+    """What the commits whose mark begins with ``mark`` have written into ``table``."""
+    noted = F.col("userMetadata")
+    commits = DeltaTable.forName(spark, table).history(COMMITS_SEARCHED).where(noted.startswith(f"{mark} "))
+    found = commits.select("operationMetrics", noted).collect()
+    late = sum(int(commit["userMetadata"].rpartition("late=")[2]) for commit in found)
+    return Written(
+        inserted=_metric(found, "numTargetRowsInserted"),
+        updated=_metric(found, "numTargetRowsUpdated"),
+        deleted=_metric(found, "numTargetRowsDeleted"),
+        late=late,
+    )
+
+
+def _append(
+    spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, once: Mapping[str, str] | None = None
+) -> None:
+    row = _row(spark, report)
+    row.write.format("delta").mode("append").options(**(once or {})).saveAsTable(lakehouse.ledger)
+
+
+def _row(spark: SparkSession, report: BatchReport) -> DataFrame:
+    return spark.createDataFrame([tuple(getattr(report, field.name) for field in fields(report))], SCHEMA)
 
 
 def _aware(value: Any) -> Any:
-    """Spark hands over times without a zone, in this process's zone."""
+    """Spark hands over times without a zone, in this process's zone; a count from before it was counted is 0."""
+    if value is None:
+        return 0
     return value.astimezone(timezone.utc) if isinstance(value, datetime) else value
 
 
@@ -109,5 +212,7 @@ def _metric(commits: list[Row], name: str) -> int:
 
 
 def _text(spark: SparkSession, path: str) -> str:
+    if Path(path).is_absolute() and Path(path).is_file():  # a Spark job takes a hundred times as long
+        return Path(path).read_text(encoding="utf-8")
     row = spark.read.text(path, wholetext=True).first()
     return row[0] if row else ""

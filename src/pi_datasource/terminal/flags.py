@@ -11,6 +11,7 @@ from typing import Annotated, Any, Optional, get_args
 import typer
 
 from pi_datasource import schema, tables
+from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
 
 PANEL = "PI options"
@@ -81,3 +82,19 @@ def _flag(name: str, description: str, values: list[str]) -> inspect.Parameter:
     )
     annotation = Annotated[Optional[str], flag]  # noqa: UP045 - evaluated by typer on Python 3.10
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def checked(options: dict[str, str]) -> Options:
+    """The options of a command line, which must name a server.
+
+    Raises:
+        InvalidOption: an option that cannot be used.
+    """
+    if "url" not in options:
+        message = (
+            "give the address of PI Web API: --url https://HOST/piwebapi, or the environment variable PI_URL"
+        )
+        raise InvalidOption(message)
+    sound = Options.parse(options)
+    tables.lookup(sound.table).schema(sound)
+    return sound

@@ -1,0 +1,105 @@
+"""Whether a lakehouse holds the truth: bronze the oracle's events, gold what bronze gives, the audit one row per batch."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from mock_server import Plant
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+import itertools
+
+from oracle_check import compare, read_delta
+
+
+def proven(lake: Path, plant: Plant, start: datetime, end: datetime, as_of: datetime | None = None) -> str:
+    """Says what was compared; the tables are those of one stream of all tags.
+
+    Raises:
+        AssertionError: something differs.
+    """
+    bronze, points, gold, ledger = (
+        read_delta(str(lake / name))
+        for name in (
+            "bronze/pi_timeseries",
+            "bronze/pi_points",
+            "gold/pi_metrics_hourly",
+            "checkpoints/pi_ingestion_checkpoint",
+        )
+    )
+    comparison = compare(plant, bronze, start, end, as_of=as_of)
+    assert comparison.equal, str(comparison)
+    assert_gold_of_bronze(bronze, points, gold)
+    batches = assert_one_audit_row_per_batch(ledger)
+    return (
+        f"{comparison}; {gold.num_rows:,} hours are as recomputed; {batches} batches have one audit row each"
+    )
+
+
+def assert_one_audit_row_per_batch(ledger: pa.Table) -> int:
+    """Fails unless the batches of the only stream are numbered without gap and their windows join; how many there are."""
+    rows = ledger.select(["batch_id", "window_start", "window_end"]).sort_by("batch_id").to_pylist()
+    assert [row["batch_id"] for row in rows] == list(range(len(rows)))
+    assert all(a["window_end"] == b["window_start"] for a, b in itertools.pairwise(rows))
+    return len(rows)
+
+
+def assert_gold_of_bronze(bronze: pa.Table, points: pa.Table, gold: pa.Table) -> None:
+    """Fails unless ``gold`` has exactly the hours of ``bronze``, with their figures."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for name, table in (("bronze", bronze), ("points", points), ("gold", gold)):
+        connection.register(name, table)
+    for one, other in ((_WANT, _GOT), (_GOT, _WANT)):
+        assert connection.execute(f"({one}) EXCEPT ALL ({other})").fetchall() == []
+    rows, mean, share, weighted = connection.execute(_DISTANCES).fetchall()[0]
+    assert rows == gold.num_rows
+    assert max(mean, share, weighted) < 1e-9
+
+
+_WANT = """
+SELECT tag_webid, date_trunc('hour', timestamp) AS hour, max(tag_name), max(plant), max(sensor_type),
+       count(*), count(*) FILTER (good), min(value) FILTER (good), max(value) FILTER (good),
+       first(value ORDER BY timestamp, sequence) FILTER (good AND value IS NOT NULL),
+       last(value ORDER BY timestamp, sequence) FILTER (good AND value IS NOT NULL),
+       last(value_string ORDER BY timestamp, sequence)
+FROM bronze GROUP BY ALL"""
+_GOT = """
+SELECT tag_webid, hour, tag_name, plant, sensor_type, event_count, good_count, min_value, max_value,
+       first_value, last_value, last_value_string FROM gold"""
+# Every piece of curve, cut at the hours that it crosses; written a second time, without the pipeline's neighbours.
+_DISTANCES = """
+WITH pieces AS (
+    SELECT tag_webid, step, timestamp AS a, CASE WHEN good THEN value END AS va,
+           lead(timestamp) OVER events AS next_at, lead(CASE WHEN good THEN value END) OVER events AS vb
+    FROM bronze LEFT JOIN points USING (tag_webid)
+    WINDOW events AS (PARTITION BY tag_webid ORDER BY timestamp, sequence)
+), ended AS (
+    SELECT *, coalesce(next_at, date_trunc('hour', a) + INTERVAL 1 HOUR) AS b,
+           CASE WHEN step OR vb IS NULL THEN va ELSE vb END AS ve
+    FROM pieces
+), hours AS (SELECT DISTINCT tag_webid, date_trunc('hour', timestamp) AS hour FROM bronze
+), cut AS (
+    SELECT tag_webid, hour, va, ve, epoch_us(a) AS a, epoch_us(b) AS b,
+           greatest(epoch_us(a), epoch_us(hour)) AS l, least(epoch_us(b), epoch_us(hour) + 3600000000) AS r
+    FROM ended JOIN hours USING (tag_webid)
+    WHERE va IS NOT NULL AND b > hour AND a < hour + INTERVAL 1 HOUR AND b > a
+), weighed AS (
+    SELECT tag_webid, hour,
+           sum((va + (ve - va) * ((l + r) / 2 - a) / (b - a)) * (r - l)) / sum(r - l) AS weighted
+    FROM cut WHERE r > l GROUP BY ALL
+), plain AS (
+    SELECT tag_webid, date_trunc('hour', timestamp) AS hour, avg(value) FILTER (good) AS mean,
+           count(*) FILTER (good) / count(*) AS share FROM bronze GROUP BY ALL
+)
+SELECT count(*), max(CASE WHEN g.mean_value IS NULL AND mean IS NULL THEN 0
+                          ELSE coalesce(abs(g.mean_value - mean) / greatest(abs(mean), 1), 1) END),
+       max(abs(good_share - share)),
+       max(CASE WHEN g.time_weighted_mean IS NULL AND weighted IS NULL THEN 0
+                ELSE coalesce(abs(g.time_weighted_mean - weighted) / greatest(abs(weighted), 1), 1) END)
+FROM gold g JOIN plain USING (tag_webid, hour) LEFT JOIN weighed USING (tag_webid, hour)"""

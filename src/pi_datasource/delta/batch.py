@@ -1,0 +1,112 @@
+"""One micro-batch into all tables: its own window, the overlap behind it, and one audit row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
+
+from pi_datasource.delta import bronze, ledger
+from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.delta.reading import window_read
+from pi_datasource.delta.tags import Tags
+from pi_datasource.delta.writing import Reading, write
+from pi_datasource.model import Window
+from pi_datasource.options import Options
+from pi_datasource.schema import READ_FAILURE
+
+
+class _Counts(NamedTuple):
+    """What a window holds."""
+
+    rows: int = 0
+    failures: int = 0
+    tags: int = 0
+
+
+class BatchWriter:
+    """Writes one micro-batch to all tables; may be called again for the same batch, and then changes nothing.
+
+    The audit row comes last: a batch without one has not been committed and will be replayed.
+    """
+
+    def __init__(self, options: Options, lakehouse: Lakehouse, checkpoint: str, tags: Tags) -> None:
+        self.options, self.lakehouse, self.checkpoint, self.tags = options, lakehouse, checkpoint, tags
+        self._may_repeat = True  # the first batch of a run may be one that an earlier run has begun
+        self._stream_start: datetime | None = None
+
+    def __call__(self, batch: DataFrame, batch_id: int) -> None:
+        """Spark's ``foreachBatch``."""
+        began = time.monotonic()
+        spark = batch.sparkSession
+        stream = ledger.stream_id(spark, self.checkpoint)
+        window = ledger.batch_window(spark, self.checkpoint, batch_id)
+        batch.persist()  # without it every action would read the PI server again
+        try:
+            seen = _counts(batch)
+            with self._with_overlap(spark, batch, window, self._overlap(spark, stream, window)) as (
+                found,
+                again,
+            ):
+                mark = f"pi-datasource {stream} {batch_id}"
+                done = write(spark, self.lakehouse, found, mark, may_repeat=self._may_repeat)
+            if seen.failures:
+                bronze.merge_failures(spark, self.lakehouse.errors, bronze.failures(batch))
+        finally:
+            batch.unpersist()
+        failed = seen.failures + again.failures
+        report = ledger.report_of(
+            stream,
+            batch_id,
+            window,
+            began,
+            done,
+            tags=seen.tags,
+            read=seen.rows,
+            reread=again.rows,
+            failed=failed,
+        )
+        ledger.record(spark, self.lakehouse, report, may_repeat=self._may_repeat)
+        self._may_repeat = False
+
+    def _overlap(self, spark: SparkSession, stream: str, window: Window) -> Window | None:
+        """What lies ``overlap`` behind the window, but not before the stream's start; None if there is nothing."""
+        if not self.options.overlap:
+            return None
+        if self._stream_start is None:
+            recorded = ledger.reach(spark, self.lakehouse, stream)
+            self._stream_start = window.start if recorded is None else recorded.start
+        start = max(self._stream_start, window.start - self.options.overlap)
+        return Window(start, window.start) if start < window.start else None
+
+    @contextmanager
+    def _with_overlap(
+        self, spark: SparkSession, batch: DataFrame, window: Window, overlap: Window | None
+    ) -> Iterator[tuple[Reading, _Counts]]:
+        """The events of the micro-batch and, as they are now, those of the overlap."""
+        events = bronze.events(batch)
+        if overlap is None:
+            yield Reading(events, window, window.start), _Counts()
+            return
+        chosen = self.tags.current(spark).points
+        with window_read(spark, self.options, chosen, overlap, batch.schema) as again:
+            if again.failed:
+                bronze.merge_failures(spark, self.lakehouse.errors, again.failures)
+            whole = Window(overlap.start, window.end)
+            found = Reading(events.union(again.events), whole, window.start, overlap, again.whole)
+            yield found, _Counts(again.rows, again.failed)
+
+
+def _counts(batch: DataFrame) -> _Counts:
+    event = F.col("value_kind") != READ_FAILURE
+    row = batch.agg(
+        F.count_if(event),
+        F.count_if(~event),
+        F.count_distinct(F.when(event, F.col("tag_webid"))),
+    ).first()
+    return _Counts(*row) if row else _Counts()

@@ -1,0 +1,93 @@
+"""What must happen to bronze so that it equals what was just read: rows to insert, to update and to delete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
+
+from pi_datasource import tables
+from pi_datasource.model import Window
+
+KEY = tables.TABLES["pi_timeseries"].key
+LINEAGE = "ingestion_timestamp"
+CHANGE = "_change"
+INSERT, UPDATE, DELETE = "insert", "update", "delete"
+
+_READ, _STORED = "_read", "_stored"
+_UTC = "date_format(to_utc_timestamp({}, current_timezone()), \"yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'\")"
+
+
+class Counts(NamedTuple):
+    """How many changes there are; ``first`` and ``last`` are the ends of their timestamps, as UTC text."""
+
+    inserted: int
+    updated: int
+    deleted: int
+    late: int
+    first: str | None
+    last: str | None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to write."""
+        return self.first is not None
+
+
+def between(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: DataFrame | None) -> DataFrame:
+    """The rows of ``read`` that ``stored`` lacks or holds differently, and the keys that it holds in excess.
+
+    ``read`` takes the place of what is stored of ``tags`` (a column ``tag_webid``) in the window ``replaced``; elsewhere
+    it only adds and updates. A row that is stored already, unchanged, is no change: its file is not touched.
+    """
+    compared = [name for name in read.columns if name not in (*KEY, LINEAGE) and name in stored.columns]
+    both = read.withColumn(_READ, F.lit(True)).alias("s")
+    both = both.join(
+        stored.select(*KEY, *compared).withColumn(_STORED, F.lit(True)).alias("t"),
+        [F.col(f"s.{name}") == F.col(f"t.{name}") for name in KEY],
+        "full_outer",
+    )
+    differs = F.lit(False)
+    for name in compared:
+        differs = differs | ~F.col(f"s.`{name}`").eqNullSafe(F.col(f"t.`{name}`"))
+    change = (
+        F.when(F.col(_READ).isNull(), F.lit(DELETE))
+        .when(F.col(_STORED).isNull(), F.lit(INSERT))
+        .when(differs, F.lit(UPDATE))
+    )
+    gone = F.col(_READ).isNull()
+    if replaced is None or tags is None:
+        both = both.where(~gone)
+    else:
+        both = both.join(
+            tags.select(F.col("tag_webid").alias("_asked")), F.col("t.tag_webid") == F.col("_asked"), "left"
+        )
+        inside = (F.col("t.timestamp") >= replaced.start) & (F.col("t.timestamp") < replaced.end)
+        both = both.where(~gone | (inside & F.col("_asked").isNotNull()))
+    shaped = [
+        F.coalesce(F.col(f"s.`{name}`"), F.col(f"t.`{name}`")).alias(name)
+        if name in KEY
+        else F.col(f"s.`{name}`").alias(name)
+        for name in read.columns
+    ]
+    return both.select(*shaped, change.alias(CHANGE)).where(F.col(CHANGE).isNotNull())
+
+
+def counted(changes: DataFrame, window_start: datetime) -> Counts:
+    """How many changes there are; an event inserted before ``window_start`` is late."""
+    late = (F.col(CHANGE) == INSERT) & (F.col("timestamp") < window_start)
+    row = (
+        changes.agg(
+            *(F.count_if(F.col(CHANGE) == kind).alias(kind) for kind in (INSERT, UPDATE, DELETE)),
+            F.count_if(late).alias("late"),
+            F.min("timestamp").alias("first_at"),
+            F.max("timestamp").alias("last_at"),
+        )
+        .select(
+            INSERT, UPDATE, DELETE, "late", *(F.expr(_UTC.format(end)) for end in ("first_at", "last_at"))
+        )
+        .first()
+    )
+    return Counts(*row) if row else Counts(0, 0, 0, 0, None, None)

@@ -1,0 +1,165 @@
+"""Events of the past into the tables, beside the stream: in pieces that are each read, written and recorded once."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from pi_datasource import discover
+from pi_datasource.client import PIClient
+from pi_datasource.delta import bronze, ledger, points, preparing
+from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.delta.lease import Lease
+from pi_datasource.delta.ledger import BatchReport
+from pi_datasource.delta.reading import window_read
+from pi_datasource.delta.tags import LOOK_EVERY
+from pi_datasource.delta.writing import Reading, write
+from pi_datasource.errors import InvalidOption
+from pi_datasource.model import Point, Window
+from pi_datasource.options import Options
+
+PIECE = timedelta(hours=6)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """How far a backfill is: ``done`` of ``total`` pieces; ``seconds`` were spent on the ``worked`` ones of this run."""
+
+    done: int
+    total: int
+    worked: int
+    seconds: float
+    report: BatchReport | None = None
+
+    @property
+    def remaining_s(self) -> float | None:
+        """What is left at the pace of this run; None as long as it has none."""
+        return self.seconds / self.worked * (self.total - self.done) if self.worked else None
+
+
+def backfill(
+    spark: SparkSession,
+    options: Mapping[str, str],
+    lakehouse: Lakehouse,
+    *,
+    piece: timedelta = PIECE,
+    newest_first: bool = True,
+    again: bool = False,
+) -> Iterator[Filled]:
+    """Reads ``start_time`` to ``end_time`` of the tags into the tables, and says after each piece how far it is.
+
+    A piece that the checkpoint table holds is done, whichever run did it, unless ``again``. What is stored of the tags in
+    a piece is replaced. A running ingestion of the same tags is left alone.
+
+    Raises:
+        ConfigurationError: an option that cannot be used.
+        ReadFailed: with ``on_error="fail"``, a tag could not be read; what was done before stays.
+        StreamInUse: another backfill of the same tags is running.
+    """
+    checked = Options.parse(options)
+    with PIClient(checked) as api:
+        servers = discover.data_servers(api, checked)
+        now = discover.server_now(servers)
+        chosen = discover.points(api, servers, checked)
+    window = checked.window(now)
+    window = Window(window.start, min(window.end, now - checked.settle))
+    selection = lakehouse.selection(checked)
+    lease = Lease.take(f"{lakehouse.checkpoint_root}/backfill-{selection}")
+    try:
+        columns = preparing.prepare(spark, lakehouse, checked)
+        job = _Job(f"backfill {selection}", checked, lakehouse, tuple(chosen), columns)
+        yield from job.run(spark, window, piece, newest_first, again)
+    finally:
+        lease.release()
+
+
+def fill_new_tags(
+    spark: SparkSession, options: Options, lakehouse: Lakehouse, stream_id: str, *, settled_only: bool = False
+) -> None:
+    """Reads what the tags that wait for it have recorded since the stream's start, up to where the stream stands.
+
+    Beside a running stream, ``settled_only`` leaves out tags that it may not read yet: it keeps its list for a while.
+    """
+    selection = lakehouse.selection(options)
+    reach = ledger.reach(spark, lakehouse, stream_id)
+    if reach is None:
+        return
+    seen_before = reach.end - LOOK_EVERY if settled_only else None
+    waiting = points.unfilled(spark, lakehouse, selection, seen_before)
+    if not waiting:
+        return
+    chosen = tuple(point for point in points.look(options).points if point.web_id in waiting)
+    digest = hashlib.sha256(" ".join(sorted(waiting)).encode()).hexdigest()[:10]
+    columns = preparing.columns_of(options)
+    job = _Job(f"history {selection} {digest}", options, lakehouse, chosen, columns)
+    for _ in job.run(spark, reach, PIECE, newest_first=True, again=False):
+        pass
+    points.mark_filled(spark, lakehouse, [point.web_id for point in chosen], reach.end)
+
+
+def pieces(window: Window, length: timedelta) -> list[tuple[int, Window]]:
+    """``window`` cut at whole multiples of ``length`` since 1970, each piece with its number: the same ones in any run.
+
+    Raises:
+        InvalidOption: ``length`` is not positive.
+    """
+    if length <= timedelta(0):
+        message = "a piece of a backfill must be longer than 0s"
+        raise InvalidOption(message)
+    first = (window.start - _EPOCH) // length
+    last = -((_EPOCH - window.end) // length)
+    cut = [(n, _EPOCH + n * length, _EPOCH + (n + 1) * length) for n in range(first, last)]
+    return [(n, Window(max(start, window.start), min(end, window.end))) for n, start, end in cut]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Some points' past; ``stream_id`` is the name under which its pieces stand in the checkpoint table."""
+
+    stream_id: str
+    options: Options
+    lakehouse: Lakehouse
+    chosen: tuple[Point, ...]
+    columns: StructType
+
+    def run(
+        self, spark: SparkSession, window: Window, length: timedelta, newest_first: bool, again: bool
+    ) -> Iterator[Filled]:
+        """Each piece that is not recorded yet, once."""
+        whole = pieces(window, length)
+        stream = f"{self.stream_id} {int(length.total_seconds())}s"
+        known = {} if again else ledger.windows(spark, self.lakehouse, stream)
+        left = [(n, piece) for n, piece in whole if not _covers(known.get(n), piece)]
+        began = time.monotonic()
+        yield Filled(len(whole) - len(left), len(whole), 0, 0.0)
+        for worked, (number, piece) in enumerate(reversed(left) if newest_first else left, 1):
+            report = self._fill(spark, stream, number, piece)
+            done = len(whole) - len(left) + worked
+            yield Filled(done, len(whole), worked, time.monotonic() - began, report)
+
+    def _fill(self, spark: SparkSession, stream: str, number: int, piece: Window) -> BatchReport:
+        began = time.monotonic()
+        with window_read(spark, self.options, self.chosen, piece, self.columns) as read:
+            found = Reading(read.events, piece, piece.start, piece, read.whole)
+            mark = f"pi-datasource {stream} {number}"
+            # Whether an earlier run died in the middle of this piece is not known.
+            done = write(spark, self.lakehouse, found, mark, may_repeat=True)
+            if read.failed:
+                bronze.merge_failures(spark, self.lakehouse.errors, read.failures)
+            tags = read.events.select("tag_webid").distinct().count()
+        report = ledger.report_of(
+            stream, number, piece, began, done, tags=tags, read=read.rows, failed=read.failed
+        )
+        ledger.record_piece(spark, self.lakehouse, report)
+        return report
+
+
+def _covers(known: Sequence[Window] | None, piece: Window) -> bool:
+    return any(window.start <= piece.start and piece.end <= window.end for window in known or ())

@@ -1,0 +1,155 @@
+"""The table ``pi_points``: every tag as it was discovered, when it was first and last seen, and whether it has ended.
+
+A tag is known by its WebID, which a rename leaves as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pyarrow as pa
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from pi_datasource import discover
+from pi_datasource.client import PIClient
+from pi_datasource.delta.conflicts import retried
+from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.model import Point
+from pi_datasource.options import Options
+
+SEEN_EVERY = timedelta(
+    hours=1
+)  # how exact `last_seen` is; writing it at each look would rewrite the table each time
+_MOMENT = pa.timestamp("us", tz="UTC")
+_AS_FOUND = {
+    "tag_name": pa.string(),
+    "point_type": pa.string(),
+    "units": pa.string(),
+    "step": pa.bool_(),
+    "server_name": pa.string(),
+}
+SCHEMA = pa.schema(
+    [
+        pa.field("tag_webid", pa.string()),
+        *(pa.field(name, kind) for name, kind in _AS_FOUND.items()),
+        pa.field("selection", pa.string()),
+        pa.field("first_seen", _MOMENT),
+        pa.field("last_seen", _MOMENT),
+        pa.field("ended_at", _MOMENT),
+        pa.field("filled_at", _MOMENT),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """The points that the options select, as the server listed them when its clock showed ``at``."""
+
+    points: tuple[Point, ...]
+    at: datetime
+
+
+def prepare(spark: SparkSession, lakehouse: Lakehouse) -> None:
+    """Makes sure that the table exists."""
+    lakehouse.table(spark, lakehouse.points, from_arrow_schema(SCHEMA), cluster_by=("tag_webid",))
+
+
+def look(options: Options) -> Discovery:
+    """Asks the server which points there are now; a tag that has gone is left out, and one that is missing is no error."""
+    with PIClient(options) as api:
+        servers = discover.data_servers(api, options)
+        now = discover.server_now(servers)
+        found = discover.points(api, servers, options, strict=False, more_fields=("Step",))
+    return Discovery(tuple(found), now)
+
+
+def record(
+    spark: SparkSession, lakehouse: Lakehouse, selection: str, found: Discovery, fill_new: bool
+) -> None:
+    """Writes what is new, different or gone since the last look of this selection.
+
+    A tag that is new in a selection seen before waits for its history (``filled_at`` is null) if ``fill_new``. Finding
+    none at all ends none: a server that hides its tags for a moment is likelier than one that lost all of them.
+    """
+    if not found.points:
+        return
+    table = spark.read.table(lakehouse.points).where(F.col("selection") == selection)
+    known = {row["tag_webid"]: row for row in table.collect()}
+    if not _news(known, found):
+        return
+    first_look = not known
+    fresh = _frame(spark, found.points).withColumn("selection", F.lit(selection))
+    now = F.lit(found.at)
+    filled = F.lit(None if fill_new and not first_look else found.at).cast("timestamp")
+    given = {name: f"s.{name}" for name in (*_AS_FOUND, "selection")}
+    seen = {**given, "last_seen": now, "ended_at": F.lit(None).cast("timestamp")}
+    retried(
+        lambda: (
+            DeltaTable.forName(spark, lakehouse.points)
+            .alias("t")
+            .merge(fresh.alias("s"), "t.tag_webid = s.tag_webid")
+            .whenMatchedUpdate(set=seen)
+            .whenNotMatchedInsert(
+                values={"tag_webid": "s.tag_webid", **seen, "first_seen": now, "filled_at": filled}
+            )
+            .whenNotMatchedBySourceUpdate(
+                (F.col("t.selection") == selection) & F.col("t.ended_at").isNull(), {"ended_at": now}
+            )
+            .execute()
+        )
+    )
+
+
+def unfilled(
+    spark: SparkSession, lakehouse: Lakehouse, selection: str, seen_before: datetime | None = None
+) -> set[str]:
+    """The WebIDs of tags that wait for their history; with ``seen_before`` only of those first seen before."""
+    table = spark.read.table(lakehouse.points)
+    waiting = table.where(
+        (F.col("selection") == selection) & F.col("filled_at").isNull() & F.col("ended_at").isNull()
+    )
+    if seen_before is not None:
+        waiting = waiting.where(F.col("first_seen") < F.lit(seen_before))
+    return {row[0] for row in waiting.select("tag_webid").collect()}
+
+
+def mark_filled(spark: SparkSession, lakehouse: Lakehouse, web_ids: Sequence[str], at: datetime) -> None:
+    """These tags wait no longer."""
+    chosen = F.col("tag_webid").isin(list(web_ids))
+    retried(lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"filled_at": F.lit(at)}))
+
+
+def web_ids(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
+    """One row ``tag_webid`` per point."""
+    return spark.createDataFrame(pa.table({"tag_webid": pa.array([p.web_id for p in points], pa.string())}))
+
+
+def _news(known: dict[str, Any], found: Discovery) -> bool:
+    """Whether the table would change by more than a fresher ``last_seen``, or that is too old."""
+    living = {web_id for web_id, row in known.items() if row["ended_at"] is None}
+    if living != {point.web_id for point in found.points}:
+        return True
+    if any(
+        _as_found(point) != tuple(known[point.web_id][name] for name in _AS_FOUND) for point in found.points
+    ):
+        return True
+    oldest = min(known[web_id]["last_seen"] for web_id in living)
+    return found.at - oldest.astimezone(timezone.utc) >= SEEN_EVERY  # type: ignore[no-any-return]
+
+
+def _as_found(point: Point) -> tuple[str | bool | None, ...]:
+    return (point.name, point.point_type, point.units, point.step, point.server)
+
+
+def _frame(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
+    columns = [[point.web_id for point in points], *zip(*map(_as_found, points), strict=True)]
+    schema = pa.schema([SCHEMA.field("tag_webid"), *(SCHEMA.field(name) for name in _AS_FOUND)])
+    return spark.createDataFrame(
+        pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+    )

@@ -1,0 +1,39 @@
+"""The pipeline's tables, made or brought up to date before anything is written."""
+
+from __future__ import annotations
+
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
+
+from pi_datasource import tables
+from pi_datasource.delta import bronze, gold, ledger, points
+from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.errors import InvalidOption
+from pi_datasource.options import Options
+
+
+def columns_of(options: Options) -> StructType:
+    """The columns of the rows that are read.
+
+    Raises:
+        InvalidOption: the options ask for some of the columns only.
+    """
+    if options.columns:
+        message = "option 'columns': the tables hold whole events; leave it out"
+        raise InvalidOption(message)
+    return from_arrow_schema(tables.columns(options))
+
+
+def prepare(spark: SparkSession, lakehouse: Lakehouse, options: Options) -> StructType:
+    """Makes sure that all tables exist and can take what the options read, whose columns it returns.
+
+    A group that is new in ``tag_pattern`` becomes a column; one that has gone keeps its column.
+    """
+    columns = columns_of(options)
+    rows = spark.createDataFrame([], columns)
+    bronze.prepare(spark, lakehouse, rows)
+    points.prepare(spark, lakehouse)
+    gold.prepare(spark, lakehouse, rows)
+    ledger.prepare(spark, lakehouse)
+    return columns

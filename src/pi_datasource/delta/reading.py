@@ -1,0 +1,92 @@
+"""Chosen points and windows read beside the stream: what overlap, backfill and repair have in common."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
+from pyspark.sql.types import StructType
+
+from pi_datasource import secrets
+from pi_datasource.delta import bronze, points
+from pi_datasource.errors import SHOWN_FAILURES, PointFailure, ReadFailed
+from pi_datasource.model import Point, ReadTask, Window
+from pi_datasource.options import Options
+from pi_datasource.plan import plan
+from pi_datasource.sparkio import arrow_schema, read_partition
+
+GONE = (404, 410)  # a tag that was deleted after it was discovered; what is stored of it stays
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of a window: its events, the tags (``tag_webid``) that were read whole, and what could not be."""
+
+    events: DataFrame
+    rows: int
+    whole: DataFrame
+    failures: DataFrame
+    failed: int
+
+
+@contextmanager
+def window_read(
+    spark: SparkSession, options: Options, chosen: Sequence[Point], window: Window, columns: StructType
+) -> Iterator[Read]:
+    """Reads ``window`` of exactly these points, and holds it for as long as the context lasts.
+
+    Raises:
+        ReadFailed: with ``on_error="fail"``, a point could not be read although it exists.
+    """
+    reporting = options.model_copy(update={"on_error": "report"})
+    rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
+    try:
+        failures = bronze.failures(rows)
+        failed = failures.select("tag_webid", "tag_name", "status", "message").collect()
+        unread = [row for row in failed if row["status"] not in GONE]
+        if unread and options.on_error == "fail":
+            raise _read_failed(window, unread)
+        events = bronze.events(rows)
+        incomplete = {row["tag_webid"] for row in failed}
+        whole = points.web_ids(spark, [point for point in chosen if point.web_id not in incomplete])
+        # The status of some failures is unknown, and they are no less failures.
+        recorded = failures.where(~F.coalesce(F.col("status").isin(*GONE), F.lit(False)))
+        yield Read(events, events.count(), whole, recorded, len(unread))
+    finally:
+        rows.unpersist()
+
+
+def _rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], columns: StructType) -> DataFrame:
+    """The rows of ``tasks``, one Spark task each; unlike ``spark.read``, exactly these points are asked for."""
+    if not tasks:
+        return spark.createDataFrame([], columns)
+    packed = spark.createDataFrame([(pickle.dumps(task),) for task in tasks], "task binary")
+    # Dealt out in turn from one partition, so that no two tasks share one while another stands empty.
+    dealt = packed.coalesce(1).repartition(len(tasks))
+    return dealt.mapInArrow(_reader(secrets.looked_up(options), arrow_schema(columns)), columns)
+
+
+def _reader(
+    options: Options, schema: pa.Schema
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for task in batch.column(0).to_pylist():
+                yield from read_partition(options, schema, pickle.loads(task))
+
+    return read
+
+
+def _read_failed(window: Window, rows: Sequence[object]) -> ReadFailed:
+    failures = tuple(
+        PointFailure(row["tag_name"], row["tag_webid"], row["status"], row["message"])  # type: ignore[index]
+        for row in rows
+    )
+    shown = "; ".join(str(failure) for failure in failures[:SHOWN_FAILURES])
+    more = f"; and {len(failures) - SHOWN_FAILURES} more" if len(failures) > SHOWN_FAILURES else ""
+    return ReadFailed(f"{len(failures)} tag(s) could not be read in {window}: {shown}{more}", failures)

@@ -1,0 +1,70 @@
+"""What was read, into bronze and gold: the one way of stream, backfill and repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import DataFrame, SparkSession
+
+from pi_datasource.delta import bronze, changes, gold, ledger
+from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.delta.ledger import Written
+from pi_datasource.model import Window
+
+_COMMIT_MARK = "spark.databricks.delta.commitInfo.userMetadata"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Events of ``window`` that were read (persisted: they are looked at more than once).
+
+    Of the points in ``tags`` (a column ``tag_webid``) they are all there is in the window ``replaced``: what is stored
+    in excess there is deleted. Events before ``late_before`` that were not stored yet are late.
+    """
+
+    events: DataFrame
+    window: Window
+    late_before: datetime
+    replaced: Window | None = None
+    tags: DataFrame | None = None
+
+
+def write(
+    spark: SparkSession, lakehouse: Lakehouse, reading: Reading, mark: str, *, may_repeat: bool
+) -> Written:
+    """Makes bronze equal to ``reading`` and gold to bronze; says what all attempts marked ``mark`` have written.
+
+    With ``may_repeat`` an earlier attempt may have come as far as bronze and no further: every hour of the window is
+    computed anew, and not just those that change now.
+    """
+    stored = bronze.between(spark, lakehouse.bronze, reading.window)
+    found = changes.between(stored, reading.events, reading.replaced, reading.tags).persist()
+    try:
+        counts = changes.counted(found, reading.late_before)
+        with _marked(spark, f"{mark} late={counts.late}"):
+            if counts.any:
+                bronze.apply(spark, lakehouse.bronze, found, counts)
+            touched = gold.hours_of(found)
+            if may_repeat:
+                touched = touched.union(gold.hours_of(reading.events))
+                touched = touched.union(gold.hours_within(spark, lakehouse, reading.window)).distinct()
+            if counts.any or may_repeat:
+                gold.refresh(spark, lakehouse, touched)
+    finally:
+        found.unpersist()
+    if may_repeat:
+        return ledger.written(spark, lakehouse.bronze, mark)
+    return Written(counts.inserted, counts.updated, counts.deleted, counts.late)
+
+
+@contextmanager
+def _marked(spark: SparkSession, mark: str) -> Iterator[None]:
+    """Delta notes ``mark`` in the commits made within, so that a replay can find what an earlier attempt wrote."""
+    spark.conf.set(_COMMIT_MARK, mark)
+    try:
+        yield
+    finally:
+        spark.conf.unset(_COMMIT_MARK)

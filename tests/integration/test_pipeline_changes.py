@@ -1,0 +1,62 @@
+"""Late, edited and deleted events: what PI shows now is what the tables hold, after every ingestion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import requests
+
+from mock_server import Plant
+from tests.integration.support.site import NOW, Site, site_of
+
+pytestmark = pytest.mark.integration
+
+# Every event's fate is sealed within 2,048 periods: what lies further back cannot change any more.
+PERIOD_S = 2.0
+OVERLAP = f"{int(PERIOD_S * 2048)}s"
+
+
+@pytest.fixture
+def site(spark: Any, tmp_path: Path) -> Iterator[Site]:
+    plant = Plant(seed=5, tags=24, plants=2, period_s=PERIOD_S, changes=0.05)
+    with site_of(spark, tmp_path / "lake", plant) as site:
+        site.options["start_time"] = (NOW - timedelta(minutes=20)).isoformat()
+        yield site
+
+
+def test_late_edited_and_deleted_events_reach_the_tables(site: Site) -> None:
+    start = NOW - timedelta(minutes=20)
+    site.ingest(overlap=OVERLAP)
+    site.now += timedelta(minutes=65)
+    (report,) = site.ingest(overlap=OVERLAP)
+    site.assert_bronze_is_exact(start)
+    site.assert_gold_is_recomputed()
+    assert min(report.rows_late, report.rows_updated, report.rows_deleted) > 0
+    assert report.rows_inserted == report.rows_read + report.rows_late
+    _assert_means_are_the_servers_own(site, NOW.replace(minute=0, second=0, microsecond=0))
+
+
+def _assert_means_are_the_servers_own(site: Site, hour: datetime) -> None:
+    """Gold's time-weighted means of a whole hour are the server's own ``summary`` of it."""
+    gold = duckdb.from_arrow(site.table("gold/pi_metrics_hourly"))
+    rows = (
+        gold.filter(f"epoch(hour) = {hour.timestamp()}").project("tag_webid, time_weighted_mean").fetchall()
+    )
+    means = dict(rows)
+    numeric = [point for point in site.plant.points if point.point_type.startswith(("Float", "Int"))]
+    assert any(point.sensor.step for point in numeric)
+    asked = {
+        "startTime": hour.isoformat(),
+        "endTime": (hour + timedelta(hours=1)).isoformat(),
+        "summaryType": "Average",
+        "calculationBasis": "TimeWeighted",
+    }
+    for point in numeric:
+        url = f"{site.options['url']}/streams/{point.web_id()}/summary"
+        (item,) = requests.get(url, asked, timeout=30).json()["Items"]
+        assert means[point.web_id("IDOnly")] == pytest.approx(item["Value"]["Value"], rel=1e-6), point.name

@@ -1,0 +1,61 @@
+"""``pi-datasource status``: what it says of tables in a folder, without Spark."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from rich.console import Console
+
+from pi_datasource.errors import InvalidOption
+from pi_datasource.terminal import status
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+
+
+def shown(folder: Path) -> str:
+    console = Console(file=io.StringIO(), width=220)
+    status.show(folder, console, NOW)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def batch(number: int, end: datetime, **counts: int) -> dict[str, object]:
+    names = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted", "rows_late", "read_failures")
+    return {
+        "stream_id": "a-stream",
+        "batch_id": number,
+        "window_start": end - timedelta(minutes=15),
+        "window_end": end,
+        "tags": 12,
+        **{name: counts.get(name, 0) for name in names},
+        "seconds": 1.5,
+        "lag_seconds": 9.0,
+        "created_at": end + timedelta(seconds=9),
+    }
+
+
+def test_status_tells_lag_batches_late_and_failed(tmp_path: Path) -> None:
+    batches = [
+        batch(0, NOW - timedelta(minutes=45), rows_read=1200, rows_inserted=1200),
+        batch(1, NOW - timedelta(minutes=30), rows_read=34, rows_inserted=41, rows_late=7, rows_deleted=3),
+    ]
+    write_deltalake(tmp_path / "checkpoints/pi_ingestion_checkpoint", pa.Table.from_pylist(batches))
+    waiting = {"tag_webid": "W1", "repaired_at": None}
+    repaired = {"tag_webid": "W2", "repaired_at": NOW}
+    write_deltalake(tmp_path / "bronze/pi_timeseries_errors", pa.Table.from_pylist([repaired, waiting]))
+    text = shown(tmp_path)
+    streams, last = text.split("The last batches")
+    assert [cell.strip() for cell in streams.splitlines()[4].split("│")[1:-1]] == [
+        "a-stream", "30.0 min", "29.9 min ago", "2", "1,234", "1,241", "0", "3", "7", "0",
+    ]  # fmt: skip
+    assert "03-01 11:15:00 – 03-01 11:30:00" in last
+    assert "1 window(s) of a tag wait for pi-datasource repair" in last
+
+
+def test_a_folder_without_tables_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"there are no tables in .*; run pi-datasource ingest"):
+        shown(tmp_path)
