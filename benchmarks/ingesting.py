@@ -1,4 +1,4 @@
-"""A process that ingests until it is done, and says when it begins: what the kill test kills."""
+"""A process that ingests until it is done, and says when it begins: what crash tests kill."""
 
 from __future__ import annotations
 
