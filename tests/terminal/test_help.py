@@ -49,7 +49,7 @@ def test_the_readme_shows_every_command(name: str) -> None:
 def test_a_shell_can_complete_commands_and_flags() -> None:
     assert sorted(offered("")) == COMMANDS
     assert offered("che") == ["check"]
-    assert offered("read", "--start") == ["--start-time"]
+    assert offered("read", "--end") == ["--end-time"]
     assert "--client-secret" in offered("ingest", "--client-")
 
 

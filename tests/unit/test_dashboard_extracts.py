@@ -111,7 +111,10 @@ def test_figures_are_the_same_when_rows_are_too_many_to_keep(
     lake.write(tmp_path)
     want = _told(LocalBackend(tmp_path), name)
     monkeypatch.setattr(local, "MOST_ROWS", 10)
-    assert _told(LocalBackend(tmp_path), name) == want
+    told = _told(LocalBackend(tmp_path), name)
+    if name == "tag-summary":  # summed in another order
+        assert told.pop("deviation") == pytest.approx(want.pop("deviation"), rel=1e-12)
+    assert told == want
     assert extracts.MOST_ROWS > 10
 
 

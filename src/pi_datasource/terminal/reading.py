@@ -24,6 +24,7 @@ from pi_datasource.terminal.crew import Crew
 
 SHOWN_ROWS = 50
 SMALLEST_PAGE = 100
+_WHOLE_LINES = 1000  # a program that reads the table gets whole names and numbers
 _UNSHOWN = (  # what a table for people leaves out unless asked for
     "tag_webid", "sequence", "state_code", "questionable", "substituted", "annotated", "point_type",
     "ingestion_timestamp",
@@ -127,7 +128,7 @@ def _show(batches: Iterator[pa.RecordBatch], schema: pa.Schema, out: Console) ->
     table = Table(*filled, box=None, header_style="bold")
     for row in rows.select(filled).to_pylist():
         table.add_row(*(_text(value) for value in row.values()))
-    out.print(table)
+    out.print(table, width=None if out.is_terminal else _WHOLE_LINES)
     return rows.num_rows  # type: ignore[no-any-return]
 
 
