@@ -49,7 +49,12 @@ def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
 
 
 def test_there_is_a_test_for_every_example() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"batch_read", "stream_to_delta", "ingest"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "batch_read",
+        "stream_to_delta",
+        "ingest",
+        "listener",
+    }
 
 
 def test_batch_read(site: Plant, environment: dict[str, str], tmp_path: Path) -> None:
@@ -101,3 +106,11 @@ def test_spark_submit_of_a_script_in_another_folder(
     run(submit, {**clean, "PYSPARK_PYTHON": sys.executable}, tmp_path)
 
     assert_equals_oracle(site, pq.read_table(tmp_path / "out"), NOW - timedelta(hours=2), NOW)
+
+
+def test_listener(environment: dict[str, str], tmp_path: Path) -> None:
+    printed = run([sys.executable, str(EXAMPLES / "listener.py"), "out"], environment, tmp_path)
+
+    count = pq.read_table(tmp_path / "out" / "events").num_rows
+    assert f"batch 0: 2026-02-28T23:00:00Z to 2026-02-28T23:59:55Z, {count:,} events, " in printed
+    assert "stream has ended" in printed

@@ -1,0 +1,109 @@
+"""Tags that come, get another name and go; the past filled beside the stream; what could not be read, read later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_server import Faults, Plant
+from pi_datasource.delta import backfill, repair
+from tests.integration.support.site import NOW, Site, site_of
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def site(spark: Any, tmp_path: Path) -> Iterator[Site]:
+    with site_of(spark, tmp_path / "lake", Plant(seed=11, tags=24, plants=2)) as site:
+        site.options["start_time"] = (NOW - timedelta(minutes=30)).isoformat()
+        yield site
+
+
+def test_a_new_tags_history_is_filled_by_policy(site: Site) -> None:
+    site.ingest(new_tags="backfill")
+    created = NOW - timedelta(hours=2)
+    new = site.plant.add_points(3, created)  # they have a past when they are first seen
+    site.now += timedelta(minutes=5)
+    site.ingest(new_tags="backfill")
+    site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
+    site.assert_gold_is_recomputed()
+    points = {row["tag_name"]: row for row in site.table("bronze/pi_points").to_pylist()}
+    assert set(points) == {point.name for point in site.plant.points}
+    for point in new:
+        assert points[point.name]["first_seen"] == site.now
+        assert points[point.name]["filled_at"] is not None
+    assert all(row["ended_at"] is None for row in points.values())
+
+
+def test_a_backfill_goes_on_where_it_was_stopped_and_changes_nothing_twice(site: Site) -> None:
+    site.ingest()
+    start = NOW - timedelta(hours=2, minutes=30)
+    window = {"start_time": start.isoformat(), "end_time": (NOW - timedelta(minutes=30)).isoformat()}
+    options = {**site.options, **window}
+
+    def fill(**how: Any) -> Any:
+        return backfill(site.spark, options, site.lakehouse, piece=timedelta(hours=1), **how)
+
+    stopped = fill()
+    first, one = next(stopped), next(stopped)
+    stopped.close()
+    assert (first.done, first.total, one.done) == (0, 3, 1)
+    rest = list(fill(newest_first=False))
+    assert [(step.done, step.worked) for step in rest] == [(1, 0), (2, 1), (3, 2)]
+    assert rest[1].report is not None
+    assert rest[1].report.window_start == start  # oldest first
+    assert one.report is not None
+    assert one.report.window_end == NOW - timedelta(minutes=30)  # newest first
+    assert [step.worked for step in fill()] == [0]
+    site.assert_bronze_is_exact(start)
+    site.assert_gold_is_recomputed()
+
+
+def test_what_could_not_be_read_is_repaired(spark: Any, tmp_path: Path) -> None:
+    plant = Plant(seed=12, tags=8, plants=2)
+    bad = plant.points[3].name
+    with site_of(spark, tmp_path / "lake", plant, faults=Faults(points={bad: "500"})) as site:
+        site.options["start_time"] = (NOW - timedelta(minutes=30)).isoformat()
+        site.options["on_error"] = "report"
+        (report,) = site.ingest()
+        assert report.read_failures > 0
+        options = site.options
+    with site_of(spark, tmp_path / "lake", plant) as site:
+        site.options.update(options | {"url": site.options["url"]})
+        done = repair(spark, site.options, site.lakehouse)
+        assert (done.repaired, done.failing, done.without_tag) == (report.read_failures, 0, 0)
+        assert done.rows_inserted > 0
+        site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
+        site.assert_gold_is_recomputed()
+        errors = site.table("bronze/pi_timeseries_errors").to_pylist()
+        assert {row["tag_name"] for row in errors} == {bad}
+        assert all(row["repaired_at"] is not None for row in errors)
+        assert repair(spark, site.options, site.lakehouse).repaired == 0
+
+
+def test_a_renamed_tag_stays_itself_and_a_deleted_one_ends(spark: Any, tmp_path: Path) -> None:
+    start = NOW - timedelta(hours=2)
+    plant = Plant(seed=4, tags=24, plants=2, history_start=start, churn=600.0)
+    with site_of(spark, tmp_path / "lake", plant) as site:
+        site.now = start + timedelta(minutes=10)
+        site.options["start_time"] = start.isoformat()
+        site.ingest()
+        before = {row["tag_webid"]: row for row in site.table("bronze/pi_points").to_pylist()}
+        site.now += timedelta(minutes=60)
+        plant.advance(site.now)
+        site.ingest()
+        after = {row["tag_webid"]: row for row in site.table("bronze/pi_points").to_pylist()}
+    living = {point.web_id("IDOnly"): point.name for point in plant.points}
+    assert {web_id for web_id, row in after.items() if row["ended_at"] is None} == set(living)
+    renamed = [
+        web_id for web_id in before if web_id in living and before[web_id]["tag_name"] != living[web_id]
+    ]
+    assert renamed
+    for web_id, name in living.items():
+        assert after[web_id]["tag_name"] == name
+    assert all(after[web_id]["first_seen"] == before[web_id]["first_seen"] for web_id in renamed)
+    assert set(before) - set(living)  # some have ended
