@@ -80,7 +80,13 @@ def _rows(text: str, path: Path) -> list[tuple[str, str, str]]:
         except ValueError as cause:
             message = f"option 'start_times': {path} is no JSON: {cause}"
             raise InvalidOption(message) from cause
-        return [(f"tag {tag!r}", tag, str(start)) for tag, start in parsed.items()]
+        wrong = next((tag for tag, start in parsed.items() if not isinstance(start, str)), None)
+        if wrong is not None:
+            message = (
+                f"option 'start_times': {path}, tag {wrong!r}: its start is {parsed[wrong]!r} and no text"
+            )
+            raise InvalidOption(message)
+        return [(f"tag {tag!r}", tag, start) for tag, start in parsed.items()]
     rows = list(csv.reader(io.StringIO(text)))
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     if header != ["tag", "start"]:

@@ -1,0 +1,1 @@
+"""What holds on every version of Spark; run by scripts/matrix."""
