@@ -24,7 +24,7 @@ class PIReader(DataSourceReader):
     def partitions(self) -> list[InputPartition]:
         """The tasks of the window, whose relative ends are resolved now, by the PI server's clock."""
         with plainly():
-            return planned(self.options, window=None, pushed=self.pushed)
+            return planned(self.options, self.pushed)
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task; Spark passes None, or a partition without a task, when there is none."""

@@ -13,7 +13,7 @@ from pyspark.sql.types import StructType
 from pi_datasource import client, fetch, survey
 from pi_datasource.condition import ALWAYS, Condition
 from pi_datasource.errors import PIError
-from pi_datasource.model import ReadTask, Window
+from pi_datasource.model import ReadTask
 from pi_datasource.options import Options
 
 
@@ -46,9 +46,9 @@ def arrow_schema(schema: StructType) -> pa.Schema:
         return to_arrow_schema(schema)
 
 
-def planned(options: Options, window: Window | None, pushed: Condition = ALWAYS) -> list[InputPartition]:
+def planned(options: Options, pushed: Condition = ALWAYS) -> list[InputPartition]:
     """The tasks of ``survey.tasks`` as Spark's partitions."""
-    return [PIPartition(task) for task in survey.tasks(client.shared(options), options, window, pushed)]
+    return [PIPartition(task) for task in survey.tasks(client.shared(options), options, pushed)]
 
 
 _frozen = False
