@@ -115,7 +115,7 @@ def ask(path: str, pairs: list[tuple[str, str]]) -> None:
     json.loads(response.body)
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(collections, ids, below | st.none(), queries)
 def test_any_address_is_answered(
     collection: str, web_id: str, rest: str | None, query: list[tuple[str, str]]

@@ -127,7 +127,7 @@ def test_late_events_appear_below_newer_ones_with_their_own_time() -> None:
 
 def test_an_edited_event_has_the_old_value_before_and_a_substituted_one_after() -> None:
     start = ticks.from_datetime(DAY)
-    news = PLANT.history.changes(FLOW, start, start + ticks.PER_DAY // 12)
+    news = PLANT.history.changes(FLOW, start, start + ticks.PER_DAY // 32)
     checked = 0
     for action, at, row in zip(news.action.tolist(), news.at.tolist(), rows(news.block)[0], strict=True):
         was = window([FLOW], row[0], row[0], now=at - 1)[0]
@@ -138,7 +138,7 @@ def test_an_edited_event_has_the_old_value_before_and_a_substituted_one_after() 
         assert (was[0][2], was[0][3]) != (row[2], row[3])
         assert was[0][4] & QUESTIONABLE == row[4] & QUESTIONABLE
         checked += 1
-    assert checked > 20
+    assert checked > 8
 
 
 def test_a_dropped_snapshot_is_the_newest_until_the_next_event_comes() -> None:

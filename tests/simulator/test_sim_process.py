@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from mock_server import Event, Plant, State, ticks
+from mock_server.events import BAD, Kind
+from mock_server.sensors import IO_TIMEOUT
 
 DAY = datetime(2024, 5, 1, tzinfo=timezone.utc)
 PLANT = Plant(seed=1, tags=128, plants=4)
@@ -83,12 +85,14 @@ def test_a_stopped_machine_lets_the_flow_fade_not_fall() -> None:
 
 def test_an_outage_begins_with_io_timeout_and_leaves_a_gap() -> None:
     found = 0
+    start = ticks.from_datetime(DAY)
     for flow in of("FLOW")[:12]:
-        for one, two in pairwise(events(flow, 14.0)):
-            if two.ticks - one.ticks > 400 * SECOND:
-                assert one.value == State("I/O Timeout", 246, True)
-                assert not one.good
-                found += 1
+        shown = PLANT.history.window([flow], start, start + 14 * ticks.PER_DAY)
+        before = np.flatnonzero(np.diff(shown.ticks) > 400 * SECOND)
+        assert (shown.kind[before] == Kind.SYSTEM).all()
+        assert (shown.code[before] == IO_TIMEOUT).all()
+        assert (shown.flags[before] == BAD).all()
+        found += len(before)
     assert found > 5
 
 
