@@ -149,6 +149,17 @@ class Call:
         query = urlencode([*kept, *changes.items()], safe="*")
         return f"{self.request.origin}{self.request.path}?{query}"
 
+    def page_links(self, start: int, count: int, total: int) -> dict[str, str]:
+        """The links from one page of a list of `total` items to its neighbours."""
+        links = {}
+        if start > 0:
+            links["First"] = self.link("", startIndex=0)
+            links["Previous"] = self.link("", startIndex=max(start - count, 0))
+        if start + count < total:
+            links["Next"] = self.link("", startIndex=start + count)
+            links["Last"] = self.link("", startIndex=(total - 1) // count * count)
+        return links
+
     def point(self, text: str) -> Point:
         """The point a WebID names."""
         return find_point(self.server, text)

@@ -61,23 +61,12 @@ def page(call: Call, found: Sequence[Any], show: Show, cap: int | None = None) -
     """The page that `startIndex` and `maxCount` ask for, with links to its neighbours."""
     start, count = call.integer("startIndex", 0), call.max_count(cap=cap)
     items = [show(call, each) for each in found[start : start + count]]
-    return call.reply({"Links": _links(call, start, count, len(found)), "Items": items})
+    return call.reply({"Links": call.page_links(start, count, len(found)), "Items": items})
 
 
 def whole(call: Call, found: Sequence[Any], show: Show) -> Response:
     """An unpaged list."""
     return call.reply({"Links": {}, "Items": [show(call, each) for each in found]})
-
-
-def _links(call: Call, start: int, count: int, total: int) -> dict[str, str]:
-    links = {}
-    if start > 0:
-        links["First"] = call.link("", startIndex=0)
-        links["Previous"] = call.link("", startIndex=max(start - count, 0))
-    if start + count < total:
-        links["Next"] = call.link("", startIndex=start + count)
-        links["Last"] = call.link("", startIndex=(total - 1) // count * count)
-    return links
 
 
 def query_terms(call: Call, known: dict[str, Filter], parameter: str = "query") -> list[Term]:

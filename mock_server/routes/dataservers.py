@@ -69,18 +69,7 @@ def page_of_points(call: Call, found: Any, count: int) -> Response:
     start = call.integer("startIndex", 0)
     page = [int(index) for index in found[start : start + count]]
     items = [point_json(call, point) for point in call.server.plant.catalog.points(page)]
-    return call.reply({"Links": _page_links(call, start, count, len(found)), "Items": items})
-
-
-def _page_links(call: Call, start: int, count: int, total: int) -> dict[str, str]:
-    links = {}
-    if start > 0:
-        links["First"] = call.link("", startIndex=0)
-        links["Previous"] = call.link("", startIndex=max(start - count, 0))
-    if start + count < total:
-        links["Next"] = call.link("", startIndex=start + count)
-        links["Last"] = call.link("", startIndex=(total - 1) // count * count)
-    return links
+    return call.reply({"Links": call.page_links(start, count, len(found)), "Items": items})
 
 
 def data_server_json(call: Call) -> dict[str, Any]:
