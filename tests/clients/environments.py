@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = ROOT / ".venv-clients"
+ENVIRONMENTS = ROOT / "build" / "clients"
 CONSTRAINTS = ROOT / "constraints.txt"
 PROGRAMS = Path(__file__).with_name("programs")
 

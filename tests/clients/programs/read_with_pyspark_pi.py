@@ -11,6 +11,9 @@ spark = (
     SparkSession.builder.master("local[1]")
     .config("spark.ui.enabled", "false")
     .config("spark.sql.session.timeZone", "UTC")
+    .config(
+        "spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    )  # it lives for seconds
     .config("spark.sql.execution.pyspark.udf.faulthandler.enabled", "true")
     .getOrCreate()
 )
