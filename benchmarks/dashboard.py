@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,11 @@ from typing import Any
 import deltalake
 import duckdb
 
+from benchmarks.dashboard_page import measure_pages
 from benchmarks.dashboard_tables import DAYS, END, FILES, TAGS, make
 from pi_datasource.dashboard import LocalBackend
 from pi_datasource.dashboard.asking import Ask
-from pi_datasource.dashboard.panels import PANELS, answer
+from pi_datasource.dashboard.panels import PANELS, Panel, answer
 from pi_datasource.dashboard.panels.tag import search
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.errors import TablesUnavailable
@@ -36,10 +37,11 @@ RANGES = ("1h", "24h", "7d", "30d")
 TAG = f"I1DPbench{17:012d}"
 BYTES_PER_ROW = 40
 LIMIT_S = 2.0
+PAINT_LIMIT_S = 1.0
 
 
 def main() -> int:
-    """Makes the tables where they are not there, measures, writes the results; 1 if a panel is above the limit."""
+    """Makes the tables where they are not there, measures, writes the results; 1 if something is above its limit."""
     parser = argparse.ArgumentParser(prog="scripts/bench dashboard", description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000_000, help="rows of bronze (default 100 million)")
     parser.add_argument("--repeats", type=int, default=3, help="how often each panel is asked (default 3)")
@@ -55,29 +57,18 @@ def main() -> int:
     (RESULTS / "dashboard.json").write_text(json.dumps(measured, indent=1) + "\n")
     (RESULTS / "dashboard.md").write_text(_report(measured))
     sys.stdout.write(_report(measured))
-    return int(any(row["best_s"] > LIMIT_S for row in measured["panels"]))
+    slow = [row for row in measured["panels"] if row["best_s"] > LIMIT_S]
+    slow += [row for row in measured["pages"] if row["panel_s"] > LIMIT_S or row["paint_s"] > PAINT_LIMIT_S]
+    return int(bool(slow))
 
 
 def _measure(lakehouse: Path, repeats: int) -> dict[str, Any]:
     began = time.perf_counter()
-    backend = LocalBackend(lakehouse)
-    sizes = dict(backend.sizes())
+    with closing(LocalBackend(lakehouse)) as backend:
+        sizes = dict(backend.sizes())
     opened = time.perf_counter() - began
-    rows = []
-    for name in RANGES:
-        selection = Selection.parse([("range", name)], NOW)
-        asks: dict[str, Callable[[], Any]] = {
-            panel.name: partial(answer, panel, Ask(backend, selection, NOW, TAG))
-            for panel in PANELS.values()
-            if panel.name != "audit"
-        }
-        asks["tag search"] = partial(search, Ask(backend, selection, NOW), "FLOW_00")
-        for panel, ask in asks.items():
-            rows.append({"range": name, "panel": panel, **_time(ask, repeats)})
-            sys.stderr.write(
-                f"  {name:>4} {panel:14} {rows[-1]['best_s']:.2f} s, processor {rows[-1]['cpu_s']:.2f} s\n"
-            )
-    backend.close()
+    measured = {"panels": _panels(lakehouse, repeats)}
+    measured["pages"] = measure_pages(lakehouse, RANGES, TAG, NOW, repeats)
     return {
         "rows": sizes["bronze"],
         "gold_rows": sizes["gold"],
@@ -92,20 +83,47 @@ def _measure(lakehouse: Path, repeats: int) -> dict[str, Any]:
         "duckdb": duckdb.__version__,
         "deltalake": deltalake.__version__,
         "repeats": repeats,
-        "panels": rows,
+        **measured,
     }
 
 
-def _time(ask: Callable[[], Any], repeats: int) -> dict[str, float]:
-    """Wall time of the best and the median run, and the processor time of the cheapest one."""
+def _panels(lakehouse: Path, repeats: int) -> list[dict[str, Any]]:
+    rows = []
+    for name in RANGES:
+        selection = Selection.parse([("range", name)], NOW)
+        asks: dict[str, Callable[[LocalBackend], Any]] = {
+            panel.name: partial(_answer, panel, selection)
+            for panel in PANELS.values()
+            if panel.name != "audit"
+        }
+        asks["tag search"] = lambda backend, chosen=selection: search(Ask(backend, chosen, NOW), "FLOW_00")
+        for panel, ask in asks.items():
+            rows.append({"range": name, "panel": panel, **_time(lakehouse, ask, repeats)})
+            sys.stderr.write(
+                f"  {name:>4} {panel:14} {rows[-1]['best_s']:.2f} s, processor {rows[-1]['cpu_s']:.2f} s\n"
+            )
+    return rows
+
+
+def _answer(panel: Panel, selection: Selection, backend: LocalBackend) -> Any:
+    return answer(panel, Ask(backend, selection, NOW, TAG))
+
+
+def _time(lakehouse: Path, ask: Callable[[LocalBackend], Any], repeats: int) -> dict[str, float]:
+    """Wall time of the best and the median run, and the processor time of the cheapest one.
+
+    Every run has a back end of its own, which has kept nothing, with its tables opened.
+    """
     walls, cpus = [], []
     size = 0
     for _ in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
-        with suppress(TablesUnavailable):  # stopped after a minute: then that minute is what it took
-            size = len(json.dumps(ask()))
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
+        with closing(LocalBackend(lakehouse)) as backend:
+            backend.sizes()
+            wall, cpu = time.perf_counter(), time.process_time()
+            with suppress(TablesUnavailable):  # stopped after a minute: then that minute is what it took
+                size = len(json.dumps(ask(backend)))
+            walls.append(time.perf_counter() - wall)
+            cpus.append(time.process_time() - cpu)
     return {
         "best_s": round(min(walls), 3),
         "median_s": round(statistics.median(walls), 3),
@@ -137,7 +155,23 @@ def _report(measured: dict[str, Any]) -> str:
     for name in names:
         cells = [f"{by[name, span]['best_s']:.2f} ({by[name, span]['cpu_s']:.2f})" for span in RANGES]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", f"Slowest: {worst['panel']} over {worst['range']}, {worst['best_s']:.2f} s.", ""]
+    lines += [
+        "",
+        "Both pages in chromium, all panels at once over a program that has just been started and holds nothing: seconds "
+        "until the first paint / until the slowest panel has its figures / until all is drawn.",
+        "",
+        "| page | " + " | ".join(RANGES) + " |",
+        "|---|" + "---:|" * len(RANGES),
+    ]
+    for page in ("overview", "tag"):
+        visits = [row for row in measured["pages"] if row["page"] == page]
+        cells = [f"{row['paint_s']:.2f} / {row['panel_s']:.2f} / {row['all_s']:.2f}" for row in visits]
+        lines.append(f"| {page} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        f"Slowest panel by itself: {worst['panel']} over {worst['range']}, {worst['best_s']:.2f} s.",
+        "",
+    ]
     return "\n".join(lines)
 
 

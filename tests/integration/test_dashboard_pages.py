@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,6 +121,34 @@ def test_the_first_load_shows_every_panel(browser: Browser, base: str, scheme: s
             "rows deleted, rows late, retries"
         )
         visit.shot(f"overview-{scheme}")
+
+
+def test_the_tables_hold_the_figures_of_the_api(browser: Browser, base: str) -> None:
+    with visiting(browser, base) as visit:
+        page = visit.open("/ingestion?range=7d")
+
+        def cells(name: str) -> list[list[str]]:
+            rows = page.locator(f'[data-table="{name}"] tbody tr').all()
+            return [[cell.strip() for cell in row.locator("td").all_inner_texts()] for row in rows]
+
+        def data(name: str) -> Any:
+            return get(base, f"/ingestion/api/{name}?range=7d").json()["data"]
+
+        types, tags, runs = data("distribution")["rows"], data("quality")["rows"], data("health")["runs"]
+        assert [row[2:4] for row in cells("types")] == [[f"{t['events']:,}", f"{t['tags']:,}"] for t in types]
+        assert [row[1:4] for row in cells("quality")] == [
+            [
+                f"{math.floor(t['good_share'] * 10_000) / 100:.2f} %",
+                f"{t['events'] - t['good']:,}",
+                f"{t['events']:,}",
+            ]
+            for t in tags
+        ]
+        assert [row[3:7] for row in cells("runs")] == [
+            [str(run[name]) for name in ("tags", "rows_read", "rows_inserted", "rows_updated")]
+            for run in runs
+        ]
+        assert [row[4] for row in cells("gaps")] == [str(row["gaps"]) for row in data("gaps")["rows"]]
 
 
 def test_a_plants_own_texts_are_shown_as_text(browser: Browser, base: str) -> None:
@@ -289,7 +318,7 @@ def test_the_keyboard_reaches_everything(browser: Browser, base: str) -> None:
 
 def test_an_empty_folder_says_what_to_do(browser: Browser, tmp_path: Path) -> None:
     with (
-        serving(create_app(LocalBackend(tmp_path / "none"), clock=lambda: NOW)) as base,
+        serving(create_app(LocalBackend(tmp_path / "none"), clock=lambda: NOW, refresh_s=2)) as base,
         visiting(browser, base) as visit,
     ):
         page = visit.open()
@@ -298,7 +327,13 @@ def test_an_empty_folder_says_what_to_do(browser: Browser, tmp_path: Path) -> No
             expect(page.locator(f'[data-panel="{name}"] > .state')).to_have_text(
                 "No table yet: run pi-datasource ingest."
             )
+        expect(page.locator(".advice")).to_contain_text("pi-datasource ingest --url")
+        expect(page.locator('[data-panel="timeline"]')).to_be_hidden()
+        expect(page.locator("#updated")).to_contain_text("updated")
         visit.shot("empty")
+        lake.write(tmp_path / "none")
+        expect(page.locator(".advice")).to_be_hidden()
+        expect(visit.figure("Tags")).to_have_text("4")
 
 
 def test_slow_tables_are_waited_for_and_lost_ones_told(browser: Browser, folder: Path) -> None:

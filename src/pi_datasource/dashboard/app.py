@@ -89,7 +89,8 @@ class _Place:
             message = "parameter 'tag': give the WebId of a tag"
             raise InvalidOption(message)
         detail = (ask.tag, ask.width) if panel.per_tag else ()
-        return _json(self.answers.get((panel.name, ask.selection, *detail), lambda: answer(panel, ask)), ask)
+        told = self.answers.get((panel.name, ask.selection, *detail), lambda: answer(panel, ask))
+        return _json(told, ask)
 
 
 def _add_pages(app: FastAPI, place: _Place, refresh_s: float) -> None:
@@ -181,8 +182,8 @@ def _json(told: Ready | Waiting | Failed, ask: Ask) -> Response:
     if isinstance(told, Ready):
         body, status = {**told.data, "age_s": round(told.age_s, 1)}, 200
     elif isinstance(told, Waiting):
-        words = f"Waiting for the tables, for {told.seconds:.0f} s so far. A stopped SQL warehouse takes minutes to start."
-        body, status = {"state": "waiting", "words": words}, 202
+        words = f"Waiting for the tables, for {told.seconds:.0f} s so far. {ask.backend.why_slow()}"
+        body, status = {"state": "waiting", "words": words.strip()}, 202
     else:
         body, status = {"state": "error", "words": told.words}, 503
     return JSONResponse({**body, "asked": asked}, status, {"Cache-Control": "no-store"})

@@ -68,5 +68,8 @@ class Backend(Protocol):
     def describe(self) -> str:
         """Where the tables are, for a person; holds no secret."""
 
+    def why_slow(self) -> str:
+        """What may be the reason that an answer takes long, for a person; empty if there is none."""
+
     def close(self) -> None:
         """Lets go of what is held; nothing may be asked afterwards."""

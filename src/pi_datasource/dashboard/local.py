@@ -64,13 +64,30 @@ class LocalBackend:
         """The folder."""
         return str(self._folder)
 
+    def why_slow(self) -> str:
+        """Nothing but their size makes tables of this machine slow."""
+        return ""
+
     def columns(self) -> Mapping[str, frozenset[str]]:
-        """The columns of the tables that exist."""
-        return {key: snap.columns for key in TABLES if (snap := self._snapshot(key)) is not None}
+        """The columns of the tables that exist; none of one that cannot be read, which ``rows`` will say of it."""
+        found: dict[str, frozenset[str]] = {}
+        for key in TABLES:
+            try:
+                snap = self._snapshot(key)
+            except TablesUnavailable:
+                found[key] = frozenset()
+                continue
+            if snap is not None:
+                found[key] = snap.columns
+        return found
 
     def sizes(self) -> Mapping[str, int]:
         """The rows of each table, from Delta's log."""
-        found = {key: snap.rows for key in TABLES if (snap := self._snapshot(key)) is not None}
+        found = {
+            key: snap.rows
+            for key, columns in self.columns().items()
+            if columns and (snap := self._snapshot(key)) is not None
+        }
         return {key: self._count(key) if rows is None else rows for key, rows in found.items()}
 
     def rows(self, statement: Statement) -> list[Row]:
@@ -181,7 +198,7 @@ def _cursor(database: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConn
     except duckdb.IOException:
         raise
     except duckdb.Error as cause:
-        message = f"duckdb could not answer: {cause}"
+        message = f"duckdb could not answer: {str(cause).splitlines()[0][:300]}"
         raise TablesUnavailable(message) from cause
     finally:
         watchdog.cancel()

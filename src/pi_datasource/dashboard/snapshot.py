@@ -102,11 +102,18 @@ def load(lakehouse: Path, table: Table) -> Snapshot | None:
     except TableNotFoundError:
         return None
     except DeltaProtocolError as cause:
-        message = f"{table.path}: the table uses a feature of Delta that this page cannot read: {cause}"
+        message = (
+            f"{table.path}: the table uses a feature of Delta that this page cannot read: {_short(cause)}"
+        )
         raise TablesUnavailable(message) from cause
     except (DeltaError, OSError) as cause:
-        message = f"{table.path}: Delta's log cannot be read: {cause}"
+        message = f"{table.path}: Delta's log cannot be read: {_short(cause)}. Repair the table, or remove its folder and ingest anew"
         raise TablesUnavailable(message) from cause
+
+
+def _short(cause: Exception) -> str:
+    """The first line: what follows it are frames of deltalake's own stack."""
+    return (str(cause).strip().splitlines() or ["no reason given"])[0][:300]
 
 
 def _snapshot(delta: DeltaTable, folder: Path, table: Table) -> Snapshot:

@@ -68,6 +68,10 @@ class WarehouseBackend:
         """Catalog and warehouse."""
         return f"catalog {self._catalog} through SQL warehouse {self._warehouse_id}"
 
+    def why_slow(self) -> str:
+        """A warehouse that nobody used for a while has to start."""
+        return "A stopped SQL warehouse takes minutes to start."
+
     def columns(self) -> Mapping[str, frozenset[str]]:
         """The columns of the tables that exist; asked for once in five minutes."""
         with self._lock:

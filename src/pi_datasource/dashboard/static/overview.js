@@ -66,6 +66,7 @@ async function health(body, data, answer) {
   const line = document.getElementById("headline");
   const told = data ? data.headline : { level: "unknown", words: answer.words };
   line.dataset.level = told.level;
+  document.body.toggleAttribute("data-empty", answer.state === "empty"); // one word of advice instead of ten
   const text = told.words[0].toUpperCase() + told.words.slice(1);
   if (line.querySelector(".words").textContent !== text) line.querySelector(".words").textContent = text;
   if (!data) return;

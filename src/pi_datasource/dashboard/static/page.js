@@ -57,15 +57,14 @@ async function load(name, mine) {
     }
     section?.removeAttribute("aria-busy");
     if (status === 400) { problem.textContent = body.words; problem.hidden = false; }
+    if (body.age_s !== undefined) { updated = Date.now() - body.age_s * 1000; tellAge(); }
     if (body.state !== "ok") { tell(section, body.state, body.words); renderers[name](null, null, body); return; }
     problem.hidden = true;
     show(section);
     tellMissing(section, body.not_recorded);
     await renderers[name](section?.querySelector(".body"), body.data, body);
     if (section) section.dataset.shown = String(mine);
-    updated = Date.now() - body.age_s * 1000;
     tellRange(body.asked);
-    tellAge();
   } catch (error) {
     if (mine !== round) return;
     section?.removeAttribute("aria-busy");
