@@ -79,6 +79,7 @@ def _measure(lakehouse: Path, repeats: int) -> dict[str, Any]:
         "open_s": round(opened, 3),
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
+        "priority": os.sched_getscheduler(0) in (os.SCHED_RR, os.SCHED_FIFO),
         "python": platform.python_version(),
         "duckdb": duckdb.__version__,
         "deltalake": deltalake.__version__,
@@ -141,7 +142,8 @@ def _report(measured: dict[str, Any]) -> str:
         "",
         f"`scripts/bench dashboard` · bronze {measured['rows']:,} rows in {measured['files']} files "
         f"({measured['bytes'] / 1e9:.1f} GB, in the order of time), {measured['tags']:,} tags, {measured['days']} days · "
-        f"gold {measured['gold_rows']:,} rows · {measured['cores']} cores, load {measured['load']:.1f} while measuring · "
+        f"gold {measured['gold_rows']:,} rows · {measured['cores']} cores, load {measured['load']:.1f} while measuring"
+        f"{', which had real-time priority over the rest' if measured['priority'] else ''} · "
         f"Python {measured['python']}, duckdb {measured['duckdb']}, deltalake {measured['deltalake']}",
         "",
         "Seconds until a panel's figures are there, nothing cached by the dashboard: best of "
