@@ -102,7 +102,7 @@ function clock(runs) {
   const step = Math.max(1, Math.ceil(runs.length / 8));
   const told = runs.map((_, index) => index).filter((index) => (runs.length - 1 - index) % step === 0);
   const last = runs.length - 0.5;
-  return { type: "linear", range: [last - Math.max(runs.length, RUNS_WIDE), last], tickvals: told, ticktext: told.map((index) => moment(runs[index].created_at).slice(11, 16)) };
+  return { type: "linear", zeroline: false, range: [last - Math.max(runs.length, RUNS_WIDE), last], tickvals: told, ticktext: told.map((index) => moment(runs[index].created_at).slice(11, 16)) };
 }
 
 function distribution(body, data) {
