@@ -107,7 +107,10 @@ class TestRunsOneAfterTheOther:
     def test_offsets_are_one_readable_line(self, runs: Runs) -> None:
         last = (runs.folder / "checkpoint/offsets/0").read_text().splitlines()[-1]
         begin, end = iso(NOW - 2 * HOUR), iso(NOW - 80 * MINUTE)
-        assert last == f'{{"version": 1, "from": "{begin}", "to": "{end}"}}'
+        points = json.loads(last)["points"]
+        started = f'"started": "{iso(NOW)}", "points": "{points}"'
+        assert last == f'{{"version": 2, "from": "{begin}", "to": "{end}", {started}}}'
+        assert points.startswith("64-")
 
 
 class TestAFailureBetweenReadingAndWriting:
