@@ -18,7 +18,7 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.ledger import BatchReport
 from pi_datasource.delta.reading import window_read
-from pi_datasource.delta.tags import LOOK_EVERY
+from pi_datasource.delta.tags import look_every
 from pi_datasource.delta.writing import Reading, write
 from pi_datasource.errors import InvalidOption
 from pi_datasource.model import Point, Window
@@ -91,7 +91,7 @@ def fill_new_tags(
     reach = ledger.reach(spark, lakehouse, stream_id)
     if reach is None:
         return
-    seen_before = reach.end - LOOK_EVERY if settled_only else None
+    seen_before = reach.end - look_every(options) if settled_only else None
     waiting = points.unfilled(spark, lakehouse, selection, seen_before)
     if not waiting:
         return

@@ -12,11 +12,16 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.points import Discovery
 from pi_datasource.options import Options
 
-LOOK_EVERY = timedelta(minutes=10)
+_LOOK_EVERY = timedelta(minutes=10)
+
+
+def look_every(options: Options) -> timedelta:
+    """How old a list of tags may be: as old as the stream's own, else the two would not agree on what is new."""
+    return getattr(options, "discovery_interval", _LOOK_EVERY)
 
 
 class Tags:
-    """The tags of one selection; what was found last, or anew when that is older than ``LOOK_EVERY``."""
+    """The tags of one selection; what was found last, or anew when that is older than ``look_every``."""
 
     def __init__(self, options: Options, lakehouse: Lakehouse) -> None:
         self.options, self.lakehouse = options, lakehouse
@@ -31,7 +36,7 @@ class Tags:
 
     def current(self, spark: SparkSession) -> Discovery:
         """What there is, as far as it is known."""
-        if self._found is None or time.monotonic() - self._looked >= LOOK_EVERY.total_seconds():
+        if self._found is None or time.monotonic() - self._looked >= look_every(self.options).total_seconds():
             self.note(spark, points.look(self.options))
         assert self._found is not None
         return self._found
