@@ -128,7 +128,8 @@ def _show(batches: Iterator[pa.RecordBatch], schema: pa.Schema, out: Console) ->
     table = Table(*filled, box=None, header_style="bold")
     for row in rows.select(filled).to_pylist():
         table.add_row(*(_text(value) for value in row.values()))
-    out.print(table, width=None if out.is_terminal else _WHOLE_LINES)
+    place = out if out.is_terminal else Console(file=out.file, width=_WHOLE_LINES)
+    place.print(table)
     return rows.num_rows  # type: ignore[no-any-return]
 
 
