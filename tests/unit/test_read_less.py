@@ -268,9 +268,7 @@ def rows_of(options: Options, columns: list[str]) -> list[dict[str, Any]]:
     """What a read with ``options`` brings, as Spark would get it."""
     target = pa.schema([schema.timeseries(options.pattern_columns).field(name) for name in columns])
     batches = [
-        b
-        for part in sparkio.planned(options)
-        for b in sparkio.read_partition(options, target, part.value)
+        b for part in sparkio.planned(options) for b in sparkio.read_partition(options, target, part.value)
     ]
     return pa.Table.from_batches(batches, target).to_pylist()
 
