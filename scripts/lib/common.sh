@@ -31,9 +31,11 @@ isolate() {
   PATH="${PATH%:}"
 }
 
-# For Spark programs that live for a minute: optimising their code takes the JVM longer than running it does.
+# For Spark programs that live for minutes: making fast code of their queries takes longer than running them slowly.
+# The code cache is by default too small for all of Spark when the JVM does not optimise; full, it stops all compiling.
 short_lived_spark() {
-  export PYSPARK_SUBMIT_ARGS='--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell'
+  export PYSPARK_SUBMIT_ARGS="--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m' \
+--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
 }
 
 # What the environment installs is called by name from here on.

@@ -17,6 +17,7 @@ from mock_server import Plant, running
 from pi_datasource.delta import local_spark
 from tests.integration.support import canary
 from tests.integration.support.clock import NOW, Clock
+from tests.integration.support.quick import SHORT_LIVED
 
 
 @pytest.fixture(scope="session", name="NOW")
@@ -54,7 +55,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, spark_stderr: Path) -> Itera
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["PYSPARK_SUBMIT_ARGS"] = (
         f"--conf spark.sql.warehouse.dir={folder}/warehouse --conf spark.local.dir={folder}/local "
-        "--conf spark.default.parallelism=1 --driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
+        f"--conf spark.default.parallelism=1 {SHORT_LIVED} pyspark-shell"
     )
     os.environ.update(canary.ENVIRONMENT)  # workers inherit what the JVM was started with
     with _stderr_into(spark_stderr):

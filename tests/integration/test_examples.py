@@ -16,6 +16,7 @@ from mock_server import Plant, running
 from oracle_check import read_delta
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle
+from tests.integration.support.quick import SHORT_LIVED
 
 pytestmark = pytest.mark.integration
 
@@ -33,8 +34,7 @@ def environment(site: Plant) -> Iterator[dict[str, str]]:
     """What a user who has only set PI_URL has; nothing that the suite's own Spark session was started with."""
     with running(site, clock=Clock(NOW)) as url:
         mine = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK_", "SPARK_", "PI_"))}
-        # Optimising code that runs for seconds takes the JVM longer than running it does.
-        mine["PYSPARK_SUBMIT_ARGS"] = "--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
+        mine["PYSPARK_SUBMIT_ARGS"] = f"{SHORT_LIVED} pyspark-shell"
         yield {**mine, "PI_URL": url}
 
 

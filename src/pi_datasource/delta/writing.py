@@ -44,10 +44,12 @@ def write(
     found = changes.between(stored, reading.events, reading.replaced, reading.tags).persist()
     try:
         counts = changes.counted(found, reading.late_before)
+        # Held by itself and before bronze changes: Delta's commit makes Spark compute anew what it cached of the table,
+        # and compared with the new bronze nothing differs any more.
+        touched = gold.hours_of(found).localCheckpoint()
         with _marked(spark, f"{mark} late={counts.late}"):
             if counts.any:
                 bronze.apply(spark, lakehouse.bronze, found, counts)
-            touched = gold.hours_of(found)
             if may_repeat:
                 touched = touched.union(gold.hours_of(reading.events))
                 touched = touched.union(gold.hours_within(spark, lakehouse, reading.window)).distinct()
