@@ -183,7 +183,10 @@ def _run(setting: _Setting, victim: str | None, phase: str, after_s: float) -> s
 def _ingesting(setting: _Setting) -> Iterator[subprocess.Popen[str]]:
     """A process that ingests; it is killed with all its children when the block ends."""
     command = [sys.executable, str(CHILD), str(setting.lake), json.dumps(setting.options)]
-    quick = {**os.environ, "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"}
+    quick = {
+        **os.environ,
+        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
+    }
     with (setting.folder / "words").open("w") as words:
         child = subprocess.Popen(
             command,

@@ -26,8 +26,11 @@ SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 PATIENCE_MS = 120_000  # a browser on a busy machine takes its time; nothing here is measured
 expect.set_options(timeout=PATIENCE_MS)
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}}
-LOADED = """() => [...document.querySelectorAll('[data-panel] > .state')]
-    .every((state) => state.hidden || state.dataset.state === 'empty')"""
+# Drawn, not only answered: a panel says so when its charts and tables stand.
+LOADED = """() => [...document.querySelectorAll('[data-panel]:has(> .state)')].every((panel) => {
+    const state = panel.querySelector(':scope > .state');
+    return state.hidden ? panel.dataset.shown : state.dataset.state === 'empty';
+})"""
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mock_server import Faults, Plant
+from mock_server import Faults, Plant, running
 from pi_datasource.delta import backfill, repair
 from tests.integration.support.site import NOW, Site, site_of
 
@@ -68,21 +68,21 @@ def test_what_could_not_be_read_is_repaired(spark: Any, tmp_path: Path) -> None:
     bad = plant.points[3].name
     with site_of(spark, tmp_path / "lake", plant, faults=Faults(points={bad: "500"})) as site:
         site.options["start_time"] = (NOW - timedelta(minutes=30)).isoformat()
-        site.options["on_error"] = "report"
+        site.options.update({"on_error": "report", "max_retries": "1"})
         (report,) = site.ingest()
         assert report.read_failures > 0
-        options = site.options
-    with site_of(spark, tmp_path / "lake", plant) as site:
-        site.options.update(options | {"url": site.options["url"]})
-        done = repair(spark, site.options, site.lakehouse)
+        with running(plant, clock=lambda: site.now) as mended:
+            site.options["url"] = mended
+            done = repair(spark, site.options, site.lakehouse)
+            again = repair(spark, site.options, site.lakehouse)
         assert (done.repaired, done.failing, done.without_tag) == (report.read_failures, 0, 0)
         assert done.rows_inserted > 0
+        assert again.repaired == 0
         site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
         site.assert_gold_is_recomputed()
         errors = site.table("bronze/pi_timeseries_errors").to_pylist()
         assert {row["tag_name"] for row in errors} == {bad}
         assert all(row["repaired_at"] is not None for row in errors)
-        assert repair(spark, site.options, site.lakehouse).repaired == 0
 
 
 def test_a_renamed_tag_stays_itself_and_a_deleted_one_ends(spark: Any, tmp_path: Path) -> None:
