@@ -22,28 +22,32 @@ from urllib3.util.retry import Retry
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-RETRIED = (429, 500, 502, 503, 504)
+TOO_MANY_REQUESTS = 429
+RETRIED = (TOO_MANY_REQUESTS, 500, 502, 503, 504)
 
 
 class PatientAdapter(HTTPAdapter):
     """Sends again what broke or was refused for the moment; gives up on an answer that is late as a whole.
 
-    ``context`` may hold a client certificate; ``before_retry`` is called before anything is sent again. The read time-out of a request bounds its answer from the first byte
-    of the headers to the last of the body, where urllib3 alone would bound each single wait.
+    ``context`` may hold a client certificate; ``before_retry`` is called before anything is sent again, with the seconds
+    waited if the answer was 429. The read time-out of a request bounds its answer from the first byte of the headers to
+    the last of the body, where urllib3 alone would bound each single wait.
     """
 
     def __init__(
         self,
         max_retries: int,
         context: SSLContext | None = None,
-        before_retry: Callable[[], None] = lambda: None,
+        before_retry: Callable[[float], None] = lambda _: None,
     ) -> None:
         class Paced(_Retry):
             """Retries are requests too: they wait for their turn; urllib3 makes each anew from its class."""
 
             def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+                began = time.monotonic()
                 super().sleep(response)
-                before_retry()
+                refused = response is not None and response.status == TOO_MANY_REQUESTS
+                before_retry(time.monotonic() - began if refused else 0.0)
 
         self._context = context
         retry = Paced(

@@ -20,6 +20,7 @@ from urllib3.exceptions import ReadTimeoutError
 
 from pi_datasource import auth, reply, transport
 from pi_datasource.breaker import Breaker
+from pi_datasource.effort import Effort
 from pi_datasource.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -70,7 +71,8 @@ class PIClient:
         self._pacer = Pacer(options.requests_per_second, sleep=sleep)
         self._breaker = Breaker()
         self._patience_s = options.wait_for_server.total_seconds()
-        self._session = transport.session(options, before_retry=self._pacer.wait_again)
+        self._effort = Effort()
+        self._session = transport.session(options, before_retry=self._before_retry)
         self._signs_in = auth.chosen(options) != "anonymous"
 
     def __enter__(self) -> PIClient:
@@ -142,12 +144,23 @@ class PIClient:
         """From here on at most so many requests are sent in any second, each sub-request of a batch counted."""
         self._pacer.set(requests_per_second)
 
-    def pause(self, attempt: int, least_s: float = 0.0) -> None:
-        """Waits before failed sub-requests are sent again: 1, 2, 4 … seconds, at most 30, but ``least_s`` if longer.
+    def pause(self, attempt: int, least_s: float = 0.0, *, requests: int = 1, refused: bool = False) -> None:
+        """Waits before ``requests`` are sent again: 1, 2, 4 … seconds, at most 30, but ``least_s`` if longer.
 
-        A second is what PI's rate limit asks for at least (reference: limits).
+        A second is what PI's rate limit asks for at least (reference: limits); ``refused`` says that it was this limit.
         """
-        self.sleep(max(min(2.0**attempt, 30.0), min(least_s, LONGEST_PAUSE_S)))
+        pause_s = max(min(2.0**attempt, 30.0), min(least_s, LONGEST_PAUSE_S))
+        self.sleep(pause_s)
+        self._effort += Effort(0, requests, pause_s if refused else 0.0)
+
+    @property
+    def effort(self) -> Effort:
+        """What the calls of this client have cost so far."""
+        return self._effort + Effort(throttled_seconds=self._pacer.waited_s)
+
+    def _before_retry(self, refused_s: float) -> None:
+        self._effort += Effort(1, 1, refused_s)
+        self._pacer.wait_again()
 
     def _send(
         self, call: str, url: str, data: bytes | None, weight: int = 1
@@ -192,11 +205,13 @@ class PIClient:
                     )
                     raise UnexpectedReply(message) from cut
                 log.warning("%s: the body was cut, asking again", call)
+            self._effort += Effort(retries=1)
             self.sleep(min(0.2 * 2**attempt, 5.0))
             attempt += 1
 
     def _once(self, call: str, url: str, data: bytes | None) -> tuple[bytes, Mapping[str, str]]:
         timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
+        self._effort += Effort(calls=1)
         try:
             with self._session.request(
                 call.partition(" ")[0],

@@ -61,19 +61,20 @@ def to_batch(
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
-def failure_rows(
+def told_rows(  # noqa: PLR0917 - what a row is made of
     points: Sequence[tuple[Point, str]],
+    kind: str,
     start: datetime,
     target: pa.Schema,
     ingestion_time: datetime,
     pattern: str | None,
 ) -> pa.RecordBatch:
-    """One ``read_failure`` row per (point, JSON text), at the window's start (table catalogue, section 1)."""
+    """One row of ``kind``, which is no event, per (point, JSON text), at the window's start (table catalogue, section 1)."""
     size = len(points)
     columns: dict[str, pa.Array] = {name: pa.nulls(size, target.field(name).type) for name in target.names}
     columns["timestamp"] = pa.array([start] * size, schema.TIMESTAMP)
     columns["sequence"] = pa.array([0] * size, pa.int32())
-    columns["value_kind"] = pa.array([schema.READ_FAILURE] * size)
+    columns["value_kind"] = pa.array([kind] * size)
     columns["value_string"] = pa.array([text for _, text in points], pa.string())
     columns["ingestion_timestamp"] = pa.array([ingestion_time] * size, schema.TIMESTAMP)
     labels = _labels([(point, None) for point, _ in points], target, pattern)

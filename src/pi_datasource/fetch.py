@@ -11,11 +11,13 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import repeat
 
 import pyarrow as pa
 
-from pi_datasource import decode, reply
+from pi_datasource import decode, reply, schema
+from pi_datasource.adapter import RETRIED, TOO_MANY_REQUESTS
 from pi_datasource.calls import Call, Cursor, Request
 from pi_datasource.client import PIClient
 from pi_datasource.decode import Rows
@@ -26,7 +28,6 @@ from pi_datasource.model import Point, ReadTask, iso_utc
 from pi_datasource.paging import Span, advance
 from pi_datasource.reply import Page
 from pi_datasource.sizing import Sizes
-from pi_datasource.transport import RETRIED
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class _Run:
         self.sets = task.read_mode != "streams"
         self.sets_refused = 0
         self.answered = False
+        self.effort = client.effort  # of earlier tasks: the client is this worker's
         self.waiting: deque[Cursor] = deque()
         self.failures: list[tuple[Point, PointFailure]] = []
 
@@ -111,6 +113,9 @@ class _Run:
             yield from self._rows(self._landed(flying))
             flying = following or self._launch(None)
         yield from self._report()
+        if self.task.report_effort:
+            told = json.dumps(asdict(self.client.effort - self.effort))
+            yield self._told([(self.task.points[0], told)], schema.READ_EFFORT)
 
     def _launch(self, before: _Flight | None) -> _Flight | None:
         if not self.waiting:
@@ -136,8 +141,9 @@ class _Run:
         # Cursors in the middle of their window come first: memory of how far they are is then short-lived.
         self.waiting.extendleft(reversed(outcome.unfinished))
         if outcome.pauses:
-            attempts, least_s = zip(*outcome.pauses, strict=True)
-            self.client.pause(max(attempts), max(least_s))
+            statuses, attempts, least_s = zip(*outcome.pauses, strict=True)
+            refused = TOO_MANY_REQUESTS in statuses
+            self.client.pause(max(attempts), max(least_s), requests=len(statuses), refused=refused)
         return outcome.groups
 
     def _smaller(self, call: Call, error: ServerError) -> bool:
@@ -187,8 +193,13 @@ class _Run:
             )
             for point, failure in self.failures
         ]
-        yield decode.failure_rows(
-            texts, self.task.window.start, self.schema, self.task.ingestion_time, self.pattern
+        yield self._told(texts, schema.READ_FAILURE)
+
+    def _told(self, texts: list[tuple[Point, str]], kind: str) -> pa.RecordBatch:
+        """Rows that are no events, at the window's start."""
+        task = self.task
+        return decode.told_rows(
+            texts, kind, task.window.start, self.schema, task.ingestion_time, self.pattern
         )
 
 
@@ -199,7 +210,7 @@ class _Outcome:
         self.run, self.call = run, call
         self.groups: list[Rows] = []
         self.unfinished: list[Cursor] = []
-        self.pauses: list[tuple[int, float]] = []  # (attempt, seconds that the server asked for)
+        self.pauses: list[tuple[int, int, float]] = []  # (status, attempt, seconds that the server asked for)
 
     def take(self, request: Request, page: Page) -> None:
         """Takes in what one request brought."""
@@ -257,14 +268,14 @@ class _Outcome:
             self._give_up(request.cursors[0].point, page.status, (page.message or "no reason given") + hint)
 
     def _again(self, request: Request, page: Page) -> None:
-        if page.status == 429:
+        if page.status == TOO_MANY_REQUESTS:
             self.run.sizes.too_many(self.call)
         names = ", ".join(cursor.point.name for cursor in request.cursors[:3])
         more = f" and {len(request.cursors) - 3} more" if len(request.cursors) > 3 else ""
         log.warning("%s%s: HTTP %s %s, asking again", names, more, page.status, page.message)
         for cursor in request.cursors:
             cursor.attempts += 1
-        self.pauses.append((request.cursors[0].attempts - 1, page.retry_after_s or 0.0))
+        self.pauses.append((page.status or 0, request.cursors[0].attempts - 1, page.retry_after_s or 0.0))
         self.unfinished += request.cursors
 
     def _alone(self, cursor: Cursor) -> None:

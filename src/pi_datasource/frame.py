@@ -17,7 +17,7 @@ from pi_datasource import condition, tables, where
 from pi_datasource.condition import Condition
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options, canonical
-from pi_datasource.schema import READ_FAILURE
+from pi_datasource.schema import NO_EVENTS
 
 _QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
 
@@ -48,10 +48,10 @@ def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -
 
 
 def _filter(predicate: str, options: Options) -> str | Column:
-    """The whole predicate; rows that report a failure pass it, whatever it says, so that none is lost in silence."""
-    if options.on_error != "report":
+    """The whole predicate; rows that tell of the read pass it, whatever it says, so that none is lost in silence."""
+    if not tables.tells_of_the_read(options):
         return predicate
-    return F.expr(predicate) | (F.col("value_kind") == READ_FAILURE)
+    return F.expr(predicate) | F.col("value_kind").isin(*NO_EVENTS)
 
 
 def _check_that_the_start_is_known(options: Options, wanted: Condition, used: set[str]) -> None:

@@ -90,6 +90,7 @@ class ReadTask:
     read_mode: Literal["auto", "streamsets", "streams"] = "auto"
     requests_per_second: float | None = None  # this task's share
     starts: tuple[datetime, ...] = ()  # of each point, where they are not all that of the window
+    report_effort: bool = False
     ends_gone: bool = False  # a point that was deleted since it was listed has no events, and is no failure
 
     def __getstate__(self) -> dict[str, Any]:

@@ -190,6 +190,11 @@ class Options(BaseModel):
         description="What a tag that cannot be read does: `fail` the read with one error that names all such tags, or "
         "`report` them as rows with `value_kind = 'read_failure'`.",
     )
+    report_effort: bool = Field(
+        False,
+        description="Adds a row for each task with `value_kind = 'read_effort'`, whose `value_string` holds `calls`, `retries` "
+        "and `throttled_seconds`.",
+    )
     settle: Span = Field(
         timedelta(seconds=5),
         description="Streams stay this far behind the PI server's clock, so that events on their way are not missed.",

@@ -28,6 +28,7 @@ class Pacer:
         self._free_at = clock()
         self._sent_at = self._free_at - 1.0
         self._heaviest = self._last_weight = 1
+        self.waited_s = 0.0  # how long callers have been made to wait so far
 
     def set(self, rate: float | None) -> None:
         """Changes the rate; None lets everything through.
@@ -49,6 +50,7 @@ class Pacer:
             free_at = max(free_at, self._sent_at + 1.0)
         if free_at > now:
             self._sleep(free_at - now)
+            self.waited_s += free_at - now
             now = free_at
         self._begin(now)
 

@@ -57,6 +57,7 @@ def plan(
             page_size=options.page_size,
             batch_size=options.batch_size,
             on_error=options.on_error,
+            report_effort=options.report_effort,
             read_mode=options.read_mode,
             requests_per_second=rate,
         )

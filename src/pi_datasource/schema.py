@@ -14,7 +14,9 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 # What a value is; `value_kind` holds one of these.
 NUMBER, BOOLEAN, STRING, TIMESTAMP_TEXT = "number", "boolean", "string", "timestamp"
 DIGITAL, SYSTEM, ERROR, JSON, NONE = "digital", "system", "error", "json", "none"
-READ_FAILURE = "read_failure"
+# Rows that are no events but tell of the read itself.
+READ_FAILURE, READ_EFFORT = "read_failure", "read_effort"
+NO_EVENTS = (READ_FAILURE, READ_EFFORT)
 
 # The key of an event: `sequence` numbers events of one tag that share a (microsecond) timestamp, in server order.
 TIMESERIES_KEY = ("tag_webid", "timestamp", "sequence")

@@ -77,9 +77,12 @@ def check_projection(options: Options, wanted: pa.Schema) -> None:
             f"{', '.join(options.columns)}; give one of the two"
         )
         raise InvalidOption(message)
-    if options.on_error == "report" and "value_kind" not in wanted.names:
-        message = (
-            "on_error='report' needs the column 'value_kind', which tells a tag that could not be read from an event; "
-            "add it to the columns or the schema"
-        )
+    if tells_of_the_read(options) and "value_kind" not in wanted.names:
+        option = "on_error='report'" if options.on_error == "report" else "report_effort"
+        message = f"{option} needs the column 'value_kind', which tells its rows from events; add it to the columns or the schema"
         raise InvalidOption(message)
+
+
+def tells_of_the_read(options: Options) -> bool:
+    """Whether among the rows are some that are no events (``schema.NO_EVENTS``)."""
+    return options.on_error == "report" or options.report_effort

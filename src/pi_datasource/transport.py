@@ -33,7 +33,7 @@ class Session(requests.Session):
         MissingPackage: the kind of sign-in needs an extra.
     """
 
-    def __init__(self, options: Options, before_retry: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, options: Options, before_retry: Callable[[float], None] = lambda _: None) -> None:
         super().__init__()
         self._proxies = _proxies(options)
         self._trusted = _trust(options)
@@ -68,7 +68,7 @@ class Session(requests.Session):
         return text
 
 
-def session(options: Options, before_retry: Callable[[], None] = lambda: None) -> Session:
+def session(options: Options, before_retry: Callable[[float], None] = lambda _: None) -> Session:
     """A session that signs in as the options say and asks again where that may help, after ``before_retry``."""
     made = Session(options, before_retry)
     made.auth = auth.authentication(options, lambda: Session(options))

@@ -38,6 +38,7 @@ def test_late_edited_and_deleted_events_reach_the_tables(site: Site) -> None:
     site.assert_gold_is_recomputed()
     assert min(report.rows_late, report.rows_updated, report.rows_deleted) > 0
     assert report.rows_inserted == report.rows_read + report.rows_late
+    assert report.calls > 0
     _assert_means_are_the_servers_own(site, NOW.replace(minute=0, second=0, microsecond=0))
 
 

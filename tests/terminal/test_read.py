@@ -219,7 +219,9 @@ class TestWholeOrNothing:
     )
     def test_a_stop_leaves_nothing(self, plant: Plant, tmp_path: Path, number: signal.Signals) -> None:
         with running(plant, clock=lambda: NOW) as url:
-            program = "from pi_datasource.cli import main; main()"
+            # Whoever runs the tests in the background makes what they start deaf to Ctrl-C.
+            hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+            program = f"{hearing}; from pi_datasource.cli import main; main()"
             flags = ["read", "--url", url, "--start-time", "*-400d", "-o", "events.csv", "--page-size", "100"]
             child = subprocess.Popen(
                 [sys.executable, "-c", program, *flags],

@@ -24,7 +24,8 @@ def shown(folder: Path) -> str:
 
 
 def batch(number: int, end: datetime, **counts: int) -> dict[str, object]:
-    names = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted", "rows_late", "read_failures")
+    rows = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted", "rows_late", "read_failures")
+    names = (*rows, "calls", "retries")
     return {
         "stream_id": "a-stream",
         "batch_id": number,
@@ -41,7 +42,16 @@ def batch(number: int, end: datetime, **counts: int) -> dict[str, object]:
 def test_status_tells_lag_batches_late_and_failed(tmp_path: Path) -> None:
     batches = [
         batch(0, NOW - timedelta(minutes=45), rows_read=1200, rows_inserted=1200),
-        batch(1, NOW - timedelta(minutes=30), rows_read=34, rows_inserted=41, rows_late=7, rows_deleted=3),
+        batch(
+            1,
+            NOW - timedelta(minutes=30),
+            rows_read=34,
+            rows_inserted=41,
+            rows_late=7,
+            rows_deleted=3,
+            calls=5,
+            retries=1,
+        ),
     ]
     write_deltalake(tmp_path / "checkpoints/pi_ingestion_checkpoint", pa.Table.from_pylist(batches))
     waiting = {"tag_webid": "W1", "repaired_at": None}
@@ -50,10 +60,19 @@ def test_status_tells_lag_batches_late_and_failed(tmp_path: Path) -> None:
     text = shown(tmp_path)
     streams, last = text.split("The last batches")
     assert [cell.strip() for cell in streams.splitlines()[4].split("│")[1:-1]] == [
-        "a-stream", "30.0 min", "29.9 min ago", "2", "1,234", "1,241", "0", "3", "7", "0",
+        "a-stream", "30.0 min", "29.9 min ago", "2", "1,234", "1,241", "0", "3", "7", "0", "5", "1",
     ]  # fmt: skip
     assert "03-01 11:15:00 – 03-01 11:30:00" in last
     assert "1 window(s) of a tag wait for pi-datasource repair" in last
+
+
+def test_what_an_older_version_did_not_count_is_left_open(tmp_path: Path) -> None:
+    rows = pa.Table.from_pylist([batch(0, NOW - timedelta(minutes=30), rows_read=12)]).drop(
+        ["calls", "retries"]
+    )
+    write_deltalake(tmp_path / "checkpoints/pi_ingestion_checkpoint", rows)
+    (line,) = [line for line in shown(tmp_path).splitlines() if "30.0 min" in line]
+    assert [cell.strip() for cell in line.split("│")[-5:-1]] == ["0", "0", "–", "–"]
 
 
 def test_a_folder_without_tables_is_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
+from pi_datasource.effort import Effort
 from pi_datasource.errors import RequestRefused, ServerError
 from pi_datasource.model import Point, Window
 
@@ -82,6 +83,7 @@ class FakePI:
         self.sets_share_the_count = False  # maxCount holds for all streams of a set together
         self.pauses: list[int] = []
         self.least_pauses_s: list[float] = []
+        self.effort = Effort()
         self.paced: float | None = None
         self.gets: list[tuple[str, dict[str, str]]] = []
         self.replies: dict[str, Callable[[dict[str, str]], Any]] = {}
@@ -90,8 +92,9 @@ class FakePI:
     def resource(self, path: str, params: dict[str, Any]) -> str:
         return f"{self.url}/{path}?{urlencode(params, quote_via=quote, doseq=True)}"
 
-    def pause(self, attempt: int, least_s: float = 0.0) -> None:
+    def pause(self, attempt: int, least_s: float = 0.0, *, requests: int = 1, refused: bool = False) -> None:
         self.pauses.append(attempt)
+        self.effort += Effort(0, requests, 1.0 if refused else 0.0)
         self.least_pauses_s.append(least_s)
 
     def pace(self, requests_per_second: float | None) -> None:
@@ -110,6 +113,7 @@ class FakePI:
         assert len(self.calls) < self.most_calls, "the client never stops asking"
         if not any(urlsplit(url).path.endswith("/recorded") for url in urls.values()):
             return json.dumps({key: self._listed(url) for key, url in urls.items()}).encode()
+        self.effort += Effort(calls=1)
         parsed = {key: self._parse(url) for key, url in urls.items()}
         self.calls.append(
             [

@@ -370,7 +370,7 @@ def test_failure_rows_say_which_point_and_why_and_nothing_else() -> None:
     start = datetime(2024, 5, 1, tzinfo=UTC)
     target = schema.timeseries(("plant",), include_metadata=True)
     failures = [(point("P1.X", "Digital"), '{"status":404}'), (point("Q"), '{"status":null}')]
-    batch = decode.failure_rows(failures, start, target, PLANNED, r"^(?P<plant>P\d)")
+    batch = decode.told_rows(failures, schema.READ_FAILURE, start, target, PLANNED, r"^(?P<plant>P\d)")
     assert batch.schema.equals(target)
     blank = (None, None, None, None)
     assert rows_of(batch) == [

@@ -73,7 +73,7 @@ def test_defaults_are_these() -> None:
         "verify_tls": True, "ca_bundle": None, "client_cert": None, "client_key": None, "client_key_password": None,
         "proxy": None, "compression": "auto", "timeout": timedelta(seconds=60), "max_retries": 5,
         "page_size": 10_000, "batch_size": 1000, "read_mode": "auto", "requests_per_second": None,
-        "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail",
+        "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail", "report_effort": False,
         "settle": timedelta(seconds=5), "max_window_per_trigger": None, "overlap": timedelta(0), "new_tags": "from_now",
         "max_events_per_trigger": None, "min_window_per_trigger": timedelta(seconds=1), "start_times": None,
         "discovery_interval": timedelta(minutes=10), "wait_for_server": timedelta(0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,22 +12,26 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import bronze, ledger
+from pi_datasource.delta import bronze, ledger, reading
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.reading import window_read
 from pi_datasource.delta.tags import Tags
 from pi_datasource.delta.writing import Reading, write
+from pi_datasource.effort import NONE, Effort
 from pi_datasource.model import Window
 from pi_datasource.options import Options
-from pi_datasource.schema import READ_FAILURE
+from pi_datasource.schema import NO_EVENTS, READ_FAILURE
+
+log = logging.getLogger(__name__)
 
 
 class _Counts(NamedTuple):
-    """What a window holds."""
+    """What a window holds, and what reading it has cost."""
 
     rows: int = 0
     failures: int = 0
     tags: int = 0
+    effort: Effort = NONE
 
 
 class BatchWriter:
@@ -70,8 +75,10 @@ class BatchWriter:
             read=seen.rows,
             reread=again.rows,
             failed=failed,
+            effort=seen.effort + again.effort,
         )
         ledger.record(spark, self.lakehouse, report, may_repeat=self._may_repeat)
+        log.info("%s", report)
         self._may_repeat = False
 
     def _overlap(self, spark: SparkSession, stream: str, window: Window) -> Window | None:
@@ -99,14 +106,16 @@ class BatchWriter:
                 bronze.merge_failures(spark, self.lakehouse.errors, again.failures)
             whole = Window(overlap.start, window.end)
             found = Reading(events.union(again.events), whole, window.start, overlap, again.whole)
-            yield found, _Counts(again.rows, again.failed)
+            yield found, _Counts(again.rows, again.failed, effort=again.effort)
 
 
 def _counts(batch: DataFrame) -> _Counts:
-    event = F.col("value_kind") != READ_FAILURE
+    kind = F.col("value_kind")
+    event = ~kind.isin(*NO_EVENTS)
     row = batch.agg(
         F.count_if(event),
-        F.count_if(~event),
+        F.count_if(kind == READ_FAILURE),
         F.count_distinct(F.when(event, F.col("tag_webid"))),
+        *reading.effort_columns(),
     ).first()
-    return _Counts(*row) if row else _Counts()
+    return _Counts(row[0], row[1], row[2], Effort(*row[3:])) if row else _Counts()

@@ -13,7 +13,7 @@ from pi_datasource.delta.changes import CHANGE, DELETE, KEY, LINEAGE, Counts
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Window
-from pi_datasource.schema import READ_FAILURE
+from pi_datasource.schema import NO_EVENTS, READ_FAILURE
 
 _ERROR_KEY = ("tag_webid", "window_start", "window_end")
 FIXED_COLUMNS = frozenset(schema.timeseries(include_metadata=True).names)
@@ -29,7 +29,7 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> Non
 
 def events(batch: DataFrame) -> DataFrame:
     """The events among the rows of a micro-batch."""
-    return batch.where(F.col("value_kind") != READ_FAILURE)
+    return batch.where(~F.col("value_kind").isin(*NO_EVENTS))
 
 
 def failures(batch: DataFrame) -> DataFrame:

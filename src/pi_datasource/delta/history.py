@@ -155,7 +155,15 @@ class _Job:
                 bronze.merge_failures(spark, self.lakehouse.errors, read.failures)
             tags = read.events.select("tag_webid").distinct().count()
         report = ledger.report_of(
-            stream, number, piece, began, done, tags=tags, read=read.rows, failed=read.failed
+            stream,
+            number,
+            piece,
+            began,
+            done,
+            tags=tags,
+            read=read.rows,
+            failed=read.failed,
+            effort=read.effort,
         )
         ledger.record_piece(spark, self.lakehouse, report)
         return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from pyspark.sql.types import DoubleType, LongType, StringType, StructType, Time
 
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.effort import NONE, Effort
 from pi_datasource.errors import OffsetError
 from pi_datasource.model import Window
 from pi_datasource.streaming import window_of
@@ -30,7 +31,8 @@ class BatchReport:
 
     ``rows_read`` are events of the window, ``rows_reread`` those of the overlap behind it. What was written
     (``rows_inserted``, ``rows_updated``, ``rows_deleted``, and ``rows_late``: inserted in the overlap) adds up over
-    replays, ``seconds`` is the last attempt's. ``lag_seconds`` is how far the window's end was behind the driver's clock
+    replays, ``seconds`` is the last attempt's, and so are ``calls``, ``retries`` and ``throttled_seconds``, which say what
+    reading the events has cost (see ``Effort``). ``lag_seconds`` is how far the window's end was behind the driver's clock
     when the batch was written.
     """
 
@@ -46,9 +48,32 @@ class BatchReport:
     rows_deleted: int
     rows_late: int
     read_failures: int
+    calls: int
+    retries: int
+    throttled_seconds: float
     seconds: float
     lag_seconds: float
     created_at: datetime
+
+    def __str__(self) -> str:
+        shown = {name: getattr(self, name) for name in _IN_LOG}
+        told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in shown.items() if count)
+        return (
+            f"batch {self.batch_id} up to {self.window_end:%Y-%m-%d %H:%M:%S} UTC in {self.seconds:.1f} s, "
+            f"lag {self.lag_seconds:.0f} s: {told or 'nothing new'}"
+        )
+
+
+_IN_LOG = (
+    "rows_read",
+    "rows_inserted",
+    "rows_updated",
+    "rows_deleted",
+    "rows_late",
+    "read_failures",
+    "calls",
+    "retries",
+)
 
 
 class Written(NamedTuple):
@@ -102,6 +127,7 @@ def report_of(
     read: int,
     reread: int = 0,
     failed: int = 0,
+    effort: Effort = NONE,
 ) -> BatchReport:
     """The row of a batch that began at ``began_s`` of the monotonic clock and ends now."""
     now = datetime.now(timezone.utc)
@@ -118,6 +144,7 @@ def report_of(
         rows_deleted=done.deleted,
         rows_late=done.late,
         read_failures=failed,
+        **asdict(effort),
         seconds=time.monotonic() - began_s,
         lag_seconds=(now - window.end).total_seconds(),
         created_at=now,

@@ -57,7 +57,7 @@ def _started(
 ) -> StreamingQuery:
     checked = Options.parse(options)
     checkpoint = lakehouse.checkpoint(checked)
-    rows = _rows(spark, options)
+    rows = _rows(spark, {**options, "report_effort": "true"})
     preparing.prepare(spark, lakehouse, checked)
     tags = Tags(checked, lakehouse)
     tags.note(spark, found)

@@ -23,7 +23,6 @@ class Progress:
     read_from: datetime
     read_until: datetime
     latest: datetime
-    rows: int
 
 
 def follow(query: StreamingQuery, poll_s: float = 0.3) -> Iterator[Progress | None]:
@@ -55,7 +54,7 @@ def _parse(report: Any) -> Progress | None:
         window, newest = (window_of(_offset(source[name])) for name in ("endOffset", "latestOffset"))
     except (OffsetError, ValueError):
         return None  # Spark before 4.2 reports no latest offset
-    return Progress(report["batchId"], window.start, window.end, newest.end, report["numInputRows"])
+    return Progress(report["batchId"], window.start, window.end, newest.end)
 
 
 def _offset(value: Any) -> Any:

@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StructType
 
 from pi_datasource import secrets
 from pi_datasource.delta import bronze, points
+from pi_datasource.effort import Effort
 from pi_datasource.errors import SHOWN_FAILURES, PointFailure, ReadFailed
 from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options import Options
 from pi_datasource.plan import plan
+from pi_datasource.schema import NO_EVENTS, READ_EFFORT
 from pi_datasource.sparkio import arrow_schema, read_partition
 
 GONE = (404, 410)  # a tag that was deleted after it was discovered; what is stored of it stays
@@ -32,6 +34,7 @@ class Read:
     whole: DataFrame
     failures: DataFrame
     failed: int
+    effort: Effort
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def window_read(
     Raises:
         ReadFailed: with ``on_error="fail"``, a point could not be read although it exists.
     """
-    reporting = options.model_copy(update={"on_error": "report"})
+    reporting = options.model_copy(update={"on_error": "report", "report_effort": True})
     rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
     try:
         failures = bronze.failures(rows)
@@ -56,9 +59,19 @@ def window_read(
         whole = points.web_ids(spark, [point for point in chosen if point.web_id not in incomplete])
         # The status of some failures is unknown, and they are no less failures.
         recorded = failures.where(~F.coalesce(F.col("status").isin(*GONE), F.lit(False)))
-        yield Read(events, events.count(), whole, recorded, len(unread))
+        counts = rows.agg(F.count_if(~F.col("value_kind").isin(*NO_EVENTS)), *effort_columns()).first()
+        assert counts is not None
+        yield Read(events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
     finally:
         rows.unpersist()
+
+
+def effort_columns() -> list[Column]:
+    """Sums over the rows that tell what reading has cost, in the order of ``Effort``."""
+    kinds = {"calls": "bigint", "retries": "bigint", "throttled_seconds": "double"}
+    text = F.when(F.col("value_kind") == READ_EFFORT, F.col("value_string"))
+    told = F.from_json(text, ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
+    return [F.coalesce(F.sum(told[name]), F.lit(0)).alias(name) for name in kinds]
 
 
 def _rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], columns: StructType) -> DataFrame:

@@ -57,7 +57,15 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
             whole = [row[0] for row in read.whole.collect()]
         _mark(spark, lakehouse, window, whole)
         report = ledger.report_of(
-            stream, number, window, began, done, tags=len(tags), read=read.rows, failed=read.failed
+            stream,
+            number,
+            window,
+            began,
+            done,
+            tags=len(tags),
+            read=read.rows,
+            failed=read.failed,
+            effort=read.effort,
         )
         ledger.record_piece(spark, lakehouse, report)
         repaired, inserted = repaired + len(whole), inserted + done.inserted

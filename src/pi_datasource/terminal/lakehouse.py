@@ -217,7 +217,7 @@ def _print_reports(reports: list[Any]) -> None:
         "updated",
         "deleted",
     )
-    table = Table(*columns, "failures", "seconds", title="The last micro-batches")
+    table = Table(*columns, "failures", "retries", "seconds", title="The last micro-batches")
     for r in reports:
         counts = (
             r.tags,
@@ -227,6 +227,7 @@ def _print_reports(reports: list[Any]) -> None:
             r.rows_updated,
             r.rows_deleted,
             r.read_failures,
+            r.retries,
         )
         ends = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (r.window_start, r.window_end))
         table.add_row(str(r.batch_id), *ends, *(f"{count:,}" for count in counts), f"{r.seconds:.1f}")

@@ -13,7 +13,16 @@ from pi_datasource.errors import InvalidOption, MissingPackage
 
 SHOWN_BATCHES = 10
 _LEDGER = "checkpoints/pi_ingestion_checkpoint"
-_COUNTS = ("rows_read", "rows_inserted", "rows_updated", "rows_deleted", "rows_late", "read_failures")
+_COUNTS = (
+    "rows_read",
+    "rows_inserted",
+    "rows_updated",
+    "rows_deleted",
+    "rows_late",
+    "read_failures",
+    "calls",
+    "retries",
+)
 
 _STREAMS = f"""
 SELECT stream_id, count(*) AS batches, max(window_end) AS window_end, max(created_at) AS created_at,
@@ -51,6 +60,7 @@ def show(folder: Path, out: Console, now: datetime | None = None) -> None:
 def _opened(folder: Path) -> Any:
     try:
         import duckdb
+        import pyarrow as pa
         from deltalake import DeltaTable
     except ImportError as cause:
         message = "status reads the tables with two more packages: pip install 'pi-datasource[dashboard]'"
@@ -69,6 +79,8 @@ def _opened(folder: Path) -> Any:
     ):
         if (folder / path / "_delta_log").is_dir():
             rows = DeltaTable(str(folder / path)).to_pyarrow_table()
+            for missing in (n for n in _COUNTS if name == "ledger" and n not in rows.column_names):
+                rows = rows.append_column(missing, pa.nulls(rows.num_rows, pa.int64()))
             connection.register(f"{name}_rows", rows)
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}_rows")
     return connection

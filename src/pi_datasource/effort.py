@@ -1,0 +1,28 @@
+"""What reading costs the PI server: requests, repetitions, and the time for which requests are held back."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+
+@dataclass(frozen=True)
+class Effort:
+    """``calls`` are HTTP requests, repetitions included; ``retries`` are calls and sub-requests that were sent once more.
+
+    ``throttled_seconds`` is how long was waited because of ``requests_per_second`` or of an answer 429.
+    """
+
+    calls: int = 0
+    retries: int = 0
+    throttled_seconds: float = 0.0
+
+    def __add__(self, other: Effort) -> Effort:
+        """Both together."""
+        return Effort(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Effort) -> Effort:
+        """What came after ``other``."""
+        return Effort(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+NONE = Effort()
