@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from delta.exceptions import ConcurrentAppendException
 
-from pi_datasource.delta import conflicts
+from pi_datasource.delta import conflicts, ledger
 from pi_datasource.delta.lease import Lease
 from pi_datasource.errors import StreamInUse
 
@@ -50,6 +50,23 @@ def test_a_released_lease_can_be_taken_again(tmp_path: Path) -> None:
 def test_a_checkpoint_elsewhere_is_left_to_spark() -> None:
     for _ in range(2):
         Lease.take("s3://bucket/checkpoints/stream")
+
+
+@pytest.mark.parametrize(
+    ("names", "last"), [((), -1), (("0", "9", "10"), 10), (("3", ".4.crc", ".5.tmp"), 3)]
+)
+def test_what_runs_have_begun_is_told_by_sparks_own_log(
+    tmp_path: Path, names: tuple[str, ...], last: int
+) -> None:
+    (tmp_path / "offsets").mkdir()
+    for name in names:
+        (tmp_path / "offsets" / name).touch()
+    assert ledger.last_begun(str(tmp_path)) == last
+
+
+def test_what_runs_have_begun_elsewhere_is_not_known(tmp_path: Path) -> None:
+    assert ledger.last_begun("s3://bucket/checkpoints/stream") is None
+    assert ledger.last_begun(str(tmp_path / "not here")) is None
 
 
 def test_a_lost_race_is_run_again_after_ever_longer_pauses() -> None:

@@ -42,7 +42,9 @@ class BatchWriter:
 
     def __init__(self, options: Options, lakehouse: Lakehouse, checkpoint: str, tags: Tags) -> None:
         self.options, self.lakehouse, self.checkpoint, self.tags = options, lakehouse, checkpoint, tags
-        self._may_repeat = True  # the first batch of a run may be one that an earlier run has begun
+        self._first = True
+        # A batch that no run has begun cannot have left anything behind: nothing has to be looked for.
+        self._begun = ledger.last_begun(checkpoint)
         self._stream_start: datetime | None = None
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
@@ -51,6 +53,7 @@ class BatchWriter:
         spark = batch.sparkSession
         stream = ledger.stream_id(spark, self.checkpoint)
         window = ledger.batch_window(spark, self.checkpoint, batch_id)
+        may_repeat = self._first if self._begun is None else batch_id <= self._begun
         batch.persist()  # without it every action would read the PI server again
         try:
             seen = _counts(batch)
@@ -59,7 +62,7 @@ class BatchWriter:
                 again,
             ):
                 mark = f"pi-datasource {stream} {batch_id}"
-                done = write(spark, self.lakehouse, found, mark, may_repeat=self._may_repeat)
+                done = write(spark, self.lakehouse, found, mark, may_repeat=may_repeat)
             if seen.failures:
                 bronze.merge_failures(spark, self.lakehouse.errors, bronze.failures(batch))
         finally:
@@ -77,9 +80,9 @@ class BatchWriter:
             failed=failed,
             effort=seen.effort + again.effort,
         )
-        ledger.record(spark, self.lakehouse, report, may_repeat=self._may_repeat)
+        ledger.record(spark, self.lakehouse, report, may_repeat=may_repeat)
         log.info("%s", report)
-        self._may_repeat = False
+        self._first = False
 
     def _overlap(self, spark: SparkSession, stream: str, window: Window) -> Window | None:
         """What lies ``overlap`` behind the window, but not before the stream's start; None if there is nothing."""

@@ -185,6 +185,16 @@ def stream_id(spark: SparkSession, checkpoint: str) -> str:
     return str(json.loads(_text(spark, f"{checkpoint}/metadata"))["id"])
 
 
+def last_begun(checkpoint: str) -> int | None:
+    """The number of the last micro-batch that any run has begun, -1 if none; None where this process cannot see it.
+
+    Spark writes the offset of a micro-batch before it hands it over.
+    """
+    if not Path(checkpoint).is_absolute() or not Path(checkpoint).is_dir():
+        return None
+    return max((int(file.name) for file in Path(checkpoint, "offsets").glob("[0-9]*")), default=-1)
+
+
 def batch_window(spark: SparkSession, checkpoint: str, batch_id: int) -> Window:
     """The window of a micro-batch, from Spark's own write-ahead log.
 
