@@ -58,7 +58,7 @@ def make(lakehouse: Path, rows: int) -> None:
     span = timedelta(days=DAYS) / FILES
     for number in range(done, FILES):
         start = END - timedelta(days=DAYS) + number * span
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE events AS {_events(start, span, rows // FILES)}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE events AS {events(start, span, rows // FILES)}")
         write_deltalake(str(gold), connection.execute(_HOURS).to_arrow_table(), mode="append")
         write_deltalake(str(bronze), connection.execute("FROM events").to_arrow_table(), mode="append")
         sys.stderr.write(f"  file {number + 1} of {FILES}\n")
@@ -70,7 +70,8 @@ def make(lakehouse: Path, rows: int) -> None:
         write_deltalake(str(lakehouse / "bronze/pi_timeseries_errors"), _errors())
 
 
-def _events(start: datetime, span: timedelta, rows: int) -> str:
+def events(start: datetime, span: timedelta, rows: int) -> str:
+    """The query of ``rows`` events of all tags, evenly over ``[start, start + span)``."""
     return _EVENTS.format(
         tags=TAGS,
         plants=PLANTS,

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,26 @@ _POSITIONS = [[at for at, code in enumerate(MIX) if code == wanted] for wanted i
 _RANK = [MIX[:at].count(code) for at, code in enumerate(MIX)]
 
 
+class _Place(NamedTuple):
+    """What all points at one position of their units have in common."""
+
+    area: str
+    sensor: Sensor
+    stem: str  # of the name, between the plant and the number
+    per_unit: int  # sensors of this type
+    rank: int  # among them, from 1
+
+
+def _place(position: int) -> _Place:
+    code = MIX[position]
+    area, sensor = f"A{1 + position // AREA_SIZE}", SENSORS[code]
+    stem = f".{area}.{sensor.name}_"
+    return _Place(area, sensor, stem, len(_POSITIONS[code]), _RANK[position] + 1)
+
+
+_PLACES = [_place(position) for position in range(len(MIX))]
+
+
 class Catalog:
     """The points of one data server, in the order of their ids.
 
@@ -54,7 +75,8 @@ class Catalog:
         self.server = DataServer("PISIM01", uuid.uuid5(uuid.NAMESPACE_OID, f"mock_server {seed}"))
         self.plants = plants
         self.digital_sets = {each.name: each for each in DIGITAL_SETS}
-        self._plant_index = {plant_name(number): number for number in range(plants)}
+        self._plant_names = [plant_name(number) for number in range(plants)]
+        self._plant_index = {name: number for number, name in enumerate(self._plant_names)}
         self._growth: tuple[tuple[int, int], ...] = ((tags, created_ticks),)  # (size afterwards, when)
         self._lock = Lock()
         self._matches = lru_cache(maxsize=16)(self._scan)
@@ -186,11 +208,10 @@ class Catalog:
 
     def _describe(self, index: int) -> tuple[str, str, Sensor, str]:
         serial, number = divmod(index, self.plants)
-        unit, position = divmod(serial, len(MIX))
-        code = MIX[position]
-        plant, area = plant_name(number), f"A{1 + position // AREA_SIZE}"
-        rank = unit * len(_POSITIONS[code]) + _RANK[position] + 1
-        return plant, area, SENSORS[code], f"{plant}.{area}.{SENSORS[code].name}_{rank:04d}.PV"
+        unit, position = divmod(serial, len(_PLACES))
+        area, sensor, stem, per_unit, rank = _PLACES[position]
+        plant = self._plant_names[number]
+        return plant, area, sensor, f"{plant}{stem}{unit * per_unit + rank:04d}.PV"
 
     def _named(self, index: int) -> tuple[str, str, Sensor, str]:
         """Plant, area, sensor and present name."""

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from mock_server import ticks
+from mock_server import fields, ticks
 from mock_server.call import Call, check_data_server
 from mock_server.messages import Response, refusal
 from mock_server.pointattributes import POINT_SOURCE
 from mock_server.router import route
-from mock_server.routes.points import point_json
+from mock_server.routes.points import points_json
 from mock_server.server import DATA_SERVER_VERSION
 from mock_server.wildcards import wildcard_pattern
 
@@ -68,7 +68,8 @@ def page_of_points(call: Call, found: Any, count: int) -> Response:
     """The page of the found indexes that `startIndex` and `count` ask for, with links to its neighbours."""
     start = call.integer("startIndex", 0)
     page = [int(index) for index in found[start : start + count]]
-    items = [point_json(call, point) for point in call.server.plant.catalog.points(page)]
+    tree = fields.below(call.tree, "Items") if fields.wanted(call.tree, "Items") else {}
+    items = points_json(call, call.server.plant.catalog.points(page), tree)
     return call.reply({"Links": call.page_links(start, count, len(found)), "Items": items})
 
 

@@ -1,10 +1,11 @@
 """Points: by path, by WebID, several at once, searched, and their attributes."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
-from mock_server import pitime, pointquery
+from mock_server import fields, pitime, pointquery
 from mock_server.call import Call, check_data_server, find_point
 from mock_server.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED
 from mock_server.messages import ApiError, Response, refusal
@@ -192,45 +193,61 @@ def _attribute_json(call: Call, point: Point, name: str) -> dict[str, Any]:
     }
 
 
+_FIELDS: dict[str, Callable[[Point], Any]] = {
+    "Id": lambda point: point.point_id,
+    "Name": lambda point: point.name,
+    "Path": lambda point: point.path,
+    "Descriptor": lambda point: point.descriptor,
+    "PointClass": lambda _: "classic",
+    "PointType": lambda point: point.point_type,
+    "DigitalSetName": lambda point: point.digital_set_name,
+    "EngineeringUnits": lambda point: point.engineering_units,
+    "Span": lambda point: point.sensor.span,
+    "Zero": lambda point: point.sensor.zero,
+    "Step": lambda point: point.sensor.step,
+    "Future": lambda _: False,
+    "DisplayDigits": lambda _: -5,
+}
+_LATER = ("Span", "Zero", "DisplayDigits")
+
+
 def point_json(call: Call, point: Point) -> dict[str, Any]:
     """A point as PI Web API shows it."""
-    shown = _point_json(call, point)
-    if not call.server.generation.has("span and zero of points"):
-        for name in ("Span", "Zero", "DisplayDigits"):
-            del shown[name]
+    return points_json(call, [point], None)[0]
+
+
+def points_json(call: Call, points: Sequence[Point], tree: fields.Tree) -> list[dict[str, Any]]:
+    """Points as PI Web API shows them; of a million of them only what `tree` selects is worth making."""
+    later = call.server.generation.has("span and zero of points")
+    made = [
+        (name, make)
+        for name, make in _FIELDS.items()
+        if fields.wanted(tree, name) and (later or name not in _LATER)
+    ]
+    linked = fields.wanted(tree, "Links")
+    shown = []
+    for point in points:
+        web_id = call.web_id(point)
+        item = {"WebId": web_id, **{name: make(point) for name, make in made}}
+        if linked:
+            item["Links"] = _links(call, point, web_id)
+        shown.append(item)
     return shown
 
 
-def _point_json(call: Call, point: Point) -> dict[str, Any]:
-    web_id = call.web_id(point)
+def _links(call: Call, point: Point, web_id: str) -> dict[str, str]:
     stream = call.link(f"/streams/{web_id}")
     self_link = call.link(f"/points/{web_id}")
     return {
-        "WebId": web_id,
-        "Id": point.point_id,
-        "Name": point.name,
-        "Path": point.path,
-        "Descriptor": point.descriptor,
-        "PointClass": "classic",
-        "PointType": point.point_type,
-        "DigitalSetName": point.digital_set_name,
-        "EngineeringUnits": point.engineering_units,
-        "Span": point.sensor.span,
-        "Zero": point.sensor.zero,
-        "Step": point.sensor.step,
-        "Future": False,
-        "DisplayDigits": -5,
-        "Links": {
-            "Self": self_link,
-            "DataServer": call.link(f"/dataservers/{call.web_id(point.server)}"),
-            "Attributes": f"{self_link}/attributes",
-            "InterpolatedData": f"{stream}/interpolated",
-            "RecordedData": f"{stream}/recorded",
-            "PlotData": f"{stream}/plot",
-            "SummaryData": f"{stream}/summary",
-            "Value": f"{stream}/value",
-            "EndValue": f"{stream}/end",
-        },
+        "Self": self_link,
+        "DataServer": call.link(f"/dataservers/{call.web_id(point.server)}"),
+        "Attributes": f"{self_link}/attributes",
+        "InterpolatedData": f"{stream}/interpolated",
+        "RecordedData": f"{stream}/recorded",
+        "PlotData": f"{stream}/plot",
+        "SummaryData": f"{stream}/summary",
+        "Value": f"{stream}/value",
+        "EndValue": f"{stream}/end",
     }
 
 
