@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-from pyspark.errors import PySparkException
 from pyspark.sql.streaming.query import StreamingQuery
 
 from pi_datasource.errors import StreamInUse
@@ -79,6 +78,6 @@ class Lease:
             self._file.close()
 
     def _release_after(self, query: StreamingQuery) -> None:
-        with suppress(PySparkException):  # whoever waits for the query is told as well
+        with suppress(Exception):  # whatever it is, whoever waits for the query is told as well
             query.awaitTermination()
         self.release()
