@@ -115,7 +115,7 @@ def test_figures_are_the_same_when_rows_are_too_many_to_keep(
     # Sums of fractions are added up in the order in which rows come: their last digits differ.
     fractions = {figure for figure in ("mean", "deviation") if figure in want}
     assert {figure: got.pop(figure) for figure in fractions} == {
-        figure: pytest.approx(want.pop(figure)) for figure in fractions
+        figure: pytest.approx(want.pop(figure), rel=1e-12) for figure in fractions
     }
     assert got == want
     assert extracts.MOST_ROWS > 10
