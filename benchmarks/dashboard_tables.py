@@ -52,15 +52,13 @@ def make(lakehouse: Path, rows: int) -> None:
     """Tables with ``rows`` events over 30 days below ``lakehouse``; those that are there already are kept."""
     bronze, gold = lakehouse / "bronze/pi_timeseries", lakehouse / "gold/pi_metrics_hourly"
     done = DeltaTable(str(bronze)).version() + 1 if (bronze / "_delta_log").is_dir() else 0
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SELECT setseed(0.5)")
+    made = connection()
     span = timedelta(days=DAYS) / FILES
     for number in range(done, FILES):
         start = END - timedelta(days=DAYS) + number * span
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE events AS {events(start, span, rows // FILES)}")
-        write_deltalake(str(gold), connection.execute(_HOURS).to_arrow_table(), mode="append")
-        write_deltalake(str(bronze), connection.execute("FROM events").to_arrow_table(), mode="append")
+        made.execute(f"CREATE OR REPLACE TEMP TABLE events AS {events(start, span, rows // FILES)}")
+        write_deltalake(str(gold), made.execute(_HOURS).to_arrow_table(), mode="append")
+        write_deltalake(str(bronze), made.execute("FROM events").to_arrow_table(), mode="append")
         sys.stderr.write(f"  file {number + 1} of {FILES}\n")
     if not (lakehouse / "checkpoints/pi_ingestion_checkpoint/_delta_log").is_dir():
         write_deltalake(
@@ -68,6 +66,14 @@ def make(lakehouse: Path, rows: int) -> None:
         )
     if not (lakehouse / "bronze/pi_timeseries_errors/_delta_log").is_dir():
         write_deltalake(str(lakehouse / "bronze/pi_timeseries_errors"), _errors())
+
+
+def connection() -> duckdb.DuckDBPyConnection:
+    """A database in memory that gives the same events at each run."""
+    opened = duckdb.connect()
+    opened.execute("SET TimeZone = 'UTC'")
+    opened.execute("SELECT setseed(0.5)")
+    return opened
 
 
 def events(start: datetime, span: timedelta, rows: int) -> str:

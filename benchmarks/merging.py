@@ -4,8 +4,8 @@
     scripts/bench merging --quick    into 200,000 and 1,000,000
 
 The long table is the short one with more history: files of a million events each, in the order of time. Two kinds of
-batches: new events, behind all that is stored; and an hour that is stored already and read again, in which one event in
-a hundred is different. Seconds of CPU are those of the whole Spark program. Writes merging.json and merging.md into
+batches: new events, behind all that is stored; and the last minutes that are stored, read again, in which one event in a
+hundred is different. Seconds of CPU are those of the whole Spark program. Writes merging.json and merging.md into
 benchmarks/results; 1 if the tables do not hold afterwards what they must.
 """
 
@@ -24,7 +24,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from deltalake import write_deltalake
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
@@ -116,7 +115,7 @@ class Table:
 
 def _make(lake: Path, rows: int) -> None:
     """A bronze table of ``rows`` events before ``END``."""
-    connection = _connection()
+    connection = dashboard_tables.connection()
     files = max(1, rows // FILE)
     for number in range(files):
         start = dashboard_tables.END - (files - number) * SPAN_OF_FILE
@@ -143,11 +142,14 @@ def _run(spark: SparkSession, table: Table, kind: Kind, repeat: int) -> dict[str
     batch = (_new(spark, window) if kind.behind else _again(spark, table, window, repeat)).localCheckpoint()
     tags = batch.select("tag_webid").distinct().localCheckpoint()
     before = spark.read.table(table.name).count()
-    cpu_before, began = _cpu_s(), time.monotonic()
+    cpu_before, began = processes.own_cpu_s(), time.monotonic()
     found = changes.between(bronze.between(spark, table.name, window), batch, window, tags).persist()
     counts = changes.counted(found, window.start)
     bronze.apply(spark, table.name, found, counts)
-    taken = {"wall_s": round(time.monotonic() - began, 3), "cpu_s": round(_cpu_s() - cpu_before, 3)}
+    taken = {
+        "wall_s": round(time.monotonic() - began, 3),
+        "cpu_s": round(processes.own_cpu_s() - cpu_before, 3),
+    }
     found.unpersist()
     grown = spark.read.table(table.name).count() - before
     missing = batch.exceptAll(bronze.between(spark, table.name, window)).count()
@@ -156,7 +158,9 @@ def _run(spark: SparkSession, table: Table, kind: Kind, repeat: int) -> dict[str
 
 
 def _new(spark: SparkSession, window: Window) -> DataFrame:
-    found = _connection().execute(dashboard_tables.events(window.start, window.end - window.start, BATCH))
+    found = dashboard_tables.connection().execute(
+        dashboard_tables.events(window.start, window.end - window.start, BATCH)
+    )
     return spark.createDataFrame(found.to_arrow_table())
 
 
@@ -165,17 +169,6 @@ def _again(spark: SparkSession, table: Table, window: Window, repeat: int) -> Da
     hundredth = F.pmod(F.xxhash64("tag_webid", "timestamp"), F.lit(100)) == repeat + 1
     value = F.when(hundredth, F.lit(-2.0 - repeat)).otherwise(F.col("value"))
     return bronze.between(spark, table.name, window).withColumn("value", value)
-
-
-def _connection() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SELECT setseed(0.5)")
-    return connection
-
-
-def _cpu_s() -> float:
-    return sum(processes.cpu_s(os.getpid()).values())
 
 
 def _ratios(runs: Sequence[dict[str, Any]], kind: str, sizes: Sequence[int]) -> dict[str, float]:

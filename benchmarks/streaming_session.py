@@ -101,9 +101,9 @@ class Runs:
         writer = frame.writeStream.format("noop").option("checkpointLocation", self._checkpoint())
         query = writer.trigger(processingTime="0 seconds").start()
         seen = _done(query, WARM_UP_BATCHES)
-        before = _cpu_s()
+        before = processes.own_cpu_s()
         last = _done(query, seen + batches)
-        used = _cpu_s() - before
+        used = processes.own_cpu_s() - before
         reports = [each for each in query.recentProgress if seen < each["batchId"] <= last]
         query.stop()
         wall_ms = [each["durationMs"]["triggerExecution"] for each in reports if each["numInputRows"]]
@@ -135,13 +135,9 @@ def _thrown_away(frame: DataFrame) -> None:
 
 
 def _taken(work: Callable[[], None]) -> dict[str, float]:
-    before, started = _cpu_s(), time.perf_counter()
+    before, started = processes.own_cpu_s(), time.perf_counter()
     work()
-    return {"wall_s": time.perf_counter() - started, "cpu_s": _cpu_s() - before}
-
-
-def _cpu_s() -> float:
-    return sum(processes.cpu_s(os.getpid()).values())
+    return {"wall_s": time.perf_counter() - started, "cpu_s": processes.own_cpu_s() - before}
 
 
 if __name__ == "__main__":

@@ -44,6 +44,11 @@ def cpu_s(driver: int, server: int | None = None) -> dict[str, float]:
     return used
 
 
+def own_cpu_s() -> float:
+    """CPU seconds that this program and all its processes have used."""
+    return sum(cpu_s(os.getpid()).values())
+
+
 class PeakMemory:
     """The largest resident size of any process of each role while the block runs, in MB."""
 

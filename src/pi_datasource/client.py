@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from threading import Lock
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -72,6 +73,7 @@ class PIClient:
         self._breaker = Breaker()
         self._patience_s = options.wait_for_server.total_seconds()
         self._effort = Effort()
+        self._adding = Lock()  # a pause may end while the next call is on its way
         self._session = transport.session(options, before_retry=self._before_retry)
         self._signs_in = auth.chosen(options) != "anonymous"
 
@@ -151,15 +153,19 @@ class PIClient:
         """
         pause_s = max(min(2.0**attempt, 30.0), min(least_s, LONGEST_PAUSE_S))
         self.sleep(pause_s)
-        self._effort += Effort(0, requests, pause_s if refused else 0.0)
+        self._spent(Effort(0, requests, pause_s if refused else 0.0))
 
     @property
     def effort(self) -> Effort:
         """What the calls of this client have cost so far."""
         return self._effort + Effort(throttled_seconds=self._pacer.waited_s)
 
+    def _spent(self, more: Effort) -> None:
+        with self._adding:
+            self._effort += more
+
     def _before_retry(self, refused_s: float) -> None:
-        self._effort += Effort(1, 1, refused_s)
+        self._spent(Effort(1, 1, refused_s))
         self._pacer.wait_again()
 
     def _send(
@@ -205,13 +211,13 @@ class PIClient:
                     )
                     raise UnexpectedReply(message) from cut
                 log.warning("%s: the body was cut, asking again", call)
-            self._effort += Effort(retries=1)
+            self._spent(Effort(retries=1))
             self.sleep(min(0.2 * 2**attempt, 5.0))
             attempt += 1
 
     def _once(self, call: str, url: str, data: bytes | None) -> tuple[bytes, Mapping[str, str]]:
         timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
-        self._effort += Effort(calls=1)
+        self._spent(Effort(calls=1))
         try:
             with self._session.request(
                 call.partition(" ")[0],

@@ -17,7 +17,6 @@ from itertools import repeat
 import pyarrow as pa
 
 from pi_datasource import decode, reply, schema
-from pi_datasource.adapter import RETRIED, TOO_MANY_REQUESTS
 from pi_datasource.calls import Call, Cursor, Request
 from pi_datasource.client import PIClient
 from pi_datasource.decode import Rows
@@ -28,6 +27,7 @@ from pi_datasource.model import Point, ReadTask, iso_utc
 from pi_datasource.paging import Span, advance
 from pi_datasource.reply import Page
 from pi_datasource.sizing import Sizes
+from pi_datasource.transport import RETRIED, TOO_MANY_REQUESTS
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,18 @@ DIGITAL, SYSTEM, ERROR, JSON, NONE = "digital", "system", "error", "json", "none
 READ_FAILURE, READ_EFFORT = "read_failure", "read_effort"
 NO_EVENTS = (READ_FAILURE, READ_EFFORT)
 
+# What people are shown of a row of the checkpoint table, in this order.
+BATCH_COUNTS = (
+    "rows_read",
+    "rows_inserted",
+    "rows_updated",
+    "rows_deleted",
+    "rows_late",
+    "read_failures",
+    "calls",
+    "retries",
+)
+
 # The key of an event: `sequence` numbers events of one tag that share a (microsecond) timestamp, in server order.
 TIMESERIES_KEY = ("tag_webid", "timestamp", "sequence")
 

@@ -14,13 +14,13 @@ import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 from pi_datasource import auth, secrets
-from pi_datasource.adapter import RETRIED, PatientAdapter
+from pi_datasource.adapter import RETRIED, TOO_MANY_REQUESTS, PatientAdapter
 from pi_datasource.errors import AuthenticationFailed, InvalidOption, ServerError, ServerUnreachable
 from pi_datasource.options import Options
 from pi_datasource.tokens import Bearer
 from pi_datasource.version import __version__
 
-__all__ = ["RETRIED", "Session", "failure", "reason", "session"]
+__all__ = ["RETRIED", "TOO_MANY_REQUESTS", "Session", "failure", "reason", "session"]
 
 log = logging.getLogger(__name__)
 

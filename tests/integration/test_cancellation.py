@@ -15,10 +15,9 @@ import pytest
 
 from mock_server import Plant, running
 from oracle_check import compare
-from pi_datasource import discover, fetch, tables
+from pi_datasource import fetch, survey, tables
 from pi_datasource.client import PIClient
 from pi_datasource.options import Options
-from pi_datasource.plan import plan
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle, pi
 
@@ -106,8 +105,7 @@ def test_two_attempts_of_one_task_at_once_give_the_same_rows_and_one_given_up_di
     )  # fmt: skip
     schema = tables.columns(options)
     with PIClient(options) as client:
-        points = discover.points(client, discover.data_servers(client, options), options)
-    (task,) = plan(points, options.window(NOW), options, NOW)
+        (task,) = survey.tasks(client, options)
 
     def attempt(most: int | None) -> list[pa.RecordBatch]:
         found = []

@@ -12,15 +12,15 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import bronze, ledger, reading
+from pi_datasource.delta import bronze, ledger
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.reading import window_read
+from pi_datasource.delta.reading import effort_columns, window_read
 from pi_datasource.delta.tags import Tags
 from pi_datasource.delta.writing import Reading, write
 from pi_datasource.effort import NONE, Effort
 from pi_datasource.model import Window
 from pi_datasource.options import Options
-from pi_datasource.schema import NO_EVENTS, READ_FAILURE
+from pi_datasource.schema import READ_FAILURE
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,6 @@ class BatchWriter:
 
     def __init__(self, options: Options, lakehouse: Lakehouse, checkpoint: str, tags: Tags) -> None:
         self.options, self.lakehouse, self.checkpoint, self.tags = options, lakehouse, checkpoint, tags
-        self._first = True
         # A batch that no run has begun cannot have left anything behind: nothing has to be looked for.
         self._begun = ledger.last_begun(checkpoint)
         self._stream_start: datetime | None = None
@@ -53,7 +52,7 @@ class BatchWriter:
         spark = batch.sparkSession
         stream = ledger.stream_id(spark, self.checkpoint)
         window = ledger.batch_window(spark, self.checkpoint, batch_id)
-        may_repeat = self._first if self._begun is None else batch_id <= self._begun
+        may_repeat = self._begun is None or batch_id <= self._begun
         batch.persist()  # without it every action would read the PI server again
         try:
             seen = _counts(batch)
@@ -82,7 +81,7 @@ class BatchWriter:
         )
         ledger.record(spark, self.lakehouse, report, may_repeat=may_repeat)
         log.info("%s", report)
-        self._first = False
+        self._begun = batch_id
 
     def _overlap(self, spark: SparkSession, stream: str, window: Window) -> Window | None:
         """What lies ``overlap`` behind the window, but not before the stream's start; None if there is nothing."""
@@ -113,12 +112,11 @@ class BatchWriter:
 
 
 def _counts(batch: DataFrame) -> _Counts:
-    kind = F.col("value_kind")
-    event = ~kind.isin(*NO_EVENTS)
+    event = bronze.is_event()
     row = batch.agg(
         F.count_if(event),
-        F.count_if(kind == READ_FAILURE),
+        F.count_if(F.col("value_kind") == READ_FAILURE),
         F.count_distinct(F.when(event, F.col("tag_webid"))),
-        *reading.effort_columns(),
+        *effort_columns(),
     ).first()
     return _Counts(row[0], row[1], row[2], Effort(*row[3:])) if row else _Counts()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource import schema
@@ -29,7 +29,12 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> Non
 
 def events(batch: DataFrame) -> DataFrame:
     """The events among the rows of a micro-batch."""
-    return batch.where(~F.col("value_kind").isin(*NO_EVENTS))
+    return batch.where(is_event())
+
+
+def is_event() -> Column:
+    """Whether a row of a micro-batch is an event, and does not tell of the read itself."""
+    return ~F.col("value_kind").isin(*NO_EVENTS)
 
 
 def failures(batch: DataFrame) -> DataFrame:

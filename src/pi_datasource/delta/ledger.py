@@ -20,6 +20,7 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.effort import NONE, Effort
 from pi_datasource.errors import OffsetError
 from pi_datasource.model import Window
+from pi_datasource.schema import BATCH_COUNTS
 from pi_datasource.streaming import window_of
 
 COMMITS_SEARCHED = 1000  # back to which a replay finds what an earlier attempt wrote
@@ -56,24 +57,12 @@ class BatchReport:
     created_at: datetime
 
     def __str__(self) -> str:
-        shown = {name: getattr(self, name) for name in _IN_LOG}
+        shown = {name: getattr(self, name) for name in BATCH_COUNTS}
         told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in shown.items() if count)
         return (
             f"batch {self.batch_id} up to {self.window_end:%Y-%m-%d %H:%M:%S} UTC in {self.seconds:.1f} s, "
             f"lag {self.lag_seconds:.0f} s: {told or 'nothing new'}"
         )
-
-
-_IN_LOG = (
-    "rows_read",
-    "rows_inserted",
-    "rows_updated",
-    "rows_deleted",
-    "rows_late",
-    "read_failures",
-    "calls",
-    "retries",
-)
 
 
 class Written(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -19,10 +19,11 @@ from pi_datasource.errors import SHOWN_FAILURES, PointFailure, ReadFailed
 from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options import Options
 from pi_datasource.plan import plan
-from pi_datasource.schema import NO_EVENTS, READ_EFFORT
+from pi_datasource.schema import READ_EFFORT
 from pi_datasource.sparkio import arrow_schema, read_partition
 
 GONE = (404, 410)  # a tag that was deleted after it was discovered; what is stored of it stays
+_SQL_TYPES = {"int": "bigint", "float": "double"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def window_read(
         whole = points.web_ids(spark, [point for point in chosen if point.web_id not in incomplete])
         # The status of some failures is unknown, and they are no less failures.
         recorded = failures.where(~F.coalesce(F.col("status").isin(*GONE), F.lit(False)))
-        counts = rows.agg(F.count_if(~F.col("value_kind").isin(*NO_EVENTS)), *effort_columns()).first()
+        counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
         assert counts is not None
         yield Read(events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
     finally:
@@ -68,10 +69,10 @@ def window_read(
 
 def effort_columns() -> list[Column]:
     """Sums over the rows that tell what reading has cost, in the order of ``Effort``."""
-    kinds = {"calls": "bigint", "retries": "bigint", "throttled_seconds": "double"}
     text = F.when(F.col("value_kind") == READ_EFFORT, F.col("value_string"))
-    told = F.from_json(text, ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
-    return [F.coalesce(F.sum(told[name]), F.lit(0)).alias(name) for name in kinds]
+    columns = fields(Effort)
+    told = F.from_json(text, ", ".join(f"{each.name} {_SQL_TYPES[str(each.type)]}" for each in columns))
+    return [F.coalesce(F.sum(told[each.name]), F.lit(0)).alias(each.name) for each in columns]
 
 
 def _rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], columns: StructType) -> DataFrame:

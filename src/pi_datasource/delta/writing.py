@@ -44,6 +44,8 @@ def write(
     found = changes.between(stored, reading.events, reading.replaced, reading.tags).persist()
     try:
         counts = changes.counted(found, reading.late_before)
+        if not (counts.any or may_repeat):
+            return Written(0, 0, 0, 0)
         # Held by itself and before bronze changes: Delta's commit makes Spark compute anew what it cached of the table,
         # and compared with the new bronze nothing differs any more.
         touched = gold.hours_of(found).localCheckpoint()
@@ -53,8 +55,7 @@ def write(
             if may_repeat:
                 touched = touched.union(gold.hours_of(reading.events))
                 touched = touched.union(gold.hours_within(spark, lakehouse, reading.window)).distinct()
-            if counts.any or may_repeat:
-                gold.refresh(spark, lakehouse, touched)
+            gold.refresh(spark, lakehouse, touched)
     finally:
         found.unpersist()
     if may_repeat:

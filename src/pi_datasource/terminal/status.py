@@ -10,19 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pi_datasource.errors import InvalidOption, MissingPackage
+from pi_datasource.schema import BATCH_COUNTS as _COUNTS
 
 SHOWN_BATCHES = 10
 _LEDGER = "checkpoints/pi_ingestion_checkpoint"
-_COUNTS = (
-    "rows_read",
-    "rows_inserted",
-    "rows_updated",
-    "rows_deleted",
-    "rows_late",
-    "read_failures",
-    "calls",
-    "retries",
-)
 
 _STREAMS = f"""
 SELECT stream_id, count(*) AS batches, max(window_end) AS window_end, max(created_at) AS created_at,
