@@ -35,6 +35,7 @@ from pi_datasource.errors import (
 from pi_datasource.options import Options
 from pi_datasource.outage import PAUSE_S, Outage
 from pi_datasource.pacing import Pacer
+from pi_datasource.wire import NOT_JSON
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class PIClient:
     def _parsed(self, call: str, body: bytes, headers: Mapping[str, str]) -> Any:
         try:
             parsed = msgspec.json.decode(body)
-        except reply.NOT_JSON as cause:
+        except NOT_JSON as cause:
             raise self._not_json(call, headers, body) from cause
         if isinstance(parsed, dict) and isinstance(failure := parsed.get("WebException"), dict):
             raise self._refusal(call, reply.status_of(failure), reply.text_of(failure.get("Errors")))
@@ -321,6 +322,6 @@ def _schemes(challenges: str) -> list[str]:
 def _error_text(body: bytes) -> str:
     try:
         parsed = msgspec.json.decode(body)
-    except reply.NOT_JSON:
+    except NOT_JSON:
         return reply.opening(body) if body else ""
     return reply.text_of(parsed)[:500]

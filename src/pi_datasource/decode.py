@@ -51,7 +51,7 @@ def to_batch(
     lengths = np.array([group.events.size for group in groups], np.int64)
     micros = whole.ticks // TICKS_PER_MICROSECOND
     sequences = _sequences(groups, lengths, micros)
-    columns = value_columns(whole, _odd_types(groups, lengths, whole.odd), set(target.names))
+    columns = value_columns(whole, *_odd_types(groups, lengths, whole.odd), set(target.names))
     columns["timestamp"] = pa.array(micros).view(schema.TIMESTAMP)
     columns["sequence"] = pa.array(sequences)
     columns["ingestion_timestamp"] = pa.repeat(pa.scalar(ingestion_time, schema.TIMESTAMP), len(micros))
@@ -121,10 +121,12 @@ def _repeated(values: Sequence[Any], owners: pa.Array, size: int) -> pa.Array:
     return pa.array(values, pa.string()).take(owners)
 
 
-def _odd_types(groups: Sequence[Rows], lengths: Int64, odd: Int64) -> list[str]:
-    """The type of the point that each odd row belongs to."""
+def _odd_types(groups: Sequence[Rows], lengths: Int64, odd: Int64) -> tuple[list[str], Int64]:
+    """The types of points, and for each odd row the number of the type of its own."""
+    types = [group.point.point_type for group in groups]
+    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(types))}
     owners = np.searchsorted(np.cumsum(lengths), odd, side="right")
-    return [groups[owner].point.point_type for owner in owners.tolist()]
+    return list(numbers), np.array([numbers[kind] for kind in types], np.int64)[owners]
 
 
 def _sequences(groups: Sequence[Rows], lengths: Int64, micros: Int64) -> Int32:

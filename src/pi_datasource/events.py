@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from pi_datasource import timespec
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.lift import Lifted
+from pi_datasource.wire import FLAGS, TimedValue
 
 TICKS_PER_MICROSECOND = 10
 EXACT_INTEGER = 2**53  # a double holds every integer up to here
-FLAGS = ("Good", "Questionable", "Substituted", "Annotated")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SEVENTH_DIGIT = re.compile(r"\.\d{6}(\d)")
 _TWO_BITS: dict[bool | None, int] = {False: 0, True: 1, None: 2}
@@ -29,30 +30,20 @@ Float64 = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
 
 
-class TimedValue(msgspec.Struct, gc=False):
-    """One event as PI writes it."""
-
-    Timestamp: str
-    Value: Any = None
-    Good: bool | None = None
-    Questionable: bool | None = None
-    Substituted: bool | None = None
-    Annotated: bool | None = None
-    Errors: Any = None
-
-
 @dataclass(frozen=True, eq=False)
 class Columns:
     """Events as columns, those of one stream after those of another, each in server order.
 
     ``ticks`` count 100 ns since 1970 UTC, PI's own unit. ``flags`` hold two bits for each of ``FLAGS`` (0 false, 1 true,
-    2 not sent). ``values`` are the numbers; the rows at ``odd`` hold anything else and are kept as ``odd_items``.
+    2 not sent). ``values`` are the numbers; the rows at ``odd`` hold anything else: ``odd_items[code]`` for each of
+    ``odd_codes``. Rows that hold the same may share an item, whose timestamp is then no row's.
     """
 
     ticks: Int64
     values: Float64
     flags: UInt8
     odd: Int64
+    odd_codes: Int64
     odd_items: Sequence[TimedValue]
 
     def rows(self, first: int, after: int) -> Columns:
@@ -65,7 +56,8 @@ class Columns:
             self.values[first:after],
             self.flags[first:after],
             self.odd[low:high] - first,
-            self.odd_items[low:high],
+            self.odd_codes[low:high],
+            self.odd_items,
         )
 
 
@@ -95,8 +87,9 @@ class Events(NamedTuple):
         return Events(self.columns, self.first + first, self.first + after)
 
 
+_NO_TICKS = np.empty(0, np.int64)
 NONE = Events(
-    Columns(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.uint8), np.empty(0, np.int64), ()),
+    Columns(_NO_TICKS, np.empty(0, np.float64), np.empty(0, np.uint8), _NO_TICKS, _NO_TICKS, ()),
     0,
     0,
 )
@@ -111,9 +104,9 @@ def of(items: Sequence[TimedValue]) -> Columns:
     values, odd = _numbers(items)
     flags = np.zeros(len(items), np.uint8)
     for place, name in enumerate(FLAGS):
-        flags |= _two_bits([getattr(item, name) for item in items]) << np.uint8(2 * place)
+        flags |= _two_bits(list(map(attrgetter(name), items))) << np.uint8(2 * place)
     ticks = ticks_of([item.Timestamp for item in items])
-    return Columns(ticks, values, flags, odd, [items[row] for row in odd.tolist()])
+    return Columns(ticks, values, flags, odd, np.arange(len(odd)), [items[row] for row in odd.tolist()])
 
 
 def joined(parts: Sequence[Events]) -> Columns:
@@ -128,13 +121,26 @@ def joined(parts: Sequence[Events]) -> Columns:
         return spans[0].own()
     pieces = [span.own() for span in spans] or [NONE.columns]
     offsets = np.cumsum([0, *(len(piece.ticks) for piece in pieces[:-1])])
+    items, firsts = _gathered([piece.odd_items for piece in pieces])
     return Columns(
         np.concatenate([piece.ticks for piece in pieces]),
         np.concatenate([piece.values for piece in pieces]),
         np.concatenate([piece.flags for piece in pieces]),
         np.concatenate([piece.odd + offset for piece, offset in zip(pieces, offsets, strict=True)]),
-        [item for piece in pieces for item in piece.odd_items],
+        np.concatenate([piece.odd_codes + first for piece, first in zip(pieces, firsts, strict=True)]),
+        items,
     )
+
+
+def _gathered(parts: Sequence[Sequence[TimedValue]]) -> tuple[list[TimedValue], list[int]]:
+    """All items, those of a list that comes again only once, and for each part the place of its first."""
+    items: list[TimedValue] = []
+    places: dict[int, int] = {}
+    for part in parts:
+        if id(part) not in places:
+            places[id(part)] = len(items)
+            items += part
+    return items, [places[id(part)] for part in parts]
 
 
 def woven(lifted: Lifted, parsed: Columns, places: Int64) -> Columns:
@@ -147,7 +153,10 @@ def woven(lifted: Lifted, parsed: Columns, places: Int64) -> Columns:
     values[at_lifted], values[places] = lifted.values, parsed.values
     flags = np.full(size, _tail_flags(lifted.tail), np.uint8)
     flags[places] = parsed.flags
-    return Columns(ticks, values, flags, places[parsed.odd], parsed.odd_items)
+    odd = np.concatenate([np.flatnonzero(at_lifted)[lifted.odd], places[parsed.odd]])
+    codes = np.concatenate([lifted.odd_codes, parsed.odd_codes + len(lifted.odd_items)])
+    order = np.argsort(odd, kind="stable")
+    return Columns(ticks, values, flags, odd[order], codes[order], [*lifted.odd_items, *parsed.odd_items])
 
 
 def ticks_of(texts: Sequence[str]) -> Int64:

@@ -296,4 +296,4 @@ def _only_errors(events: Events) -> bool:
     if not events.size or not len(events.columns.odd):
         return False
     own = events.own()
-    return len(own.odd_items) == events.size and all(item.Errors for item in own.odd_items)
+    return len(own.odd) == events.size and all(own.odd_items[code].Errors for code in own.odd_codes.tolist())

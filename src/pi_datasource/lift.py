@@ -1,10 +1,9 @@
-"""Plain numbers out of a reply body, all at once: what looks like the rest is lifted, what does not is left to a parser.
+"""Plain rows out of a reply body, all at once: what looks like the rest is lifted, what does not is left to a parser.
 
-An archive page is thousands of rows that differ in a timestamp and a number only. Such rows are found, checked byte by
-byte and cast without an object for each; in the body every run of them is replaced by ``[first,after]``, its row numbers.
-The *skeleton* that is left is ordinary JSON and much smaller: structure, failures, states, texts and flagged rows are
-parsed from it exactly. A row is lifted only if it is ``,{"Timestamp":"…Z","Value":NUMBER`` plus a tail equal to that of
-its neighbours; ``,{"`` followed by a name cannot stand inside a JSON string, where a quote is escaped.
+An archive page is thousands of rows that differ in a timestamp and a value only. Such rows are found, checked byte by byte
+and cast without an object for each; of states and texts each different one is parsed once. In the body every run of rows
+is replaced by ``[first,after]``, its row numbers. The *skeleton* that is left is ordinary JSON and much smaller: structure,
+failures and flagged rows are parsed from it exactly.
 """
 
 from __future__ import annotations
@@ -12,35 +11,71 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-_HEAD = b',{"Timestamp":"'
-_SHORTEST_TIME, _LONGEST_TIME = len("2024-05-01T06:00:00"), len("2024-05-01T06:00:00.1234567")
-_BETWEEN = b'","Value":'  # after the Z that ends a timestamp
-_ROW = re.compile(rb'\{"Timestamp":"[^"\\]*Z","Value":-?\d[\d.eE+-]*((?:,"\w+":(?:true|false|null))*\})')
+from pi_datasource import scan
+from pi_datasource.scan import Bools, Bytes, Int64, Spans
+from pi_datasource.wire import NOT_JSON, TimedValue
+
+_ROW = re.compile(
+    rb'\{"Timestamp":"[^"\\]*Z","Value":(?:-?\d[\d.eE+-]*|"[^"\\]*"|\{[^{}\\]*\})((?:,"\w+":(?:true|false|null))*\})'
+)
 _SAMPLES = 9
 _WORTH = 64  # rows: below, setting up costs more than parsing
 _BLOCK = 1 << 22  # bytes looked at together: what is in a cache need not come from memory
+_MUCH = 8  # one part in so many of a block, not lifted as numbers, is worth a look for states and texts
 _NEEDS_DIGITS = 2.0**53  # from here on a double may not hold every integer: the parser keeps its digits
 
-Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+_PARSER = msgspec.json.Decoder(TimedValue)
 
 
 @dataclass(frozen=True)
 class Lifted:
     """Rows of ``ticks`` (100 ns since 1970 UTC) and ``values``, and the body without them.
 
-    ``tail`` is the end of each row from after its number, such as ``,"Good":true}``.
+    The rows at ``odd`` hold no number but ``odd_items[code]`` for each of ``odd_codes``, without its timestamp. ``tail`` is the
+    end of each row from after its value, such as ``,"Good":true}``.
     """
 
     skeleton: bytes
     ticks: Int64
-    values: NDArray[np.float64]
+    values: Float64
     tail: bytes
+    odd: Int64
+    odd_codes: Int64
+    odd_items: Sequence[TimedValue]
+
+
+class _Part(NamedTuple):
+    """Rows found in a block: where they stand in the body, and what they hold; the code of a number is -1."""
+
+    starts: Int64
+    ends: Int64
+    ticks: Int64
+    values: Float64
+    codes: Int64
+
+    def only(self, chosen: Bools | Int64) -> _Part:
+        """The rows that are chosen, or those of these numbers."""
+        return _Part(
+            self.starts[chosen],
+            self.ends[chosen],
+            self.ticks[chosen],
+            self.values[chosen],
+            self.codes[chosen],
+        )
+
+
+_NO_PLACES = np.empty(0, np.int64)
+_NO_ROWS = _Part(_NO_PLACES, _NO_PLACES, _NO_PLACES, np.empty(0, np.float64), _NO_PLACES)
 
 
 def lift(body: bytes) -> Lifted | None:
@@ -48,13 +83,18 @@ def lift(body: bytes) -> Lifted | None:
     tail = _usual_tail(body)
     if tail is None or body.count(tail, 0, 1 << 16) < min(_WORTH, len(body) >> 10):
         return None
-    blocks = [found for block in _blocks(body) if (found := _rows(body, *block, tail))]
-    if not blocks:
+    items: list[TimedValue] = []
+    parts = [part for low, high in _blocks(body) for part in _parts(body, low, high, tail, items)]
+    if not parts:
         return None
-    starts, ends, ticks, values = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    if len(starts) < _WORTH:
+    whole = _Part(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    if len(whole.starts) < _WORTH:
         return None
-    return Lifted(_skeleton(body, starts, ends), ticks, values, tail)
+    if items:
+        whole = whole.only(np.argsort(whole.starts, kind="stable"))
+    odd = np.flatnonzero(whole.codes >= 0)
+    skeleton = _skeleton(body, whole.starts, whole.ends)
+    return Lifted(skeleton, whole.ticks, whole.values, tail, odd, whole.codes[odd], items)
 
 
 def _usual_tail(body: bytes) -> bytes | None:
@@ -69,100 +109,74 @@ def _blocks(body: bytes) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def _rows(
-    body: bytes, low: int, high: int, tail: bytes
-) -> tuple[Int64, Int64, Int64, NDArray[np.float64]] | None:
-    """Start (its comma), end (after its brace), ticks and value of each plain row in ``body[low:high]``."""
+def _parts(body: bytes, low: int, high: int, tail: bytes, items: list[TimedValue]) -> Iterator[_Part]:
+    """The rows in ``body[low:high]``; what those with a code hold is added to ``items``."""
     size = high - low
-    if size <= len(_HEAD) + len(tail):
-        return None
+    if size <= len(scan.HEAD) + len(tail):
+        return
     text = np.frombuffer(body, np.uint8, size, low)
-    braces = np.flatnonzero(text == ord("}"))
-    starts, ends = braces[:-1] + 1, braces[1:] + 1
-    shortest = len(_HEAD) + _SHORTEST_TIME + len(b"Z") + len(_BETWEEN) + 1 + len(tail)
-    roomy = ends - starts >= shortest
-    starts, ends = starts[roomy], ends[roomy]
-    plain = _same(text, starts, _HEAD)
-    plain[plain] = _same(text, ends[plain] - len(tail), tail)
-    starts, ends = starts[plain], ends[plain]
-    times = starts + len(_HEAD)
-    zulu = _zulu(text, times)
-    numbers = zulu + 1 + len(_BETWEEN)
-    fits = (zulu > 0) & (numbers < ends - len(tail))
-    fits[fits] = _same(text, zulu[fits] + 1, _BETWEEN)
-    fits[fits] = _starts_a_number(text, numbers[fits])
-    starts, ends, times, zulu, numbers = (part[fits] for part in (starts, ends, times, zulu, numbers))
-    if not len(starts):
-        return None
-    cast = _cast(text, times, zulu + 1, numbers, ends - len(tail))
-    if cast is None:
-        return None
-    ticks, values = cast
-    sure = np.abs(values) < _NEEDS_DIGITS
-    return starts[sure] + low, ends[sure] + low, ticks[sure], values[sure]
+    numbers = _numbers(text, tail)
+    rest = size - int((numbers.ends - numbers.starts).sum())
+    parts = [numbers, _others(text, tail, items)] if rest > size // _MUCH else [numbers]
+    for part in parts:
+        if len(part.starts):
+            yield part._replace(starts=part.starts + low, ends=part.ends + low)
 
 
-def _same(text: NDArray[np.uint8], places: Int64, wanted: bytes) -> NDArray[np.bool_]:
-    """Whether ``wanted`` stands at each place; all of it must lie within the text."""
-    width = len(wanted)
-    if not len(places):
-        return np.zeros(0, np.bool_)
-    windows = np.ndarray((len(text) - width + 1,), f"V{width}", text, strides=(1,))
-    there = windows[places]
-    whole = width // 8 * 8
-    same = np.ones(len(places), np.bool_)
-    columns = there.view(np.uint8).reshape(len(places), width)
-    if whole:
-        words = np.ascontiguousarray(columns[:, :whole]).view("<u8")
-        same = (words == np.frombuffer(wanted, "<u8", whole // 8)).all(axis=1)
-    if whole < width:
-        same &= (columns[:, whole:] == np.frombuffer(wanted[whole:], np.uint8)).all(axis=1)
-    return same
+def _numbers(text: Bytes, tail: bytes) -> _Part:
+    """Rows whose value is a number that a double holds exactly; none if any of their texts is no time or no number."""
+    spans = scan.between_braces(text, tail)
+    spans = spans.only(_starts_a_number(text, spans.values))
+    try:
+        ticks = _ticks(text, spans)
+        values = scan.slices(text, spans.values, spans.value_ends, pa.string()).cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        return _NO_ROWS
+    part = _Part(spans.starts, spans.ends, ticks, values, np.full(len(ticks), -1))
+    return part.only(np.abs(values) < _NEEDS_DIGITS)
 
 
-def _zulu(text: NDArray[np.uint8], times: Int64) -> Int64:
-    """Where the Z of each timestamp stands; 0 where there is none, or where no fraction of 1 to 7 digits precedes it."""
-    found = np.zeros(len(times), np.int64)
-    for length in (*range(_LONGEST_TIME, _SHORTEST_TIME + 1, -1), _SHORTEST_TIME):
-        open_ = np.flatnonzero(found == 0)
-        if not len(open_):
-            break
-        places = times[open_] + length
-        ends = text[places] == ord("Z")
-        found[open_[ends]] = places[ends]
-    return found
+def _others(text: Bytes, tail: bytes, items: list[TimedValue]) -> _Part:
+    """Rows whose value is a state or a text: each different one is parsed once."""
+    spans = scan.between_heads(text, tail)
+    first = text[spans.values]
+    spans = spans.only((first == ord('"')) | (first == ord("{")))
+    found = scan.slices(text, spans.values, spans.value_ends, pa.binary()).dictionary_encode()
+    codes = np.array([_parsed(value, tail, items) for value in found.dictionary.to_pylist()], np.int64)
+    codes = codes[found.indices.to_numpy()]
+    spans, codes = spans.only(codes >= 0), codes[codes >= 0]
+    try:
+        ticks = _ticks(text, spans)
+    except pa.ArrowInvalid:
+        return _NO_ROWS
+    return _Part(spans.starts, spans.ends, ticks, np.full(len(ticks), np.nan), codes)
 
 
-def _starts_a_number(text: NDArray[np.uint8], places: Int64) -> NDArray[np.bool_]:
+def _parsed(value: bytes, tail: bytes, items: list[TimedValue]) -> int:
+    """The number that the value gets in ``items``; -1 for what is no value, as behind the last row of a stream."""
+    try:
+        items.append(_PARSER.decode(b'{"Timestamp":"","Value":' + value + tail))
+    except NOT_JSON:
+        return -1
+    return len(items) - 1
+
+
+def _ticks(text: Bytes, spans: Spans) -> Int64:
+    times = scan.slices(text, spans.times, spans.zulus + 1, pa.string()).cast(pa.timestamp("ns", "UTC"))
+    return np.frombuffer(times.buffers()[1], np.int64, len(times), times.offset * 8) // 100
+
+
+def _starts_a_number(text: Bytes, places: Int64) -> Bools:
     """A digit, or a minus and a digit: what Arrow casts besides (``inf``, ``nan``, blanks) is no JSON."""
     first = text[places]
     second = text[places + 1]
-    minus: NDArray[np.bool_] = (first == ord("-")) & _is_digit(second)
+    minus: Bools = (first == ord("-")) & _is_digit(second)
     return minus | _is_digit(first)
 
 
-def _is_digit(letters: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    digits: NDArray[np.bool_] = (letters >= ord("0")) & (letters <= ord("9"))
+def _is_digit(letters: Bytes) -> Bools:
+    digits: Bools = (letters >= ord("0")) & (letters <= ord("9"))
     return digits
-
-
-def _cast(
-    text: NDArray[np.uint8], times: Int64, time_ends: Int64, numbers: Int64, number_ends: Int64
-) -> tuple[Int64, NDArray[np.float64]] | None:
-    """Ticks and values; None if any of the texts is no time or no number, which the parser then says better."""
-    count = len(times)
-    edges = np.empty(4 * count + 1, np.int32)
-    edges[0:-1:4], edges[1::4], edges[2::4], edges[3::4] = times, time_ends, numbers, number_ends
-    edges[-1] = edges[-2]
-    texts = pa.StringArray.from_buffers(4 * count, pa.py_buffer(edges), pa.py_buffer(text))
-    places = np.arange(0, 4 * count, 4)
-    try:
-        nanoseconds = texts.take(pa.array(places)).cast(pa.timestamp("ns", "UTC"))
-        values = texts.take(pa.array(places + 2)).cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    ticks = np.frombuffer(nanoseconds.buffers()[1], np.int64, count, nanoseconds.offset * 8) // 100
-    return ticks, values.to_numpy()
 
 
 def _skeleton(body: bytes, starts: Int64, ends: Int64) -> bytes:

@@ -17,10 +17,9 @@ import numpy as np
 
 from pi_datasource import events, lift
 from pi_datasource.errors import UnexpectedReply
-from pi_datasource.events import Columns, Events, TimedValue
+from pi_datasource.events import Columns, Events
 from pi_datasource.lift import Lifted
-
-NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding a foreign body may raise
+from pi_datasource.wire import NOT_JSON, TimedValue
 
 _Entry = TimedValue | tuple[int, int]  # an event, or the numbers of a run of lifted rows
 

@@ -14,10 +14,10 @@ import requests
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from pi_datasource import reply
 from pi_datasource.errors import AuthenticationFailed, InvalidOption, ServerUnreachable, UnexpectedReply
 from pi_datasource.options import Options
 from pi_datasource.secrets import secret
+from pi_datasource.wire import NOT_JSON
 
 if TYPE_CHECKING:
     from requests import Session
@@ -164,7 +164,7 @@ class ClientCredentials:
     def _refusal(self, call: str, answer: Response) -> AuthenticationFailed:
         try:
             said = msgspec.json.decode(answer.content)
-        except reply.NOT_JSON:
+        except NOT_JSON:
             said = None
         words = (
             [str(said[key]) for key in ("error", "error_description") if key in said]

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from pi_datasource import schema
-from pi_datasource.events import EXACT_INTEGER, FLAGS, Columns, TimedValue
+from pi_datasource.events import EXACT_INTEGER, Columns, Int64
 from pi_datasource.reply import text_of
+from pi_datasource.wire import FLAGS, TimedValue
 
 _INT32 = range(-(2**31), 2**31)
 _INFINITE = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
@@ -32,37 +33,53 @@ class Reading(NamedTuple):
     kind: str
 
 
-def value_columns(events: Columns, odd_types: Sequence[str], wanted: AbstractSet[str]) -> dict[str, pa.Array]:
-    """Those of the ``wanted`` columns that come from the events; ``odd_types`` are the point types of the odd rows."""
-    readings = [read(item, kind) for item, kind in zip(events.odd_items, odd_types, strict=True)]
+class _Odd(NamedTuple):
+    """What the odd rows hold: each different reading once, and for each row the number of its own."""
+
+    readings: Sequence[Reading]
+    numbers: Int64
+
+
+def value_columns(
+    events: Columns, types: Sequence[str], odd_types: Int64, wanted: AbstractSet[str]
+) -> dict[str, pa.Array]:
+    """Those of the ``wanted`` columns that come from the events; ``odd_types`` number the point type of each odd row."""
+    odd = _read_once(events, types, odd_types)
     made: dict[str, Callable[[], pa.Array]] = {
-        "value": lambda: _numbers(events, readings),
-        "value_string": lambda: _sparse(events, [each.text for each in readings], None, pa.string()),
-        "state_code": lambda: _sparse(events, [each.code for each in readings], None, pa.int32()),
-        "value_kind": lambda: _sparse(events, [each.kind for each in readings], schema.NUMBER, pa.string()),
+        "value": lambda: _numbers(events, odd),
+        "value_string": lambda: _sparse(events, odd, [each.text for each in odd.readings], None, pa.string()),
+        "state_code": lambda: _sparse(events, odd, [each.code for each in odd.readings], None, pa.int32()),
+        "value_kind": lambda: _sparse(
+            events, odd, [each.kind for each in odd.readings], schema.NUMBER, pa.string()
+        ),
         **{name.lower(): partial(_flag, events, place) for place, name in enumerate(FLAGS)},
     }
     return {name: make() for name, make in made.items() if name in wanted}
 
 
-def _numbers(events: Columns, readings: Sequence[Reading]) -> pa.Array:
-    if not readings:
+def _read_once(events: Columns, types: Sequence[str], odd_types: Int64) -> _Odd:
+    pairs = pa.array(events.odd_codes * len(types) + odd_types).dictionary_encode()
+    split = [divmod(pair, len(types)) for pair in pairs.dictionary.to_pylist()]
+    return _Odd([read(events.odd_items[code], types[kind]) for code, kind in split], pairs.indices.to_numpy())
+
+
+def _numbers(events: Columns, odd: _Odd) -> pa.Array:
+    if not odd.readings:
         return pa.array(events.values)
     values, missing = events.values.copy(), np.zeros(len(events.ticks), np.bool_)
-    values[events.odd] = [0.0 if each.value is None else each.value for each in readings]
-    missing[events.odd] = [each.value is None for each in readings]
+    numbers = [each.value for each in odd.readings]
+    values[events.odd] = np.array([0.0 if each is None else each for each in numbers])[odd.numbers]
+    missing[events.odd] = np.array([each is None for each in numbers])[odd.numbers]
     return pa.array(values, mask=missing, from_pandas=False)
 
 
-def _sparse(events: Columns, values: list[Any], default: Any, kind: pa.DataType) -> pa.Array:
-    """``values`` in the odd rows, ``default`` in all others."""
+def _sparse(events: Columns, odd: _Odd, values: list[Any], default: Any, kind: pa.DataType) -> pa.Array:
+    """``values`` by their numbers in the odd rows, ``default`` in all others."""
     given = pa.array(values, kind)
-    if len(given) == len(events.ticks):
-        return given
     if given.null_count == len(given) and default is None:
         return pa.nulls(len(events.ticks), kind)
     place = np.zeros(len(events.ticks), np.int32)
-    place[events.odd] = np.arange(1, len(given) + 1)
+    place[events.odd] = odd.numbers + 1
     return pa.concat_arrays([pa.array([default], kind), given]).take(pa.array(place))
 
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pi_datasource import decode, events, reply, schema
 from pi_datasource.decode import Numbering, Rows
 from pi_datasource.errors import PIError, UnexpectedReply
-from pi_datasource.events import TimedValue
 from pi_datasource.reply import Page
+from pi_datasource.wire import TimedValue
 
 from .fakes import point, wire
 
@@ -257,6 +257,29 @@ def test_not_a_number_is_a_number_on_numeric_points_only(spelled: str) -> None:
     assert (repr(value), text, code, kind) == (repr(float(spelled)), None, None, "number")
     assert one(spelled, "String") == (None, spelled, None, "string")
     assert one(spelled, "Float32", good=False) == (None, spelled, None, "error")
+
+
+def test_cuts_of_two_answers_keep_what_each_row_holds_by_the_type_of_its_own_point() -> None:
+    texts = [("00", "NaN"), ("01", "x"), ("02", "NaN"), ("03", "y")]
+    first = alone([TimedValue(f"2024-05-01T00:00:{second}Z", text, True) for second, text in texts])
+    second = alone([TimedValue("2024-05-01T00:00:00Z", {"Name": "ON", "Value": 1}, True)])
+    groups = [
+        Rows(point("A", "String"), first.cut(0, 1), None, Numbering()),
+        Rows(point("B", "Float64"), first.cut(2, 4), None, Numbering()),
+        Rows(point("C", "Digital"), second, None, Numbering()),
+        Rows(point("D", "String"), first.cut(1, 2), None, Numbering()),
+    ]
+    rows = rows_of(
+        decode.to_batch(groups, SCHEMA, PLANNED, None), "tag_name", "value_string", "state_code", "value_kind"
+    )
+    assert rows == [
+        ("A", "NaN", None, "string"),
+        ("B", None, None, "number"),
+        ("B", "y", None, "string"),
+        ("C", "ON", 1, "digital"),
+        ("D", "x", None, "string"),
+    ]
+    assert len(events.joined([group.events for group in groups]).odd_items) == 5  # each held once
 
 
 def sequences(*texts: str, numbering: Numbering | None = None) -> list[int]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pi_datasource import lift, reply
 from pi_datasource.errors import PIError
+from pi_datasource.events import Columns
 
 from .fakes import SECOND, wire
 
@@ -49,11 +50,20 @@ def contents(pages: dict[str, reply.Page]) -> Any:
         key: (
             page.status, page.message, page.units, page.events.ticks.tolist(),
             [repr(value) for value in page.events.own().values.tolist()],
-            page.events.own().flags.tolist(), page.events.own().odd.tolist(), list(page.events.own().odd_items),
+            page.events.own().flags.tolist(), page.events.own().odd.tolist(), odd_contents(page.events.own()),
             contents(dict(page.streams)),
         )
         for key, page in pages.items()
     }  # fmt: skip
+
+
+def odd_contents(columns: Columns) -> list[tuple[Any, ...]]:
+    """What the odd rows hold, apart from the timestamp, which shared items do not have."""
+    items = [columns.odd_items[code] for code in columns.odd_codes.tolist()]
+    return [
+        (item.Value, item.Good, item.Questionable, item.Substituted, item.Annotated, item.Errors)
+        for item in items
+    ]
 
 
 def plain_items(count: int, seed: int = 1, step: int = 1_234_567) -> list[dict[str, Any]]:
@@ -73,6 +83,30 @@ def test_plain_rows_are_lifted_and_the_skeleton_is_small() -> None:
     assert contents(reply.batch_reply(body)) == contents(plainly(body))
 
 
+def test_of_states_and_texts_each_different_one_is_parsed_once() -> None:
+    values = [
+        {"Name": "OFF", "Value": 0, "IsSystem": False},
+        {"Name": "ON", "Value": 1, "IsSystem": False},
+        "a",
+        'b"}',
+    ]
+    items = [item | {"Value": values[i % 4]} for i, item in enumerate(plain_items(400))]
+    body = body_of({"0": items, "1": plain_items(100)})
+    lifted = lift.lift(body)
+    assert lifted is not None
+    # The first row of a stream follows a bracket, and the last one no other row.
+    assert (len(lifted.ticks), len(lifted.odd), len(lifted.odd_items)) == (398 + 99, 398, 4)
+    assert np.isnan(lifted.values[lifted.odd]).all()
+    assert contents(reply.batch_reply(body)) == contents(plainly(body))
+
+
+def test_texts_that_all_differ_come_as_they_are() -> None:
+    items = [item | {"Value": f"batch {i}"} for i, item in enumerate(plain_items(300))]
+    body = body_of({"0": items})
+    assert lift.lift(body) is not None
+    assert contents(reply.batch_reply(body)) == contents(plainly(body))
+
+
 @settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), block=st.sampled_from([700, 4_096, 1 << 22]))
 def test_whatever_stands_between_plain_rows_the_events_are_those_of_the_parser(seed: int, block: int) -> None:
@@ -80,8 +114,9 @@ def test_whatever_stands_between_plain_rows_the_events_are_those_of_the_parser(s
     streams = {}
     for key in range(dice.randint(1, 4)):
         items = plain_items(dice.choice([0, 1, 3, 120, 400]), seed + key, dice.choice([0, 1, 7, SECOND]))
+        odd_share = dice.choice([0.05, 0.05, 0.6, 1.0])
         for item in items:
-            if dice.random() < 0.05:
+            if dice.random() < odd_share:
                 item["Value"] = dice.choice(ODD_VALUES)
             if dice.random() < 0.05:
                 item[dice.choice(list(FLAGS))] = dice.choice([True, False, None])
@@ -100,7 +135,8 @@ def test_whatever_stands_between_plain_rows_the_events_are_those_of_the_parser(s
 @pytest.mark.parametrize("seed", range(6))
 def test_a_damaged_body_gives_the_parsers_rows_or_a_named_error(seed: int) -> None:
     dice = random.Random(seed)
-    whole = body_of({"0": plain_items(150, seed), "1": plain_items(90, seed + 1)})
+    states = [item | {"Value": dice.choice(ODD_VALUES)} for item in plain_items(90, seed + 1)]
+    whole = body_of({"0": plain_items(150, seed), "1": plain_items(90, seed + 1), "2": states})
     for _ in range(60):
         body = bytearray(whole)
         for _ in range(dice.randint(1, 3)):
