@@ -3,6 +3,8 @@
     scripts/bench reading              everything; half an hour on two cores
     scripts/bench reading --quick      small amounts, to see that it works; about two minutes
     scripts/bench reading --only parquet --only "one core"
+    scripts/bench reading --keep --only "100 million"     the other cases stay as they were measured before
+    scripts/bench reading --only pi-datasource:           this project's cases alone
 
 Writes reading.json, reading.md and reading.svg into benchmarks/results.
 """
@@ -36,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _arguments(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     plan = Plan(options.warmups, 1 if options.quick else options.repeats, dict(options.option))
-    chosen = [case for case in (cases.QUICK if options.quick else cases.FULL) if _wanted(case.name, options)]
+    chosen = [
+        case for case in (cases.QUICK if options.quick else cases.FULL) if _wanted(case.full_name, options)
+    ]
     progress = Progress(len(chosen))
     results: dict[str, Any] = {
         "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -45,12 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "options": plan.options,
         "machine": {**machine.describe(), "load_after": None},
     }
-    results |= {"pure": [], "planning": {}, "spark": []}
-    for result in _pure(options, plan, progress):
-        results["pure"].append(result)
-    results["planning"] = _planning(options, plan, progress)
+    kept: dict[str, Any] = {"pure": [], "planning": {}, "spark": []}
+    if options.keep:
+        kept = json.loads((options.out / "reading.json").read_text())
+    results["pure"] = _with_kept(list(_pure(options, plan, progress)), kept["pure"])
+    results["planning"] = _planning(options, plan, progress) or kept["planning"]
+    results["spark"] = kept["spark"]
+    measured: list[dict[str, Any]] = []
     for result in _spark(chosen, plan, progress):
-        results["spark"].append(result)
+        measured.append(result)
+        results["spark"] = _with_kept(measured, kept["spark"])
         _write(options.out, results)  # after each case: a run takes long, and may be broken off
     results["machine"]["load_after"] = machine.describe()["load_before"]
     _write(options.out, results)
@@ -81,6 +89,13 @@ class Progress:
             self.line(f"{self.number}/{self.total} {case.name} ({case.engine}, {case.master})")
         else:
             self.line("    " + (what if isinstance(what, str) else report.one_line(what)))
+
+
+def _with_kept(measured: list[dict[str, Any]], kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The measured cases, those that stand among the kept ones in their place."""
+    by_name = {result["name"]: result for result in measured}
+    replaced = [by_name.pop(result["name"], result) for result in kept]
+    return [*replaced, *by_name.values()]
 
 
 def _spark(chosen: list[Case], plan: Plan, progress: Progress) -> Iterator[dict[str, Any]]:
@@ -161,7 +176,15 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help="small amounts, one repeat: to see that it works"
     )
     parser.add_argument(
-        "--only", action="append", metavar="NAME", help="cases whose name holds NAME; repeatable"
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="cases whose reader and name, such as 'pi-datasource: 5 million', hold NAME; repeatable",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep what is not measured now as it stands in the folder of --out",
     )
     parser.add_argument("--repeats", type=int, default=5, help="measured runs of each case (default 5)")
     parser.add_argument(

@@ -38,6 +38,11 @@ class Case:
     repeats: int | None = None  # fewer than asked for, where one run takes long
 
     @property
+    def full_name(self) -> str:
+        """The reader and the case."""
+        return f"{self.engine}: {self.name}"
+
+    @property
     def job(self) -> str:
         """The job of the Spark session that runs it."""
         return "stream" if self.mode == "stream" else "noop" if self.sink == "noop" else "files"
@@ -45,7 +50,7 @@ class Case:
 
 THREE_COLUMNS = "tag_name string, timestamp timestamp, value double"
 WIDE, MANY, LONG = Shape(1000, 1000), Shape(10_000, 100), Shape(100, 10_000)
-FIVE, TEN = Shape(1000, 5000), Shape(1000, 10_000)
+FIVE, TEN, HUNDRED = Shape(1000, 5000), Shape(1000, 10_000), Shape(10_000, 10_000)
 SIMULATED = Shape(1000, 0)  # the simulator's signals decide how many events its tags have
 
 _OURS = [
@@ -54,6 +59,7 @@ _OURS = [
     Case("100 x 10,000", LONG),
     Case("5 million", FIVE, repeats=3),
     Case("10 million", TEN, repeats=3),
+    Case("100 million", HUNDRED, repeats=1),
     Case("mixed types", Shape(1000, 1000, "mixed")),
     Case("1 % system states", Shape(1000, 1000, "states")),
     Case("three columns", WIDE, schema=THREE_COLUMNS),

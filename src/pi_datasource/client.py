@@ -1,9 +1,8 @@
-"""The only HTTP session: retries, time-outs, and the map from HTTP statuses to errors."""
+"""The only HTTP session: calls with their retries, pauses and time-outs."""
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -22,16 +21,8 @@ from urllib3.exceptions import ReadTimeoutError
 from pi_datasource import auth, reply, transport
 from pi_datasource.breaker import Breaker
 from pi_datasource.effort import Effort
-from pi_datasource.errors import (
-    AccessDenied,
-    AuthenticationFailed,
-    PIError,
-    RequestRefused,
-    ServerError,
-    ServerFailed,
-    ServerTimeout,
-    UnexpectedReply,
-)
+from pi_datasource.errors import PIError, ServerError, ServerFailed, UnexpectedReply
+from pi_datasource.failures import Failures, error_text
 from pi_datasource.options import Options
 from pi_datasource.outage import PAUSE_S, Outage
 from pi_datasource.pacing import Pacer
@@ -43,20 +34,6 @@ CONNECT_TIMEOUT_S = 10.0
 CHUNK = 1 << 20
 UNREADABLE = 2  # answers in a row that are no PI Web API's and are asked for once more
 LONGEST_PAUSE_S = 300.0  # whatever a server's Retry-After says
-
-_BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
-    401: (
-        AuthenticationFailed,
-        "check 'username' and 'password' (or 'token'), and that the server allows this 'auth'",
-    ),
-    403: (AccessDenied, "ask for the right to read, or use another account"),
-    404: (RequestRefused, "check that 'url' ends in /piwebapi and that this account may read the object"),
-    413: (RequestRefused, "set a smaller 'batch_size'"),
-    429: (ServerFailed, "the server limits its request rate: use fewer 'num_partitions', or ask later"),
-    502: (ServerFailed, "the proxy cannot reach PI Web API, or PI Web API the archive"),
-    503: (ServerFailed, "the PI Web API service is not running, or starting"),
-    504: (ServerFailed, "the proxy gave up waiting: set a smaller 'page_size'"),
-}
 
 
 class PIClient:
@@ -76,7 +53,9 @@ class PIClient:
         self._effort = Effort()
         self._adding = Lock()  # a pause may end while the next call is on its way
         self._session = transport.session(options, before_retry=self._before_retry)
-        self._signs_in = auth.chosen(options) != "anonymous"
+        self._failures = Failures(
+            options.url, self.timeout_s, auth.chosen(options) != "anonymous", self._session.discreet
+        )
 
     def __enter__(self) -> PIClient:
         return self
@@ -121,9 +100,9 @@ class PIClient:
         try:
             parsed = msgspec.json.decode(body)
         except NOT_JSON as cause:
-            raise self._not_json(call, headers, body) from cause
+            raise self._failures.not_json(call, headers, body) from cause
         if isinstance(parsed, dict) and isinstance(failure := parsed.get("WebException"), dict):
-            raise self._refusal(call, reply.status_of(failure), reply.text_of(failure.get("Errors")))
+            raise self._failures.refusal(call, reply.status_of(failure), reply.text_of(failure.get("Errors")))
         if isinstance(parsed, dict) and "Date" in headers:
             parsed.setdefault("Date", headers["Date"])
         return parsed
@@ -140,7 +119,7 @@ class PIClient:
             call, self.resource("batch"), msgspec.json.encode(content), weight=len(content)
         )
         if body[:1] != b"{":
-            raise self._not_json(call, headers, body)
+            raise self._failures.not_json(call, headers, body)
         return body
 
     def pace(self, requests_per_second: float | None) -> None:
@@ -230,7 +209,7 @@ class PIClient:
             ) as response:
                 body = self._body(response, call)
         except requests.Timeout as cause:
-            raise self._late(call, isinstance(cause, requests.ConnectTimeout)) from cause
+            raise self._failures.late(call, connecting=isinstance(cause, requests.ConnectTimeout)) from cause
         except requests.RequestException as cause:
             raise transport.failure(call, self.url, cause) from cause
         log.debug("%s: HTTP %s, %s bytes", call, response.status_code, len(body))
@@ -241,7 +220,7 @@ class PIClient:
             )
             raise UnexpectedReply(message, response.status_code)
         if response.status_code >= 400:
-            raise self._refusal(call, response.status_code, _error_text(body), response.headers)
+            raise self._failures.refusal(call, response.status_code, error_text(body), response.headers)
         return body, response.headers
 
     def _body(self, response: requests.Response, call: str) -> bytes:
@@ -252,7 +231,7 @@ class PIClient:
             while chunk := read(CHUNK, decode_content=True):
                 chunks.append(chunk)
         except ReadTimeoutError as cause:
-            raise self._late(call, connecting=False) from cause
+            raise self._failures.late(call, connecting=False) from cause
         except (TransportError, OSError) as cause:
             raise _BodyCut(transport.reason(cause)) from cause
         body = b"".join(chunks)
@@ -261,37 +240,6 @@ class PIClient:
             message = f"{len(body)} of {expected} bytes"
             raise _BodyCut(message)
         return body
-
-    def _late(self, call: str, connecting: bool) -> ServerTimeout:
-        what = "no connection" if connecting else "no complete answer"
-        message = (
-            f"{call}: {what} from {self.url} within {self.timeout_s:g} s; set a smaller 'page_size' or 'batch_size', "
-            "or a longer 'timeout'"
-        )
-        return ServerTimeout(message)
-
-    def _refusal(
-        self, call: str, status: int, text: str, headers: Mapping[str, str] | None = None
-    ) -> ServerError:
-        kind, hint = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
-        if status == 401 and not self._signs_in:
-            hint = "sign in with the options 'username' and 'password', or 'token'"
-        if status == 401 and (schemes := _schemes((headers or {}).get("WWW-Authenticate", ""))):
-            hint += f"; it offers {', '.join(schemes)}"
-        words = self._discreet(text)
-        said = f": {words.rstrip('.') if hint else words}" if words else ""
-        return kind(f"{call}: HTTP {status}{said}" + (f"; {hint}" if hint else ""), status)
-
-    def _not_json(self, call: str, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
-        kind = headers.get("Content-Type", "no content type")
-        return UnexpectedReply(
-            f"{call}: {self.url} did not answer with PI Web API's JSON but with {kind}, starting with "
-            f"{self._discreet(reply.opening(body))}; check that 'url' is the address of PI Web API "
-            "(https://HOST/piwebapi)"
-        )
-
-    def _discreet(self, text: str) -> str:
-        return self._session.discreet(text)
 
 
 class _BodyCut(PIError):
@@ -310,18 +258,3 @@ def server_date(answer: Mapping[str, Any]) -> datetime | None:
         return parsedate_to_datetime(answer["Date"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _schemes(challenges: str) -> list[str]:
-    """The names of the schemes in a ``WWW-Authenticate`` header, without their parameters."""
-    parts = re.sub(r'"[^"]*"', "", challenges).split(",")  # a quoted realm may hold commas
-    first_words = [part.split()[0] for part in parts if part.split()]
-    return sorted({word for word in first_words if "=" not in word})
-
-
-def _error_text(body: bytes) -> str:
-    try:
-        parsed = msgspec.json.decode(body)
-    except NOT_JSON:
-        return reply.opening(body) if body else ""
-    return reply.text_of(parsed)[:500]

@@ -6,15 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pi_datasource import events, schema
+from pi_datasource import arrays, events, schema
 from pi_datasource.errors import UnexpectedReply
-from pi_datasource.events import TICKS_PER_MICROSECOND, Events, Int64
+from pi_datasource.events import TICKS_PER_MICROSECOND, Events, Int64, ticks_at
 from pi_datasource.model import Point
 from pi_datasource.values import value_columns
 
@@ -52,9 +51,9 @@ def to_batch(
     micros = whole.ticks // TICKS_PER_MICROSECOND
     sequences = _sequences(groups, lengths, micros)
     columns = value_columns(whole, *_odd_types(groups, lengths, whole.odd), set(target.names))
-    columns["timestamp"] = pa.array(micros).view(schema.TIMESTAMP)
-    columns["sequence"] = pa.array(sequences)
-    columns["ingestion_timestamp"] = pa.repeat(pa.scalar(ingestion_time, schema.TIMESTAMP), len(micros))
+    columns["timestamp"] = arrays.numbers(micros, schema.TIMESTAMP)
+    columns["sequence"] = arrays.numbers(sequences, pa.int32())
+    columns["ingestion_timestamp"] = arrays.repeated(_moment(ingestion_time), len(micros))
     owners = _owners(lengths)
     for name, texts in _labels([(group.point, group.units) for group in groups], target, pattern).items():
         columns[name] = _repeated(texts, owners, len(micros))
@@ -72,13 +71,13 @@ def told_rows(  # noqa: PLR0917 - what a row is made of
     """One row of ``kind``, which is no event, per (point, JSON text), at the window's start (table catalogue, section 1)."""
     size = len(points)
     columns: dict[str, pa.Array] = {name: pa.nulls(size, target.field(name).type) for name in target.names}
-    columns["timestamp"] = pa.array([start] * size, schema.TIMESTAMP)
-    columns["sequence"] = pa.array([0] * size, pa.int32())
-    columns["value_kind"] = pa.array([kind] * size)
-    columns["value_string"] = pa.array([text for _, text in points], pa.string())
-    columns["ingestion_timestamp"] = pa.array([ingestion_time] * size, schema.TIMESTAMP)
+    columns["timestamp"] = arrays.repeated(_moment(start), size)
+    columns["sequence"] = arrays.numbers(np.zeros(size, np.int32), pa.int32())
+    columns["value_kind"] = arrays.texts([kind] * size)
+    columns["value_string"] = arrays.texts([text for _, text in points])
+    columns["ingestion_timestamp"] = arrays.repeated(_moment(ingestion_time), size)
     labels = _labels([(point, None) for point, _ in points], target, pattern)
-    columns.update({name: pa.array(texts, pa.string()) for name, texts in labels.items()})
+    columns.update({name: arrays.texts(texts) for name, texts in labels.items()})
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
@@ -111,14 +110,18 @@ def _labels(
 
 def _owners(lengths: Int64) -> pa.Array:
     """For each row the number of its group."""
-    return pa.array(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
+    return arrays.numbers(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), pa.int32())
 
 
-def _repeated(values: Sequence[Any], owners: pa.Array, size: int) -> pa.Array:
+def _moment(time: datetime) -> pa.Array:
+    return arrays.numbers(np.array([ticks_at(time) // TICKS_PER_MICROSECOND]), schema.TIMESTAMP)
+
+
+def _repeated(values: Sequence[str | None], owners: pa.Array, size: int) -> pa.Array:
     """Each value as often as its group has rows."""
     if values and all(value == values[0] for value in values):
-        return pa.repeat(pa.scalar(values[0], pa.string()), size)
-    return pa.array(values, pa.string()).take(owners)
+        return arrays.repeated(arrays.texts(values[:1]), size)
+    return arrays.texts(values).take(owners)
 
 
 def _odd_types(groups: Sequence[Rows], lengths: Int64, odd: Int64) -> tuple[list[str], Int64]:

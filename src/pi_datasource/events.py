@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pi_datasource import timespec
+from pi_datasource import arrays, timespec
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.lift import Lifted
 from pi_datasource.wire import FLAGS, TimedValue
@@ -166,11 +166,10 @@ def ticks_of(texts: Sequence[str]) -> Int64:
         UnexpectedReply: a text that is no timestamp.
     """
     try:
-        exact = pa.array(texts, pa.string()).cast(pa.timestamp("ns", "UTC"))
+        exact = arrays.texts(texts).cast(pa.timestamp("ns", "UTC"))
     except pa.ArrowInvalid:  # outside 1677 to 2262, or no timestamp at all
         return np.array([_one(text) for text in texts], np.int64)
-    nanoseconds = np.frombuffer(exact.buffers()[1], np.int64, len(texts), exact.offset * 8)
-    return nanoseconds // 100
+    return arrays.values_of(exact, np.int64) // 100
 
 
 def ticks_at(moment: datetime) -> int:

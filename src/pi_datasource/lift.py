@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pi_datasource import scan
+from pi_datasource import arrays, scan
 from pi_datasource.scan import Bools, Bytes, Int64, Spans
 from pi_datasource.wire import NOT_JSON, TimedValue
 
@@ -129,7 +129,8 @@ def _numbers(text: Bytes, tail: bytes) -> _Part:
     spans = spans.only(_starts_a_number(text, spans.values))
     try:
         ticks = _ticks(text, spans)
-        values = scan.slices(text, spans.values, spans.value_ends, pa.string()).cast(pa.float64()).to_numpy()
+        texts = scan.slices(text, spans.values, spans.value_ends, pa.string()).cast(pa.float64())
+        values = arrays.values_of(texts, np.float64)
     except pa.ArrowInvalid:
         return _NO_ROWS
     part = _Part(spans.starts, spans.ends, ticks, values, np.full(len(ticks), -1))
@@ -142,8 +143,8 @@ def _others(text: Bytes, tail: bytes, items: list[TimedValue]) -> _Part:
     first = text[spans.values]
     spans = spans.only((first == ord('"')) | (first == ord("{")))
     found = scan.slices(text, spans.values, spans.value_ends, pa.binary()).dictionary_encode()
-    codes = np.array([_parsed(value, tail, items) for value in found.dictionary.to_pylist()], np.int64)
-    codes = codes[found.indices.to_numpy()]
+    codes = np.array([_parsed(value, tail, items) for value in arrays.bytes_of(found.dictionary)], np.int64)
+    codes = codes[arrays.values_of(found.indices, np.int32)]
     spans, codes = spans.only(codes >= 0), codes[codes >= 0]
     try:
         ticks = _ticks(text, spans)
@@ -163,7 +164,7 @@ def _parsed(value: bytes, tail: bytes, items: list[TimedValue]) -> int:
 
 def _ticks(text: Bytes, spans: Spans) -> Int64:
     times = scan.slices(text, spans.times, spans.zulus + 1, pa.string()).cast(pa.timestamp("ns", "UTC"))
-    return np.frombuffer(times.buffers()[1], np.int64, len(times), times.offset * 8) // 100
+    return arrays.values_of(times, np.int64) // 100
 
 
 def _starts_a_number(text: Bytes, places: Int64) -> Bools:

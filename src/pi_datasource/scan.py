@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pi_datasource import arrays
+
 HEAD = b',{"Timestamp":"'
 _SHORTEST_TIME, _LONGEST_TIME = len("2024-05-01T06:00:00"), len("2024-05-01T06:00:00.1234567")
 _BETWEEN = b'","Value":'  # after the Z that ends a timestamp
@@ -71,7 +73,7 @@ def slices(text: Bytes, starts: Int64, ends: Int64, kind: pa.DataType) -> pa.Arr
     edges[-1] = edges[-2] if len(starts) else 0
     buffers = [None, pa.py_buffer(edges), pa.py_buffer(text)]
     return pa.Array.from_buffers(kind, 2 * len(starts), buffers).take(
-        pa.array(np.arange(0, 2 * len(starts), 2))
+        arrays.numbers(np.arange(0, 2 * len(starts), 2), pa.int64())
     )
 
 

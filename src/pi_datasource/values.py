@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from pi_datasource import schema
+from pi_datasource import arrays, schema
 from pi_datasource.events import EXACT_INTEGER, Columns, Int64
 from pi_datasource.reply import text_of
 from pi_datasource.wire import FLAGS, TimedValue
 
 _INT32 = range(-(2**31), 2**31)
 _INFINITE = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
+_NO_FLAGS = pa.nulls(0, pa.bool_())
 _TEXT_TYPES = ("String", "Blob", "Digital")
 
 
@@ -37,7 +39,7 @@ class _Odd(NamedTuple):
     """What the odd rows hold: each different reading once, and for each row the number of its own."""
 
     readings: Sequence[Reading]
-    numbers: Int64
+    numbers: NDArray[np.int32]
 
 
 def value_columns(
@@ -47,10 +49,12 @@ def value_columns(
     odd = _read_once(events, types, odd_types)
     made: dict[str, Callable[[], pa.Array]] = {
         "value": lambda: _numbers(events, odd),
-        "value_string": lambda: _sparse(events, odd, [each.text for each in odd.readings], None, pa.string()),
-        "state_code": lambda: _sparse(events, odd, [each.code for each in odd.readings], None, pa.int32()),
+        "value_string": lambda: _sparse(
+            events, odd, arrays.texts([None, *(each.text for each in odd.readings)])
+        ),
+        "state_code": lambda: _sparse(events, odd, _codes(odd.readings)),
         "value_kind": lambda: _sparse(
-            events, odd, [each.kind for each in odd.readings], schema.NUMBER, pa.string()
+            events, odd, arrays.texts([schema.NUMBER, *(each.kind for each in odd.readings)])
         ),
         **{name.lower(): partial(_flag, events, place) for place, name in enumerate(FLAGS)},
     }
@@ -58,37 +62,45 @@ def value_columns(
 
 
 def _read_once(events: Columns, types: Sequence[str], odd_types: Int64) -> _Odd:
-    pairs = pa.array(events.odd_codes * len(types) + odd_types).dictionary_encode()
-    split = [divmod(pair, len(types)) for pair in pairs.dictionary.to_pylist()]
-    return _Odd([read(events.odd_items[code], types[kind]) for code, kind in split], pairs.indices.to_numpy())
+    pairs = arrays.numbers(events.odd_codes * len(types) + odd_types, pa.int64()).dictionary_encode()
+    split = [divmod(pair, len(types)) for pair in arrays.values_of(pairs.dictionary, np.int64).tolist()]
+    readings = [read(events.odd_items[code], types[kind]) for code, kind in split]
+    return _Odd(readings, arrays.values_of(pairs.indices, np.int32))
 
 
 def _numbers(events: Columns, odd: _Odd) -> pa.Array:
     if not odd.readings:
-        return pa.array(events.values)
+        return arrays.numbers(events.values, pa.float64())
     values, missing = events.values.copy(), np.zeros(len(events.ticks), np.bool_)
     numbers = [each.value for each in odd.readings]
     values[events.odd] = np.array([0.0 if each is None else each for each in numbers])[odd.numbers]
     missing[events.odd] = np.array([each is None for each in numbers])[odd.numbers]
-    return pa.array(values, mask=missing, from_pandas=False)
+    return arrays.numbers(values, pa.float64(), missing)
 
 
-def _sparse(events: Columns, odd: _Odd, values: list[Any], default: Any, kind: pa.DataType) -> pa.Array:
-    """``values`` by their numbers in the odd rows, ``default`` in all others."""
-    given = pa.array(values, kind)
-    if given.null_count == len(given) and default is None:
-        return pa.nulls(len(events.ticks), kind)
+def _sparse(events: Columns, odd: _Odd, given: pa.Array) -> pa.Array:
+    """The first of ``given`` in all rows but the odd ones, and in these the one after it that their number says."""
+    if given.null_count == len(given):
+        return pa.nulls(len(events.ticks), given.type)
     place = np.zeros(len(events.ticks), np.int32)
     place[events.odd] = odd.numbers + 1
-    return pa.concat_arrays([pa.array([default], kind), given]).take(pa.array(place))
+    return given.take(arrays.numbers(place, pa.int32()))
+
+
+def _codes(readings: Sequence[Reading]) -> pa.Array:
+    codes = [None, *(each.code for each in readings)]
+    missing = np.array([code is None for code in codes])
+    return arrays.numbers(np.array([code or 0 for code in codes], np.int32), pa.int32(), missing)
 
 
 def _flag(events: Columns, place: int) -> pa.Array:
     bits = (events.flags >> np.uint8(2 * place)) & np.uint8(3)
     first = int(bits[0]) if len(bits) else 0
     if (bits == first).all():
-        return pa.repeat(pa.scalar(None if first == 2 else bool(first), pa.bool_()), len(bits))
-    return pa.array(bits == 1, mask=bits == 2)
+        return (
+            arrays.repeated(arrays.flags(bits[:1] == 1, bits[:1] == 2), len(bits)) if len(bits) else _NO_FLAGS
+        )
+    return arrays.flags(bits == 1, bits == 2)
 
 
 def read(item: TimedValue, point_type: str) -> Reading:

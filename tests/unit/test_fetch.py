@@ -228,7 +228,7 @@ def test_a_slow_server_that_has_answered_before_is_asked_for_less() -> None:
     server = Slow({"W_A": steady(3), "W_B": steady(4)})
     asked = task(point("A"), point("B"), page_size=100_000, batch_size=1)
     assert {name: len(rows) for name, rows in read(server, asked).items()} == {"A": 3, "B": 4}
-    assert [size for call in server.calls for _, _, size in call] == [100_000, 100_000, 25_000]
+    assert [size for call in server.calls for _, _, size in call] == [50_000, 50_000, 12_500]
 
 
 def test_a_server_that_never_answered_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
