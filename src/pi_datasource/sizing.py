@@ -19,7 +19,7 @@ ROWS_PER_CALL = 50_000  # bounds memory whatever the window; as fast as twice as
 FEWEST_ROWS_PER_CALL = 1_000
 TAGS_PER_SET = 50  # some 2 kB of URL with short WebIds (reference: performance)
 _WEIGHT = 0.05  # of the newest page in the running mean of events per tag
-_FIRST_TAGS = 50  # before anything is known about how many events a tag has
+_FIRST_TAGS = 25  # before anything is known about how many events a tag has: 2,000 of each then fit
 _WORTH_OVERLAPPING = (
     8  # tags: so many are split into two calls, so that one is on its way while one is decoded
 )
