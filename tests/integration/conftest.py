@@ -19,6 +19,13 @@ from tests.integration.support import canary
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.quick import SHORT_LIVED
 
+LONGEST = ("test_kill.py", "test_pipeline_crashes.py", "test_pipeline_history.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture(scope="session", name="NOW")
 def _now() -> datetime:

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.soak_pipeline import soak
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
-KILLS = 8  # each takes a start of Spark
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
+KILLS = 20  # each takes a start of Spark
 
 
 def test_kills_of_driver_workers_and_simulator_lose_and_double_nothing(tmp_path: Path) -> None:
