@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept: dict[str, Any] = {"pure": [], "planning": {}, "spark": []}
     if options.keep:
         kept = json.loads((options.out / "reading.json").read_text())
+        results["kept_from"] = [*kept.get("kept_from", []), kept["measured_at"]]
     results["pure"] = _with_kept(list(_pure(options, plan, progress)), kept["pure"])
     results["planning"] = _planning(options, plan, progress) or kept["planning"]
     results["spark"] = kept["spark"]

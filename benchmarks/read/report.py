@@ -110,11 +110,13 @@ def _about(results: dict[str, Any]) -> str:
         "**A quick run of small amounts: it shows that the benchmark works and says nothing of speed.**\n\n"
     )
     tried = f" Options tried: {results['options']}." if results["options"] else ""
+    kept = results.get("kept_from")
+    earlier = f" What was not measured anew stands as measured before: {', '.join(kept)}." if kept else ""
     return (
         (warning if results["quick"] else "")
         + f"Measured {results['measured_at']} on {machine['cores']} cores ({machine['processor']}), "
         f"{machine['memory_gb']} GB, {machine['system']}; Python {machine['python']}, Java {', '.join(sorted(java)) or 'not started'}, "
-        f"{versions}. Load average before {machine['load_before']}, after {machine['load_after']}.{tried} "
+        f"{versions}. Load average before {machine['load_before']}, after {machine['load_after']}.{tried}{earlier} "
         "Made by `scripts/bench reading`.\n"
     )
 
