@@ -236,6 +236,8 @@ class Catalog:
 
     def _created(self, index: int) -> int:
         growth = self._growth
+        if len(growth) == 1:
+            return growth[0][1]
         return growth[bisect_right(growth, index, key=lambda step: step[0])][1]
 
 

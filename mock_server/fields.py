@@ -55,5 +55,11 @@ def _prune(value: Any, tree: Tree) -> Any:
         return _GONE if all(item is _GONE for item in items) else [{} if i is _GONE else i for i in items]
     if not isinstance(value, dict):
         return _GONE
-    kept = {key: _prune(inner, tree[key.lower()]) for key, inner in value.items() if key.lower() in tree}
-    return {key: inner for key, inner in kept.items() if inner is not _GONE} or _GONE
+    kept = {}
+    for key, inner in value.items():
+        below_it = tree.get(key.lower(), _GONE)
+        if below_it is not None:  # a list of a million points is mostly leaves
+            inner = _GONE if below_it is _GONE else _prune(inner, below_it)  # noqa: PLW2901
+        if inner is not _GONE:
+            kept[key] = inner
+    return kept or _GONE

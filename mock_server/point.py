@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from mock_server import ticks, webid
 from mock_server.sensors import DigitalSet, Sensor
@@ -34,15 +35,14 @@ class DataServer:
         return uuid.uuid5(self.set_guid(digital_set), str(code))
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """One tag; `index` is its place in server order, `created_ticks` the instant of its first event.
 
-    Points with the same `machine` hang on the same pump, valve or motor.
+    Points with the same `machine` hang on the same pump, valve or motor. A tuple: a listing makes a million of them.
     """
 
     server: DataServer
-    index: int
+    index: int  # type: ignore[assignment]  # and not how often a value occurs in the tuple
     name: str
     plant: str
     area: str

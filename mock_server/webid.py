@@ -106,11 +106,11 @@ def encode(
     fields = f"{kind}1{marker}"
     if kind in "FI":
         fields += _guid_text(server)
-    if kind in "FI" and owner is not None:
-        fields += _id_text(owner)
-    if kind in "FI" and object_id is not None:
-        fields += _id_text(object_id)
-    if kind in "LD":
+        if owner is not None:
+            fields += _id_text(owner)
+        if object_id is not None:
+            fields += _id_text(object_id)
+    elif kind in "LD":
         fields += _id_text(server if object_id is None else object_id)
     if kind in "FP":
         fields += _text(path.removeprefix("\\\\").upper().encode())
