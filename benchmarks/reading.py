@@ -1,6 +1,6 @@
 """How fast events are read: this project, a plain reader and a peer, through Spark, against two servers.
 
-    scripts/bench reading              everything; half an hour on two cores
+    scripts/bench reading              everything; an hour on two cores
     scripts/bench reading --quick      small amounts, to see that it works; about two minutes
     scripts/bench reading --only parquet --only "one core"
     scripts/bench reading --keep --only "100 million"     the other cases stay as they were measured before

@@ -64,6 +64,8 @@ _OURS = [
     Case("1 % system states", Shape(1000, 1000, "states")),
     Case("three columns", WIDE, schema=THREE_COLUMNS),
     Case("20 ms away", WIDE, latency_ms=20),
+    Case("single streams, 1,000 x 1,000", WIDE, options={"read_mode": "streams"}),
+    Case("single streams, 10,000 x 100", MANY, options={"read_mode": "streams"}),
     Case("Parquet", WIDE, sink="parquet"),
     Case("Parquet, 100 x 10,000", LONG, sink="parquet"),
     Case("Delta", WIDE, sink="delta"),
