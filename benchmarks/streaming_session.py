@@ -1,4 +1,4 @@
-"""The Spark program that ``benchmarks.streaming`` measures: batch, stream and rate source, one after the other."""
+"""The Spark program that ``benchmarks.streaming`` measures: batch, stream and small micro-batches, one after the other."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.read import processes
+from benchmarks.read.empty_source import EmptySource
 
 WARM_UP_BATCHES = 3
 
@@ -60,10 +61,12 @@ def main() -> int:
         "num_partitions": "1",
     }
     rate = {"rowsPerSecond": "10", "numPartitions": "1"}
-    found["pi"], found["rate"] = [], []
+    spark.dataSource.register(EmptySource)
+    sources = {"pi": ("pi", pi), "empty": (EmptySource.name(), {}), "rate": ("rate", rate)}
+    found.update({name: [] for name in sources})
     for _ in range(options.repeats):
-        found["pi"].append(run.each_batch("pi", pi, options.batches))
-        found["rate"].append(run.each_batch("rate", rate, options.batches))
+        for name, (source, given) in sources.items():
+            found[name].append(run.each_batch(source, given, options.batches))
     print(json.dumps(found))  # noqa: T201 - the answer to the program that started this one
     spark.stop()
     return 0

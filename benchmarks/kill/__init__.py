@@ -1,0 +1,1 @@
+"""The processes that the crash test runs and kills."""
