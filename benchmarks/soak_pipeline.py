@@ -25,7 +25,7 @@ OVERLAP_S = int(PERIOD_S * 2048)  # what is older cannot change any more
 LONGEST_RUN_S = 900.0
 LONGEST_WAIT_S = 1.0  # from a phase to the kill
 MOST_TRIES = 4  # for each kill that meets a run
-TOO_LATE = "ended before"
+DONE, TOO_LATE = "done", "ended before"
 # What a run leaves on disk, in the order in which it does. A kill comes a random moment after one of these has moved, so
 # that kills spread over all phases of a run on a slow machine as on a fast one.
 PHASES = {
@@ -78,7 +78,7 @@ def soak(folder: Path, kills: int, seed: int, tags: int) -> Soak:
     chance = random.Random(seed)
     result = Soak()
     plant = Plant(seed=seed, tags=tags, plants=2, period_s=PERIOD_S, changes=CHANGES)
-    flags: dict[str, object] = {
+    flags = {
         "seed": seed,
         "tags": tags,
         "plants": 2,
@@ -95,13 +95,15 @@ def soak(folder: Path, kills: int, seed: int, tags: int) -> Soak:
             kill = Kill.drawn(chance)
             ending = _run(ingestion, simulator, lake, kill)
             result.endings[f"{kill.victim} at {kill.phase}: {ending}"] += 1
-            simulator.start(simulator.now + timedelta(minutes=chance.choice((0, 0, 3, 12))))
+            # After a run that came to its end nothing would be left to do if the clock stood.
+            minutes = chance.choice((3, 12) if ending.endswith((DONE, TOO_LATE)) else (0, 3, 12))
+            simulator.start(simulator.now + timedelta(minutes=minutes))
         # A batch that was begun earlier is replayed in its own window; what has changed there since comes with the next.
         for _ in range(2):
             simulator.start(simulator.now + timedelta(minutes=1), faults=False)
             ingestion.begin()
             ending = _awaited(ingestion)
-            assert ending == "done", f"a last run ended otherwise: {ingestion.words()}"
+            assert ending == DONE, f"a last run ended otherwise: {ingestion.words()}"
         result.proof = proven(lake, plant, START, simulator.now - SETTLE, as_of=simulator.now)
     return result
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,16 +23,22 @@ _QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialG
 
 
 class Simulator:
-    """A simulator on one port, whose clock stands still; each start has a schedule of faults of its own."""
+    """A simulator on one port. With ``chance`` each start has a schedule of faults of its own; ``flags`` are the program's."""
 
-    def __init__(self, folder: Path, plant: dict[str, object], now: datetime, chance: random.Random) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        flags: Mapping[str, object],
+        now: datetime,
+        chance: random.Random | None = None,
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/piwebapi"
         self.now = now
         self._log = folder / "simulator.log"
-        self._plant = [word for name, value in plant.items() for word in (f"--{name}", str(value))]
+        self._flags = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
         self._chance = chance
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,9 +53,9 @@ class Simulator:
         """Starts anew at ``now``, with another schedule of faults or none."""
         self.kill()
         self.now = now
-        trouble = ["--faults", f"{self._chance.randrange(10**6)}:flaky"] if faults else []
-        clock = ["--now", now.isoformat(), "--speed", "0"]
-        command = [sys.executable, "-m", "mock_server", "--port", str(self.port), *self._plant, *clock]
+        trouble = ["--faults", f"{self._chance.randrange(10**6)}:flaky"] if self._chance and faults else []
+        clock = ["--now", now.isoformat()]
+        command = [sys.executable, "-m", "mock_server", "--port", str(self.port), *self._flags, *clock]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*command, *trouble], cwd=ROOT, stdout=log, stderr=log)
         self._wait()

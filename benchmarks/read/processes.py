@@ -80,8 +80,17 @@ class PeakMemory:
 
 def peak_mb(pid: int) -> float:
     """The peak resident size of a process since its start or since it was reset; 0 when it has gone."""
+    return _status_mb(pid, "VmHWM")
+
+
+def resident_mb(pid: int) -> float:
+    """The resident size of a process now; 0 when it has gone."""
+    return _status_mb(pid, "VmRSS")
+
+
+def _status_mb(pid: int, name: str) -> float:
     for line in _read(_PROC / str(pid) / "status").splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) / 1024
     return 0.0
 

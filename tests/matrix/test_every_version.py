@@ -78,7 +78,7 @@ def test_available_now_reads_everything_once_run_after_run(
 
 
 @pytest.mark.parametrize(
-    "bound", [{"max_window_per_trigger": "25m"}, {"max_events_per_trigger": "2000"}], ids=["window", "events"]
+    "bound", [{"max_window_per_trigger": "25m"}, {"max_events_per_trigger": "1000"}], ids=["window", "events"]
 )
 def test_bounded_runs_end_at_the_present_and_lose_nothing(
     spark: SparkSession, sink: str, tmp_path: Path, bound: dict[str, str]
@@ -96,10 +96,9 @@ def test_bounded_runs_end_at_the_present_and_lose_nothing(
         else:
             assert len(made) > 3
             assert set(made) == {0, 1}
-        rows = assert_equals_oracle(plant, stream.table(), NOW - HOUR, NOW - SETTLE)
+        assert_equals_oracle(plant, stream.table(), NOW - HOUR, NOW - SETTLE)
         log = windows(stream.checkpoint)
         assert [start for start, _ in log[1:]] == [end for _, end in log[:-1]]
-        assert rows > 4000 or "max_window_per_trigger" in bound
 
 
 def test_a_running_stream_is_bounded_and_idles(spark: SparkSession, sink: str, tmp_path: Path) -> None:
