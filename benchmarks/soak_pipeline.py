@@ -29,8 +29,6 @@ DONE, TOO_LATE = "done", "ended before"
 # What a run leaves on disk, in the order in which it does. A kill comes a random moment after one of these has moved, so
 # that kills spread over all phases of a run on a slow machine as on a fast one.
 PHASES = {
-    "created": "bronze/pi_timeseries/_delta_log/*.json",
-    "tags": "bronze/pi_points/_delta_log/*.json",
     "planned": "_checkpoints/*/offsets/*",
     "bronze": "bronze/pi_timeseries/_delta_log/*.json",
     "gold": "gold/pi_metrics_hourly/_delta_log/*.json",

@@ -8,11 +8,18 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
 # Each environment takes minutes, so that these run by scripts/matrix only.
 collect_ignore_glob = [] if os.environ.get("PI_MATRIX") else ["test_*.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Spark 4.0 and 4.1 leave the sockets open over which they fetch rows from the JVM."""
+    if pyspark.__version__.startswith(("4.0.", "4.1.")):
+        config.addinivalue_line("filterwarnings", "ignore:unclosed .socket:ResourceWarning")
 
 
 @pytest.fixture(scope="session")
