@@ -119,7 +119,7 @@ def _make(lake: Path, rows: int) -> None:
     files = max(1, rows // FILE)
     for number in range(files):
         start = dashboard_tables.END - (files - number) * SPAN_OF_FILE
-        found = connection.execute(dashboard_tables.events(start, SPAN_OF_FILE, rows // files))
+        found = connection.sql(dashboard_tables.events(start, SPAN_OF_FILE, rows // files))
         write_deltalake(str(lake / "bronze/pi_timeseries"), found.to_arrow_table(), mode="append")
         sys.stderr.write(f"\r  making {rows:,} rows: file {number + 1} of {files}")
     sys.stderr.write("\n")
@@ -158,7 +158,7 @@ def _run(spark: SparkSession, table: Table, kind: Kind, repeat: int) -> dict[str
 
 
 def _new(spark: SparkSession, window: Window) -> DataFrame:
-    found = dashboard_tables.connection().execute(
+    found = dashboard_tables.connection().sql(
         dashboard_tables.events(window.start, window.end - window.start, BATCH)
     )
     return spark.createDataFrame(found.to_arrow_table())
