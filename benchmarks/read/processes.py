@@ -118,7 +118,8 @@ def _roles(processes: dict[int, _Process], driver: int, server: int | None = Non
 
 
 def _role(process: _Process, of_parent: str) -> str:
-    if of_parent == "driver" and process.name == "java":
+    # A Python process that the JVM starts is for a moment a copy of the JVM.
+    if of_parent in ("driver", "jvm") and process.name == "java":
         return "jvm"
     if of_parent == "jvm":
         words = _read(_PROC / str(process.pid) / "cmdline").split("\0")
