@@ -82,6 +82,7 @@ def soak(folder: Path, kills: int, seed: int, tags: int) -> Soak:
         "plants": 2,
         "period": PERIOD_S,
         "changes": CHANGES,
+        "speed": 0,
     }
     lake = folder / "lake"
     with (
@@ -130,8 +131,8 @@ def _run(ingestion: Ingestion, simulator: Simulator, lake: Path, kill: Kill) -> 
     if kill.victim == "driver":
         ingestion.kill()
         return "killed"
-    if kill.victim == "simulator":
-        simulator.kill()
+    if kill.victim == "simulator":  # it is away for as long as it takes to start
+        simulator.start(simulator.now)
     else:
         ingestion.kill_workers()
     return _awaited(ingestion)
