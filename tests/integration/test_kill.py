@@ -9,7 +9,7 @@ import pytest
 from benchmarks.soak_pipeline import VICTIMS, soak
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
-KILLS = 30  # every third kills the driver and costs a start of Spark: ten minutes and more
+KILLS = 20  # each takes half a minute: every third kills the driver and costs a start of Spark
 
 
 def test_kills_of_driver_workers_and_simulator_lose_and_double_nothing(tmp_path: Path) -> None:
