@@ -33,6 +33,7 @@ from benchmarks.proof import proven
 from benchmarks.read import machine, processes
 from mock_server import TAG_PATTERN, Plant
 from oracle_check import read_delta
+from pi_datasource.delta import Lakehouse
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -104,7 +105,7 @@ def run(hours: float, speed: float, tags: int) -> tuple[list[Part], str]:
         ledger = read_delta(str(lake / "checkpoints/pi_ingestion_checkpoint"))
         end = pc.max(ledger["window_end"]).as_py()
         plant = Plant(seed=SEED, tags=tags, plants=PLANTS, period_s=PERIOD_S)
-        proof = proven(lake, plant, START, end, as_of=end + timedelta(days=1))
+        proof = proven(Lakehouse.in_directory(lake), plant, START, end, as_of=end + timedelta(days=1))
     return [_part(each, ledger.to_pylist(), clock_began, speed) for each in watched], proof
 
 

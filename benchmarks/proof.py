@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from mock_server import Plant
+from pi_datasource.delta import Lakehouse
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 import itertools
@@ -17,20 +18,17 @@ import itertools
 from oracle_check import compare, read_delta
 
 
-def proven(lake: Path, plant: Plant, start: datetime, end: datetime, as_of: datetime | None = None) -> str:
-    """Says what was compared; the tables are those of one stream of all tags.
+def proven(
+    lake: Lakehouse, plant: Plant, start: datetime, end: datetime, as_of: datetime | None = None
+) -> str:
+    """Says what was compared; the tables lie in a folder and are those of one stream of all tags.
 
     Raises:
         AssertionError: something differs.
     """
     bronze, points, gold, ledger = (
-        read_delta(str(lake / name))
-        for name in (
-            "bronze/pi_timeseries",
-            "bronze/pi_points",
-            "gold/pi_metrics_hourly",
-            "checkpoints/pi_ingestion_checkpoint",
-        )
+        read_delta(f"{lake.directory}/{name.replace('`', '').replace('.', '/')}")
+        for name in (lake.bronze, lake.points, lake.gold, lake.ledger)
     )
     comparison = compare(plant, bronze, start, end, as_of=as_of)
     assert comparison.equal, str(comparison)

@@ -37,7 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes the results; 1 if a case of this project or the baseline failed."""
     options = _arguments(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
-    plan = Plan(options.warmups, 1 if options.quick else options.repeats, dict(options.option))
+    plan = Plan(
+        options.warmups,
+        1 if options.quick else options.repeats,
+        dict(options.option),
+        0 if options.quick else options.first_warmups,
+    )
     chosen = [
         case for case in (cases.QUICK if options.quick else cases.FULL) if _wanted(case.full_name, options)
     ]
@@ -46,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "quick": options.quick,
         "warmups": plan.warmups,
+        "first_warmups": plan.first_warmups,
         "options": plan.options,
         "machine": {**machine.describe(), "load_after": None},
     }
@@ -190,6 +196,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="measured runs of each case (default 5)")
     parser.add_argument(
         "--warmups", type=int, default=2, help="runs before them (default 2; the first one proves)"
+    )
+    parser.add_argument(
+        "--first-warmups",
+        type=int,
+        default=15,
+        help="more of them before the first case of each Spark, whose JVM is cold (default 15)",
     )
     parser.add_argument(
         "--option",

@@ -1,4 +1,4 @@
-"""The pipeline through hundreds of kills of driver, workers and simulator, then its tables compared with the truth."""
+"""Runs of the pipeline that kills of driver, workers and simulator meet, then its tables compared with the truth."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.kill.lakes import Progress, lakehouse
 from benchmarks.kill.processes import Ingestion, Simulator
 from benchmarks.proof import proven
 from mock_server import TAG_PATTERN, Plant
@@ -22,88 +24,175 @@ SETTLE = timedelta(seconds=5)
 PERIOD_S = 4.0
 CHANGES = 0.03
 OVERLAP_S = int(PERIOD_S * 2048)  # what is older cannot change any more
-LONGEST_RUN_S = 900.0
-LONGEST_WAIT_S = 1.0  # from a phase to the kill
-MOST_TRIES = 4  # for each kill that meets a run
-DONE, TOO_LATE = "done", "ended before"
-# What a run leaves on disk, in the order in which it does. A kill comes a random moment after one of these has moved, so
-# that kills spread over all phases of a run on a slow machine as on a fast one.
-PHASES = {
-    "planned": "_checkpoints/*/offsets/*",
-    "bronze": "bronze/pi_timeseries/_delta_log/*.json",
-    "gold": "gold/pi_metrics_hourly/_delta_log/*.json",
-    "audit": "checkpoints/pi_ingestion_checkpoint/_delta_log/*.json",
-    "committed": "_checkpoints/*/commits/*",
-}
-# A killed driver costs a start of Spark; the others are as deadly for a run and leave the process for the next one.
+LATEST_BEGIN_S = (
+    10.0  # runs of a round begin one after the other, so that a kill meets them at different moments
+)
+LONGEST_ROUND_S = 1800.0
+LONGEST_WAIT_S = 2.0  # from a phase to the kill
+LONGEST_AWAY_S = 5.0
+MOST_KILLS = 3  # in one round, which the driver's death ends
+DONE = "done"
 VICTIMS = {"driver": 4, "simulator": 3, "worker": 3}
 
 
 @dataclass(frozen=True)
 class Kill:
-    """Who is killed, and how long after a phase of the run has moved."""
+    """Who is killed, and how long after which run has come to a phase.
+
+    So kills spread over all phases of a run on a slow machine as on a fast one; the other runs are wherever they are.
+    """
 
     victim: str
+    lake: int
     phase: str
     after_s: float
 
     @classmethod
-    def drawn(cls, chance: random.Random) -> Kill:
+    def drawn(cls, chance: random.Random, runs: Sequence[Progress]) -> Kill:
         """A kill by chance."""
         victim = chance.choices(list(VICTIMS), list(VICTIMS.values()))[0]
-        return cls(victim, chance.choice(list(PHASES)), chance.uniform(0.0, LONGEST_WAIT_S))
+        lake = chance.randrange(len(runs))
+        return cls(victim, lake, chance.choice(runs[lake].possible), chance.uniform(0.0, LONGEST_WAIT_S))
 
 
 @dataclass
 class Soak:
-    """What happened: how each run ended, by what was killed and when."""
+    """What happened. A run counts as met if it was under way at a kill, and once for each victim."""
 
+    kills: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
+    moments: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
-    proof: str = ""
+    proofs: list[str] = field(default_factory=list)
+    runs_met: int = 0
 
-    def kills(self, victim: str = "") -> int:
-        """Runs that a kill, of that victim if one is named, has met; some have ended before it comes."""
-        met = {ending: count for ending, count in self.endings.items() if not ending.endswith(TOO_LATE)}
-        return sum(count for ending, count in met.items() if ending.startswith(victim))
+    def add(self, victims: dict[int, list[str]]) -> None:
+        """Notes which victims each run of a round has seen die."""
+        self.runs_met += len(victims)
+        for seen in victims.values():
+            self.met.update(set(seen))
+
+    def __str__(self) -> str:
+        told = [f"{count:5}  {what}" for what, count in sorted(self.moments.items())]
+        ended = ", ".join(f"{count} {how}" for how, count in sorted(self.endings.items()))
+        killed = ", ".join(f"{victim} {count}" for victim, count in sorted(self.kills.items()))
+        met = ", ".join(f"{victim} {count}" for victim, count in sorted(self.met.items()))
+        told += [f"runs that came to their end: {ended}", f"kills: {killed}"]
+        return "\n".join([*told, f"{self.runs_met} runs were met by a kill ({met})", *self.proofs])
 
 
-def soak(folder: Path, kills: int, seed: int, tags: int) -> Soak:
-    """Runs an ingestion until kills have met so many runs, and then to its end; proves its tables.
+@dataclass
+class Trial:
+    """Runs that are killed: an ingestion into ``lakes`` lakehouses of ``folder``, and the simulator that it reads."""
+
+    folder: Path
+    lakes: int
+    chance: random.Random
+    simulator: Simulator
+    ingestion: Ingestion
+    result: Soak = field(default_factory=Soak)
+
+    def round(self) -> None:
+        """One run of each lakehouse, and up to three kills while they are under way."""
+        runs = [Progress(self.folder, lake) for lake in range(self.lakes)]
+        self.ingestion.begin([self.chance.uniform(0.0, LATEST_BEGIN_S) for _ in runs])
+        seen: dict[int, list[str]] = {}
+        for _ in range(self.chance.randint(1, MOST_KILLS)):
+            kill = Kill.drawn(self.chance, runs)
+            self._await(kill)
+            hit = self.ingestion.under_way
+            if not hit:
+                break
+            for lake in hit:
+                seen.setdefault(lake, []).append(kill.victim)
+            self.result.moments.update(
+                f"{kill.victim} killed when a run had {runs[lake].last}" for lake in hit
+            )
+            self.result.kills[kill.victim] += 1
+            self._strike(kill.victim)
+            if kill.victim == "driver":
+                break
+        if self.ingestion.alive:
+            self._until_all_ended()
+        self.result.endings.update(word for word in self.ingestion.words.values() if word != "begun")
+        self.result.add(seen)
+
+    def last_round(self) -> None:
+        """One run of each lakehouse that nothing disturbs.
+
+        Raises:
+            AssertionError: a run has failed.
+        """
+        self.simulator.start(self.simulator.now + timedelta(minutes=1), faults=False)
+        self.ingestion.begin([0.0] * self.lakes)
+        self._until_all_ended()
+        words = set(self.ingestion.words.values())
+        assert words == {DONE}, f"a last run failed: {self.ingestion.last_words()}"
+
+    def _strike(self, victim: str) -> bool:
+        """Kills; False if there was nobody to kill, as when Spark has no worker just then."""
+        if victim == "worker":
+            return self.ingestion.kill_workers() > 0
+        if victim == "driver":
+            self.ingestion.kill()
+        else:
+            self.simulator.kill()
+            time.sleep(self.chance.uniform(0.0, LONGEST_AWAY_S))
+            self.simulator.start(self.simulator.now)
+        return True
+
+    def _await(self, kill: Kill) -> None:
+        """Returns at the kill's moment; later if its run has ended before, at last when all have."""
+        run, began = Progress(self.folder, kill.lake), time.monotonic()
+        while not run.reached(kill.phase) and self.ingestion.words.get(kill.lake, "begun") == "begun":
+            self._listen(began, within_s=0.02)
+        strike_at = time.monotonic() + kill.after_s
+        while (left := strike_at - time.monotonic()) > 0 and not self._all_ended():
+            self._listen(began, within_s=left)
+
+    def _until_all_ended(self) -> None:
+        began = time.monotonic()
+        while not self._all_ended():
+            self._listen(began, within_s=1.0)
+
+    def _listen(self, began: float, within_s: float) -> None:
+        assert time.monotonic() - began < LONGEST_ROUND_S, (
+            f"a run does not end: {self.ingestion.last_words()}"
+        )
+        self.ingestion.listen(within_s)
+
+    def _all_ended(self) -> bool:
+        return len(self.ingestion.words) == self.lakes and not self.ingestion.under_way
+
+
+def soak(
+    folder: Path, *, runs: int, seed: int, tags: int, lakes: int, say: Callable[[str], None] = lambda _: None
+) -> Soak:
+    """Runs ingestions into several lakehouses until kills have met so many runs, and then to their end; proves all tables.
 
     Raises:
-        AssertionError: a table differs from the truth, or a run that nobody killed has failed.
+        AssertionError: a table differs from the truth, or a run that nobody disturbed has failed.
     """
     chance = random.Random(seed)
-    result = Soak()
     plant = Plant(seed=seed, tags=tags, plants=2, period_s=PERIOD_S, changes=CHANGES)
-    flags = {
-        "seed": seed,
-        "tags": tags,
-        "plants": 2,
-        "period": PERIOD_S,
-        "changes": CHANGES,
-        "speed": 0,
-    }
-    lake = folder / "lake"
+    flags = {"seed": seed, "tags": tags, "plants": 2, "period": PERIOD_S, "changes": CHANGES, "speed": 0}
     with (
         Simulator(folder, flags, NOW, chance) as simulator,
-        Ingestion(folder, lake, _options(simulator.url)) as ingestion,
+        Ingestion(folder, lakes, _options(simulator.url)) as ingestion,
     ):
-        while result.kills() < kills:
-            assert result.endings.total() < MOST_TRIES * kills, f"kills come too late: {result.endings}"
-            kill = Kill.drawn(chance)
-            ending = _run(ingestion, simulator, lake, kill)
-            result.endings[f"{kill.victim} at {kill.phase}: {ending}"] += 1
-            # After a run that came to its end nothing would be left to do if the clock stood.
-            minutes = chance.choice((3, 12) if ending.endswith((DONE, TOO_LATE)) else (0, 3, 12))
+        trial = Trial(folder, lakes, chance, simulator, ingestion)
+        result = trial.result
+        while result.runs_met < runs:
+            assert result.kills.total() < runs, f"kills come too late: {result}"
+            trial.round()
+            say(f"{result.runs_met} of {runs} runs met by {result.kills.total()} kills")
+            # After runs that came to their end nothing would be left to do if the clock stood.
+            minutes = chance.choice((3, 12) if DONE in ingestion.words.values() else (0, 3, 12))
             simulator.start(simulator.now + timedelta(minutes=minutes))
-        # A batch that was begun earlier is replayed in its own window; what has changed there since comes with the next.
-        for _ in range(2):
-            simulator.start(simulator.now + timedelta(minutes=1), faults=False)
-            ingestion.begin()
-            ending = _awaited(ingestion)
-            assert ending == DONE, f"a last run ended otherwise: {ingestion.words()}"
-        result.proof = proven(lake, plant, START, simulator.now - SETTLE, as_of=simulator.now)
+        trial.last_round()  # replays in its own window what was begun, and reads what has changed there since
+        for lake in range(lakes):
+            end = simulator.now
+            result.proofs.append(proven(lakehouse(folder, lake), plant, START, end - SETTLE, as_of=end))
     return result
 
 
@@ -119,44 +208,24 @@ def _options(url: str) -> dict[str, str]:
     }
 
 
-def _run(ingestion: Ingestion, simulator: Simulator, lake: Path, kill: Kill) -> str:
-    """How a run has ended that the kill meets, if it comes in time."""
-    before = len(list(lake.glob(PHASES[kill.phase])))
-    ingestion.begin()
-    while len(list(lake.glob(PHASES[kill.phase]))) == before:
-        if ingestion.ending(within_s=0.02) is not None:
-            return TOO_LATE
-    if ingestion.ending(within_s=kill.after_s) is not None:
-        return TOO_LATE
-    if kill.victim == "driver":
-        ingestion.kill()
-        return "killed"
-    if kill.victim == "simulator":  # it is away for as long as it takes to start
-        simulator.start(simulator.now)
-    else:
-        ingestion.kill_workers()
-    return _awaited(ingestion)
-
-
-def _awaited(ingestion: Ingestion) -> str:
-    ending = ingestion.ending(within_s=LONGEST_RUN_S)
-    assert ending is not None, f"a run does not end: {ingestion.words()}"
-    return ending
-
-
 def main() -> None:
-    """Prints how the runs ended, and the proof."""
+    """Prints at which moments kills met runs, how runs ended, and the proofs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=200, help="that a kill has met (default 200)")
     parser.add_argument("--seed", type=int, default=20260301)
     parser.add_argument("--tags", type=int, default=24)
+    parser.add_argument("--lakes", type=int, default=5, help="lakehouses at once (default 5)")
     chosen = parser.parse_args()
     began = time.monotonic()
+
+    def say(progress: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - began:6.0f} s] {progress}\n")
+
     with TemporaryDirectory(prefix="pi-soak-") as folder:
-        result = soak(Path(folder), chosen.kills, chosen.seed, chosen.tags)
-    for ending, count in sorted(result.endings.items()):
-        sys.stdout.write(f"{count:5}  {ending}\n")
-    sys.stdout.write(f"{result.proof}\n{result.kills()} kills in {time.monotonic() - began:.0f} s\n")
+        result = soak(
+            Path(folder), runs=chosen.runs, seed=chosen.seed, tags=chosen.tags, lakes=chosen.lakes, say=say
+        )
+    sys.stdout.write(f"{result}\n{time.monotonic() - began:.0f} s\n")
 
 
 if __name__ == "__main__":

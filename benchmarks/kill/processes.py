@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import random
-import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CHILD = Path(__file__).with_name("ingesting.py")
 # As in scripts/lib/common.sh, with the collector that two cores do best with.
-_QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+_QUICK = (
+    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC' "
+    "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
+)
 
 
 class Simulator:
@@ -77,12 +80,19 @@ class Simulator:
 
 
 class Ingestion:
-    """A process that ingests whenever it is told; one that was killed is started anew for the next run."""
+    """A process that ingests into several lakehouses whenever it is told; killed, it is started anew for the next round.
 
-    def __init__(self, folder: Path, lake: Path, options: dict[str, str]) -> None:
-        self._folder, self._said = folder, folder / "words"
-        self._command = [sys.executable, str(CHILD), str(lake), json.dumps(options)]
-        self._child: subprocess.Popen[bytes] | None = None
+    ``words`` has, by lakehouse, what each run of the present round has said last: ``begun``, ``done`` or ``failed``.
+    """
+
+    def __init__(self, folder: Path, lakes: int, options: Mapping[str, str]) -> None:
+        self.words: dict[int, str] = {}
+        self._folder, self._stderr = folder, folder / "ingestion.log"
+        told = [str(folder), str(lakes), json.dumps(options)]
+        self._command = [sys.executable, "-m", "benchmarks.kill.ingesting", *told]
+        self._child: subprocess.Popen[str] | None = None
+        self._said: queue.Queue[str] = queue.Queue()
+        self._hearing = threading.Thread()
 
     def __enter__(self) -> Ingestion:
         return self
@@ -90,59 +100,93 @@ class Ingestion:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def begin(self) -> None:
-        """A run begins, or will as soon as Spark has started."""
+    def begin(self, after_s: Sequence[float]) -> None:
+        """A run of each lakehouse begins so many seconds from now, or from when Spark has started."""
+        self.words.clear()
         self._child = child = self._child or self._started()
         assert child.stdin is not None
-        child.stdin.write(b"again\n")
+        child.stdin.write(f"{json.dumps(after_s)}\n")
         child.stdin.flush()
 
-    def ending(self, within_s: float) -> str | None:
-        """How the run has ended, ``done`` or ``failed``; None while it runs.
+    def listen(self, within_s: float) -> None:
+        """Takes what is said next; returns when there is something, or when the time is over.
 
         Raises:
             AssertionError: the process has ended though nobody killed it.
         """
-        assert self._child is not None
-        assert self._child.stdout is not None
-        if not select.select([self._child.stdout], [], [], within_s)[0]:
-            return None
-        word = self._child.stdout.readline().decode().strip()
-        assert word, f"the ingestion ended by itself: {self.words()}"
-        return word
+        with suppress(queue.Empty):
+            said = self._said.get(timeout=within_s)
+            assert said, f"the ingestion ended by itself: {self.last_words()}"
+            lake, word = said.split()
+            self.words[int(lake)] = word
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process, which nobody has killed."""
+        return self._child is not None
+
+    @property
+    def under_way(self) -> list[int]:
+        """The lakehouses whose run has begun and not ended."""
+        return [lake for lake, word in self.words.items() if word == "begun"]
 
     def kill(self) -> None:
         """Ends the process and all its children at once."""
         if self._child is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
-            self._child.communicate()
-            self._child = None
+            self._hearing.join()
+            with self._child:  # closes its pipes
+                self._child = None
 
-    def kill_workers(self) -> None:
-        """Kills the Python workers of the process group: what an executor is where all runs in one JVM."""
+    def kill_workers(self) -> int:
+        """Kills the Python processes of Spark, which are what an executor is where all runs in one JVM; how many it met.
+
+        They have process groups of their own, in the session of the driver.
+        """
         assert self._child is not None
+        workers = []
         for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                group = int((entry / "stat").read_text().rpartition(")")[2].split()[2])
-                words = (entry / "cmdline").read_text()
-            except OSError:
-                continue  # it has ended meanwhile
-            if group == self._child.pid and "pyspark.daemon" in words:
-                os.kill(int(entry.name), signal.SIGKILL)
+            facts = _text(entry / "stat").rpartition(")")[2].split()
+            if facts[3:4] == [str(self._child.pid)] and "pyspark.daemon" in _text(entry / "cmdline"):
+                workers.append(int(entry.name))
+        for pid in workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(workers)
 
-    def words(self) -> str:
-        """The last that it said on stderr."""
-        return self._said.read_text()[-3000:]
+    def last_words(self) -> str:
+        """The end of what it said on stderr."""
+        return self._stderr.read_text()[-3000:]
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        with self._said.open("w") as words:
-            return subprocess.Popen(
+    def _started(self) -> subprocess.Popen[str]:
+        with self._stderr.open("w") as stderr:
+            child = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=words,
+                stderr=stderr,
+                text=True,
                 start_new_session=True,
                 cwd=self._folder,
-                env={**os.environ, "SPARK_SUBMIT_OPTS": _QUICK},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_SUBMIT_ARGS": _QUICK},
             )
+        self._said = queue.Queue()
+        self._hearing = threading.Thread(target=_hear, args=(child, self._said), daemon=True)
+        self._hearing.start()
+        return child
+
+
+def _hear(child: subprocess.Popen[str], said: queue.Queue[str]) -> None:
+    assert child.stdout is not None
+    for line in child.stdout:
+        said.put(line)
+    said.put("")  # it has ended
+
+
+def _text(path: Path) -> str:
+    """The text of a file of /proc; nothing if its process has ended meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -83,7 +83,9 @@ def markdown(results: dict[str, Any]) -> str:
         _section("Without Spark", _pure_table, [each for each in results["pure"] if "failed" not in each]),
         _planning(results["planning"]),
         _failures(results),
-        _METHOD,
+        _METHOD.format(
+            warmups=results["warmups"], first=results["warmups"] + results.get("first_warmups", 0)
+        ),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -265,7 +267,8 @@ static server sends prepared bytes, so that the client is what is measured; the 
 answers. Before a case is measured the reader's rows are added up (rows, tags, good flags, times in microseconds,
 values) and compared with what the server holds; after every run the rows are counted again, by Spark's own metric of
 the scan, or in the files that were written. CPU is user and system time from /proc, of exited processes as well,
-with a resolution of 10 ms; it is the minimum of the repeats unless it says median. Wall time includes the discovery
+with a resolution of 10 ms; it is the minimum of the repeats unless it says median. Each case has run {warmups}
+times before it is measured, and the first one of a Spark, whose JVM is cold, {first} times. Wall time includes the discovery
 of points, the planning and, for streams, the start and end of the query. Server, driver, workers and JVM share the
 cores.
 """

@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
@@ -92,7 +93,11 @@ class Lakehouse:
         return f"{options.table}-{digest}"
 
     def table(self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]) -> str:
-        """``name`` itself, after making sure that the table exists with these columns and this session knows it."""
+        """``name`` itself, after making sure that the table exists with these columns and this session knows it.
+
+        Raises:
+            InvalidOption: the session knows a table of that name in another folder.
+        """
         self._known(spark, name, columns, cluster_by)
         stored = {field.name.lower() for field in spark.read.table(name).schema}
         if missing := [field for field in columns if field.name.lower() not in stored]:
@@ -114,6 +119,8 @@ class Lakehouse:
         if not known:
             spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{_quoted(folder)}'")
         location = f"{folder}/{short.strip('`')}"
+        if known and spark.catalog.tableExists(name):
+            _check_place(spark, name, location)
         if _has_commit(Path(location) / "_delta_log"):  # Spark's catalog forgets tables with the session
             spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{_quoted(location)}'")
         else:
@@ -122,6 +129,18 @@ class Lakehouse:
     def _name(self, schema: str, table: str) -> str:
         parts = [self.catalog, schema, table] if self.catalog else [schema, table]
         return ".".join(f"`{part.replace('`', '``')}`" for part in parts)
+
+
+def _check_place(spark: SparkSession, name: str, location: str) -> None:
+    """Fails if the table of this name is another one: Spark would not create ours, and write into that one."""
+    detail = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").where("col_name = 'Location'").first()
+    known = unquote(urlsplit(detail["data_type"]).path) if detail else ""
+    if Path(known).resolve() != Path(location).resolve():
+        message = (
+            f"lakehouse: this Spark session knows {name.replace('`', '')} in {known}, and not in {location}; a session can "
+            "have one lakehouse in a folder: start another session for the other one"
+        )
+        raise InvalidOption(message)
 
 
 def _has_commit(log: Path) -> bool:

@@ -1,0 +1,54 @@
+"""The lakehouses of a crash test, which share a folder and a Spark, and how far a run has come with one of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pi_datasource.delta import Lakehouse
+
+# What a run leaves on disk, in the order in which it does.
+PHASES = {
+    "created": "*_{lake}/*/_delta_log/00000000000000000000.json",
+    "planned": "_checkpoints_{lake}/*/offsets/*",
+    "bronze": "bronze_{lake}/pi_timeseries/_delta_log/*.json",
+    "gold": "gold_{lake}/pi_metrics_hourly/_delta_log/*.json",
+    "audit": "checkpoints_{lake}/pi_ingestion_checkpoint/_delta_log/*.json",
+    "committed": "_checkpoints_{lake}/*/commits/*",
+}
+TABLES = 5
+
+
+def lakehouse(folder: str | Path, lake: int) -> Lakehouse:
+    """Lakehouse number ``lake``: schemas of its own, because a Spark session knows one of each name."""
+    names = {
+        f"{name}_schema": f"{folder_name}_{lake}"
+        for name, folder_name in (("bronze", "bronze"), ("gold", "gold"), ("checkpoint", "checkpoints"))
+    }
+    root = str(Path(folder).absolute() / f"_checkpoints_{lake}")
+    return replace(Lakehouse.in_directory(folder), checkpoint_root=root, **names)
+
+
+class Progress:
+    """How far a run has come since this was made."""
+
+    def __init__(self, folder: Path, lake: int) -> None:
+        self._folder, self._lake = folder, lake
+        self._before = {phase: self._count(phase) for phase in PHASES}
+
+    @property
+    def possible(self) -> list[str]:
+        """The phases that can still be reached: tables are created once."""
+        return [phase for phase in PHASES if phase != "created" or self._before[phase] < TABLES]
+
+    def reached(self, phase: str) -> bool:
+        """Whether the run has left something of this phase."""
+        return self._count(phase) > self._before[phase]
+
+    @property
+    def last(self) -> str:
+        """The last phase that the run has reached, ``begun`` if none; a run of several micro-batches passes them again."""
+        return next((phase for phase in reversed(PHASES) if self.reached(phase)), "begun")
+
+    def _count(self, phase: str) -> int:
+        return len(list(self._folder.glob(PHASES[phase].format(lake=self._lake))))
