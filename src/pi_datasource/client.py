@@ -11,7 +11,6 @@ from functools import lru_cache
 from threading import Lock
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import msgspec
 import requests
@@ -26,6 +25,7 @@ from pi_datasource.failures import Failures, error_text
 from pi_datasource.options import Options
 from pi_datasource.outage import PAUSE_S, Outage
 from pi_datasource.pacing import Pacer
+from pi_datasource.query import query
 from pi_datasource.wire import NOT_JSON
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,8 @@ class PIClient:
 
     def resource(self, path: str, params: Mapping[str, Any] | None = None) -> str:
         """The absolute URL of a resource; everything special in ``params`` is percent-encoded."""
-        query = urlencode(
-            {k: v for k, v in (params or {}).items() if v is not None}, quote_via=quote, doseq=True
-        )
-        return f"{self.url}/{path}" + (f"?{query}" if query else "")
+        asked = query(params or {})
+        return f"{self.url}/{path}" + (f"?{asked}" if asked else "")
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON body of a GET, after a look for the failure that a 200 may hide (``WebException``)."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +29,7 @@ class Numbering:
     next: int = 0
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """Consecutive events of one point, in server order."""
 
     point: Point

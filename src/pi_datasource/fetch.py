@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import repeat
 
 import pyarrow as pa
 
@@ -100,10 +99,11 @@ class _Run:
         self.failures: list[tuple[Point, PointFailure]] = []
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        starts = self.task.starts or repeat(self.task.window.start)
+        points = self.task.points
+        starts = self.task.starts or (self.task.window.start,) * len(points)
+        moments = {start: (iso_utc(start), ticks_at(start)) for start in set(starts)}
         self.waiting.extend(
-            Cursor(point, iso_utc(start), ticks_at(start))
-            for point, start in zip(self.task.points, starts, strict=False)
+            Cursor(point, *moments[start]) for point, start in zip(points, starts, strict=True)
         )
         if self.task.requests_per_second is not None:
             self.client.pace(self.task.requests_per_second)

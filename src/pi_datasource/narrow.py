@@ -69,6 +69,8 @@ class Narrowing:
 
     def points(self, found: Sequence[Point]) -> list[Point]:
         """Those of ``found`` that may have rows to read."""
+        if self.asked == self.pushed == ALWAYS:
+            return list(found)
         wanted = All((self.asked, self.pushed))
         expression = re.compile(self.options.tag_pattern) if self.options.tag_pattern else None
         return [point for point in found if condition.admits(wanted, _labels(point, expression))]

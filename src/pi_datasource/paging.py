@@ -7,6 +7,7 @@ are held back, and the next page starts there and brings them whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,7 @@ class Span:
     end: int
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What a page brought: events to deliver, and whether the stream is at its end, goes on, or cannot go on."""
 
     events: Events
@@ -46,7 +46,7 @@ def advance(
     if not page.size:
         return Step(page, finished=not cut)
     ticks = page.ticks
-    if not cut and ticks[0] >= span.start and ticks[-1] < span.end:
+    if not cut and span.start <= ticks.item(0) and ticks.item(-1) < span.end:
         return Step(page, finished=True)
     if len(ticks) > 1 and (np.diff(ticks) < 0).any():
         message = (

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -64,8 +64,10 @@ class _SetReply(_SubReply, gc=False):
     Content: _SetContent | str | None = None
 
 
-@dataclass(frozen=True)
-class Page:
+_NO_STREAMS: Mapping[str, Page] = MappingProxyType({})
+
+
+class Page(NamedTuple):
     """What one sub-request brought: events (of one stream, or of each in ``streams``), or status and text of a failure."""
 
     events: Events = events.NONE
@@ -73,7 +75,7 @@ class Page:
     status: int = 200
     message: str = ""
     retry_after_s: float | None = None
-    streams: Mapping[str, Page] = field(default_factory=dict)
+    streams: Mapping[str, Page] = _NO_STREAMS
 
     @property
     def ok(self) -> bool:
@@ -201,8 +203,7 @@ def _apart(whole: Columns, edges: list[int]) -> list[Events]:
     return [Events(whole, first, after) for first, after in pairwise(edges)]
 
 
-@dataclass(frozen=True)
-class _Planned:
+class _Planned(NamedTuple):
     """A page whose events are still to come: ``number`` of a stream, or the streams of a set."""
 
     number: int = 0

@@ -47,8 +47,11 @@ class Sizes:
     def next_call(self, waiting: deque[Cursor], sets: bool, idle: bool) -> Call:
         """Takes from the front of ``waiting`` what the next call shall ask for; ``idle`` if none is under way."""
         as_sets = sets and not waiting[0].alone
-        alike = len(waiting) if not sets else _alike(waiting, self.tags_per_call)
-        tags = self._tags(alike, as_sets, idle)
+        most = self._most_tags(as_sets)
+        alike = _alike(waiting, most + 1) if sets else len(waiting)
+        tags = min(alike, most)
+        if idle and tags == alike >= _WORTH_OVERLAPPING:
+            tags = (tags + 1) // 2
         taken = [waiting.popleft() for _ in range(tags)]
         size = max(1, min(self.page, self.rows_per_call // tags))
         if not as_sets:
@@ -56,21 +59,18 @@ class Sizes:
         step = max(1, self.tags_per_set)
         return Call([Request(taken[i : i + step], size) for i in range(0, tags, step)], sets=True)
 
-    def _tags(self, alike: int, as_sets: bool, idle: bool) -> int:
+    def _most_tags(self, as_sets: bool) -> int:
         guess = _FIRST_TAGS
         if self.events_per_tag is not None:
             guess = int(self.rows_per_call / (self.events_per_tag * 1.25 + 16))
-        most = self.requests_per_call * (self.tags_per_set if as_sets else 1)
-        tags = max(1, min(alike, self.tags_per_call, most, guess))
-        if idle and tags == alike >= _WORTH_OVERLAPPING:
-            tags = (tags + 1) // 2
-        return tags
+        requests = self.requests_per_call * (self.tags_per_set if as_sets else 1)
+        return max(1, min(self.tags_per_call, requests, guess))
 
     def saw(self, page: Events, span: Span, cut: bool) -> None:
         """Remembers about how many events a tag has in the whole window, from one page of it."""
         count = float(page.size)
         if cut and count:  # as dense behind the page as in it
-            count *= (span.end - span.start) / max(1, int(page.ticks[-1]) - int(page.ticks[0]))
+            count *= (span.end - span.start) / max(1, page.ticks.item(-1) - page.ticks.item(0))
         before = self.events_per_tag
         self.events_per_tag = count if before is None else before + (count - before) * _WEIGHT
 

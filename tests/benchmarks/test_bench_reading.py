@@ -304,7 +304,8 @@ def results() -> dict[str, Any]:
         result("theirs", "baseline", [0.02]),
         {"name": "broken", "engine": "pyspark-pi", "failed": "it said no"},
     ]
-    return {"measured_at": "now", "quick": False, "options": {}, "machine": machine, "pure": [], "planning": {}, "spark": spark}  # fmt: skip
+    warm = {"warmups": 2, "first_warmups": 15}
+    return {"measured_at": "now", "quick": False, "options": {}, "machine": machine, **warm, "pure": [], "planning": {}, "spark": spark}  # fmt: skip
 
 
 class TestTheReport:
@@ -345,3 +346,24 @@ class TestTheReport:
         assert recordings.differences(right, truth) == ""
         assert "rows is 479, not 480" in recordings.differences({**right, "rows": 479}, truth)
         assert "values add up" in recordings.differences({**right, "value": truth.value * 1.001}, truth)
+
+    def test_the_page_says_how_warm_a_spark_is(self) -> None:
+        page = report.markdown(results())
+        assert "has run 2\ntimes before" in page
+        assert "whose JVM is cold, 17 times" in page
+
+
+class TestAMeasuredRun:
+    """Whose CPU is what its processes have used."""
+
+    def test_is_done_again_where_a_process_of_an_earlier_run_has_ended(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runs = iter([{"cpu_s": {"worker": 1.0, "planner": -0.9}}, {"cpu_s": {"worker": 1.0, "planner": 0.1}}])
+        monkeypatch.setattr(runner, "_measured_once", lambda *_: next(runs))
+        assert runner._measured(*[None] * 3)["cpu_s"]["planner"] == 0.1  # type: ignore[arg-type]
+
+    def test_has_failed_where_that_happens_every_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "_measured_once", lambda *_: {"cpu_s": {"planner": -0.9}})
+        with pytest.raises(runner.Failed, match="could not be told"):
+            runner._measured(*[None] * 3)  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote
+from urllib.request import url2pathname
 
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
@@ -134,8 +135,9 @@ class Lakehouse:
 def _check_place(spark: SparkSession, name: str, location: str) -> None:
     """Fails if the table of this name is another one: Spark would not create ours, and write into that one."""
     detail = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").where("col_name = 'Location'").first()
-    known = unquote(urlsplit(detail["data_type"]).path) if detail else ""
-    if Path(known).resolve() != Path(location).resolve():
+    place = detail["data_type"].removeprefix("file:") if detail else ""  # no URL: Spark escapes nothing in it
+    known = Path(url2pathname(quote(place))).resolve()
+    if known != Path(location).resolve():
         message = (
             f"lakehouse: this Spark session knows {name.replace('`', '')} in {known}, and not in {location}; a session can "
             "have one lakehouse in a folder: start another session for the other one"
