@@ -4,6 +4,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
 from fastapi import Response as HttpResponse
@@ -31,10 +32,13 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
     """
     app = FastAPI(title="PI Web API simulator", openapi_url=None, docs_url=None, redoc_url=None)
 
+    # Answers are made by Python alone: threads that make several at once only take the interpreter from one another.
+    one_at_a_time = CapacityLimiter(1)
+
     async def respond(http: HttpRequest) -> HttpResponse:
         request = await _request(http)
         received = wall_clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        response = await run_in_threadpool(answer, server, request)
+        response = await to_thread.run_sync(answer, server, request, limiter=one_at_a_time)
         if access_log is not None:
             await run_in_threadpool(_log, access_log, request, response, received)
         return _http_response(response, server)
