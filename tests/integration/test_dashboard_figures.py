@@ -19,6 +19,7 @@ from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.panels import PANELS, answer
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.delta import Lakehouse, ingest
+from tests.integration.support.site import forget
 from tests.integration.support.spark_tables import SparkBackend
 from tests.unit.dashboard_http import get, serving
 
@@ -43,7 +44,7 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("dashboard") / "lake"
     plant = Plant(seed=1, tags=24, plants=4)
     now = [NOW - timedelta(minutes=20)]
-    _forget(spark)
+    forget(spark)
     with running(plant, clock=lambda: now[0]) as url:
         options = {
             "url": url,
@@ -55,12 +56,7 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         ingest(spark, options, Lakehouse.in_directory(folder))
     spark.sql(f"OPTIMIZE delta.`{folder}/bronze/pi_timeseries`")  # rewritten by its clustering
     yield folder
-    _forget(spark)
-
-
-def _forget(spark: SparkSession) -> None:
-    for schema in ("bronze", "gold", "checkpoints"):
-        spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    forget(spark)
 
 
 @pytest.fixture(scope="module")

@@ -8,30 +8,30 @@ from typing import Any
 
 import pytest
 
-from mock_server import Plant
-from pi_datasource.delta import Lakehouse
+from pi_datasource.delta import Lakehouse, preparing
 from pi_datasource.errors import InvalidOption
-from tests.integration.support.site import Site, site_of
+from pi_datasource.options import Options
+from tests.integration.support.site import forget
 
 pytestmark = pytest.mark.integration
 
+OPTIONS = Options.parse({"url": "http://127.0.0.1:1/piwebapi"})
+
 
 @pytest.fixture
-def site(spark: Any, tmp_path: Path) -> Iterator[Site]:
-    with site_of(spark, tmp_path / "one lake #1", Plant(seed=5, tags=4, plants=1)) as site:
-        site.options["start_time"] = "*-10m"
-        yield site
+def session(spark: Any) -> Iterator[Any]:
+    forget(spark)
+    yield spark
+    forget(spark)
 
 
-def test_a_second_lakehouse_in_one_session_is_refused_and_the_first_stays_as_it_is(
-    site: Site, tmp_path: Path
+def test_a_second_lakehouse_in_one_session_is_refused_and_the_first_goes_on(
+    session: Any, tmp_path: Path
 ) -> None:
-    site.ingest()
-    rows = site.table("bronze/pi_timeseries").num_rows
-    first, site.lakehouse = site.lakehouse, Lakehouse.in_directory(tmp_path / "another")
+    first, second = (Lakehouse.in_directory(tmp_path / name) for name in ("one lake #1", "another"))
+    preparing.prepare(session, first, OPTIONS)
     with pytest.raises(InvalidOption, match=r"knows bronze\.pi_timeseries in .*one lake #1.*another session"):
-        site.ingest()
-    assert not (tmp_path / "another" / "bronze").exists()
-    site.lakehouse = first
-    site.ingest()  # the session that knows the tables may go on with them
-    assert site.table("bronze/pi_timeseries").num_rows == rows
+        preparing.prepare(session, second, OPTIONS)
+    assert not (tmp_path / "another").exists()
+    preparing.prepare(session, first, OPTIONS)
+    assert (tmp_path / "one lake #1" / "bronze" / "pi_timeseries" / "_delta_log").is_dir()

@@ -68,11 +68,12 @@ def site_of(spark: Any, folder: Path, plant: Plant, **server: Any) -> Iterator[S
     site = Site(spark, folder, plant)
     with running(plant, clock=lambda: site.now, **server) as url:
         site.options["url"] = url
-        _forget(spark)
+        forget(spark)
         yield site
-    _forget(spark)
+    forget(spark)
 
 
-def _forget(spark: Any) -> None:
+def forget(spark: Any) -> None:
+    """The session knows no table of any lakehouse any more; their files stay."""
     for schema in _SCHEMAS:
         spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
