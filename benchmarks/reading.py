@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results["spark"] = kept["spark"]
     measured: list[dict[str, Any]] = []
     for result in _spark(chosen, plan, progress):
-        measured.append(result)
+        measured.append({**result, "measured_at": results["measured_at"]})
         results["spark"] = _with_kept(measured, kept["spark"])
         _write(options.out, results)  # after each case: a run takes long, and may be broken off
     results["machine"]["load_after"] = machine.describe()["load_before"]

@@ -163,11 +163,13 @@ def _case_row(case: dict[str, Any]) -> list[str]:
 
 
 def _comparison(results: dict[str, Any]) -> str:
-    """Each other reader beside this project's on the same data, sink and cores."""
-    ours = {_alike(case): case for case in _of(results, lambda case: case["engine"] == "pi-datasource")}
+    """Each other reader beside this project's with its defaults: on the same data, sink and cores, and in one run."""
+    defaults = _of(results, lambda case: case["engine"] == "pi-datasource" and not case["options"])
+    ours = {_alike(case): case for case in defaults}
     rows = [["reader", "case", "rows/s, here : there", "Python CPU, there : here", "all CPU, there : here"]]
     for case in _of(results, lambda case: case["engine"] != "pi-datasource"):
-        if (own := ours.get(_alike(case))) is None or own["rows"] != case["rows"]:
+        own = ours.get(_alike(case))
+        if own is None or own["rows"] != case["rows"] or "measured_at" not in case:
             continue
         here, there = summary(own), summary(case)
         rows.append(
@@ -187,7 +189,8 @@ def _ratio(more: float, less: float) -> str:
 
 
 def _alike(case: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(
+    run = case.get("measured_at", "")
+    return run, *(
         str(case[key]) for key in ("shape", "server", "mode", "sink", "master", "schema", "latency_ms")
     )
 

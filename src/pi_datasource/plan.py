@@ -31,22 +31,18 @@ def plan(
     """
     if not points or window.start == window.end:
         return []
-    weights = events or [1.0] * len(points)
     wanted = _tasks_wanted(options, sum(events or ()))
-    share = sum(weights) / wanted
-    slices = [int(weight / share + 1e-9) for weight in weights]
-    alone = [i for i, count in enumerate(slices) if count > 1]
-    others = [i for i, count in enumerate(slices) if count <= 1]
+    slices = _slices(events, len(points), wanted)
     tasks: list[tuple[tuple[Point, ...], Window]] = [
-        ((points[i],), part) for i in alone for part in window.split(slices[i])
+        ((points[i],), part) for i, parts in slices.items() for part in window.split(parts)
     ]
+    every = range(len(points))  # of a million points no list is made
+    others: Sequence[int] = [i for i in every if i not in slices] if slices else every
     if others:
-        bins = min(max(1, wanted - sum(slices[i] for i in alone)), len(others))
+        bins = min(max(1, wanted - sum(slices.values())), len(others))
         if _bound(options) is None:
             bins = max(bins, math.ceil(len(others) / POINTS_PER_TASK))
-        alike = len(set(weights)) == 1
-        dealt = [others[first::bins] for first in range(bins)] if alike else _dealt(others, weights, bins)
-        tasks += [(tuple(points[i] for i in group), window) for group in dealt]
+        tasks += [(tuple(points[i] for i in group), window) for group in _dealt(others, events, bins)]
     rate = _share(options, len(tasks))
     return [
         ReadTask(
@@ -65,8 +61,20 @@ def plan(
     ]
 
 
-def _dealt(chosen: Sequence[int], weights: Sequence[float], bins: int) -> list[list[int]]:
+def _slices(events: Sequence[float] | None, points: int, wanted: int) -> dict[int, int]:
+    """Into how many parts of the window each point is cut that has more than a task's share."""
+    if events is None:
+        parts = wanted // points
+        return dict.fromkeys(range(points), parts) if parts > 1 else {}
+    share = sum(events) / wanted
+    counts = ((i, int(count / share + 1e-9)) for i, count in enumerate(events))
+    return {i: parts for i, parts in counts if parts > 1}
+
+
+def _dealt(chosen: Sequence[int], weights: Sequence[float] | None, bins: int) -> list[Sequence[int]]:
     """``chosen`` in ``bins`` groups of about equal weight, the heaviest first, each to the lightest group with room."""
+    if weights is None or len(set(weights)) == 1:
+        return [chosen[first::bins] for first in range(bins)]
     room = max(POINTS_PER_TASK, math.ceil(len(chosen) / bins))
     groups: list[list[int]] = [[] for _ in range(bins)]
     lightest = [(0.0, group) for group in range(bins)]

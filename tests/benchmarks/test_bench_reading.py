@@ -293,7 +293,7 @@ def result(name: str, engine: str, worker_s: list[float]) -> dict[str, Any]:
     about = {"engine": engine, "server": "static", "mode": "batch", "sink": "noop", "master": "local[2]"}
     shape = {"tags": 10, "events": 100, "kind": "numeric"}
     versions = {"spark": "4.2.0", "java": "17"}
-    return {"name": name, **about, "schema": None, "latency_ms": 0, "options": {}, "shape": shape, "rows": 1000, "runs": runs, "versions": versions}  # fmt: skip
+    return {"name": name, **about, "measured_at": "now", "schema": None, "latency_ms": 0, "options": {}, "shape": shape, "rows": 1000, "runs": runs, "versions": versions}  # fmt: skip
 
 
 def results() -> dict[str, Any]:
@@ -346,6 +346,17 @@ class TestTheReport:
         assert recordings.differences(right, truth) == ""
         assert "rows is 479, not 480" in recordings.differences({**right, "rows": 479}, truth)
         assert "values add up" in recordings.differences({**right, "value": truth.value * 1.001}, truth)
+
+    def test_readers_are_compared_within_one_run_only(self) -> None:
+        found = results()
+        found["spark"][1]["measured_at"] = "earlier"
+        assert "Times as much" not in report.markdown(found)
+
+    def test_readers_are_compared_with_the_defaults(self) -> None:
+        found = results()
+        tried = {**result("tried", "pi-datasource", [9.0]), "options": {"read_mode": "streams"}}
+        found["spark"].insert(1, tried)
+        assert "| theirs | 1.0 | 10.0 | 3.4 |" in report.markdown(found)
 
     def test_the_page_says_how_warm_a_spark_is(self) -> None:
         page = report.markdown(results())
