@@ -25,9 +25,7 @@ SETTLE = timedelta(seconds=5)
 PERIOD_S = 4.0
 CHANGES = 0.03
 OVERLAP_S = int(PERIOD_S * 2048)  # what is older cannot change any more
-LATEST_BEGIN_S = (
-    10.0  # runs of a round begin one after the other, so that a kill meets them at different moments
-)
+LATEST_BEGIN_S = 10.0  # runs of a round begin one after the other: a kill meets them at different moments
 LONGEST_ROUND_S = 1800.0
 LONGEST_WAIT_S = 2.0  # from a phase to the kill
 LONGEST_AWAY_S = 5.0
@@ -106,13 +104,13 @@ class Trial:
             hit = self.ingestion.under_way
             if not hit:
                 break
+            moments = [f"{kill.victim} killed when a run had {runs[lake].last}" for lake in hit]
+            if not self._strike(kill.victim):
+                continue
             for lake in hit:
                 seen.setdefault(lake, []).append(kill.victim)
-            self.result.moments.update(
-                f"{kill.victim} killed when a run had {runs[lake].last}" for lake in hit
-            )
+            self.result.moments.update(moments)
             self.result.kills[kill.victim] += 1
-            self._strike(kill.victim)
             if kill.victim == "driver":
                 break
         if self.ingestion.alive:
