@@ -21,12 +21,13 @@ TABLES = 5
 
 def lakehouse(folder: str | Path, lake: int) -> Lakehouse:
     """Lakehouse number ``lake``: schemas of its own, because a Spark session knows one of each name."""
-    names = {
-        f"{name}_schema": f"{folder_name}_{lake}"
-        for name, folder_name in (("bronze", "bronze"), ("gold", "gold"), ("checkpoint", "checkpoints"))
-    }
-    root = str(Path(folder).absolute() / f"_checkpoints_{lake}")
-    return replace(Lakehouse.in_directory(folder), checkpoint_root=root, **names)
+    return replace(
+        Lakehouse.in_directory(folder),
+        checkpoint_root=str(Path(folder).absolute() / f"_checkpoints_{lake}"),
+        bronze_schema=f"bronze_{lake}",
+        gold_schema=f"gold_{lake}",
+        checkpoint_schema=f"checkpoints_{lake}",
+    )
 
 
 class Progress:

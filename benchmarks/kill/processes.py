@@ -17,6 +17,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.read.processes import proc_text
+
 ROOT = Path(__file__).resolve().parents[2]
 # As in scripts/lib/common.sh, with the collector that two cores do best with.
 _QUICK = (
@@ -147,8 +149,8 @@ class Ingestion:
         assert self._child is not None
         workers = []
         for entry in Path("/proc").glob("[0-9]*"):
-            facts = _text(entry / "stat").rpartition(")")[2].split()
-            if facts[3:4] == [str(self._child.pid)] and "pyspark.daemon" in _text(entry / "cmdline"):
+            facts = proc_text(entry / "stat").rpartition(")")[2].split()
+            if facts[3:4] == [str(self._child.pid)] and "pyspark.daemon" in proc_text(entry / "cmdline"):
                 workers.append(int(entry.name))
         for pid in workers:
             with suppress(ProcessLookupError):
@@ -182,11 +184,3 @@ def _hear(child: subprocess.Popen[str], said: queue.Queue[str]) -> None:
     for line in child.stdout:
         said.put(line)
     said.put("")  # it has ended
-
-
-def _text(path: Path) -> str:
-    """The text of a file of /proc; nothing if its process has ended meanwhile."""
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

@@ -89,7 +89,7 @@ def resident_mb(pid: int) -> float:
 
 
 def _status_mb(pid: int, name: str) -> float:
-    for line in _read(_PROC / str(pid) / "status").splitlines():
+    for line in proc_text(_PROC / str(pid) / "status").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) / 1024
     return 0.0
@@ -122,7 +122,7 @@ def _role(process: _Process, of_parent: str) -> str:
     if of_parent in ("driver", "jvm") and process.name == "java":
         return "jvm"
     if of_parent == "jvm":
-        words = _read(_PROC / str(process.pid) / "cmdline").split("\0")
+        words = proc_text(_PROC / str(process.pid) / "cmdline").split("\0")
         return "worker" if "pyspark.worker" in words else "planner"
     return of_parent
 
@@ -136,7 +136,7 @@ def _snapshot() -> dict[int, _Process]:
 
 
 def _process(pid: int) -> _Process | None:
-    text = _read(_PROC / str(pid) / "stat")
+    text = proc_text(_PROC / str(pid) / "stat")
     name, _, rest = text.rpartition(")")
     fields = rest.split()
     if len(fields) < 15:
@@ -145,8 +145,9 @@ def _process(pid: int) -> _Process | None:
     return _Process(pid, int(fields[1]), name.partition("(")[2], own * _TICK_S, waited * _TICK_S)
 
 
-def _read(path: Path) -> str:
+def proc_text(path: Path) -> str:
+    """The text of a file of /proc; nothing when its process has ended meanwhile."""
     try:
         return path.read_text(errors="replace")
-    except OSError:  # the process has ended meanwhile
+    except OSError:
         return ""
