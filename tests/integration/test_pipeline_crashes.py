@@ -13,6 +13,7 @@ from pyspark.errors import StreamingQueryException
 from benchmarks.proof import assert_one_audit_row_per_batch
 from mock_server import Plant
 from pi_datasource.delta import bronze, gold, ledger
+from pi_datasource.options import Options
 from tests.integration.support.site import NOW, Site, site_of
 
 pytestmark = pytest.mark.integration
@@ -50,6 +51,15 @@ def test_a_crash_before_and_after_every_step_leaves_no_trace(
     assert assert_one_audit_row_per_batch(audit) == len(site.reports())
     written = {name: sum(audit[f"rows_{name}"].to_pylist()) for name in ("inserted", "deleted")}
     assert written["inserted"] - written["deleted"] == rows
+
+
+def test_a_crash_while_the_first_micro_batch_is_planned_stops_nobody(site: Site) -> None:
+    offsets = Path(site.lakehouse.checkpoint(Options.parse(site.options)), "offsets")
+    offsets.mkdir(parents=True)
+    for name in (".0.5c9e1c55-6a1c-4b0e-8a5c-3d2c1f1b7f5e.tmp", "..0.5c9e1c55-6a1c-4b0e-8a5c-3d2c1f1b7f5e.tmp.crc"):
+        (offsets / name).write_bytes(b"v1\n{")
+    site.ingest()
+    site.assert_bronze_is_exact(NOW - timedelta(minutes=10))
 
 
 def _crashing(step: Callable[..., Any], before: bool) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pi_datasource import register
 from pi_datasource.delta import ledger, points, preparing
 from pi_datasource.delta.batch import BatchWriter
+from pi_datasource.delta.checkpoint import clear_unplanned
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
@@ -61,6 +62,7 @@ def _started(
     preparing.prepare(spark, lakehouse, checked)
     tags = Tags(checked, lakehouse)
     tags.note(spark, found)
+    clear_unplanned(checkpoint)
     writer = rows.writeStream.queryName("pi_timeseries").option("checkpointLocation", checkpoint)
     writer = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
     return writer.foreachBatch(BatchWriter(checked, lakehouse, checkpoint, tags)).start()
