@@ -35,3 +35,13 @@ def test_a_second_lakehouse_in_one_session_is_refused_and_the_first_goes_on(
     assert not (tmp_path / "another").exists()
     preparing.prepare(session, first, OPTIONS)
     assert (tmp_path / "one lake #1" / "bronze" / "pi_timeseries" / "_delta_log").is_dir()
+
+
+def test_a_tag_pattern_may_name_a_column_like_what_spark_calls_the_place(
+    session: Any, tmp_path: Path
+) -> None:
+    lakehouse = Lakehouse.in_directory(tmp_path)
+    options = OPTIONS.model_copy(update={"tag_pattern": r"(?P<Location>\w+)\..*"})
+    preparing.prepare(session, lakehouse, options)
+    preparing.prepare(session, lakehouse, options)
+    assert "Location" in session.read.table(lakehouse.bronze).columns

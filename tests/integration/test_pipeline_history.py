@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mock_server import Faults, Plant, running
-from pi_datasource.delta import backfill, repair
+from pi_datasource.delta import backfill, ledger, repair
 from tests.integration.support.site import NOW, Site, site_of
 
 pytestmark = pytest.mark.integration
@@ -63,7 +63,9 @@ def test_a_backfill_goes_on_where_it_was_stopped_and_changes_nothing_twice(site:
     site.assert_gold_is_recomputed()
 
 
-def test_what_could_not_be_read_is_repaired(spark: Any, tmp_path: Path) -> None:
+def test_what_could_not_be_read_is_repaired(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plant = Plant(seed=12, tags=8, plants=2)
     bad = plant.points[3].name
     with site_of(spark, tmp_path / "lake", plant, faults=Faults(points={bad: "500"})) as site:
@@ -73,12 +75,16 @@ def test_what_could_not_be_read_is_repaired(spark: Any, tmp_path: Path) -> None:
         assert report.read_failures > 0
         with running(plant, clock=lambda: site.now) as mended:
             site.options["url"] = mended
+            with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="the power went out"):
+                patched.setattr(ledger, "record_piece", _power_cut)
+                repair(spark, site.options, site.lakehouse)
             done = repair(spark, site.options, site.lakehouse)
             again = repair(spark, site.options, site.lakehouse)
         assert (done.repaired, done.failing, done.without_tag) == (report.read_failures, 0, 0)
-        assert done.rows_inserted > 0
         assert again.repaired == 0
-        site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
+        rows = site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
+        audit = site.table("checkpoints/pi_ingestion_checkpoint")
+        assert sum(audit["rows_inserted"].to_pylist()) == rows  # what the repair that was cut short wrote is told too
         site.assert_gold_is_recomputed()
         errors = site.table("bronze/pi_timeseries_errors").to_pylist()
         assert {row["tag_name"] for row in errors} == {bad}
@@ -107,3 +113,8 @@ def test_a_renamed_tag_stays_itself_and_a_deleted_one_ends(spark: Any, tmp_path:
         assert after[web_id]["tag_name"] == name
     assert all(after[web_id]["first_seen"] == before[web_id]["first_seen"] for web_id in renamed)
     assert set(before) - set(living)  # some have ended
+
+
+def _power_cut(*_: Any) -> None:
+    message = "the power went out"
+    raise RuntimeError(message)

@@ -134,8 +134,10 @@ class Lakehouse:
 
 def _check_place(spark: SparkSession, name: str, location: str) -> None:
     """Fails if the table of this name is another one: Spark would not create ours, and write into that one."""
-    detail = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").where("col_name = 'Location'").first()
-    place = detail["data_type"].removeprefix("file:") if detail else ""  # no URL: Spark escapes nothing in it
+    described = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()
+    # The last of that name: a column may have it too, and columns come first.
+    places = [row["data_type"] for row in described if row["col_name"] == "Location"]
+    place = places[-1].removeprefix("file:") if places else ""  # no URL: Spark escapes nothing in it
     known = Path(url2pathname(quote(place))).resolve()
     if known != Path(location).resolve():
         message = (

@@ -55,7 +55,6 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
             if read.failed:
                 bronze.merge_failures(spark, lakehouse.errors, read.failures)
             whole = [row[0] for row in read.whole.collect()]
-        _mark(spark, lakehouse, window, whole)
         report = ledger.report_of(
             stream,
             number,
@@ -68,6 +67,7 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
             effort=read.effort,
         )
         ledger.record_piece(spark, lakehouse, report)
+        _mark(spark, lakehouse, window, whole)  # last: what is not marked is read again, and has a row of its own
         repaired, inserted = repaired + len(whole), inserted + done.inserted
     asked = sum(len(tags) for tags in waiting.values())
     return Repair(repaired, asked - repaired, without_tag, inserted)
