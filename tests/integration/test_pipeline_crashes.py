@@ -56,7 +56,7 @@ def test_a_crash_before_and_after_every_step_leaves_no_trace(
 def test_a_crash_while_the_first_micro_batch_is_planned_stops_nobody(site: Site) -> None:
     offsets = Path(site.lakehouse.checkpoint(Options.parse(site.options)), "offsets")
     offsets.mkdir(parents=True)
-    for name in (".0.5c9e1c55-6a1c-4b0e-8a5c-3d2c1f1b7f5e.tmp", "..0.5c9e1c55-6a1c-4b0e-8a5c-3d2c1f1b7f5e.tmp.crc"):
+    for name in (".0.5c9e1c55-6a1c-4b0e-8a5c.tmp", "..0.5c9e1c55-6a1c-4b0e-8a5c.tmp.crc"):
         (offsets / name).write_bytes(b"v1\n{")
     site.ingest()
     site.assert_bronze_is_exact(NOW - timedelta(minutes=10))

@@ -75,16 +75,18 @@ def test_what_could_not_be_read_is_repaired(
         assert report.read_failures > 0
         with running(plant, clock=lambda: site.now) as mended:
             site.options["url"] = mended
-            with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="the power went out"):
+            with monkeypatch.context() as patched:
                 patched.setattr(ledger, "record_piece", _power_cut)
-                repair(spark, site.options, site.lakehouse)
+                with pytest.raises(RuntimeError, match="the power went out"):
+                    repair(spark, site.options, site.lakehouse)
             done = repair(spark, site.options, site.lakehouse)
             again = repair(spark, site.options, site.lakehouse)
         assert (done.repaired, done.failing, done.without_tag) == (report.read_failures, 0, 0)
         assert again.repaired == 0
         rows = site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
         audit = site.table("checkpoints/pi_ingestion_checkpoint")
-        assert sum(audit["rows_inserted"].to_pylist()) == rows  # what the repair that was cut short wrote is told too
+        # What the repair that was cut short has written is told as well.
+        assert sum(audit["rows_inserted"].to_pylist()) == rows
         site.assert_gold_is_recomputed()
         errors = site.table("bronze/pi_timeseries_errors").to_pylist()
         assert {row["tag_name"] for row in errors} == {bad}

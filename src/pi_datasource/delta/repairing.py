@@ -67,7 +67,8 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
             effort=read.effort,
         )
         ledger.record_piece(spark, lakehouse, report)
-        _mark(spark, lakehouse, window, whole)  # last: what is not marked is read again, and has a row of its own
+        # Last: what was not marked is read again, and has another row then; what was not recorded never had one.
+        _mark(spark, lakehouse, window, whole)
         repaired, inserted = repaired + len(whole), inserted + done.inserted
     asked = sum(len(tags) for tags in waiting.values())
     return Repair(repaired, asked - repaired, without_tag, inserted)
