@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.kill.lakes import Progress, lakehouse
 from benchmarks.kill.processes import Ingestion, Simulator
 from benchmarks.proof import proven
+from benchmarks.simulator import machine
 from mock_server import TAG_PATTERN, Plant
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -32,6 +33,7 @@ LONGEST_AWAY_S = 5.0
 MOST_KILLS = 3  # in one round, which the driver's death ends
 DONE = "done"
 PROVEN_EVERY = 50  # runs of a long soak
+RESULTS = Path(__file__).parent / "results" / "soak_pipeline.md"
 DRIVER_SHARE = 0.4  # of the runs that a kill has met, at least
 VICTIMS = {"driver": 4, "simulator": 3, "worker": 3}
 
@@ -212,7 +214,7 @@ def _options(url: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Prints at which moments kills met runs, how runs ended, and the proofs: after every fifty runs, of fresh tables."""
+    """Prints and writes at which moments kills met runs, how runs ended, and the proofs: after fifty runs, of fresh tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200, help="that a kill has met (default 200)")
     parser.add_argument("--seed", type=int, default=20260301)
@@ -224,16 +226,27 @@ def main() -> None:
     def say(progress: str) -> None:
         sys.stderr.write(f"[{time.monotonic() - began:6.0f} s] {progress}\n")
 
-    met = 0
+    met, told = 0, ""
     for seed in itertools.count(chosen.seed):
         runs = min(chosen.runs - met, PROVEN_EVERY)
         with TemporaryDirectory(prefix="pi-soak-") as folder:
             result = soak(Path(folder), runs=runs, seed=seed, tags=chosen.tags, lakes=chosen.lakes, say=say)
         met += result.runs_met
-        sys.stdout.write(f"seed {seed}\n{result}\n{met} runs so far, {time.monotonic() - began:.0f} s\n\n")
+        chapter = f"seed {seed}\n{result}\n{met} runs so far, {time.monotonic() - began:.0f} s\n\n"
+        sys.stdout.write(chapter)
         sys.stdout.flush()
+        told += chapter
         if met >= chosen.runs:
+            RESULTS.write_text(_page(chosen.tags, chosen.lakes, told))
             return
+
+
+def _page(tags: int, lakes: int, told: str) -> str:
+    how = f"{tags} tags into {lakes} lakehouses at once; {machine()}"
+    what = "Runs that `kill -9` has met, and the proofs that follow them"
+    return (
+        f"# The crash test\n\n{what}; measured by `scripts/soak`, {how}.\n\n```text\n{told.rstrip()}\n```\n"
+    )
 
 
 if __name__ == "__main__":
