@@ -8,7 +8,7 @@ import orjson
 from mock_server import fields, whole
 from mock_server.call import Call
 from mock_server.events import Block
-from mock_server.point import Point
+from mock_server.point import Point, Points
 from mock_server.wire import VALUE_FIELDS, timed_values
 
 _GONE = b""
@@ -50,8 +50,8 @@ def streamset_body(call: Call, block: Block, member: str) -> bytes:
 
 def _is_whole(call: Call, block: Block) -> bool:
     """Whether the streams are points and the release leaves nothing of their events out."""
-    plain = all(isinstance(point, Point) for point in block.points)
-    return plain and call.server.generation.has("Annotated") and call.server.generation.has("webIdType")
+    generation = call.server.generation
+    return Points.of(block.points).are_plain and generation.has("Annotated") and generation.has("webIdType")
 
 
 def stream_head(call: Call, point: Point) -> dict[str, Any]:
@@ -71,11 +71,11 @@ def plain_values(call: Call, block: Block) -> list[list[dict[str, Any]]]:
     return [orjson.loads(text) for text in timed_values(block, _known(call))]
 
 
-def in_order(call: Call, points: Sequence[Point]) -> list[Point]:
+def in_order(call: Call, points: Sequence[Point]) -> Sequence[Point]:
     """The streams of a set as `sortField`, which can only be Name, and `sortOrder` put them; else as they came."""
     descending = call.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
     if not call.text("sortField"):
-        return list(points)
+        return points
     call.choice("sortField", "Name", ("Name",))
     return sorted(points, key=lambda point: point.name.casefold(), reverse=descending)
 

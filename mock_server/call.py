@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import cached_property
@@ -174,7 +174,7 @@ class Call:
         find = STREAM_FINDERS.get(read_web_id(text).marker)
         return find_point(self.server, text) if find is None else find(self, text)
 
-    def streams(self, texts: list[str]) -> list[Point]:
+    def streams(self, texts: list[str]) -> Sequence[Point]:
         """The streams that WebIDs name."""
         try:
             return self.server.plant.catalog.by_web_ids(texts)
@@ -200,7 +200,7 @@ class Call:
 STREAM_FINDERS: dict[str, Callable[[Call, str], Point]] = {}
 """How to find streams that are not points, by the marker of their WebIDs; each raises 404 for an unknown one."""
 
-PARENT_FINDERS: dict[str, Callable[[Call, str], list[Point]]] = {}
+PARENT_FINDERS: dict[str, Callable[[Call, str], Sequence[Point]]] = {}
 """How to find the streams below an element, event frame or attribute, by the marker of its WebID."""
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mock_server import webid
 from mock_server.churn import Churn, Tags
-from mock_server.point import DataServer, Point
+from mock_server.point import DataServer, Point, Points
 from mock_server.sensors import AREA_SIZE, AREAS, CODE_OF, DIGITAL_SETS, MIX, SENSORS, Sensor
 from mock_server.wildcards import has_wildcards, unescape, wildcard_pattern
 
@@ -82,6 +82,7 @@ class Catalog:
         self._matches = lru_cache(maxsize=16)(self._scan)
         self._made = lru_cache(maxsize=16_384)(self._make)
         self._identified = lru_cache(maxsize=16_384)(self._identify)
+        self._identified_sets = lru_cache(maxsize=64)(self._identify_set)
         self._tags = self._scheduled = self._by_hand = Tags()
         self._churn: Churn | None = None
         if churn:
@@ -175,10 +176,12 @@ class Catalog:
         """
         return self._identified(text, self._tags.version)
 
-    def by_web_ids(self, texts: Iterable[str]) -> list[Point]:
-        """The same for several; hundreds of them come in one request."""
-        identified, version = self._identified, self._tags.version
-        return [identified(text, version) for text in texts]
+    def by_web_ids(self, texts: Iterable[str]) -> Points:
+        """The same for several; hundreds of them come in one request, and the same ones again and again."""
+        return self._identified_sets(tuple(texts), self._tags.version)
+
+    def _identify_set(self, texts: tuple[str, ...], version: int) -> Points:
+        return Points(self._identified(text, version) for text in texts)
 
     def _identify(self, text: str, _version: int) -> Point:
         read = webid.decode(text)

@@ -15,7 +15,7 @@ from mock_server import changes, signals, ticks
 from mock_server.events import BAD, I64, Block, Kind, offsets, side_by_side, single
 from mock_server.feed import Feed, feed, refresh
 from mock_server.instruments import Instruments, Recipe, instruments
-from mock_server.point import Point
+from mock_server.point import Point, Points
 from mock_server.sensors import NO_DATA, PT_CREATED
 from mock_server.signals import Cut
 
@@ -43,8 +43,8 @@ class History:
 
         Work and memory grow with what is returned, not with the window, when there is a limit.
         """
-        made_by = self._instruments(tuple(points))
-        created = np.fromiter((point.created_ticks for point in points), dtype=np.int64, count=len(points))
+        made_by = self._instruments(Points.of(points))
+        created = made_by.created
         lows, highs = np.maximum(created, low), np.full(len(points), min(high, now))
         cut = Cut(np.maximum(lows, created + 1), highs, now, limit, newest_first)
         first, end = signals.slots_of(made_by, lows, highs)
@@ -75,7 +75,7 @@ class History:
         Where that would be too much to hold at once there is a single Refresh instead: everything from its
         instant on is to be read again.
         """
-        made_by = self._instruments((point,))
+        made_by = self._instruments(Points.of((point,)))
         horizon = int(changes.horizon(made_by.period)[0]) if made_by.change_odds else 0
         low = max(after - horizon, point.created_ticks)
         if (until - low) // int(made_by.period[0]) > _MOST_SLOTS_IN_FEED:

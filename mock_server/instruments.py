@@ -50,6 +50,7 @@ class Instruments:
     key: U64
     machine_key: U64
     sensor: I64
+    created: I64
     period: I64
     episode: I64
     middle: F64
@@ -75,9 +76,10 @@ class Instruments:
 def instruments(recipe: Recipe, points: Sequence[Point]) -> Instruments:
     """The constants the recipe gives to these points."""
     facts = np.array(
-        [(point.index, point.machine, CODE_OF[point.sensor.name]) for point in points], dtype=np.int64
-    ).reshape(-1, 3)
-    index, machine, sensor = facts.T
+        [(point.index, point.machine, CODE_OF[point.sensor.name], point.created_ticks) for point in points],
+        dtype=np.int64,
+    ).reshape(-1, 4)
+    index, machine, sensor, created = facts.T
     seed = np.full(len(points), recipe.seed % 2**64, dtype=np.uint64)
     key = scatter(seed, index)
     machine_key = scatter(salted(seed, 11), machine)
@@ -89,6 +91,7 @@ def instruments(recipe: Recipe, points: Sequence[Point]) -> Instruments:
         key=key,
         machine_key=machine_key,
         sensor=sensor,
+        created=created,
         period=period,
         episode=_episodes(recipe, machine_key),
         middle=_ZERO[sensor] + span * (0.35 + 0.3 * draws[1]),

@@ -1,9 +1,10 @@
 """The data server and its points: what is known of a tag, but its events."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from mock_server import ticks, webid
@@ -96,6 +97,27 @@ class Point(NamedTuple):
     def web_id(self, kind: str = "Full") -> str:
         """The point's WebID; `kind` is a webIdType such as `IDOnly`."""
         return webid.encode(webid.KINDS[kind], webid.POINT, self.server.guid, self.point_id, self.path)
+
+
+class Points(tuple[Point, ...]):
+    """Points that are asked for together; hashed once, so that what is known of hundreds of them is found at once."""
+
+    @classmethod
+    def of(cls, points: Iterable[Point]) -> "Points":
+        """These points; the same object if they are such a tuple already."""
+        return points if isinstance(points, cls) else cls(points)
+
+    @cached_property
+    def are_plain(self) -> bool:
+        """Whether they are tags of the data server, and nothing that only looks like one."""
+        return all(isinstance(point, Point) for point in self)
+
+    @cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @lru_cache(maxsize=64)

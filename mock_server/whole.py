@@ -1,5 +1,6 @@
 """Whole answers of streams and their events, put together by a single copy: bodies are large."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -7,7 +8,7 @@ import orjson
 
 from mock_server.call import Call
 from mock_server.events import Block
-from mock_server.point import Point
+from mock_server.point import Point, Points
 from mock_server.wire import event_texts
 
 
@@ -19,20 +20,27 @@ def stream_body(block: Block) -> bytes:
 
 def streamset_body(call: Call, block: Block) -> bytes:
     """The body of `streamsets/recorded`, with all its fields."""
-    base, kind = call.base, call.web_id_type
-    around = [_around(base, kind, point) for point in block.points]
-    for empty in np.flatnonzero(block.counts == 0).tolist():  # a stream without events has no units
-        around[empty] = around[empty][0], _end("")
+    around = _around(call.base, call.web_id_type, Points.of(block.points))
+    empty = np.flatnonzero(block.counts == 0).tolist()
+    if empty:
+        around = list(around)
+        for place in empty:  # a stream without events has no units
+            around[place] = around[place][0], _end("")
     pieces: list[bytes | memoryview] = []
     for (head, end), events in zip(around, event_texts(block), strict=True):
-        pieces += (b",", head, events, end)
-    pieces[:1] = [b'{"Links":{},"Items":[']
+        pieces += (head, events, end)
+    pieces[:1] = [b'{"Links":{},"Items":[', pieces[0][1:]] if pieces else [b'{"Links":{},"Items":[']
     return b"".join((*pieces, b"]}"))
 
 
+@lru_cache(maxsize=64)
+def _around(base: str, kind: str, points: Points) -> Sequence[tuple[bytes, bytes]]:
+    """For each stream a comma and its members before its events, and those after them."""
+    return [_around_one(base, kind, point) for point in points]
+
+
 @lru_cache(maxsize=16_384)
-def _around(base: str, kind: str, point: Point) -> tuple[bytes, bytes]:
-    """A stream's members before its events, and after them."""
+def _around_one(base: str, kind: str, point: Point) -> tuple[bytes, bytes]:
     web_id = point.web_id(kind)
     members = {
         "WebId": web_id,
@@ -40,7 +48,7 @@ def _around(base: str, kind: str, point: Point) -> tuple[bytes, bytes]:
         "Path": point.path,
         "Links": {"Source": f"{base}/points/{web_id}"},
     }
-    return orjson.dumps(members)[:-1] + b',"Items":[', _end(point.engineering_units)
+    return b"," + orjson.dumps(members)[:-1] + b',"Items":[', _end(point.engineering_units)
 
 
 @lru_cache(maxsize=256)

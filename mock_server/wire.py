@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mock_server import ticks
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
-from mock_server.point import Point
+from mock_server.point import Points
 from mock_server.process import json_texts
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
 
@@ -51,7 +51,7 @@ class _Traits(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _traits(points: tuple[Point, ...]) -> _Traits:
+def _traits(points: Points) -> _Traits:
     types = np.array([_TYPE_CODES.get(point.point_type, -1) for point in points], dtype=np.int8)
     sets = np.array([_SET_PLACES.get(point.digital_set_name, 0) for point in points], dtype=np.int64)
     units = [point.engineering_units for point in points]
@@ -92,7 +92,7 @@ def state_json(code: int, set_name: str) -> bytes:
 
 def _pieces(block: Block, fields: frozenset[str]) -> list[pa.Array | pa.Scalar]:
     """The columns whose rows joined are the events."""
-    traits = _traits(tuple(block.points))
+    traits = _traits(Points.of(block.points))
     has_tail = not fields <= {"Timestamp", "Value"}
     end = b"," if has_tail else b"}"
     pieces: list[pa.Array | pa.Scalar] = []

@@ -1,6 +1,6 @@
 """The values of several streams in one answer: given by WebIDs, or all those below an element."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mock_server import readings
@@ -14,33 +14,33 @@ from mock_server.readings import read_recorded, recording
 from mock_server.router import Endpoint, no_resource, route
 from mock_server.summing import summary_of
 
-Answer = Callable[[Call, list[Point]], Response]
+Answer = Callable[[Call, Sequence[Point]], Response]
 
 
-def value(call: Call, points: list[Point]) -> Response:
+def value(call: Call, points: Sequence[Point]) -> Response:
     """The value of each stream at `time`, or its snapshot without one."""
     return Response(200, streamset_body(call, readings.current_values(call, points), "Value"))
 
 
-def end(call: Call, points: list[Point]) -> Response:
+def end(call: Call, points: Sequence[Point]) -> Response:
     """The newest value of each stream, in a list of one."""
     return Response(200, streamset_body(call, readings.newest_values(call, points), "Items"))
 
 
-def recorded(call: Call, points: list[Point]) -> Response:
+def recorded(call: Call, points: Sequence[Point]) -> Response:
     """The recorded events of a window, of each stream up to `maxCount`."""
     block = read_recorded(call, points, recording(call, streams=len(points)))
     return Response(200, streamset_body(call, block, "Items"))
 
 
-def recorded_at_time(call: Call, points: list[Point]) -> Response:
+def recorded_at_time(call: Call, points: Sequence[Point]) -> Response:
     """The recorded event of each stream nearest to `time`, or a value with `Errors`."""
     mode, instant = retrieval_mode(call), call.times("time")[0]
     values = [{"Value": nearest_or_error(call, point, instant, mode)} for point in points]
     return _reply(call, points, values)
 
 
-def recorded_at_times(call: Call, points: list[Point]) -> Response:
+def recorded_at_times(call: Call, points: Sequence[Point]) -> Response:
     """The same for each `time`."""
     mode, instants = retrieval_mode(call), sorted(call.times("time"), reverse=readings.descending(call))
     call.check_size("time", len(instants) * len(points))
@@ -48,22 +48,22 @@ def recorded_at_times(call: Call, points: list[Point]) -> Response:
     return _reply(call, points, [_items(point, items) for point, items in zip(points, lists, strict=True)])
 
 
-def interpolated(call: Call, points: list[Point]) -> Response:
+def interpolated(call: Call, points: Sequence[Point]) -> Response:
     """The values of each stream at every `interval` of a window."""
     return Response(200, streamset_body(call, readings.interpolated_values(call, points), "Items"))
 
 
-def interpolated_at_times(call: Call, points: list[Point]) -> Response:
+def interpolated_at_times(call: Call, points: Sequence[Point]) -> Response:
     """The values of each stream at each `time`."""
     return Response(200, streamset_body(call, readings.values_at_times(call, points), "Items"))
 
 
-def plot(call: Call, points: list[Point]) -> Response:
+def plot(call: Call, points: Sequence[Point]) -> Response:
     """The significant events of each stream in each of `intervals` equal parts of a window."""
     return Response(200, streamset_body(call, readings.plotted_values(call, points), "Items"))
 
 
-def summary(call: Call, points: list[Point]) -> Response:
+def summary(call: Call, points: Sequence[Point]) -> Response:
     """Figures of each stream in each `summaryDuration` of a window."""
     return _reply(call, points, [{"Items": items} for items in summary_of(call, points)])
 
@@ -134,6 +134,6 @@ def _items(point: Point, items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"Items": items, "UnitsAbbreviation": point.engineering_units if items else ""}
 
 
-def _reply(call: Call, points: list[Point], contents: list[dict[str, Any]]) -> Response:
+def _reply(call: Call, points: Sequence[Point], contents: list[dict[str, Any]]) -> Response:
     items = [{**stream_head(call, point), **content} for point, content in zip(points, contents, strict=True)]
     return call.reply({"Links": {}, "Items": items})

@@ -178,8 +178,15 @@ def test_bad_bodies_are_refused_and_change_nothing(admin: Any, path: str, body: 
 def test_points_are_renamed_and_deleted_by_hand(admin: Any) -> None:
     """Ids, events and the oracle stay; lists, searches, WebIDs by path and stream updates follow."""
     api = admin.api
-    first, second, *_ = api.plant.points
+    first, second, third, *_ = api.plant.points
     before = api.plant.oracle(first.name, START, NOW)
+
+    def end_of(*points: Any, status: int = 200) -> Any:
+        chosen = "&".join(f"webId={point.web_id('IDOnly')}" for point in points)
+        return api.get(f"/streamsets/end?{chosen}", status=status)
+
+    assert [each["Name"] for each in end_of(first, third)["Items"]] == [first.name, third.name]
+    end_of(third, second)
     markers = [
         json.loads(api.ask("POST", f"/piwebapi/streams/{each.web_id()}/updates", x_requested_with="t").body)
         for each in (first, second)
@@ -189,6 +196,8 @@ def test_points_are_renamed_and_deleted_by_hand(admin: Any) -> None:
     assert admin("DELETE", "/points", {"names": [second.name.lower()]}) == {"deleted": [second.name]}
     assert api.get(f"/points/{first.web_id()}")["Name"] == renamed["name"] != first.name
     api.get(f"/points/{second.web_id('IDOnly')}", status=404)
+    assert [each["Name"] for each in end_of(first, third)["Items"]] == [renamed["name"], third.name]
+    end_of(third, second, status=404)
     listed = [each["Name"] for each in api.get(f"/dataservers/{api.data_server}/points")["Items"]]
     assert renamed["name"] in listed
     assert not {first.name, second.name} & set(listed)
