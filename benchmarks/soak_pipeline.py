@@ -34,6 +34,7 @@ MOST_KILLS = 3  # in one round, which the driver's death ends
 DONE = "done"
 PROVEN_EVERY = 50  # runs of a long soak
 RESULTS = Path(__file__).parent / "results" / "soak_pipeline.md"
+LAST_RUNS = 3
 DRIVER_SHARE = 0.4  # of the runs that a kill has met, at least
 VICTIMS = {"driver": 4, "simulator": 3, "worker": 3}
 
@@ -68,6 +69,7 @@ class Soak:
     endings: Counter[str] = field(default_factory=Counter)
     proofs: list[str] = field(default_factory=list)
     runs_met: int = 0
+    last_runs_failed: int = 0
 
     def add(self, victims: dict[int, list[str]]) -> None:
         """Notes which victims each run of a round has seen die."""
@@ -81,6 +83,8 @@ class Soak:
         killed = ", ".join(f"{victim} {count}" for victim, count in sorted(self.kills.items()))
         met = ", ".join(f"{victim} {count}" for victim, count in sorted(self.met.items()))
         told += [f"runs that came to their end: {ended}", f"kills: {killed}"]
+        if self.last_runs_failed:
+            told.append(f"undisturbed runs that failed, and were done again: {self.last_runs_failed}")
         return "\n".join([*told, f"{self.runs_met} runs were met by a kill ({met})", *self.proofs])
 
 
@@ -120,21 +124,29 @@ class Trial:
         self.result.endings.update(word for word in self.ingestion.words.values() if word != "begun")
         self.result.add(seen)
 
-    def last_round(self) -> None:
-        """One run of each lakehouse that nothing disturbs, in a new process.
+    def last_runs(self, say: Callable[[str], None]) -> None:
+        """Undisturbed runs until one of each lakehouse has come to its end, each time in a new process.
 
         Spark holds on to idle workers that were killed, and each of its pools fails once when it takes one up again
-        ("Stream closed", Spark 4.2.0): a kill is not over for the driver that saw it.
+        ("Stream closed", Spark 4.2.0): a kill is not over for the driver that saw it. And now and then Spark fails a run
+        when several share a driver. What is at fault in the tables or checkpoints fails every time.
 
         Raises:
-            AssertionError: a run has failed.
+            AssertionError: the runs of a lakehouse have failed ``LAST_RUNS`` times.
         """
-        self.ingestion.kill()
         self.simulator.start(self.simulator.now + timedelta(minutes=1), faults=False)
-        self.ingestion.begin([0.0] * self.lakes)
-        self._until_all_ended()
-        words = set(self.ingestion.words.values())
-        assert words == {DONE}, f"a last run failed: {self.ingestion.last_words()}"
+        left = set(range(self.lakes))
+        for _ in range(LAST_RUNS):
+            self.ingestion.kill()
+            self.ingestion.begin([0.0] * self.lakes)
+            self._until_all_ended()
+            left -= {lake for lake, word in self.ingestion.words.items() if word == DONE}
+            if not left:
+                return
+            self.result.last_runs_failed += len(left)
+            say(f"a last run has failed, and is done again: {self.ingestion.causes()}")
+        message = f"the last runs of lakehouses {sorted(left)} failed: {self.ingestion.causes()}"
+        raise AssertionError(message)
 
     def _strike(self, victim: str) -> bool:
         """Kills; False if there was nobody to kill, as when Spark has no worker just then."""
@@ -198,7 +210,9 @@ def soak(
             # After runs that came to their end nothing would be left to do if the clock stood.
             minutes = chance.choice((3, 12) if DONE in ingestion.words.values() else (0, 3, 12))
             simulator.start(simulator.now + timedelta(minutes=minutes))
-        trial.last_round()  # replays in its own window what was begun, and reads what has changed there since
+        trial.last_runs(
+            say
+        )  # replays in its own window what was begun, and reads what has changed there since
         for lake in range(lakes):
             end = simulator.now
             result.proofs.append(proven(lakehouse(folder, lake), plant, START, end - SETTLE, as_of=end))

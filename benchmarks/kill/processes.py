@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ _QUICK = (
     "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC' "
     "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
 )
+
+_CAUSE = re.compile(r"^(Caused by: |: |\w+(\.\w+)+: )\S|^\w*(Error|Exception)\b")
 
 
 class Simulator:
@@ -160,6 +163,11 @@ class Ingestion:
     def last_words(self) -> str:
         """The end of what it said on stderr."""
         return self._stderr.read_text()[-3000:]
+
+    def causes(self) -> str:
+        """The lines of its stderr that tell why runs have failed, each once."""
+        lines = self._stderr.read_text().splitlines()
+        return "\n".join(dict.fromkeys(line[:500] for line in lines if _CAUSE.search(line)))
 
     def _started(self) -> subprocess.Popen[str]:
         with self._stderr.open("w") as stderr:
