@@ -66,10 +66,10 @@ def _significant(events: Block, first: int, after: int) -> list[int]:
     good = events.flags[rows] & BAD == 0
     numbers = rows[good & (events.kind[rows] == Kind.NUMBER)]
     if len(numbers):
-        chosen |= {
-            int(numbers[events.number[numbers].argmax()]),
-            int(numbers[events.number[numbers].argmin()]),
-        }
+        values = events.number[numbers]
+        if events.points[0].point_type == "Float32":  # of what a client sees as equal the first one counts
+            values = values.astype(np.float32)
+        chosen |= {int(numbers[values.argmax()]), int(numbers[values.argmin()])}
     exceptional = rows[~good]
     if len(exceptional):
         chosen.add(int(exceptional[0]))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mock_server import Event, Plant, Server, State, interpolation, pitime, scan, ticks
@@ -242,6 +242,7 @@ def test_a_summary_equals_the_figures_of_the_recorded_reply(point: Any, low: int
 
 
 @light
+@example(POINTS["TEMP"], 17_487_359_410_775_062, 28_460_846_376, 1)  # two that only doubles tell apart
 @given(st.sampled_from(list(POINTS.values())), lows, lengths, st.integers(1, 30))
 def test_a_plot_keeps_first_last_extremes_and_one_exception_of_each_interval(
     point: Any, low: int, length: int, intervals: int
