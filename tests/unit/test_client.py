@@ -194,10 +194,10 @@ def test_a_server_that_is_too_slow_is_told_once_with_the_time_out(
     web: WebServer, connect: Connect, call: str, slow: fakes.Reply
 ) -> None:
     web.answers(slow)
-    error = failure(connect(timeout="0.2s"), call)
+    error = failure(connect(timeout="0.5s"), call)
     assert type(error) is ServerTimeout
     assert str(error) == (
-        f"{call}: no complete answer from {web.url} within 0.2 s; set a smaller 'page_size' or 'batch_size', or a "
+        f"{call}: no complete answer from {web.url} within 0.5 s; set a smaller 'page_size' or 'batch_size', or a "
         "longer 'timeout'"
     )
     assert len(web.asked) == 1  # what was slow once would be slow again
