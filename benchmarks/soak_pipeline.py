@@ -144,7 +144,7 @@ class Trial:
             if not left:
                 return
             self.result.last_runs_failed += len(left)
-            say(f"a last run has failed, and is done again: {self.ingestion.causes()}")
+            say(f"a last run has failed: {self.ingestion.causes()}")
         message = f"the last runs of lakehouses {sorted(left)} failed: {self.ingestion.causes()}"
         raise AssertionError(message)
 
@@ -210,9 +210,8 @@ def soak(
             # After runs that came to their end nothing would be left to do if the clock stood.
             minutes = chance.choice((3, 12) if DONE in ingestion.words.values() else (0, 3, 12))
             simulator.start(simulator.now + timedelta(minutes=minutes))
-        trial.last_runs(
-            say
-        )  # replays in its own window what was begun, and reads what has changed there since
+        # Replay in their own windows what was begun, and read what has changed there since.
+        trial.last_runs(say)
         for lake in range(lakes):
             end = simulator.now
             result.proofs.append(proven(lakehouse(folder, lake), plant, START, end - SETTLE, as_of=end))

@@ -82,6 +82,7 @@ def test_what_could_not_be_read_is_repaired(
             done = repair(spark, site.options, site.lakehouse)
             again = repair(spark, site.options, site.lakehouse)
         assert (done.repaired, done.failing, done.without_tag) == (report.read_failures, 0, 0)
+        assert done.rows_inserted > 0
         assert again.repaired == 0
         rows = site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
         audit = site.table("checkpoints/pi_ingestion_checkpoint")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pi_datasource.delta import ledger
+
 
 def clear_unplanned(checkpoint: str) -> None:
     """Afterwards Spark can begin in this folder if no micro-batch was ever planned in it; other folders stay as they are.
@@ -13,10 +15,6 @@ def clear_unplanned(checkpoint: str) -> None:
     never be followed by another one. Only for whoever has the stream's lease; a checkpoint that is no folder of this
     machine, such as one in object storage, is left alone.
     """
-    offsets = Path(checkpoint) / "offsets"
-    if not offsets.is_absolute() or not offsets.is_dir():
-        return
-    left = list(offsets.iterdir())
-    if all(entry.name.startswith(".") for entry in left):
-        for entry in left:
-            entry.unlink()
+    if ledger.last_begun(checkpoint) == -1:
+        for left in Path(checkpoint, "offsets").glob(".*"):
+            left.unlink()
