@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mock_server import ticks
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
 from mock_server.point import Points
 from mock_server.process import json_texts
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
+from mock_server.stamps import stamp_columns
+from mock_server.woven import Column, table, woven
 
 VALUE_FIELDS = (
     "Timestamp",
@@ -70,10 +70,8 @@ def event_texts(block: Block, fields: frozenset[str] = _ALL) -> list[memoryview]
     if not len(block.ticks):
         return [memoryview(b"")] * len(block.points)
     # Every row starts with a comma, of which the first of each list is left out.
-    rows = pc.binary_join_element_wise(*_pieces(block, fields), _scalar(b""))
-    text = memoryview(rows.buffers()[2])
-    ends = np.frombuffer(rows.buffers()[1], np.int32, len(rows) + 1, rows.offset * 4)[block.bounds].tolist()
-    return [text[first + 1 : after] for first, after in pairwise(ends)]
+    text, ends = woven(len(block.ticks), _columns(block, fields))
+    return [text[first + 1 : after] for first, after in pairwise(ends[block.bounds].tolist())]
 
 
 def printed_numbers(point_type: str, number: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -90,60 +88,24 @@ def state_json(code: int, set_name: str) -> bytes:
     return orjson.dumps({"Name": name, "Value": code, "IsSystem": known is SYSTEM_STATES})
 
 
-def _pieces(block: Block, fields: frozenset[str]) -> list[pa.Array | pa.Scalar]:
-    """The columns whose rows joined are the events."""
+def _columns(block: Block, fields: frozenset[str]) -> list[Column]:
+    """The columns whose rows are the events."""
     traits = _traits(Points.of(block.points))
     has_tail = not fields <= {"Timestamp", "Value"}
     end = b"," if has_tail else b"}"
-    pieces: list[pa.Array | pa.Scalar] = []
+    columns: list[Column] = []
     if "Timestamp" in fields:
         opening = b',{"Timestamp":"'
-        pieces += _times(block.ticks, opening, b'Z"' + (b',"Value":' if "Value" in fields else end))
+        columns += stamp_columns(block.ticks, opening, b'Z"' + (b',"Value":' if "Value" in fields else end))
     else:
-        pieces.append(_scalar(b',{"Value":' if "Value" in fields else b",{"))
+        columns.append(Column(_constant(b',{"Value":' if "Value" in fields else b",{"), 0))
     if "Value" in fields:
-        pieces.append(_values(block, traits, end))
-    return [*pieces, _tails(block, traits, fields)] if has_tail else pieces
+        columns.append(_values(block, traits, end))
+    return [*columns, _tails(block, traits, fields)] if has_tail else columns
 
 
-def _times(instants: I64, opening: bytes, closing: bytes) -> list[pa.Array]:
-    """The pieces of timestamps without their `Z`, which `closing` begins with."""
-    second = instants // ticks.PER_SECOND
-    in_second = instants - second * ticks.PER_SECOND
-    day = second // 86_400
-    millis = in_second // ticks.PER_MILLISECOND
-    rest = in_second - millis * ticks.PER_MILLISECOND
-    return [
-        _days(day, opening),
-        _taken(_seconds(), second - day * 86_400),
-        _taken(_millis(), millis + np.where(rest == 0, 1000, 0)),
-        _taken(_rests(closing), rest),
-    ]
-
-
-def _days(day: I64, opening: bytes) -> pa.Array:
-    first = int(day.min())
-    many = int(day.max()) - first + 1
-    if many > 2_000:  # few events over many years: only the days there are
-        days, place = np.unique(day, return_inverse=True)
-        return _taken(_binary([_day(each, opening) for each in days.tolist()]), place)
-    return _taken(_day_table(first // 64, (first + many - 1) // 64, opening), day - first // 64 * 64)
-
-
-@lru_cache(maxsize=64)
-def _day_table(first: int, last: int, opening: bytes) -> pa.Array:
-    """The days of the spans of 64 from `first` to `last`."""
-    return _binary([_day(each, opening) for each in range(first * 64, (last + 1) * 64)])
-
-
-def _day(day: int, opening: bytes) -> bytes:
-    if not ticks.FIRST <= day * ticks.PER_DAY <= ticks.LAST:
-        return b""
-    return opening + ticks.to_iso(day * ticks.PER_DAY)[:11].encode()
-
-
-def _values(block: Block, traits: _Traits, end: bytes) -> pa.Array:
-    """The text of each value with `end` behind it: numbers by type, then what is none, put in order."""
+def _values(block: Block, traits: _Traits, end: bytes) -> Column:
+    """The text of each value with `end` behind it, from a table of the numbers by type and then what is none."""
     type_of_row = np.repeat(traits.types, block.counts)
     pool: list[pa.Array] = []
     place = np.empty(len(block.ticks), dtype=np.int32)
@@ -156,16 +118,16 @@ def _values(block: Block, traits: _Traits, end: bytes) -> pa.Array:
         place[rows] = np.arange(size, size + len(pool[-1]), dtype=np.int32)
         size += len(pool[-1])
     rows = np.flatnonzero(block.kind != Kind.NUMBER)
-    if not len(rows):
-        return pool[0] if len(pool) == 1 else pa.concat_arrays(pool).take(pa.array(place))
-    texts, which = _other_texts(block, traits.sets, rows, end)
-    place[rows] = size + which
-    return pa.concat_arrays([*pool, texts]).take(pa.array(place))
+    if len(rows):
+        texts, which = _other_texts(block, traits.sets, rows, end)
+        place[rows] = size + which
+        pool += texts
+    return Column(pa.concat_arrays(pool), place)
 
 
 def _number_texts(point_type: str, number: NDArray[np.float64], end: bytes) -> pa.Array:
     if not len(number):
-        return _binary([])
+        return table([])
     raw = np.frombuffer(_dump_numbers(point_type, number), np.uint8).copy()
     raw[-1] = _COMMA
     commas = np.flatnonzero(raw == _COMMA)
@@ -174,8 +136,8 @@ def _number_texts(point_type: str, number: NDArray[np.float64], end: bytes) -> p
     return pa.Array.from_buffers(pa.binary(), len(number), [None, pa.py_buffer(starts), pa.py_buffer(raw)])
 
 
-def _other_texts(block: Block, sets: I64, rows: I64, end: bytes) -> tuple[pa.Array, I64]:
-    """The texts of the values that are no numbers, and for each row which of them is its own."""
+def _other_texts(block: Block, sets: I64, rows: I64, end: bytes) -> tuple[list[pa.Array], I64]:
+    """The texts of the values that are no numbers, and for each row which of them all is its own."""
     owner = np.searchsorted(block.bounds, rows, side="right") - 1
     kind, code = block.kind[rows], block.code[rows]
     which = np.empty(len(rows), dtype=np.int64)
@@ -190,14 +152,14 @@ def _other_texts(block: Block, sets: I64, rows: I64, end: bytes) -> tuple[pa.Arr
             pool.append(texts(block, owner[places], code[places], end))
             which[places] = np.arange(size, size + len(places))
             size += len(places)
-    return pa.concat_arrays(pool), which
+    return pool, which
 
 
 def _strings(block: Block, owner: I64, code: I64, end: bytes) -> pa.Array:
     texts: list[bytes] = []
     for place, first, after in _runs(owner):
         texts += json_texts(block.points[place], code[first:after].tolist())
-    return _binary([text + end for text in texts])
+    return table([text + end for text in texts])
 
 
 def _runs(owner: I64) -> Iterator[tuple[int, int, int]]:
@@ -208,13 +170,13 @@ def _runs(owner: I64) -> Iterator[tuple[int, int, int]]:
 
 
 def _instants(_block: Block, _owner: I64, code: I64, end: bytes) -> pa.Array:
-    return pc.binary_join_element_wise(*_times(code, b'"', b'Z"' + end), _scalar(b""))
+    return woven(len(code), stamp_columns(code, b'"', b'Z"' + end)).array()
 
 
 @lru_cache(maxsize=8)
 def _state_table(end: bytes) -> pa.Array:
     """Every state there is, of each set at its place a text for each possible code."""
-    return _binary(
+    return table(
         [
             state_json(code, name) + end if code in _SETS[name].states else b""
             for name in _SET_PLACES
@@ -230,14 +192,14 @@ def _dump_numbers(point_type: str, number: NDArray[np.float64]) -> bytes:
     )
 
 
-def _tails(block: Block, traits: _Traits, fields: frozenset[str]) -> pa.Array:
+def _tails(block: Block, traits: _Traits, fields: frozenset[str]) -> Column:
     """What follows the value: units and flags, one cached text for each combination."""
-    return _taken(_tail_table(traits.units, fields), np.repeat(traits.tails, block.counts) + block.flags)
+    return Column(_tail_table(traits.units, fields), np.repeat(traits.tails, block.counts) + block.flags)
 
 
 @lru_cache(maxsize=512)
 def _tail_table(units: tuple[str, ...], fields: frozenset[str]) -> pa.Array:
-    return _binary([_tail(each, flags, fields) for each in units for flags in range(16)])
+    return table([_tail(each, flags, fields) for each in units for flags in range(16)])
 
 
 def _tail(units: str, flags: int, fields: frozenset[str]) -> bytes:
@@ -251,32 +213,6 @@ def _tail(units: str, flags: int, fields: frozenset[str]) -> bytes:
     return orjson.dumps({name: value for name, value in values.items() if name in fields})[1:]
 
 
-def _taken(table: pa.Array, places: NDArray[np.integer]) -> pa.Array:
-    return pc.take(table, pa.array(places.astype(np.int32)), boundscheck=False)
-
-
-def _binary(texts: list[bytes]) -> pa.Array:
-    return pa.array(texts, pa.binary())
-
-
 @lru_cache(maxsize=16)
-def _scalar(text: bytes) -> pa.Scalar:
-    return pa.scalar(text, pa.binary())
-
-
-@lru_cache(maxsize=1)
-def _seconds() -> pa.Array:
-    return _binary([b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(86_400)])
-
-
-@lru_cache(maxsize=1)
-def _millis() -> pa.Array:
-    """`.123`; from 1000 on the same without trailing zeros, for when nothing follows."""
-    whole = [b".%03d" % each for each in range(1000)]
-    return _binary([*whole, b"", *(text.rstrip(b"0") for text in whole[1:])])
-
-
-@lru_cache(maxsize=16)
-def _rests(closing: bytes) -> pa.Array:
-    """The last four of seven digits without trailing zeros, and what closes the timestamp."""
-    return _binary([closing, *((b"%04d" % each).rstrip(b"0") + closing for each in range(1, 10_000))])
+def _constant(text: bytes) -> pa.Array:
+    return table([text])
