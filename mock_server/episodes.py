@@ -4,17 +4,32 @@ Time is cut into episodes of a length that all instruments of an area share. Wha
 number alone, so it can be made on its own; instruments of one area read the same stops of the same machine.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from mock_server import ticks
 from mock_server.events import I64, spans
-from mock_server.hashing import F64, U64, salted, scatter, unit
+from mock_server.hashing import F64, U64, salt_of, salted, scatter, splitmix64, unit
 from mock_server.instruments import Instruments
 
-# Odds that an episode has one of these.
-_STOP, _OUTAGE, _STUCK, _FLAT = 0.6, 0.03, 0.05, 0.5
+
+class _Rule(NamedTuple):
+    """A span that an episode has with some odds; `begin` and `size` are fractions (least, range) of its length."""
+
+    salt: int
+    odds: float
+    begin: tuple[float, float]
+    size: tuple[float, float]
+
+
+_STOP = _Rule(1, 0.6, begin=(0.1, 0.3), size=(0.05, 0.3))
+_OUTAGE = _Rule(2, 0.03, begin=(0.1, 0.6), size=(0.02, 0.1))
+_STUCK = _Rule(3, 0.05, begin=(0.1, 0.6), size=(0.05, 0.2))
+_FLAT = _Rule(4, 0.5, begin=(0.4, 0.2), size=(0.1, 0.1))
+Span = tuple[I64, I64]
 _SLOTS_FOR_OUTAGE = 32  # an instrument that reports less often than this per episode has no outages
 _DAY_S = 86_400.0
 _COUNTER_RESET_S = 30.0 * _DAY_S
@@ -34,11 +49,11 @@ class Episodes:
     slope: F64
     swing: F64
     pace: F64
-    stop: tuple[I64, I64]
+    stop: Span
     stop_code: I64
-    outage: tuple[I64, I64]
-    stuck: tuple[I64, I64]
-    flat: tuple[I64, I64]
+    outage: Span
+    stuck: Span
+    flat: Span
     counted: F64
     draw: U64
 
@@ -62,29 +77,28 @@ def episodes(made_by: Instruments, first_slot: I64, end_slot: I64) -> Episodes:
 
 
 def _described(made_by: Instruments, stream: I64, number: I64, start: I64, slots: I64) -> Episodes:
-    own = scatter(salted(made_by.key, 6)[stream], number)
-    before = scatter(salted(made_by.key, 6)[stream], number - 1)
-    machine = scatter(made_by.machine_key[stream], number)
+    numbers = np.stack((number, number - 1))
+    draws = scatter(made_by.episode_key[stream], numbers)
+    own, machine = draws[0], scatter(made_by.machine_key[stream], number)
     length = made_by.episode[stream]
     seconds = length / float(ticks.PER_SECOND)
     begins = start / float(ticks.PER_SECOND) / _DAY_S + made_by.phase[stream]
-    daily = made_by.daily[stream]
-    low, high = daily * _wave(begins), daily * _wave(begins + seconds / _DAY_S)
-    here = _setpoint(made_by, stream, number, own)
-    stop = _span(machine, 1, length, _STOP, begin=(0.1, 0.3), size=(0.05, 0.3))
+    low, high = made_by.daily[stream] * _wave(np.stack((begins, begins + seconds / _DAY_S)))
+    here, before = _setpoints(made_by, stream, numbers, draws)
+    stop, outage, stuck, flat = _spans((_STOP, _OUTAGE, _STUCK, _FLAT), (machine, own, own, own), length)
     return Episodes(
         stream=stream,
         start=start,
         slots=slots,
         level=made_by.middle[stream] + low + here,
         slope=(high - low) / seconds,
-        swing=_setpoint(made_by, stream, number - 1, before) - here,
+        swing=before - here,
         pace=made_by.pace[stream] / seconds,
         stop=stop,
         stop_code=np.array([0, 0, 0, 2], dtype=np.int64)[(machine & np.uint64(3)).astype(np.int64)],
-        outage=_outage(own, length, made_by.period[stream]),
-        stuck=_span(own, 3, length, _STUCK, begin=(0.1, 0.6), size=(0.05, 0.2)),
-        flat=_flat(own, length),
+        outage=_if_frequent(outage, length, made_by.period[stream]),
+        stuck=stuck,
+        flat=flat,
         counted=_counted(number, seconds),
         draw=own,
     )
@@ -96,31 +110,29 @@ def quiet_slots(made_by: Instruments, edge: I64, reach: int, *, backwards: bool)
     It is a guess that looks at one episode only: it says how far to read, not what is there.
     """
     number = (edge - 1 if backwards else edge) // made_by.episode
-    own = scatter(salted(made_by.key, 6), number)
+    own = scatter(made_by.episode_key, number)
+    flat, outage = _spans((_FLAT, _OUTAGE), (own, own), made_by.episode)
     at = edge - number * made_by.episode
     near = reach * made_by.period
 
-    def count(span: tuple[I64, I64]) -> I64:
+    def count(span: Span) -> I64:
         first, end = (span[0], np.minimum(span[1], at)) if backwards else (np.maximum(span[0], at), span[1])
         begins = at - end if backwards else first - at
         return np.where((end > first) & (begins < near), (end - first) // made_by.period + 1, 0)
 
-    return count(_flat(own, made_by.episode)), count(_outage(own, made_by.episode, made_by.period))
+    return count(flat), count(_if_frequent(outage, made_by.episode, made_by.period))
 
 
-def _flat(draw: U64, length: I64) -> tuple[I64, I64]:
-    return _span(draw, 4, length, _FLAT, begin=(0.4, 0.2), size=(0.1, 0.1))
+def _if_frequent(outage: Span, length: I64, period: I64) -> Span:
+    """The outages of instruments that report often enough to have some."""
+    frequent = period * _SLOTS_FOR_OUTAGE <= length
+    return outage[0] * frequent, outage[1] * frequent
 
 
-def _outage(draw: U64, length: I64, period: I64) -> tuple[I64, I64]:
-    odds = np.where(period * _SLOTS_FOR_OUTAGE <= length, _OUTAGE, 0.0)
-    return _span(draw, 2, length, odds, begin=(0.1, 0.6), size=(0.02, 0.1))
-
-
-def _setpoint(made_by: Instruments, stream: I64, number: I64, draw: U64) -> F64:
-    """How far from its middle an episode drives the value; a cyclic one fills and drains in turns."""
-    height = unit(salted(draw, 1))
-    turns = np.where(number % 2 == 0, 1.0, -1.0) * (0.7 + 0.3 * height)
+def _setpoints(made_by: Instruments, stream: I64, numbers: I64, draws: U64) -> F64:
+    """How far from its middle each episode drives the value; a cyclic one fills and drains in turns."""
+    height = unit(salted(draws, 1))
+    turns = np.where(numbers % 2 == 0, 1.0, -1.0) * (0.7 + 0.3 * height)
     free = height * 2.0 - 1.0
     return made_by.steps[stream] * np.where(made_by.cyclic[stream], turns, free)
 
@@ -132,25 +144,19 @@ def _counted(number: I64, seconds: F64) -> F64:
     return counted
 
 
-def _span(
-    draw: U64,
-    salt: int,
-    length: I64,
-    odds: "float | F64",
-    *,
-    begin: tuple[float, float],
-    size: tuple[float, float],
-) -> tuple[I64, I64]:
-    """A span inside each episode that has one, in whole milliseconds: fractions (least, range) of its length."""
-    bits = salted(draw, 16 + salt)
-    there = np.flatnonzero(_share(bits, 0) < odds)
-    chosen, length = bits[there], length[there]
-    start = np.floor((begin[0] + begin[1] * _share(chosen, 1)) * length / ticks.PER_MILLISECOND)
-    lasting = np.floor((size[0] + size[1] * _share(chosen, 2)) * length / ticks.PER_MILLISECOND)
-    first, end = np.zeros(len(draw), dtype=np.int64), np.zeros(len(draw), dtype=np.int64)
-    first[there] = start.astype(np.int64) * ticks.PER_MILLISECOND
-    end[there] = (start + lasting).astype(np.int64) * ticks.PER_MILLISECOND
-    return first, end
+def _spans(rules: Sequence[_Rule], draws: Sequence[U64], length: I64) -> list[Span]:
+    """For each rule the spans it makes of its draws, in whole milliseconds of episodes of that length."""
+    salts = np.array([[salt_of(16 + rule.salt)] for rule in rules])
+    bits = splitmix64(np.stack(draws) + salts)
+    odds, low, reach, least, most = np.array([(each.odds, *each.begin, *each.size) for each in rules]).T
+    rule, at = np.nonzero(_share(bits, 0) < odds[:, None])
+    chosen, length = bits[rule, at], length[at]
+    start = np.floor((low[rule] + reach[rule] * _share(chosen, 1)) * length / ticks.PER_MILLISECOND)
+    lasting = np.floor((least[rule] + most[rule] * _share(chosen, 2)) * length / ticks.PER_MILLISECOND)
+    first, end = np.zeros(bits.shape, dtype=np.int64), np.zeros(bits.shape, dtype=np.int64)
+    first[rule, at] = start.astype(np.int64) * ticks.PER_MILLISECOND
+    end[rule, at] = (start + lasting).astype(np.int64) * ticks.PER_MILLISECOND
+    return list(zip(first, end, strict=True))
 
 
 def _share(bits: U64, place: int) -> F64:

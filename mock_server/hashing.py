@@ -26,7 +26,13 @@ def scatter(key: U64, counter: NDArray[np.int64]) -> U64:
 
 def salted(bits: U64, salt: int) -> U64:
     """Further bits from the same source, independent for each salt."""
-    return splitmix64(bits + np.uint64((salt * 0xD1342543DE82EF95 + 1) & _MASK))
+    return splitmix64(bits + salt_of(salt))
+
+
+def salt_of(salt: int) -> np.uint64:
+    """What `salted` adds to its bits."""
+    offset: np.uint64 = np.uint64((salt * 0xD1342543DE82EF95 + 1) & _MASK)
+    return offset
 
 
 def unit(bits: U64) -> F64:

@@ -106,7 +106,7 @@ class History:
         if not len(before.ticks):
             return None
         after = self.first_after(point, instant, now=now)
-        number, kind = float(before.number[0]), Kind(int(before.kind[0]))
+        number, kind = float(before.number[0]), int(before.kind[0])
         on_a_line = len(after.ticks) and kind == after.kind[0] == Kind.NUMBER and not point.sensor.step
         if on_a_line:
             share = (instant - int(before.ticks[0])) / (int(after.ticks[0]) - int(before.ticks[0]))

@@ -48,6 +48,7 @@ class Instruments:
 
     points: Sequence[Point]
     key: U64
+    episode_key: U64
     machine_key: U64
     sensor: I64
     created: I64
@@ -89,6 +90,7 @@ def instruments(recipe: Recipe, points: Sequence[Point]) -> Instruments:
     return Instruments(
         points=points,
         key=key,
+        episode_key=salted(key, 6),
         machine_key=machine_key,
         sensor=sensor,
         created=created,

@@ -40,8 +40,10 @@ class Request:
     def named(self) -> dict[str, list[str]]:
         """The same by name in lower case."""
         values: dict[str, list[str]] = {}
+        # Hundreds of parameters have the same few names.
+        lists = {name: values.setdefault(name.lower(), []) for name in {name for name, _ in self.parameters}}
         for name, value in self.parameters:
-            values.setdefault(name.lower(), []).append(value)
+            lists[name].append(value)
         return values
 
 

@@ -115,7 +115,7 @@ def _batch(point: Point, block: Block, rows: slice) -> pa.RecordBatch:
     texts = np.full(count, None, dtype=object)
     for row in np.flatnonzero(~is_number).tolist():
         texts[row] = _text(point, int(kind[row]), int(code[row]))
-    kind_names = np.array([KIND_NAMES[each] for each in Kind], dtype=object)
+    kind_names = np.array([KIND_NAMES[each] for each in range(len(KIND_NAMES))], dtype=object)
     columns = [
         pa.repeat(point.name, count),
         pa.array(block.ticks[rows]),

@@ -5,6 +5,7 @@ replaced by arithmetic that looks like them.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,22 +77,30 @@ def text_of(point: Point, code: int) -> str:
     return f"{point.plant[:3]}-{code:07d}"
 
 
-def json_texts(point: Point, codes: Sequence[int]) -> list[bytes]:
-    """The texts of a String point's events as JSON."""
-    if point.sensor.texts or CODE_OF[point.sensor.name] == _GRADE:
-        known = {code: orjson.dumps(text_of(point, code)) for code in set(codes)}
+def json_texts(point: Point, codes: Sequence[int], end: bytes) -> list[bytes]:
+    """The texts of a String point's events as JSON with `end` behind it."""
+    if point.sensor.texts:
+        known = {code: orjson.dumps(text_of(point, code)) + end for code in set(codes)}
         return [known[code] for code in codes]
+    if CODE_OF[point.sensor.name] == _GRADE:
+        grades = _grades(end)
+        return [grades[code % len(GRADES)] for code in codes]
     start = b'"' + point.plant[:3].encode() + b"-"  # letters, digits and a dash: nothing to escape
-    return [b'%b%07d"' % (start, code) for code in codes]
+    return [b'%b%07d"%b' % (start, code, end) for code in codes]
+
+
+@lru_cache(maxsize=8)
+def _grades(end: bytes) -> list[bytes]:
+    return [orjson.dumps(grade) + end for grade in GRADES]
 
 
 def _flags(bits: U64, fault: Mask) -> NDArray[np.uint8]:
-    flags: NDArray[np.uint8] = np.where(fault, np.uint8(BAD), np.uint8(0))
+    flags: NDArray[np.uint8] = fault * np.uint8(BAD)
     odds = ((QUESTIONABLE, _QUESTIONABLE), (SUBSTITUTED, _SUBSTITUTED), (ANNOTATED, _ANNOTATED))
     further = salted(bits, 2)
     for place, (flag, odd) in enumerate(odds):
         chance = (further >> np.uint64(16 * place)) & np.uint64(0xFFFF)
-        flags |= np.where(chance < odd, np.uint8(flag), np.uint8(0))
+        flags[chance < odd] |= np.uint8(flag)
     return flags
 
 

@@ -1,6 +1,7 @@
 """From a path to the function that answers it."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable
 
 from mock_server import auth
@@ -12,7 +13,8 @@ Endpoint = Callable[[Call], Response]
 Claim = Callable[[Call], Response | None]
 
 PREFIX = "/piwebapi"
-_routes: list[tuple["re.Pattern[str]", dict[str, Endpoint]]] = []
+# By the first two segments of their paths, which no `{name}` stands in: there are too many to try them all.
+_routes: defaultdict[str, list[tuple["re.Pattern[str]", dict[str, Endpoint]]]] = defaultdict(list)
 _claims: list[Claim] = []
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -25,12 +27,14 @@ def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], 
     escaped = re.escape(prefix + path).replace(r"\{", "{").replace(r"\}", "}")
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", escaped) + r"/?\Z", re.IGNORECASE)
 
+    kin = _routes[_collection(prefix + path)]
+
     def register(endpoint: Endpoint) -> Endpoint:
-        for known, methods in _routes:
+        for known, methods in kin:
             if known.pattern == pattern.pattern:
                 methods[method] = endpoint
                 return endpoint
-        _routes.append((pattern, {method: endpoint}))
+        kin.append((pattern, {method: endpoint}))
         return endpoint
 
     return register
@@ -76,7 +80,7 @@ def no_resource(request: Request) -> ApiError:
 
 
 def _find(request: Request) -> tuple[Endpoint, dict[str, str]]:
-    for pattern, methods in _routes:
+    for pattern, methods in _routes.get(_collection(request.path), ()):
         match = pattern.match(request.path)
         if match is None:
             continue
@@ -85,6 +89,11 @@ def _find(request: Request) -> tuple[Endpoint, dict[str, str]]:
             raise framework_refusal(405, message, {"Allow": ", ".join(sorted(methods))})
         return methods[request.method], match.groupdict()
     raise no_resource(request)
+
+
+def _collection(path: str) -> str:
+    """The first two segments of a path in lower case."""
+    return "/".join(path.lower().split("/", 3)[:3]).rstrip("/")
 
 
 def _is_landing_page(request: Request) -> bool:

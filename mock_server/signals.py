@@ -19,8 +19,11 @@ from mock_server.hashing import U64, scatter
 from mock_server.instruments import Instruments
 from mock_server.process import with_values
 
-# Odds of 65,536: slots without an event, with 2 to 4 on one timestamp, with 2 inside one microsecond.
-_EMPTY, _SHARED, _TWIN = 1_311, 983, 328
+# What a slot holds: one event, none, 2 to 4 on one timestamp, or 2 inside one microsecond; odds of 65,536.
+_ONE, _EMPTY, _SHARED, _TWIN = range(4)
+_KINDS_OF_SLOTS = np.repeat(
+    np.array([_EMPTY, _SHARED, _TWIN, _ONE], dtype=np.uint8), [1_311, 983, 328, 65_536 - 2_622]
+)
 # While a signal is flat, one slot of so many is recorded: the archive keeps what it needs to draw the line.
 _FLAT_SLOTS = 8
 
@@ -32,6 +35,7 @@ class _Slots(NamedTuple):
 
     slot: I64
     bits: U64
+    kind: NDArray[np.uint8]
     period: I64
     begin: I64
     times: I64
@@ -72,7 +76,7 @@ class Cut(NamedTuple):
 def generate(made_by: Instruments, first_slot: I64, end_slot: I64, cut: Cut) -> Block:
     """The wanted events of slots `first_slot` up to, not including, `end_slot`, in time order."""
     rows, fates = histories(made_by, first_slot, end_slot)
-    counts = np.diff(rows.bounds)
+    counts = rows.bounds[1:] - rows.bounds[:-1]
     wanted = (rows.times >= np.repeat(cut.low, counts)) & (rows.times <= np.repeat(cut.high, counts))
     if fates is not None:
         wanted &= (fates.arrival <= cut.as_of) & (fates.gone > cut.as_of)
@@ -86,7 +90,7 @@ def _chosen(bounds: I64, wanted: Mask, cut: Cut) -> tuple[I64, I64]:
     """The places of at most `cut.limit` wanted rows of each stream, and how they are divided among the streams."""
     places = np.flatnonzero(wanted)
     ends = np.searchsorted(places, bounds)
-    counts = np.diff(ends)
+    counts = ends[1:] - ends[:-1]
     if cut.limit is None or not len(counts) or int(counts.max()) <= cut.limit:
         return places, ends
     kept = np.minimum(counts, cut.limit)
@@ -128,10 +132,10 @@ def _slots(made_by: Instruments, eras: Episodes, first_slot: I64, lengths: I64) 
     slot = spans(first_slot, lengths)
     bits = scatter(np.repeat(made_by.key, lengths), slot)
     period = np.repeat(made_by.period, lengths)
-    chance = bits & np.uint64(0xFFFF)
-    count = _events_in_slot(bits, chance)
+    kind = _KINDS_OF_SLOTS[(bits & np.uint64(0xFFFF)).view(np.int64)]
     begin = slot * period
-    slots = _Slots(slot, bits, period, begin, begin + _offset_in_slot(bits, chance, period), count, _NONE)
+    times = begin + _offset_in_slot(bits, kind, period)
+    slots = _Slots(slot, bits, kind, period, begin, times, _events_in_slot(bits, kind), _NONE)
     _thin_flat_stretches(eras, slots)
     return slots._replace(outage=_cut_outages(eras, slots))
 
@@ -162,11 +166,13 @@ def _rows_of(eras: Episodes, wanted: Mask) -> tuple[I64, I64]:
 
 
 def _rows(eras: Episodes, slots: _Slots, lengths: I64, dropped: I64) -> Rows:
-    count, chance = slots.events, slots.bits & np.uint64(0xFFFF)
+    count = slots.events
     ends = offsets(count)
     row = np.repeat(np.arange(len(count)), count)
     ordinal = np.arange(len(row)) - ends[:-1][row]
-    times = slots.times[row] + ordinal * _twin_distance(slots.bits, chance)[row]
+    times = slots.times[row]
+    twins = np.flatnonzero((slots.kind == _TWIN) & (count == 2))
+    times[ends[twins] + 1] += 1 + (slots.bits[twins] >> np.uint64(16)).view(np.int64) % 9
     early, late = ends[dropped], ends[dropped] + 1
     ordinal[early], ordinal[late] = PROVISIONAL, 0
     times[early] = slots.begin[dropped] + (slots.times[dropped] - slots.begin[dropped]) // 2
@@ -186,33 +192,25 @@ def _fates(made_by: Instruments, rows: Rows, period: I64, single: Mask) -> Fates
     return found
 
 
-def _events_in_slot(bits: U64, chance: U64) -> I64:
-    shared = 2 + ((bits >> np.uint64(16)) & np.uint64(7)).astype(np.int64) % 3
-    count: I64 = np.where(chance < _EMPTY + _SHARED, shared, np.where(_is_twin(chance), 2, 1))
-    count[chance < _EMPTY] = 0
+def _events_in_slot(bits: U64, kind: NDArray[np.uint8]) -> I64:
+    count: I64 = _USUAL_COUNTS[kind]
+    shared = np.flatnonzero(kind == _SHARED)
+    count[shared] += ((bits[shared] >> np.uint64(16)) & np.uint64(7)).view(np.int64) % 3
     return count
 
 
-def _offset_in_slot(bits: U64, chance: U64, period: I64) -> I64:
+def _offset_in_slot(bits: U64, kind: NDArray[np.uint8], period: I64) -> I64:
     """Ticks from the slot's start to its first event, at the precision this instrument stamped it with."""
-    precision = _PRECISION[((bits >> np.uint64(19)) & np.uint64(7)).astype(np.int64)]
-    precision = np.where(_is_twin(chance), ticks.PER_MICROSECOND, precision)
-    precision = np.where(period % precision == 0, precision, 1)
+    precision = _PRECISION[((bits >> np.uint64(19)) & np.uint64(7)).view(np.int64)]
+    precision[kind == _TWIN] = ticks.PER_MICROSECOND
+    precision[period % precision != 0] = 1
     offset = ((bits >> np.uint64(24)).astype(np.float64) * 2.0**-40 * period).astype(np.int64)
     rounded: I64 = offset - offset % precision
     return rounded
 
 
-def _is_twin(chance: U64) -> Mask:
-    return (chance >= _EMPTY + _SHARED) & (chance < _EMPTY + _SHARED + _TWIN)
-
-
-def _twin_distance(bits: U64, chance: U64) -> I64:
-    """Ticks between the events of a slot: 0 on one timestamp, 1 to 9 within one microsecond."""
-    return np.where(_is_twin(chance), 1 + ((bits >> np.uint64(16)) % np.uint64(9)).astype(np.int64), 0)
-
-
 _NONE: I64 = np.zeros(0, dtype=np.int64)
+_USUAL_COUNTS = np.array([1, 0, 2, 2])
 _PRECISION = np.array(
     [ticks.PER_SECOND, ticks.PER_SECOND, ticks.PER_MILLISECOND, ticks.PER_MILLISECOND, 1, 1, 1, 1]
 )

@@ -158,8 +158,8 @@ def _other_texts(block: Block, sets: I64, rows: I64, end: bytes) -> tuple[list[p
 def _strings(block: Block, owner: I64, code: I64, end: bytes) -> pa.Array:
     texts: list[bytes] = []
     for place, first, after in _runs(owner):
-        texts += json_texts(block.points[place], code[first:after].tolist())
-    return table([text + end for text in texts])
+        texts += json_texts(block.points[place], code[first:after].tolist(), end)
+    return table(texts)
 
 
 def _runs(owner: I64) -> Iterator[tuple[int, int, int]]:
