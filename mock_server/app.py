@@ -1,6 +1,8 @@
 """The ASGI program: HTTP in, `gate.answer` in a worker thread, HTTP out."""
 
+from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,7 +39,7 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
 
     async def respond(http: HttpRequest) -> HttpResponse:
         request = await _request(http)
-        received = wall_clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        received = wall_clock()
         response = await to_thread.run_sync(answer, server, request, limiter=one_at_a_time)
         if access_log is not None:
             await run_in_threadpool(_log, access_log, request, response, received)
@@ -79,14 +81,14 @@ async def _body(http: HttpRequest) -> bytes:
     return b"".join(chunks)
 
 
-def _log(access_log: Path, request: Request, response: Response, received: str) -> None:
+def _log(access_log: Path, request: Request, response: Response, received: datetime) -> None:
     address = quote(request.path + (f"?{request.query}" if request.query else ""), safe=_ADDRESS)
     columns = (
         request.method,
         address,
         response.status,
         len(response.body),
-        received,
+        received.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         response.sub_requests,
         response.fault or "-",
     )
@@ -97,7 +99,12 @@ def _log(access_log: Path, request: Request, response: Response, received: str) 
 def _http_response(response: Response, server: Server) -> HttpResponse:
     headers = {
         "Content-Type": response.content_type,
-        "Date": format_datetime(server.date(), usegmt=True),
+        "Date": _date(server.date().replace(microsecond=0)),
         **response.headers,
     }
     return Delivered(response.body, response.status, headers, response.delivery)
+
+
+@lru_cache(maxsize=2)
+def _date(now: datetime) -> str:
+    return format_datetime(now, usegmt=True)

@@ -6,6 +6,7 @@ number alone, so it can be made on its own; instruments of one area read the sam
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -144,11 +145,10 @@ def _counted(number: I64, seconds: F64) -> F64:
     return counted
 
 
-def _spans(rules: Sequence[_Rule], draws: Sequence[U64], length: I64) -> list[Span]:
+def _spans(rules: tuple[_Rule, ...], draws: Sequence[U64], length: I64) -> list[Span]:
     """For each rule the spans it makes of its draws, in whole milliseconds of episodes of that length."""
-    salts = np.array([[salt_of(16 + rule.salt)] for rule in rules])
+    salts, (odds, low, reach, least, most) = _figures(rules)
     bits = splitmix64(np.stack(draws) + salts)
-    odds, low, reach, least, most = np.array([(each.odds, *each.begin, *each.size) for each in rules]).T
     rule, at = np.nonzero(_share(bits, 0) < odds[:, None])
     chosen, length = bits[rule, at], length[at]
     start = np.floor((low[rule] + reach[rule] * _share(chosen, 1)) * length / ticks.PER_MILLISECOND)
@@ -157,6 +157,13 @@ def _spans(rules: Sequence[_Rule], draws: Sequence[U64], length: I64) -> list[Sp
     first[rule, at] = start.astype(np.int64) * ticks.PER_MILLISECOND
     end[rule, at] = (start + lasting).astype(np.int64) * ticks.PER_MILLISECOND
     return list(zip(first, end, strict=True))
+
+
+@lru_cache(maxsize=8)
+def _figures(rules: tuple[_Rule, ...]) -> tuple[U64, F64]:
+    """The salts of the rules below one another; their odds, and the fractions that begin and size are made of."""
+    salts = np.array([[salt_of(16 + rule.salt)] for rule in rules])
+    return salts, np.array([(rule.odds, *rule.begin, *rule.size) for rule in rules]).T
 
 
 def _share(bits: U64, place: int) -> F64:

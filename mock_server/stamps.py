@@ -9,8 +9,8 @@ from mock_server import ticks
 from mock_server.events import I64
 from mock_server.woven import Column, table
 
-# Where each part of a time of day begins in its table.
-_MINUTE, _SECOND, _MILLI, _SHORT_MILLI, _REST = 0, 1_440, 1_500, 2_500, 3_500
+# Where each part of a timestamp begins in its table.
+_MINUTE, _SECOND, _MILLI, _SHORT_MILLI, _REST, _DAY = 0, 1_440, 1_500, 2_500, 3_500, 13_500
 
 
 def stamp_columns(instants: I64, opening: bytes, closing: bytes) -> list[Column]:
@@ -22,10 +22,10 @@ def stamp_columns(instants: I64, opening: bytes, closing: bytes) -> list[Column]
     minute = in_day // 60
     milli = in_second // ticks.PER_MILLISECOND
     rest = in_second - milli * ticks.PER_MILLISECOND
-    clock = _clock(closing)
+    days, clock = _days(day, opening, closing)
     return [
-        _days(day, opening),
-        Column(clock, minute),
+        days,
+        Column(clock, minute + _MINUTE),
         Column(clock, in_day - minute * 60 + _SECOND),
         Column(clock, milli + np.where(rest == 0, _SHORT_MILLI, _MILLI)),
         Column(clock, rest + _REST),
@@ -43,19 +43,22 @@ def _clock(closing: bytes) -> pa.Array:
     return table([*minutes, *seconds, *millis, *short, *rests])
 
 
-def _days(day: I64, opening: bytes) -> Column:
+def _days(day: I64, opening: bytes, closing: bytes) -> tuple[Column, pa.Array]:
+    """The column of days, and the table that the parts of the clock are in: the same one, so that it need not be made."""
     first = int(day.min())
     many = int(day.max()) - first + 1
     if many > 2_000:  # few events over many years: only the days there are
         days, place = np.unique(day, return_inverse=True)
-        return Column(table([_day(each, opening) for each in days.tolist()]), place)
-    return Column(_day_table(first // 64, (first + many - 1) // 64, opening), day - first // 64 * 64)
+        return Column(table([_day(each, opening) for each in days.tolist()]), place), _clock(closing)
+    calendar = _calendar(first // 64, (first + many - 1) // 64, opening, closing)
+    return Column(calendar, day + (_DAY - first // 64 * 64)), calendar
 
 
-@lru_cache(maxsize=64)
-def _day_table(first: int, last: int, opening: bytes) -> pa.Array:
-    """The days of the spans of 64 from `first` to `last`."""
-    return table([_day(each, opening) for each in range(first * 64, (last + 1) * 64)])
+@lru_cache(maxsize=32)
+def _calendar(first: int, last: int, opening: bytes, closing: bytes) -> pa.Array:
+    """The clock, and the days of the spans of 64 from `first` to `last`."""
+    days = [_day(each, opening) for each in range(first * 64, (last + 1) * 64)]
+    return pa.concat_arrays([_clock(closing), table(days)])
 
 
 def _day(day: int, opening: bytes) -> bytes:
