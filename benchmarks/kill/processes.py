@@ -21,12 +21,14 @@ from pathlib import Path
 from benchmarks.read.processes import proc_text
 
 ROOT = Path(__file__).resolve().parents[2]
-# As in scripts/lib/common.sh, with the collector that two cores do best with.
+# As in scripts/lib/common.sh.
 _QUICK = (
     "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC' "
     "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
 )
 
+_CALLS_TOLD = 12
+_CALL = re.compile(r"\s+at (?!java|jdk)")
 _CAUSE = re.compile(r"^(Caused by: |: |\w+(\.\w+)+: )\S|^\w*(Error|Exception)\b")
 
 
@@ -165,9 +167,14 @@ class Ingestion:
         return self._stderr.read_text()[-3000:]
 
     def causes(self) -> str:
-        """The lines of its stderr that tell why runs have failed, each once."""
-        lines = self._stderr.read_text().splitlines()
-        return "\n".join(dict.fromkeys(line[:500] for line in lines if _CAUSE.search(line)))
+        """What its stderr tells of why runs have failed: each cause once, with the innermost calls of Spark's."""
+        causes: list[list[str]] = []
+        for line in self._stderr.read_text().splitlines():
+            if _CAUSE.search(line):
+                causes.append([line[:500]])
+            elif causes and _CALL.match(line) and len(causes[-1]) <= _CALLS_TOLD:
+                causes[-1].append(line)
+        return "\n".join(dict.fromkeys("\n".join(cause) for cause in causes))
 
     def _started(self) -> subprocess.Popen[str]:
         with self._stderr.open("w") as stderr:

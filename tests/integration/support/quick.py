@@ -5,6 +5,6 @@ from __future__ import annotations
 # As in scripts/lib/common.sh. Without an optimising compiler the JVM's code cache is by default too small for Spark,
 # and a full one stops all compiling.
 SHORT_LIVED = (
-    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m' "
+    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC' "
     "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
 )
