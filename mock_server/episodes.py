@@ -16,6 +16,8 @@ from mock_server.events import I64, spans
 from mock_server.hashing import F64, U64, salt_of, salted, scatter, splitmix64, unit
 from mock_server.instruments import Instruments
 
+Span = tuple[I64, I64]
+
 
 class _Rule(NamedTuple):
     """A span that an episode has with some odds; `begin` and `size` are fractions (least, range) of its length."""
@@ -30,7 +32,6 @@ _STOP = _Rule(1, 0.6, begin=(0.1, 0.3), size=(0.05, 0.3))
 _OUTAGE = _Rule(2, 0.03, begin=(0.1, 0.6), size=(0.02, 0.1))
 _STUCK = _Rule(3, 0.05, begin=(0.1, 0.6), size=(0.05, 0.2))
 _FLAT = _Rule(4, 0.5, begin=(0.4, 0.2), size=(0.1, 0.1))
-Span = tuple[I64, I64]
 _SLOTS_FOR_OUTAGE = 32  # an instrument that reports less often than this per episode has no outages
 _DAY_S = 86_400.0
 _COUNTER_RESET_S = 30.0 * _DAY_S

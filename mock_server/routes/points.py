@@ -225,22 +225,24 @@ def points_json(call: Call, points: Sequence[Point], tree: fields.Tree) -> list[
         if fields.wanted(tree, name) and (later or name not in _LATER)
     ]
     linked = fields.wanted(tree, "Links")
+    base, kind = call.base, call.web_id_type
+    owner = f"{base}/dataservers/{points[0].server.web_id(kind)}" if points else ""  # of every point
     shown = []
     for point in points:
-        web_id = call.web_id(point)
+        web_id = point.web_id(kind)
         item = {"WebId": web_id, **{name: make(point) for name, make in made}}
         if linked:
-            item["Links"] = _links(call, point, web_id)
+            item["Links"] = _links(base, owner, web_id)
         shown.append(item)
     return shown
 
 
-def _links(call: Call, point: Point, web_id: str) -> dict[str, str]:
-    stream = call.link(f"/streams/{web_id}")
-    self_link = call.link(f"/points/{web_id}")
+def _links(base: str, owner: str, web_id: str) -> dict[str, str]:
+    stream = f"{base}/streams/{web_id}"
+    self_link = f"{base}/points/{web_id}"
     return {
         "Self": self_link,
-        "DataServer": call.link(f"/dataservers/{call.web_id(point.server)}"),
+        "DataServer": owner,
         "Attributes": f"{self_link}/attributes",
         "InterpolatedData": f"{stream}/interpolated",
         "RecordedData": f"{stream}/recorded",
