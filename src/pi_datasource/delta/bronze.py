@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource import schema
-from pi_datasource.delta.changes import CHANGE, DELETE, KEY, LINEAGE, Counts
+from pi_datasource.delta.changes import CHANGE, DELETE, INSERT, KEY, LINEAGE, Counts
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Window
@@ -74,7 +74,9 @@ def apply(spark: SparkSession, table: str, changes: DataFrame, counts: Counts) -
             .merge(changes.alias("s"), f"{within} AND {same_key}")
             .whenMatchedDelete(f"s.{CHANGE} = '{DELETE}'")
             .whenMatchedUpdate(set=values)
-            .whenNotMatchedInsert(f"s.{CHANGE} <> '{DELETE}'", values)
+            # Not what is to be updated: another writer's commit makes Spark compute `changes` anew, which may then hold
+            # an update outside the bounds, whose row is not looked for.
+            .whenNotMatchedInsert(f"s.{CHANGE} = '{INSERT}'", values)
             .execute()
         )
     )

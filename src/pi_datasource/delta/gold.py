@@ -79,7 +79,11 @@ def hours_within(spark: SparkSession, lakehouse: Lakehouse, window: Window) -> D
 
 
 def refresh(spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame) -> None:
-    """Recomputes these (tag, hour) pairs from bronze; one without events has no row afterwards, all others stay."""
+    """Recomputes these (tag, hour) pairs from bronze; one without events has no row afterwards, all others stay.
+
+    ``touched`` must not be computed anew when a table changes (``localCheckpoint``): pairs that came to it only then would
+    be taken for pairs without events.
+    """
     touched = touched.persist()
     try:
         ends = touched.agg(F.min("hour").alias("first"), F.max("hour").alias("last")).first()

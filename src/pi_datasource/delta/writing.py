@@ -46,15 +46,16 @@ def write(
         counts = changes.counted(found, reading.late_before)
         if not (counts.any or may_repeat):
             return Written(0, 0, 0, 0)
-        # Held by itself and before bronze changes: Delta's commit makes Spark compute anew what it cached of the table,
-        # and compared with the new bronze nothing differs any more.
+        # Held by itself and before bronze changes: a commit of Delta's, be it another writer's, makes Spark compute anew
+        # what it cached of the table, and compared with the new bronze nothing differs any more.
         touched = gold.hours_of(found).localCheckpoint()
         with _marked(spark, f"{mark} late={counts.late}"):
             if counts.any:
                 bronze.apply(spark, lakehouse.bronze, found, counts)
             if may_repeat:
                 touched = touched.union(gold.hours_of(reading.events))
-                touched = touched.union(gold.hours_within(spark, lakehouse, reading.window)).distinct()
+                touched = touched.union(gold.hours_within(spark, lakehouse, reading.window))
+                touched = touched.distinct().localCheckpoint()
             gold.refresh(spark, lakehouse, touched)
     finally:
         found.unpersist()

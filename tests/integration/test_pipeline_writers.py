@@ -1,0 +1,70 @@
+"""Several writers of one window at once: whoever comes last has the last word, and no event stands twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import functions as F
+
+from mock_server import Plant
+from pi_datasource.delta import bronze, gold, writing
+from pi_datasource.model import Window
+from tests.integration.support.site import NOW, Site, site_of
+
+pytestmark = pytest.mark.integration
+
+WINDOW = Window(NOW - timedelta(hours=2), NOW)
+
+
+@pytest.fixture
+def site(spark: Any, tmp_path: Path) -> Iterator[Site]:
+    with site_of(spark, tmp_path / "lake", Plant(seed=5, tags=4, plants=2, period_s=60.0)) as site:
+        site.ingest()
+        yield site
+
+
+def test_an_event_that_another_writer_changes_meanwhile_stands_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = site.spark.read.table(site.lakehouse.bronze)
+    rows = table.where("value IS NOT NULL").orderBy("timestamp", "tag_webid").collect()
+    old, new = rows[0], rows[-1]
+    read = site.spark.createDataFrame([old, new], table.schema).persist()
+    site.spark.sql(f"DELETE FROM {site.lakehouse.bronze} WHERE {_is(new)}")
+    apply = bronze.apply
+
+    def after_another(*arguments: Any) -> None:
+        site.spark.sql(f"UPDATE {site.lakehouse.bronze} SET value = value + 1 WHERE {_is(old)}")
+        apply(*arguments)
+
+    monkeypatch.setattr(bronze, "apply", after_another)
+    writing.write(site.spark, site.lakehouse, writing.Reading(read, WINDOW, NOW), "a mark", may_repeat=False)
+    for row in (old, new):
+        assert site.spark.read.table(site.lakehouse.bronze).where(_is(row)).count() == 1
+
+
+def _is(row: Any) -> str:
+    return f"tag_webid = '{row['tag_webid']}' AND timestamp = timestamp'{bronze.utc_text(row['timestamp'])}' AND sequence = {row['sequence']}"
+
+
+def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = site.spark.read.table(site.lakehouse.bronze)
+    read = site.spark.createDataFrame(table.collect(), table.schema).persist()
+    earlier = read.withColumn("timestamp", F.expr("timestamp - INTERVAL 3 HOURS"))
+    whole = Window(WINDOW.start - timedelta(hours=3), WINDOW.end)
+    merge = gold._merge
+
+    def after_another(*arguments: Any) -> None:
+        monkeypatch.setattr(gold, "_merge", merge)
+        other = writing.Reading(earlier, whole, NOW)
+        writing.write(site.spark, site.lakehouse, other, "the other", may_repeat=False)
+        merge(*arguments)
+
+    monkeypatch.setattr(gold, "_merge", after_another)
+    writing.write(site.spark, site.lakehouse, writing.Reading(read, whole, NOW), "a mark", may_repeat=True)
+    assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * read.count()
+    site.assert_gold_is_recomputed()
