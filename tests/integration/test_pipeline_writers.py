@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from mock_server import Plant
 from pi_datasource.delta import bronze, gold, writing
