@@ -11,6 +11,9 @@ import pytest
 
 from mock_server import Faults, Plant, running
 from pi_datasource.delta import backfill, ledger, repair
+from pi_datasource.delta.lease import Lease
+from pi_datasource.errors import StreamInUse
+from pi_datasource.options import Options
 from tests.integration.support.site import NOW, Site, site_of
 
 pytestmark = pytest.mark.integration
@@ -28,13 +31,19 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site) -> None:
     created = NOW - timedelta(hours=2)
     new = site.plant.add_points(3, created)  # they have a past when they are first seen
     site.now += timedelta(minutes=5)
+    seen = site.now
+    another = Lease.take(_lease_of(site, "history"))
+    site.ingest(new_tags="backfill")
+    another.release()
+    waiting = [row["tag_name"] for row in site.table("bronze/pi_points").to_pylist() if not row["filled_at"]]
+    assert sorted(waiting) == sorted(point.name for point in new)  # one at a time fills them
     site.ingest(new_tags="backfill")
     site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
     site.assert_gold_is_recomputed()
     points = {row["tag_name"]: row for row in site.table("bronze/pi_points").to_pylist()}
     assert set(points) == {point.name for point in site.plant.points}
     for point in new:
-        assert points[point.name]["first_seen"] == site.now
+        assert points[point.name]["first_seen"] == seen
         assert points[point.name]["filled_at"] is not None
     assert all(row["ended_at"] is None for row in points.values())
 
@@ -79,6 +88,10 @@ def test_what_could_not_be_read_is_repaired(
                 patched.setattr(ledger, "record_piece", _power_cut)
                 with pytest.raises(RuntimeError, match="the power went out"):
                     repair(spark, site.options, site.lakehouse)
+            another = Lease.take(_lease_of(site, "repair"))
+            with pytest.raises(StreamInUse, match="another repair of this server and these tags is running"):
+                repair(spark, site.options, site.lakehouse)
+            another.release()
             done = repair(spark, site.options, site.lakehouse)
             again = repair(spark, site.options, site.lakehouse)
         assert (done.repaired, done.failing, done.without_tag) == (report.read_failures, 0, 0)
@@ -121,3 +134,7 @@ def test_a_renamed_tag_stays_itself_and_a_deleted_one_ends(spark: Any, tmp_path:
 def _power_cut(*_: Any) -> None:
     message = "the power went out"
     raise RuntimeError(message)
+
+
+def _lease_of(site: Site, what: str) -> str:
+    return f"{site.lakehouse.checkpoint_root}/{what}-{site.lakehouse.selection(Options.parse(site.options))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from pi_datasource.delta.ledger import BatchReport
 from pi_datasource.delta.reading import window_read
 from pi_datasource.delta.tags import look_every
 from pi_datasource.delta.writing import Reading, write
-from pi_datasource.errors import InvalidOption
+from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.model import Point, Window
 from pi_datasource.options import Options
+
+log = logging.getLogger(__name__)
 
 PIECE = timedelta(hours=6)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -71,7 +74,7 @@ def backfill(
     window = checked.window(now)
     window = Window(window.start, min(window.end, now - checked.settle))
     selection = lakehouse.selection(checked)
-    lease = Lease.take(f"{lakehouse.checkpoint_root}/backfill-{selection}")
+    lease = Lease.take(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill")
     try:
         columns = preparing.prepare(spark, lakehouse, checked)
         job = _Job(f"backfill {selection}", checked, lakehouse, tuple(chosen), columns)
@@ -86,15 +89,32 @@ def fill_new_tags(
     """Reads what the tags that wait for it have recorded since the stream's start, up to where the stream stands.
 
     Beside a running stream, ``settled_only`` leaves out tags that it may not read yet: it keeps its list for a while.
+    A history can take longer than the time to the next run: while another one fills it, this one leaves it alone.
     """
     selection = lakehouse.selection(options)
     reach = ledger.reach(spark, lakehouse, stream_id)
     if reach is None:
         return
     seen_before = reach.end - look_every(options) if settled_only else None
-    waiting = points.unfilled(spark, lakehouse, selection, seen_before)
-    if not waiting:
+    if not points.unfilled(spark, lakehouse, selection, seen_before):
         return
+    try:
+        lease = Lease.take(f"{lakehouse.checkpoint_root}/history-{selection}", "filling of new tags' history")
+    except StreamInUse as busy:
+        log.info("%s", busy)
+        return
+    try:
+        # Asked again: whoever had the lease may have filled them.
+        if waiting := points.unfilled(spark, lakehouse, selection, seen_before):
+            _fill_waiting(spark, options, lakehouse, waiting, reach)
+    finally:
+        lease.release()
+
+
+def _fill_waiting(
+    spark: SparkSession, options: Options, lakehouse: Lakehouse, waiting: set[str], reach: Window
+) -> None:
+    selection = lakehouse.selection(options)
     chosen = tuple(point for point in points.look(options).points if point.web_id in waiting)
     digest = hashlib.sha256(" ".join(sorted(waiting)).encode()).hexdigest()[:10]
     columns = preparing.columns_of(options)

@@ -1,4 +1,4 @@
-"""One ingestion at a time for one stream: a lock that ends with its query or its process, however that ends."""
+"""One ingestion, backfill or repair at a time of one stream: a lock that ends with its query or process, however that ends."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ class Lease:
         self._query: StreamingQuery | None = None
 
     @classmethod
-    def take(cls, checkpoint: str) -> Lease:
+    def take(cls, checkpoint: str, what: str = "ingestion") -> Lease:
         """The lease of ``checkpoint``, which nobody else has until it is released or the process ends.
+
+        ``what`` names in the message what it is taken for.
 
         Raises:
             StreamInUse: somebody else has it; the message names the process.
@@ -53,7 +55,7 @@ class Lease:
             with file:
                 file.seek(0)
                 holder = file.read().strip() or "just started"
-            message = f"another ingestion of this server and these tags is running ({holder}); wait for it to end, or stop it"
+            message = f"another {what} of this server and these tags is running ({holder}); wait for it to end, or stop it"
             raise StreamInUse(message) from None
         file.truncate(0)
         since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pi_datasource.delta import bronze, ledger, points, preparing
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.reading import window_read
 from pi_datasource.delta.writing import Reading, write
 from pi_datasource.model import Window
@@ -38,8 +39,17 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
     Raises:
         ConfigurationError: an option that cannot be used.
         ServerError: the server cannot be reached or does not let us in.
+        StreamInUse: another repair of the same tags is running.
     """
     checked = Options.parse(options).model_copy(update={"on_error": "report"})
+    lease = Lease.take(f"{lakehouse.checkpoint_root}/repair-{lakehouse.selection(checked)}", "repair")
+    try:
+        return _repaired(spark, checked, lakehouse)
+    finally:
+        lease.release()
+
+
+def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Repair:
     columns = preparing.prepare(spark, lakehouse, checked)
     known = {point.web_id: point for point in points.look(checked).points}
     waiting, without_tag = _waiting(spark, lakehouse, set(known))
