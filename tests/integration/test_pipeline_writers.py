@@ -47,10 +47,6 @@ def test_an_event_that_another_writer_changes_meanwhile_stands_once(
         assert site.spark.read.table(site.lakehouse.bronze).where(_is(row)).count() == 1
 
 
-def _is(row: Any) -> str:
-    return f"tag_webid = '{row['tag_webid']}' AND timestamp = timestamp'{bronze.utc_text(row['timestamp'])}' AND sequence = {row['sequence']}"
-
-
 def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     table = site.spark.read.table(site.lakehouse.bronze)
     read = site.spark.createDataFrame(table.collect(), table.schema).persist()
@@ -68,3 +64,7 @@ def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: 
     writing.write(site.spark, site.lakehouse, writing.Reading(read, whole, NOW), "a mark", may_repeat=True)
     assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * read.count()
     site.assert_gold_is_recomputed()
+
+
+def _is(row: Any) -> str:
+    return f"tag_webid = '{row['tag_webid']}' AND timestamp = timestamp'{bronze.utc_text(row['timestamp'])}' AND sequence = {row['sequence']}"

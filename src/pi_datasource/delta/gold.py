@@ -79,12 +79,10 @@ def hours_within(spark: SparkSession, lakehouse: Lakehouse, window: Window) -> D
 
 
 def refresh(spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame) -> None:
-    """Recomputes these (tag, hour) pairs from bronze; one without events has no row afterwards, all others stay.
-
-    ``touched`` must not be computed anew when a table changes (``localCheckpoint``): pairs that came to it only then would
-    be taken for pairs without events.
-    """
-    touched = touched.persist()
+    """Recomputes these (tag, hour) pairs from bronze; one without events has no row afterwards, all others stay."""
+    # Persisted alone it would be computed anew when another writer changes a table that it was read from, and pairs that
+    # came to it only then would be taken for pairs without events.
+    touched = touched.localCheckpoint(eager=False).persist()
     try:
         ends = touched.agg(F.min("hour").alias("first"), F.max("hour").alias("last")).first()
         if ends is None or ends["first"] is None:

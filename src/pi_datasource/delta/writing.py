@@ -54,8 +54,7 @@ def write(
                 bronze.apply(spark, lakehouse.bronze, found, counts)
             if may_repeat:
                 touched = touched.union(gold.hours_of(reading.events))
-                touched = touched.union(gold.hours_within(spark, lakehouse, reading.window))
-                touched = touched.distinct().localCheckpoint()
+                touched = touched.union(gold.hours_within(spark, lakehouse, reading.window)).distinct()
             gold.refresh(spark, lakehouse, touched)
     finally:
         found.unpersist()
