@@ -32,9 +32,8 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site) -> None:
     new = site.plant.add_points(3, created)  # they have a past when they are first seen
     site.now += timedelta(minutes=5)
     seen = site.now
-    another = Lease.take(_lease_of(site, "history"))
-    site.ingest(new_tags="backfill")
-    another.release()
+    with Lease.take(_lease_of(site, "history")):
+        site.ingest(new_tags="backfill")
     waiting = [row["tag_name"] for row in site.table("bronze/pi_points").to_pylist() if not row["filled_at"]]
     assert sorted(waiting) == sorted(point.name for point in new)  # one at a time fills them
     site.ingest(new_tags="backfill")
@@ -88,10 +87,9 @@ def test_what_could_not_be_read_is_repaired(
                 patched.setattr(ledger, "record_piece", _power_cut)
                 with pytest.raises(RuntimeError, match="the power went out"):
                     repair(spark, site.options, site.lakehouse)
-            another = Lease.take(_lease_of(site, "repair"))
-            with pytest.raises(StreamInUse, match="another repair of this server and these tags is running"):
+            busy = pytest.raises(StreamInUse, match="another repair of this server and these tags is running")
+            with Lease.take(_lease_of(site, "repair")), busy:
                 repair(spark, site.options, site.lakehouse)
-            another.release()
             done = repair(spark, site.options, site.lakehouse)
             again = repair(spark, site.options, site.lakehouse)
         assert (done.repaired, done.failing, done.without_tag) == (report.read_failures, 0, 0)

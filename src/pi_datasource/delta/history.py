@@ -74,13 +74,10 @@ def backfill(
     window = checked.window(now)
     window = Window(window.start, min(window.end, now - checked.settle))
     selection = lakehouse.selection(checked)
-    lease = Lease.take(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill")
-    try:
+    with Lease.take(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill"):
         columns = preparing.prepare(spark, lakehouse, checked)
         job = _Job(f"backfill {selection}", checked, lakehouse, tuple(chosen), columns)
         yield from job.run(spark, window, piece, newest_first, again)
-    finally:
-        lease.release()
 
 
 def fill_new_tags(
@@ -103,12 +100,10 @@ def fill_new_tags(
     except StreamInUse as busy:
         log.info("%s", busy)
         return
-    try:
+    with lease:
         # Asked again: whoever had the lease may have filled them.
         if waiting := points.unfilled(spark, lakehouse, selection, seen_before):
             _fill_waiting(spark, options, lakehouse, waiting, reach)
-    finally:
-        lease.release()
 
 
 def _fill_waiting(

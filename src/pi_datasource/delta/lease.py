@@ -64,6 +64,12 @@ class Lease:
         lease = _taken[checkpoint] = cls(file)
         return lease
 
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def keep_until(self, query: StreamingQuery) -> None:
         """Releases the lease when ``query`` ends."""
         self._query = query

@@ -42,11 +42,8 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
         StreamInUse: another repair of the same tags is running.
     """
     checked = Options.parse(options).model_copy(update={"on_error": "report"})
-    lease = Lease.take(f"{lakehouse.checkpoint_root}/repair-{lakehouse.selection(checked)}", "repair")
-    try:
+    with Lease.take(f"{lakehouse.checkpoint_root}/repair-{lakehouse.selection(checked)}", "repair"):
         return _repaired(spark, checked, lakehouse)
-    finally:
-        lease.release()
 
 
 def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Repair:
