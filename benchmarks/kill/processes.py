@@ -18,15 +18,10 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.kill.quick import SHORT_LIVED
 from benchmarks.read.processes import proc_text
 
 ROOT = Path(__file__).resolve().parents[2]
-# As in scripts/lib/common.sh.
-_QUICK = (
-    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC' "
-    "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
-)
-
 _CALLS_TOLD = 12
 _CALL = re.compile(r"\s+at (?!java|jdk)")
 _CAUSE = re.compile(r"^(Caused by: |: |\w+(\.\w+)+: )\S|^\w*(Error|Exception)\b")
@@ -186,7 +181,11 @@ class Ingestion:
                 text=True,
                 start_new_session=True,
                 cwd=self._folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_SUBMIT_ARGS": _QUICK},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT),
+                    "PYSPARK_SUBMIT_ARGS": f"{SHORT_LIVED} pyspark-shell",
+                },
             )
         self._said = queue.Queue()
         self._hearing = threading.Thread(target=_hear, args=(child, self._said), daemon=True)

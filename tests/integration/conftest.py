@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from benchmarks.kill.quick import SHORT_LIVED
 from mock_server import Plant, running
 from pi_datasource.delta import local_spark
 from tests.integration.support import canary
 from tests.integration.support.clock import NOW, Clock
-from tests.integration.support.quick import SHORT_LIVED
 
 LONGEST = ("test_kill.py", "test_pipeline_crashes.py", "test_pipeline_history.py")
 

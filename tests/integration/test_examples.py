@@ -12,11 +12,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.kill.quick import SHORT_LIVED
 from mock_server import Plant, running
 from oracle_check import read_delta
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle
-from tests.integration.support.quick import SHORT_LIVED
 
 pytestmark = pytest.mark.integration
 
