@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from urllib3.util import retry
 
 from mock_server import Plant, running
 from mock_server.faults import Faults
@@ -48,8 +50,11 @@ LASTING = (
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses between attempts are as long as ever, but nobody waits for them."""
-    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    """Pauses between attempts are as long as ever, but nobody waits for them.
+
+    In this whole process ``time.sleep`` stays what it is: a thread of py4j's that waits with it would spin.
+    """
+    monkeypatch.setattr(retry, "time", SimpleNamespace(time=time.time, sleep=lambda _seconds: None))
 
 
 def options_for(url: str, dice: random.Random, **more: str) -> Options:
