@@ -28,6 +28,7 @@ from pi_datasource.terminal.commands import show_progress
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_LAKEHOUSE = ROOT / "build" / "demo" / "lakehouse"
+NEW_EVENTS_S = 5  # until the server has some
 PAUSE_S = 15  # between ingestions
 NEW_TAGS = 16
 
@@ -85,10 +86,10 @@ def main() -> int:
 def _show(demo: Demo) -> bool:
     began = time.monotonic()
     _ingest(demo, f"1. The last {demo.options['start_time'][2:]} of {len(demo.plant.points)} tags")
-    _wait("New events arrive at the server", PAUSE_S)
+    _wait("New events arrive at the server", NEW_EVENTS_S)
     _ingest(demo, "2. Once more: only what is new")
     _add_tags(demo)
-    _wait("Their first events arrive", PAUSE_S)
+    _wait("Their first events arrive", NEW_EVENTS_S)
     _ingest(demo, f"3. The {NEW_TAGS} new tags come by themselves")
     _print_tables(demo)
     comparison = _check(demo)

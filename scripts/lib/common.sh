@@ -31,13 +31,18 @@ isolate() {
   PATH="${PATH%:}"
 }
 
-# For Spark programs that live for minutes: making fast code of their queries takes longer than running them slowly.
+# For Spark programs that live for minutes: optimising their code takes longer than running it as it is.
 # The code cache is by default too small for all of Spark when the JVM does not optimise; full, it stops all compiling.
 # The serial collector takes the least time where little is to be collected.
+# short_lived_spark [MORE OPTIONS OF spark-submit]
 short_lived_spark() {
   export PYSPARK_SUBMIT_ARGS="--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC' \
---conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
+$* pyspark-shell"
 }
+
+# For those of them that read thousands of rows, not hundreds of thousands: no code is made of their queries either.
+# shellcheck disable=SC2034
+INTERPRETED="--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
 
 # What the environment installs is called by name from here on.
 use_environment() { export PATH="$VENV/bin:$PATH"; }

@@ -42,7 +42,7 @@ QUERIES = [
 def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Thirty hours of history in one micro-batch, then twenty minutes more."""
     folder = tmp_path_factory.mktemp("dashboard") / "lake"
-    plant = Plant(seed=1, tags=24, plants=4)
+    plant = Plant(seed=1, tags=24, plants=4, rate=0.25)
     now = [NOW - timedelta(minutes=20)]
     forget(spark)
     with running(plant, clock=lambda: now[0]) as url:

@@ -26,7 +26,7 @@ DAY, SETTLE = timedelta(days=1), timedelta(seconds=5)
 
 @pytest.fixture(scope="module")
 def site() -> Plant:
-    return Plant(seed=7, tags=16, plants=2)
+    return Plant(seed=7, tags=16, plants=2, rate=0.25)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def site(spark: Any, tmp_path: Path) -> Iterator[Site]:
-    with site_of(spark, tmp_path / "lake", Plant(seed=1, tags=128, plants=4)) as site:
+    with site_of(spark, tmp_path / "lake", Plant(seed=1, tags=128, plants=4, rate=0.25)) as site:
         yield site
 
 

@@ -17,7 +17,7 @@ from tests.integration.support.site import NOW, Site, site_of
 pytestmark = pytest.mark.integration
 
 # Every event's fate is sealed within 2,048 periods: what lies further back cannot change any more.
-PERIOD_S = 2.0
+PERIOD_S = 6.0
 OVERLAP = f"{int(PERIOD_S * 2048)}s"
 
 
