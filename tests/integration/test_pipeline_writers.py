@@ -66,5 +66,28 @@ def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: 
     site.assert_gold_is_recomputed()
 
 
+def test_an_hour_that_another_writer_computes_meanwhile_has_the_events_of_both(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = site.spark.read.table(site.lakehouse.bronze)
+    read = site.spark.createDataFrame(table.collect(), table.schema).persist()
+    earlier = read.withColumn("timestamp", F.expr("timestamp - INTERVAL 3 HOURS"))
+    mine, others = (earlier.where(F.abs(F.hash("timestamp")) % 2 == part) for part in (0, 1))
+    whole = Window(WINDOW.start - timedelta(hours=3), WINDOW.end)
+    computed = gold._computed
+
+    def before_another(*arguments: Any) -> Any:
+        rows = computed(*arguments)
+        monkeypatch.setattr(gold, "_computed", computed)
+        other = writing.Reading(others, whole, NOW)
+        writing.write(site.spark, site.lakehouse, other, "the other", may_repeat=False)
+        return rows
+
+    monkeypatch.setattr(gold, "_computed", before_another)
+    writing.write(site.spark, site.lakehouse, writing.Reading(mine, whole, NOW), "a mark", may_repeat=False)
+    assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * read.count()
+    site.assert_gold_is_recomputed()
+
+
 def _is(row: Any) -> str:
     return f"tag_webid = '{row['tag_webid']}' AND timestamp = timestamp'{bronze.utc_text(row['timestamp'])}' AND sequence = {row['sequence']}"

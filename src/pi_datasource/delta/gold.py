@@ -119,6 +119,8 @@ def _computed(
 def _merge(
     spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame, first: datetime, last: datetime
 ) -> None:
+    # Not held: Delta reads the events after its transaction has begun, so that hours which another writer commits after
+    # that are a conflict, and those before hold what is read here.
     rows = _computed(spark, lakehouse, touched, first, last)
     table = DeltaTable.forName(spark, lakehouse.gold)
     values = {f"`{name}`": f"s.`{name}`" for name in table.toDF().columns if name in rows.columns}
