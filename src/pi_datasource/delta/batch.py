@@ -55,13 +55,14 @@ class BatchWriter:
         may_repeat = self._begun is None or batch_id <= self._begun
         batch.persist()  # without it every action would read the PI server again
         try:
-            seen = _counts(batch)
             with self._with_overlap(spark, batch, window, self._overlap(spark, stream, window)) as (
                 found,
                 again,
             ):
                 mark = f"pi-datasource {stream} {batch_id}"
                 done = write(spark, self.lakehouse, found, mark, may_repeat=may_repeat)
+            # Not before: what Spark lost meanwhile, as with an executor, it has read anew, and other tags may have failed.
+            seen = _counts(batch)
             if seen.failures:
                 bronze.merge_failures(spark, self.lakehouse.errors, bronze.failures(batch))
         finally:

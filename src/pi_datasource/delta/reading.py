@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StructType
 
@@ -45,16 +45,19 @@ def window_read(
     """Reads ``window`` of exactly these points, and holds it for as long as the context lasts.
 
     Raises:
-        ReadFailed: with ``on_error="fail"``, a point could not be read although it exists.
+        ReadFailed: with ``on_error="fail"``, a point could not be read although it exists. At the end of the context:
+            Spark has lost what was read, as with an executor, and could not read a point again; what was made of it
+            meanwhile may lack its events, until the window is read the next time.
     """
     reporting = options.model_copy(update={"on_error": "report", "report_effort": True})
     rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
     try:
         failures = bronze.failures(rows)
-        failed = failures.select("tag_webid", "tag_name", "status", "message").collect()
+        failed = _told(failures)
         unread = [row for row in failed if row["status"] not in GONE]
         if unread and options.on_error == "fail":
-            raise _read_failed(window, unread)
+            what = f"could not be read in {window}"
+            raise _read_failed(what, unread)
         events = bronze.events(rows)
         incomplete = {row["tag_webid"] for row in failed}
         whole = points.web_ids(spark, [point for point in chosen if point.web_id not in incomplete])
@@ -63,6 +66,9 @@ def window_read(
         counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
         assert counts is not None
         yield Read(events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
+        if lost := [row for row in _told(failures) if row["tag_webid"] not in incomplete]:
+            what = f"could not be read again in {window}, which Spark had lost; run it again"
+            raise _read_failed(what, lost)
     finally:
         rows.unpersist()
 
@@ -96,11 +102,14 @@ def _reader(
     return read
 
 
-def _read_failed(window: Window, rows: Sequence[object]) -> ReadFailed:
+def _told(failures: DataFrame) -> list[Row]:
+    return failures.select("tag_webid", "tag_name", "status", "message").collect()
+
+
+def _read_failed(what: str, rows: Sequence[Row]) -> ReadFailed:
     failures = tuple(
-        PointFailure(row["tag_name"], row["tag_webid"], row["status"], row["message"])  # type: ignore[index]
-        for row in rows
+        PointFailure(row["tag_name"], row["tag_webid"], row["status"], row["message"]) for row in rows
     )
     shown = "; ".join(str(failure) for failure in failures[:SHOWN_FAILURES])
     more = f"; and {len(failures) - SHOWN_FAILURES} more" if len(failures) > SHOWN_FAILURES else ""
-    return ReadFailed(f"{len(failures)} tag(s) could not be read in {window}: {shown}{more}", failures)
+    return ReadFailed(f"{len(failures)} tag(s) {what}: {shown}{more}", failures)
