@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# As in scripts/lib/common.sh. Without an optimising compiler the JVM's code cache is by default too small for Spark,
+# As in scripts/test. Without an optimising compiler the JVM's code cache is by default too small for Spark,
 # and a full one stops all compiling.
 SHORT_LIVED = (
     "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC' "

@@ -40,10 +40,6 @@ short_lived_spark() {
 $* pyspark-shell"
 }
 
-# For those of them that read thousands of rows, not hundreds of thousands: no code is made of their queries either.
-# shellcheck disable=SC2034
-INTERPRETED="--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
-
 # What the environment installs is called by name from here on.
 use_environment() { export PATH="$VENV/bin:$PATH"; }
 

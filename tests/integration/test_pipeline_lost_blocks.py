@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame
 
 from mock_server import Faults, Plant
 from pi_datasource.delta import changes, repair
@@ -38,12 +39,13 @@ def lose(site: Site, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Callabl
     """From now on, before events are compared with the stored ones, what was read is lost and a tag fails."""
     compare = changes.between
 
-    def after_a_loss(*arguments: Any) -> Any:
+    def after_a_loss(stored: DataFrame, read: DataFrame, *more: Any) -> DataFrame:
+        assert BAD in {row["tag_name"] for row in read.select("tag_name").distinct().collect()}
         faults.points[BAD] = "500"
-        context = site.spark.sparkContext._jsc.sc()
-        for rdd in context.getPersistentRDDs().keys().toSeq().mkString(" ").split():
-            context.env().blockManager().master().removeRdd(int(rdd), True)
-        return compare(*arguments)
+        context = site.spark.sparkContext._jsc
+        for rdd in context.getPersistentRDDs():
+            context.sc().env().blockManager().master().removeRdd(rdd, True)
+        return compare(stored, read, *more)
 
     return lambda: monkeypatch.setattr(changes, "between", after_a_loss)
 
