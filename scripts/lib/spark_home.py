@@ -156,6 +156,13 @@ def configure(found: java.Java) -> None:
     )
     write(Path(sysconfig.get_path("purelib")) / "pi_pyspark_python.pth", PTH)
     mend_launchers(home)
+    import_installed(home)
+
+
+def import_installed(home: Path) -> None:
+    """Spark's workers import pyspark and py4j as installed, compiled; from their archives each compiles them anew."""
+    for archive in (home / "python" / "lib").glob("*.zip"):
+        archive.unlink()
 
 
 def summary(found: java.Java) -> str:
