@@ -75,7 +75,7 @@ _DISTANCES = """
 WITH pieces AS (
     SELECT tag_webid, step, timestamp AS a, CASE WHEN good THEN value END AS va,
            lead(timestamp) OVER events AS next_at, lead(CASE WHEN good THEN value END) OVER events AS vb
-    FROM bronze LEFT JOIN points USING (tag_webid)
+    FROM bronze LEFT JOIN (SELECT tag_webid, arg_max(step, last_seen) AS step FROM points GROUP BY ALL) USING (tag_webid)
     WINDOW events AS (PARTITION BY tag_webid ORDER BY timestamp, sequence)
 ), ended AS (
     SELECT *, coalesce(next_at, date_trunc('hour', a) + INTERVAL 1 HOUR) AS b,

@@ -24,15 +24,16 @@ _HOUR_S = 3600.0
 def with_segments(hourly: DataFrame, reading: Column) -> DataFrame:
     """``hourly`` events with ``_seconds`` and ``_area`` of the curve from each event to the next in its hour."""
     following = Window.partitionBy("tag_webid", "hour").orderBy("timestamp", "sequence")
-    rows = (
-        hourly.withColumn("_number", reading)
-        .withColumn("_seconds", _seconds(F.col("timestamp"), F.lead("timestamp").over(following)))
-        .withColumn("_next", F.lead("_number").over(following))
+    rows = hourly.withColumns(
+        {
+            "_number": reading,
+            "_next": F.lead(reading).over(following),
+            "_seconds": _seconds(F.col("timestamp"), F.lead("timestamp").over(following)),
+        }
     )
     straight = F.col("_next").isNotNull() & ~F.coalesce(F.col("step"), F.lit(False))
     end = F.when(straight, F.col("_next")).otherwise(F.col("_number"))
-    area = F.col("_seconds") * (F.col("_number") + end) / 2
-    return rows.withColumn("_area", area).drop("_next", "step")
+    return rows.withColumn("_area", F.col("_seconds") * (F.col("_number") + end) / 2)
 
 
 def summed(reading: Column, order: Column) -> Column:
@@ -48,25 +49,24 @@ def summed(reading: Column, order: Column) -> Column:
     )
 
 
-def with_mean(hours: DataFrame, beside_touched: str | None = None) -> DataFrame:
+def with_mean(hours: DataFrame, touched: str) -> DataFrame:
     """``hours`` (with ``curve`` and ``step``) with their ``time_weighted_mean``, each beside its tag's other hours.
 
-    With ``beside_touched``, the name of a flag, only the flagged hours are kept, and those next to one.
+    Only those flagged ``touched`` (the name of a column) are kept, and those next to one.
     """
     forward = Window.partitionBy("tag_webid").orderBy("hour")
     backward = Window.partitionBy("tag_webid").orderBy(F.col("hour").desc())
     until_here = (Window.unboundedPreceding, -1)
-    near = hours.withColumn(
-        "_before", F.last("curve", ignorenulls=True).over(forward.rowsBetween(*until_here))
-    )
-    near = near.withColumn(
-        "_after", F.last("curve", ignorenulls=True).over(backward.rowsBetween(*until_here))
-    )
-    if beside_touched is not None:
-        flags = [F.coalesce(side(beside_touched).over(forward), F.lit(False)) for side in (F.lag, F.lead)]
-        near = near.withColumn("_kept", F.col(beside_touched) | flags[0] | flags[1])
-        near = near.where("_kept").drop("_kept", beside_touched)
-    return near.withColumn("time_weighted_mean", _mean()).drop("_before", "_after", "step")
+    flags = [F.coalesce(side(touched).over(forward), F.lit(False)) for side in (F.lag, F.lead)]
+    near = hours.withColumns(
+        {
+            "_before": F.last("curve", ignorenulls=True).over(forward.rowsBetween(*until_here)),
+            "_after": F.last("curve", ignorenulls=True).over(backward.rowsBetween(*until_here)),
+            "_kept": F.col(touched) | flags[0] | flags[1],
+        }
+    ).where("_kept")
+    weighed = near.withColumn("time_weighted_mean", _mean())
+    return weighed.drop("_before", "_after", "_kept", "step", touched)
 
 
 def _mean() -> Column:

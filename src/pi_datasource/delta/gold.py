@@ -37,16 +37,15 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> Non
 def metrics(events: DataFrame) -> DataFrame:
     """One row per tag and hour: counts over all events; figures over good numbers only, null where there is none.
 
-    ``events`` have a column ``step`` besides their own. What an hour tells of its neighbours is in ``curve``.
+    ``events`` have columns ``step`` and ``hour`` besides their own. What an hour tells of its neighbours is in ``curve``.
     """
     reading = F.when(F.col("good") & F.col("value").isNotNull(), F.col("value"))
     order = F.struct("timestamp", "sequence")
     numbered = F.when(reading.isNotNull(), order)
-    groups = [name for name in events.columns if name not in FIXED_COLUMNS and name != "step"]
+    groups = [name for name in events.columns if name not in FIXED_COLUMNS and name not in ("step", "hour")]
     good = F.count(F.when(F.col("good"), 1))
-    hourly = events.withColumn("hour", F.expr(HOUR))
     return (
-        curve.with_segments(hourly, reading)
+        curve.with_segments(events, reading)
         .groupBy("tag_webid", "hour")
         .agg(
             F.max_by("tag_name", order).alias("tag_name"),
@@ -101,8 +100,10 @@ def _computed(
     stamp = F.col("timestamp")
     # Plain bounds on the timestamp let Delta skip the files of all other hours.
     events = spark.read.table(lakehouse.bronze).where((stamp >= F.lit(first)) & (stamp < F.lit(last) + hour))
-    events = events.withColumn("hour", F.expr(HOUR)).join(touched, pair, "left_semi").drop("hour")
-    steps = spark.read.table(lakehouse.points).select("tag_webid", "step")
+    events = events.withColumn("hour", F.expr(HOUR)).join(touched, pair, "left_semi")
+    # A tag has a row for each selection that it belongs to.
+    points = spark.read.table(lakehouse.points).groupBy("tag_webid")
+    steps = points.agg(F.max_by("step", "last_seen").alias("step"))
     fresh = metrics(events.join(steps, "tag_webid", "left"))
     rows = touched.join(fresh, pair, "left").withColumn(_TOUCHED, F.lit(True))
     reach = curve.REACH + curve.REACH  # a neighbour needs its own neighbours
@@ -112,7 +113,7 @@ def _computed(
     beside = stored.drop("time_weighted_mean").join(touched, pair, "left_anti")
     beside = beside.join(touched.select("tag_webid").distinct(), "tag_webid", "left_semi")
     around = rows.unionByName(beside.withColumn(_TOUCHED, F.lit(False)), allowMissingColumns=True)
-    weighed = curve.with_mean(around.join(steps, "tag_webid", "left"), beside_touched=_TOUCHED)
+    weighed = curve.with_mean(around.join(steps, "tag_webid", "left"), _TOUCHED)
     return weighed.withColumn("_gone", F.col("event_count").isNull())
 
 
