@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from mock_server import Faults, Plant, running
-from pi_datasource.delta import backfill, ledger, repair
+from pi_datasource.delta import backfill, ledger, points, repair
+from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lease import Lease
+from pi_datasource.delta.points import Discovery
 from pi_datasource.errors import StreamInUse
 from pi_datasource.options import Options
 from tests.integration.support.site import NOW, Site, site_of
@@ -26,8 +28,9 @@ def site(spark: Any, tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-def test_a_new_tags_history_is_filled_by_policy(site: Site) -> None:
+def test_a_new_tags_history_is_filled_by_policy(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.ingest(new_tags="backfill")
+    site.ingest(tags="*")  # another selection, which happens to hold the same tags
     created = NOW - timedelta(hours=2)
     new = site.plant.add_points(3, created)  # they have a past when they are first seen
     site.now += timedelta(minutes=5)
@@ -36,15 +39,23 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site) -> None:
         site.ingest(new_tags="backfill")
     waiting = [row["tag_name"] for row in site.table("bronze/pi_points").to_pylist() if not row["filled_at"]]
     assert sorted(waiting) == sorted(point.name for point in new)  # one at a time fills them
+    options = Options.parse(site.options)
+    stream = ledger.stream_id(site.spark, site.lakehouse.checkpoint(options))
+    with monkeypatch.context() as patched:
+        patched.setattr(points, "look", lambda _: Discovery((), seen))  # the server hides them for a moment
+        fill_new_tags(site.spark, options, site.lakehouse, stream)
     site.ingest(new_tags="backfill")
     site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
     site.assert_gold_is_recomputed()
-    points = {row["tag_name"]: row for row in site.table("bronze/pi_points").to_pylist()}
-    assert set(points) == {point.name for point in site.plant.points}
+    selection = site.lakehouse.selection(options)
+    rows = [row for row in site.table("bronze/pi_points").to_pylist() if row["selection"] == selection]
+    known = {row["tag_name"]: row for row in rows}
+    assert len(rows) == len(known)
+    assert set(known) == {point.name for point in site.plant.points}
     for point in new:
-        assert points[point.name]["first_seen"] == seen
-        assert points[point.name]["filled_at"] is not None
-    assert all(row["ended_at"] is None for row in points.values())
+        assert known[point.name]["first_seen"] == seen
+        assert known[point.name]["filled_at"] is not None
+    assert all(row["ended_at"] is None for row in rows)
 
 
 def test_a_backfill_goes_on_where_it_was_stopped_and_changes_nothing_twice(site: Site) -> None:

@@ -109,14 +109,17 @@ def fill_new_tags(
 def _fill_waiting(
     spark: SparkSession, options: Options, lakehouse: Lakehouse, waiting: set[str], reach: Window
 ) -> None:
-    selection = lakehouse.selection(options)
     chosen = tuple(point for point in points.look(options).points if point.web_id in waiting)
-    digest = hashlib.sha256(" ".join(sorted(waiting)).encode()).hexdigest()[:10]
-    columns = preparing.columns_of(options)
-    job = _Job(f"history {selection} {digest}", options, lakehouse, chosen, columns)
+    if not chosen:
+        return
+    # Of those that are read: the pieces recorded under a name must hold the same tags whenever they are looked up.
+    web_ids = sorted(point.web_id for point in chosen)
+    digest = hashlib.sha256(" ".join(web_ids).encode()).hexdigest()[:10]
+    selection = lakehouse.selection(options)
+    job = _Job(f"history {selection} {digest}", options, lakehouse, chosen, preparing.columns_of(options))
     for _ in job.run(spark, reach, PIECE, newest_first=True, again=False):
         pass
-    points.mark_filled(spark, lakehouse, [point.web_id for point in chosen], reach.end)
+    points.mark_filled(spark, lakehouse, selection, web_ids, reach.end)
 
 
 def pieces(window: Window, length: timedelta) -> list[tuple[int, Window]]:

@@ -1,6 +1,7 @@
 """The table ``pi_points``: every tag as it was discovered, when it was first and last seen, and whether it has ended.
 
-A tag is known by its WebID, which a rename leaves as it is.
+A tag is known by its WebID, which a rename leaves as it is. It has a row for each selection of tags that it belongs to:
+what is new in one, or waits there for its history, another one has long had.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def record(
         lambda: (
             DeltaTable.forName(spark, lakehouse.points)
             .alias("t")
-            .merge(fresh.alias("s"), "t.tag_webid = s.tag_webid")
+            .merge(fresh.alias("s"), "t.tag_webid = s.tag_webid AND t.selection = s.selection")
             .whenMatchedUpdate(set=seen)
             .whenNotMatchedInsert(
                 values={"tag_webid": "s.tag_webid", **seen, "first_seen": now, "filled_at": filled}
@@ -119,9 +120,11 @@ def unfilled(
     return {row[0] for row in waiting.select("tag_webid").collect()}
 
 
-def mark_filled(spark: SparkSession, lakehouse: Lakehouse, web_ids: Sequence[str], at: datetime) -> None:
-    """These tags wait no longer."""
-    chosen = F.col("tag_webid").isin(list(web_ids))
+def mark_filled(
+    spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], at: datetime
+) -> None:
+    """These tags of the selection wait no longer."""
+    chosen = (F.col("selection") == selection) & F.col("tag_webid").isin(list(web_ids))
     retried(lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"filled_at": F.lit(at)}))
 
 

@@ -36,8 +36,16 @@ def show(folder: Path, out: Console, now: datetime | None = None) -> None:
     out.print(_streams(_rows(connection, _STREAMS), now))
     out.print(_batches(_rows(connection, _BATCHES)))
     for name, what, query in (
-        ("points", "tag(s) known", "SELECT count(*) AS n FROM points WHERE ended_at IS NULL"),
-        ("points", "tag(s) ended", "SELECT count(*) AS n FROM points WHERE ended_at IS NOT NULL"),
+        (
+            "points",
+            "tag(s) known",
+            "SELECT count(DISTINCT tag_webid) AS n FROM points WHERE ended_at IS NULL",
+        ),
+        (
+            "points",
+            "tag(s) ended",
+            "SELECT count(*) AS n FROM (SELECT 1 FROM points GROUP BY tag_webid HAVING count(*) = count(ended_at))",
+        ),
         (
             "errors",
             "window(s) of a tag wait for pi-datasource repair",
