@@ -1,10 +1,13 @@
-"""How Spark is started where it lives for minutes and reads little."""
+"""How Spark is started where it reads little."""
 
 from __future__ import annotations
 
-# As in scripts/test. Without an optimising compiler the JVM's code cache is by default too small for Spark,
+_INTERPRETED = "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
+_SERIAL = "-XX:+UseSerialGC"
+# For minutes, as in scripts/test. Without an optimising compiler the JVM's code cache is by default too small for Spark,
 # and a full one stops all compiling.
 SHORT_LIVED = (
-    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC' "
-    "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
+    f"--driver-java-options '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m {_SERIAL}' {_INTERPRETED}"
 )
+# For so long that optimising pays.
+LONG_LIVED = f"--driver-java-options '{_SERIAL}' {_INTERPRETED}"

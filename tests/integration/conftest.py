@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from benchmarks.kill.quick import SHORT_LIVED
+from benchmarks.kill.quick import LONG_LIVED
 from mock_server import Plant, running
 from pi_datasource.delta import local_spark
 from tests.integration.support import canary
@@ -62,7 +62,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, spark_stderr: Path) -> Itera
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["PYSPARK_SUBMIT_ARGS"] = (
         f"--conf spark.sql.warehouse.dir={folder}/warehouse --conf spark.local.dir={folder}/local "
-        f"--conf spark.default.parallelism=1 {SHORT_LIVED} pyspark-shell"
+        f"--conf spark.default.parallelism=1 {LONG_LIVED} pyspark-shell"
     )
     os.environ.update(canary.ENVIRONMENT)  # workers inherit what the JVM was started with
     with _stderr_into(spark_stderr):

@@ -1,4 +1,4 @@
-"""Every example runs as its own program, from anywhere, and writes exactly what the server holds."""
+"""Every example, run by itself from anywhere, writes exactly what the server holds."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tests.integration.support.comparison import assert_equals_oracle
 pytestmark = pytest.mark.integration
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ["batch_read", "stream_to_delta", "ingest", "listener"]  # the last one stops Spark
+HEADING = "=== example "
 DAY, SETTLE = timedelta(days=1), timedelta(seconds=5)
 
 
@@ -48,36 +50,48 @@ def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def printed(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each example prints; its output folder is ``FOLDER/NAME``, where ``printed["folder"]`` is FOLDER.
+
+    They run one after the other in one Python, as in somebody's console, where only the first one has to start Spark.
+    """
+    folder = tmp_path_factory.mktemp("examples")
+    console = (
+        "import runpy, sys\n"
+        "for path, name in zip(sys.argv[2::2], sys.argv[3::2]):\n"
+        "    print(sys.argv[1] + name)\n"
+        "    saved, sys.argv = sys.argv, [path, name]\n"
+        "    runpy.run_path(path, run_name='__main__')\n"
+        "    sys.argv = saved\n"
+    )
+    named = [word for name in NAMES for word in (str(EXAMPLES / f"{name}.py"), name)]
+    whole = run([sys.executable, "-c", console, HEADING, *named], environment, folder)
+    parts = dict(part.split("\n", 1) for part in whole.split(HEADING)[1:])
+    assert list(parts) == NAMES
+    return {**parts, "folder": str(folder)}
+
+
 def test_there_is_a_test_for_every_example() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {
-        "batch_read",
-        "stream_to_delta",
-        "ingest",
-        "listener",
-    }
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(NAMES)
 
 
-def test_batch_read(site: Plant, environment: dict[str, str], tmp_path: Path) -> None:
-    printed = run([sys.executable, str(EXAMPLES / "batch_read.py"), "out"], environment, tmp_path)
-
-    count = assert_equals_oracle(site, pq.read_table(tmp_path / "out"), NOW - DAY, NOW)
-    assert f"{count:,} events in out" in printed
+def test_batch_read(site: Plant, printed: dict[str, str]) -> None:
+    count = assert_equals_oracle(site, pq.read_table(f"{printed['folder']}/batch_read"), NOW - DAY, NOW)
+    assert f"{count:,} events in batch_read" in printed["batch_read"]
 
 
-def test_stream_to_delta(site: Plant, environment: dict[str, str], tmp_path: Path) -> None:
-    printed = run([sys.executable, str(EXAMPLES / "stream_to_delta.py"), "out"], environment, tmp_path)
+def test_stream_to_delta(site: Plant, printed: dict[str, str]) -> None:
+    folder = Path(printed["folder"], "stream_to_delta")
+    count = assert_equals_oracle(site, read_delta(str(folder / "events")), NOW - DAY, NOW - SETTLE)
+    assert f"{count:,} events in stream_to_delta/events" in printed["stream_to_delta"]
+    assert len(list((folder / "_checkpoint/offsets").glob("[0-9]*"))) == 4
 
-    count = assert_equals_oracle(site, read_delta(str(tmp_path / "out/events")), NOW - DAY, NOW - SETTLE)
-    assert f"{count:,} events in out/events" in printed
-    assert len(list((tmp_path / "out/_checkpoint/offsets").glob("[0-9]*"))) == 4
 
-
-def test_ingest(site: Plant, environment: dict[str, str], tmp_path: Path) -> None:
-    printed = run([sys.executable, str(EXAMPLES / "ingest.py"), "lake"], environment, tmp_path)
-
-    table = read_delta(str(tmp_path / "lake/bronze/pi_timeseries"))
+def test_ingest(site: Plant, printed: dict[str, str]) -> None:
+    table = read_delta(f"{printed['folder']}/ingest/bronze/pi_timeseries")
     count = assert_equals_oracle(site, table, NOW - DAY, NOW - SETTLE)
-    assert f"{count:,} events of 16 tags" in printed
+    assert f"{count:,} events of 16 tags" in printed["ingest"]
 
 
 def test_spark_submit_of_a_script_in_another_folder(
@@ -108,9 +122,7 @@ def test_spark_submit_of_a_script_in_another_folder(
     assert_equals_oracle(site, pq.read_table(tmp_path / "out"), NOW - timedelta(hours=2), NOW)
 
 
-def test_listener(environment: dict[str, str], tmp_path: Path) -> None:
-    printed = run([sys.executable, str(EXAMPLES / "listener.py"), "out"], environment, tmp_path)
-
-    count = pq.read_table(tmp_path / "out" / "events").num_rows
-    assert f"batch 0: 2026-02-28T23:00:00Z to 2026-02-28T23:59:55Z, {count:,} events, " in printed
-    assert "stream has ended" in printed
+def test_listener(printed: dict[str, str]) -> None:
+    count = pq.read_table(f"{printed['folder']}/listener/events").num_rows
+    assert f"batch 0: 2026-02-28T23:00:00Z to 2026-02-28T23:59:55Z, {count:,} events, " in printed["listener"]
+    assert "stream has ended" in printed["listener"]

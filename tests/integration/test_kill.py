@@ -9,7 +9,7 @@ import pytest
 from benchmarks.soak_pipeline import DRIVER_SHARE, VICTIMS, soak
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
-RUNS, LAKES = 50, 10
+RUNS, LAKES = 50, 5
 
 
 def test_kills_of_driver_workers_and_simulator_lose_and_double_nothing(tmp_path: Path) -> None:
