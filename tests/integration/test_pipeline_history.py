@@ -7,14 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mock_server import Faults, Plant, running
-from pi_datasource.delta import backfill, ledger, points, repair
+from pi_datasource.delta import backfill, ledger, points, preparing, repair
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.points import Discovery
-from pi_datasource.errors import StreamInUse
+from pi_datasource.delta.reading import window_read
+from pi_datasource.errors import ReadFailed, StreamInUse
+from pi_datasource.model import Window
 from pi_datasource.options import Options
 from tests.integration.support.site import NOW, Site, site_of
 
@@ -114,6 +117,27 @@ def test_what_could_not_be_read_is_repaired(
         errors = site.table("bronze/pi_timeseries_errors").to_pylist()
         assert {row["tag_name"] for row in errors} == {bad}
         assert all(row["repaired_at"] is not None for row in errors)
+
+
+def test_a_tag_that_cannot_be_read_is_not_taken_for_one_that_is_gone(spark: Any) -> None:
+    plant, larger = (Plant(seed=12, tags=tags, plants=1) for tags in (4, 5))
+    hidden = plant.points[1].name  # listed; its events are not, as of one that was deleted
+    with running(plant, clock=lambda: NOW, faults=Faults(points={hidden: "404"})) as url:
+        options = Options.parse({"url": url})
+        found = points.look(options).points
+        gone = msgspec.structs.replace(found[0], web_id=larger.points[4].web_id("IDOnly"), name="GONE")
+        told = {}
+        for on_error in ("fail", "report"):
+            checked = options.model_copy(update={"on_error": on_error})
+            window, columns = Window(NOW - timedelta(minutes=5), NOW), preparing.columns_of(options)
+            try:
+                with window_read(spark, checked, [*found, gone], window, columns) as read:
+                    told[on_error] = [row["tag_name"] for row in read.failures.collect()]
+                    whole = {row["tag_webid"] for row in read.whole.collect()}
+            except ReadFailed as failed:
+                told[on_error] = [failure.point for failure in failed.failures]
+    assert told == {"fail": [hidden], "report": [hidden]}
+    assert whole == {point.web_id for point in found if point.name != hidden}
 
 
 def test_a_renamed_tag_stays_itself_and_a_deleted_one_ends(spark: Any, tmp_path: Path) -> None:

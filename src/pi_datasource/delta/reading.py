@@ -8,21 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StructType
 
 from pi_datasource import secrets
+from pi_datasource.client import PIClient
 from pi_datasource.delta import bronze, points
 from pi_datasource.effort import Effort
 from pi_datasource.errors import SHOWN_FAILURES, PointFailure, ReadFailed
+from pi_datasource.gone import without_gone
 from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options import Options
 from pi_datasource.plan import plan
 from pi_datasource.schema import READ_EFFORT
 from pi_datasource.sparkio import arrow_schema, read_partition
 
-GONE = (404, 410)  # a tag that was deleted after it was discovered; what is stored of it stays
 _SQL_TYPES = {"int": "bigint", "float": "double"}
 
 
@@ -45,7 +46,8 @@ def window_read(
     """Reads ``window`` of exactly these points, and holds it for as long as the context lasts.
 
     Raises:
-        ReadFailed: with ``on_error="fail"``, a point could not be read although it exists. At the end of the context:
+        ReadFailed: with ``on_error="fail"``, a point could not be read although it exists; what is stored of one that is
+            gone stays. At the end of the context:
             Spark has lost what was read, as with an executor, and could not read a point again; what was made of it
             meanwhile may lack its events, until the window is read the next time.
     """
@@ -54,19 +56,19 @@ def window_read(
     try:
         failures = bronze.failures(rows)
         failed = _told(failures)
-        unread = [row for row in failed if row["status"] not in GONE]
+        unread = _of_living(options, chosen, failed, window)
         if unread and options.on_error == "fail":
             what = f"could not be read in {window}"
             raise _read_failed(what, unread)
         events = bronze.events(rows)
-        incomplete = {row["tag_webid"] for row in failed}
+        incomplete = {failure.web_id for failure in failed}
+        gone = incomplete - {failure.web_id for failure in unread}
         whole = points.web_ids(spark, [point for point in chosen if point.web_id not in incomplete])
-        # The status of some failures is unknown, and they are no less failures.
-        recorded = failures.where(~F.coalesce(F.col("status").isin(*GONE), F.lit(False)))
+        recorded = failures.where(~F.col("tag_webid").isin(list(gone)))
         counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
         assert counts is not None
         yield Read(events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
-        if lost := [row for row in _told(failures) if row["tag_webid"] not in incomplete]:
+        if lost := [failure for failure in _told(failures) if failure.web_id not in incomplete]:
             what = f"could not be read again in {window}, which Spark had lost; run it again"
             raise _read_failed(what, lost)
     finally:
@@ -102,14 +104,23 @@ def _reader(
     return read
 
 
-def _told(failures: DataFrame) -> list[Row]:
-    return failures.select("tag_webid", "tag_name", "status", "message").collect()
+def _told(failures: DataFrame) -> list[PointFailure]:
+    rows = failures.select("tag_name", "tag_webid", "status", "message").collect()
+    return [PointFailure(*row) for row in rows]
 
 
-def _read_failed(what: str, rows: Sequence[Row]) -> ReadFailed:
-    failures = tuple(
-        PointFailure(row["tag_name"], row["tag_webid"], row["status"], row["message"]) for row in rows
-    )
+def _of_living(
+    options: Options, chosen: Sequence[Point], failed: Sequence[PointFailure], window: Window
+) -> list[PointFailure]:
+    if not failed:
+        return []
+    known = {point.web_id: point for point in chosen}
+    with PIClient(options) as api:
+        left = without_gone(api, [(known[failure.web_id], failure) for failure in failed], str(window))
+    return [failure for _, failure in left]
+
+
+def _read_failed(what: str, failures: Sequence[PointFailure]) -> ReadFailed:
     shown = "; ".join(str(failure) for failure in failures[:SHOWN_FAILURES])
     more = f"; and {len(failures) - SHOWN_FAILURES} more" if len(failures) > SHOWN_FAILURES else ""
-    return ReadFailed(f"{len(failures)} tag(s) {what}: {shown}{more}", failures)
+    return ReadFailed(f"{len(failures)} tag(s) {what}: {shown}{more}", tuple(failures))
