@@ -66,6 +66,16 @@ def test_status_tells_lag_batches_late_and_failed(tmp_path: Path) -> None:
     assert "1 window(s) of a tag wait for pi-datasource repair" in last
 
 
+def test_a_tag_of_several_selections_is_one_and_has_ended_when_it_has_in_all(tmp_path: Path) -> None:
+    write_deltalake(
+        tmp_path / "checkpoints/pi_ingestion_checkpoint", pa.Table.from_pylist([batch(0, NOW, rows_read=1)])
+    )
+    points = [("W1", NOW), ("W1", None), ("W2", NOW), ("W2", NOW), ("W3", None), ("W3", None)]
+    rows = [{"tag_webid": tag, "ended_at": ended} for tag, ended in points]
+    write_deltalake(tmp_path / "bronze/pi_points", pa.Table.from_pylist(rows))
+    assert shown(tmp_path).splitlines()[-2:] == ["2 tag(s) known", "1 tag(s) ended"]
+
+
 def test_what_an_older_version_did_not_count_is_left_open(tmp_path: Path) -> None:
     rows = pa.Table.from_pylist([batch(0, NOW - timedelta(minutes=30), rows_read=12)]).drop(
         ["calls", "retries"]
