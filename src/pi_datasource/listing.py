@@ -14,6 +14,7 @@ from pi_datasource.errors import RequestRefused, ServerError, UnexpectedReply
 from pi_datasource.model import DataServer, Point
 
 PAGE_SIZE = 10_000
+MOST_MOVES = 100  # of a list under the reader's hands; one that moves more often is in no order
 NAMES_PER_CALL = 100  # each is a request of its own to the server's rate limit
 ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
 _WILDCARD = re.compile(r"[*?\[\]]")
@@ -116,13 +117,17 @@ def _by_path(
 def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_Point]:
     """All items of a paged list; ends at an empty page, or a short one without a ``Next`` link.
 
+    Each page begins with the last item of the one before. If it does not, points were deleted meanwhile, and as many
+    others would be passed over: the list is then read again from a page further up, whose items come a second time.
+
     Raises:
-        UnexpectedReply: the server sends the same page again and again, whatever is asked for.
+        UnexpectedReply: the server sends the same page again and again, whatever is asked for, or in no order.
     """
-    start, size = 0, PAGE_SIZE
+    start, size, moves = 0, PAGE_SIZE, 0
     last: list[_Point] = []
     while True:
-        page = {**params, **ID_ONLY, "startIndex": start, "maxCount": size}
+        joint = int(len(last) > 1)  # a server may send points one by one
+        page = {**params, **ID_ONLY, "startIndex": start - joint, "maxCount": size}
         try:
             reply = client.get(path, page)
         except ServerError as refused:
@@ -131,15 +136,22 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_
             size //= 2
             continue
         listed = typed(reply, Points, path)
-        if listed.Items and listed.Items == last:
+        items = listed.Items
+        if items and items == last:
             message = (
                 f"GET {path}: the page at startIndex={start} is the one before again, so the list has no end"
             )
             raise UnexpectedReply(message)
-        last = listed.Items
-        yield from listed.Items
-        start += len(listed.Items)
-        if not listed.Items or (len(listed.Items) < size and not listed.Links.Next):
+        if joint and [item.WebId for item in items[:1]] != [last[-1].WebId]:
+            start, moves, last = max(0, start - size), moves + 1, []
+            if moves > MOST_MOVES:
+                message = f"GET {path}: the list is in another order at each look, so tags would be missed; try again"
+                raise UnexpectedReply(message)
+            continue
+        last = items
+        yield from items[joint:]
+        start += len(items) - joint
+        if len(items) <= joint or (len(items) < size and not listed.Links.Next):
             return
 
 

@@ -162,11 +162,45 @@ def test_a_list_is_read_to_its_end_with_and_without_next_links(
     assert names(plant(A=listing("SRVA", tags, links=links)), [A], strict=False) == tags
 
 
-def test_the_next_page_begins_after_what_was_received(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_page_begins_with_the_last_point_received(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
     server = plant(A=listing("SRVA", [f"T{i}" for i in range(9)], links=True))
     names(server, [A])
-    assert [(q["startIndex"], q["maxCount"]) for _, q in server.gets] == [("0", "7"), ("3", "7"), ("6", "7")]
+    assert [(q["startIndex"], q["maxCount"]) for _, q in server.gets] == [(at, "7") for at in "0246"]
+
+
+@pytest.mark.parametrize("deleted", [1, 2, 7])
+def test_points_deleted_while_the_list_is_read_take_no_others_with_them(
+    deleted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
+    tags = [f"T{i:02}" for i in range(30)]
+    left = list(tags)
+    whole = listing("SRVA", left)
+
+    def answer(asked: dict[str, str]) -> Any:
+        reply = whole(asked)
+        if len(server.gets) == 2:
+            del left[:deleted]
+        return reply
+
+    server = plant(A=answer)
+    assert sorted(names(server, [A])) == tags
+
+
+def test_a_list_in_another_order_at_each_look_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
+    tags = [f"T{i}" for i in range(20)]
+    whole = listing("SRVA", tags)
+
+    def answer(asked: dict[str, str]) -> Any:
+        tags.append(tags.pop(0))
+        return whole(asked)
+
+    server = plant(A=answer)
+    server.most_gets = 1000
+    with pytest.raises(UnexpectedReply, match="is in another order at each look"):
+        names(server, [A])
 
 
 def test_a_page_size_that_the_server_refuses_is_halved() -> None:
