@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pi_datasource import starts
+from pi_datasource.errors import NoTagMatches
 from pi_datasource.model import Point
 from pi_datasource.options import Options
 from pi_datasource.starts import Starts
@@ -34,17 +35,27 @@ class Roster:
         self._starts: tuple[datetime, dict[str, datetime]] | None = None
         self.points: Sequence[Point] = ()
 
-    def refresh(self, now: datetime, *, strict: bool = False) -> None:
+    def refresh(self, now: datetime, *, planned: str | None = None, strict: bool = False) -> None:
         """Lists the points if that was never done, or ``discovery_interval`` or longer ago; or if a clock was set back.
 
+        ``planned`` is the fingerprint of the last micro-batch, if there was one.
+
         Raises:
-            NoTagMatches: ``strict``, and a tag or pattern selects nothing.
+            NoTagMatches: ``strict``, and a tag or pattern selects nothing; or there were points before, and now there is
+                none at all: that an account has lost its rights is likelier, and what it does not see would be missed.
             ServerError: the server does not list its points.
         """
         known = self._listed_at
         if known is not None and timedelta(0) <= now - known < self._options.discovery_interval:
             return
         listed = sorted(self._listing(strict), key=lambda point: point.web_id)
+        before = len(self.points) or _count(planned)
+        if before and not listed:
+            message = (
+                f"the server lists no tag of this stream any more, and there were {before}: nothing was read; check that "
+                "this account may still see them, and start the stream again: it goes on where it stands"
+            )
+            raise NoTagMatches(message)
         if known is not None:
             _tell_changes(self.points, listed)
         self.points, self._listed_at = listed, now
@@ -55,7 +66,7 @@ class Roster:
         """Lists the points if that was never done; tells when they are not those of ``planned``, an earlier fingerprint."""
         if self._listed_at is not None:
             return
-        self.refresh(now())
+        self.refresh(now(), planned=planned)
         found = self.fingerprint(started)
         if planned is not None and planned != found:
             log.warning(
@@ -89,6 +100,10 @@ class Roster:
                 digest.update(f"{point.web_id}{start.isoformat() if start else ''}\n".encode())
             self._fingerprints[started] = f"{len(self.points)}-{digest.hexdigest()}"
         return self._fingerprints[started]
+
+
+def _count(fingerprint: str | None) -> int:
+    return int(fingerprint.partition("-")[0]) if fingerprint else 0
 
 
 def _tell_changes(before: Sequence[Point], after: Sequence[Point]) -> None:

@@ -91,7 +91,7 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             position = offsets.parse(begin)
             horizon = self._horizon()
             if horizon is not None and self._is_due(position.window.end, horizon):
-                self._roster.refresh(self._clock.now())
+                self._roster.refresh(self._clock.now(), planned=position.points)
                 unbounded = limit is not None and isinstance(limit, ReadAllAvailable)
                 end = horizon if unbounded else self._bounded(position, horizon)
                 window = Window(position.window.end, end)

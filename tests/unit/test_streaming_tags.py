@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pi_datasource import client, fetch, schema, server_clock, starts
-from pi_datasource.errors import InvalidOption, ReadFailed, RequestRefused
+from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, RequestRefused
 from pi_datasource.model import ReadTask, Window
 from pi_datasource.options import Options
 from pi_datasource.roster import Roster
@@ -158,6 +158,38 @@ class TestTheList:
         assert [p.name for p in one.points] == [p.name for p in two.points] == ["A", "B", "C"]
         assert one.fingerprint(None) == two.fingerprint(None) != other.fingerprint(None)
         assert one.fingerprint(None).startswith("3-")
+
+
+class TestAServerThatListsNothing:
+    """As when the account has lost its rights: what it does not see must not count as read."""
+
+    def test_stops_a_running_stream_which_goes_on_later(self, pi: Site) -> None:
+        stream = Following(discovery_interval="30s")
+        stream.batch()
+        hidden, pi.names, pi.now = pi.names, {}, 100
+        with pytest.raises(
+            NoTagMatches, match="lists no tag of this stream any more, and there were 2: nothing"
+        ):
+            stream.batch()
+        pi.names = hidden
+        assert stream.batch() == dict.fromkeys(("T1", "T2"), span(60, 100))
+
+    def test_stops_a_stream_that_is_started_again_and_a_replay(self, pi: Site) -> None:
+        first = Following()
+        end = first.reader.latestOffset(first.position, None)
+        pi.names, pi.now = {}, 100
+        with pytest.raises(NoTagMatches, match="there were 2"):
+            reader().latestOffset(end, None)
+        with pytest.raises(NoTagMatches, match="there were 2"):
+            reader().partitions(first.position, end)
+
+    def test_is_no_trouble_where_there_was_none_before(self, pi: Site) -> None:
+        pi.names = {}
+        stream = Following(discovery_interval="30s")
+        assert stream.batch() == {}
+        pi.now = 100
+        assert stream.batch() == {}
+        assert reader().latestOffset(stream.position, None)["points"].startswith("0-")
 
 
 class TestAReplay:
