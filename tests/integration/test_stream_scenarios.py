@@ -23,7 +23,7 @@ from pi_datasource import client, server_clock
 from pi_datasource.errors import ServerUnreachable
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle
-from tests.integration.support.engine import Engine
+from tests.integration.support.engine import following
 
 pytestmark = pytest.mark.integration
 
@@ -76,7 +76,7 @@ class TestBounds:
         self, serve: Callable[..., Site], old: bool
     ) -> None:
         site = serve(Plant(seed=3, tags=64, plants=4))
-        engine = Engine(site.url, {"start_time": "*-1h", "max_events_per_trigger": "2000"}, old=old)
+        engine = following(site.url, {"start_time": "*-1h", "max_events_per_trigger": "2000"}, old=old)
         engine.run()
         assert_equals_oracle(site.plant, engine.table, NOW - HOUR, NOW - SETTLE)
         held = Counter(engine.table["ingestion_timestamp"].to_pylist())
@@ -89,7 +89,7 @@ class TestBounds:
         self, serve: Callable[..., Site]
     ) -> None:
         site = serve(Plant(seed=3, tags=4, plants=1, history_start=NOW - 2 * HOUR))
-        engine = Engine(site.url, {"start_time": "earliest", "max_window_per_trigger": "30m"})
+        engine = following(site.url, {"start_time": "earliest", "max_window_per_trigger": "30m"})
         engine.run()
         assert_equals_oracle(site.plant, engine.table, datetime(1970, 1, 1, tzinfo=NOW.tzinfo), NOW - SETTLE)
         assert 4 <= len(engine.log) <= 7
@@ -104,7 +104,7 @@ class TestClocks:
     ) -> None:
         site = serve(Plant(seed=5, tags=8, plants=1))
         chance = random.Random(7)
-        engine = Engine(site.url, {"start_time": "*-10m", "max_window_per_trigger": "20m"}, old=old)
+        engine = following(site.url, {"start_time": "*-10m", "max_window_per_trigger": "20m"}, old=old)
         engine.run(batches=1)
         newest = NOW
         for step in range(20):
@@ -126,7 +126,7 @@ class TestClocks:
         self, serve: Callable[..., Site], old: bool
     ) -> None:
         site = serve(Plant(seed=5, tags=8, plants=1))
-        engine = Engine(site.url, {"start_time": "*-10m"}, old=old)
+        engine = following(site.url, {"start_time": "*-10m"}, old=old)
         engine.run()
         for back in (timedelta(seconds=1), HOUR, timedelta(days=400)):
             site.clock.now = NOW - back
@@ -142,16 +142,16 @@ class TestClocks:
     ) -> None:
         site = serve(Plant(seed=6, tags=4, plants=1))
         options = {"start_time": "*-1h", "max_window_per_trigger": "1d"}
-        engine = Engine(site.url, options, old=old)
+        engine = following(site.url, options, old=old)
         engine.run()
         site.clock.now += timedelta(days=7)
-        engine.options = {**options, "start_time": "*-5m"}  # counts for the first run only
+        options["start_time"] = "*-5m"  # counts for the first run only
         assert engine.run() == 7
         assert_equals_oracle(site.plant, engine.table, NOW - HOUR, site.clock.now - SETTLE)
 
     def test_available_now_ends_at_the_server_s_time_at_its_start(self, serve: Callable[..., Site]) -> None:
         site = serve(Plant(seed=6, tags=4, plants=1))
-        engine = Engine(site.url, {"start_time": "*-1h", "max_window_per_trigger": "10m"})
+        engine = following(site.url, {"start_time": "*-1h", "max_window_per_trigger": "10m"})
         engine.run(batches=2)
         site.clock.now += HOUR
         engine.go_on()
@@ -176,7 +176,7 @@ class TestStarts:
         self, serve: Callable[..., Site], start_time: str, begins: datetime
     ) -> None:
         site = serve(Plant(seed=6, tags=8, plants=1, history_start=NOW - 2 * HOUR))
-        engine = Engine(site.url, {"start_time": start_time})
+        engine = following(site.url, {"start_time": start_time})
         engine.run()
         site.clock.now += MINUTE
         engine.run()
@@ -189,7 +189,7 @@ class TestStarts:
         begins = {name: NOW - timedelta(seconds=chance.randrange(1, 7200)) for name in names[:12]}
         file = tmp_path / "starts.csv"
         file.write_text("tag,start\n" + "".join(f"{n},{t.isoformat()}\n" for n, t in begins.items()))
-        engine = Engine(
+        engine = following(
             site.url,
             {
                 "start_times": str(file),
@@ -218,7 +218,7 @@ class TestTagsThatChange:
         begin = NOW - timedelta(hours=8)
         plant = Plant(seed=11, tags=16, plants=1, churn=240.0, history_start=begin)
         site = serve(plant, begin + MINUTE)
-        engine = Engine(site.url, {"start_time": "*-1m", "discovery_interval": "7m"}, old=old)
+        engine = following(site.url, {"start_time": "*-1m", "discovery_interval": "7m"}, old=old)
         known: list[set[str]] = []
         engine.run(available_now=False)  # which would end at the time of its start
         for step in range(40):
@@ -257,7 +257,7 @@ class TestAServerThatIsDown:
         plant, clock = Plant(seed=6, tags=4, plants=1), Clock(NOW)
         with running(plant, clock=clock) as url:
             port = int(url.rpartition(":")[2].partition("/")[0])
-            engine = Engine(url, {"start_time": "*-10m", "max_retries": "0"})
+            engine = following(url, {"start_time": "*-10m", "max_retries": "0"})
             engine.run(available_now=False)
         clock.now += 5 * HOUR
         for _ in range(2):
@@ -274,7 +274,7 @@ class TestAServerThatIsDown:
         options = {"start_time": "*-10m", "max_retries": "0", "wait_for_server": "12h"}
         with running(plant, clock=clock) as url:
             port = int(url.rpartition(":")[2].partition("/")[0])
-            engine = Engine(url, options)
+            engine = following(url, options)
             engine.run(available_now=False)
         clock.now += 5 * HOUR
         client.shared.cache_clear()
@@ -290,13 +290,14 @@ class TestReplays:
 
     def test_send_the_same_requests(self, serve: Callable[..., Site]) -> None:
         site = serve(Plant(seed=8, tags=32, plants=2))
-        engine = Engine(site.url, {"start_time": "*-1h", "max_window_per_trigger": "20m"})
+        options = {"start_time": "*-1h", "max_window_per_trigger": "20m"}
+        engine = following(site.url, options)
         engine.run(fails_in=2)
         site.clock.now += HOUR
         start = engine.log[1]
         plans = []
         for _ in range(2):
-            again = Engine(site.url, engine.options, log=engine.log[:3], commits=2)
+            again = following(site.url, options, log=engine.log[:3], commits=2)
             with suppress(StopIteration):
                 again.run(batches=0)
             plans.append(again.tasks)
@@ -313,7 +314,7 @@ class TestIdling:
     @both
     def test_costs_one_small_request_a_trigger(self, serve: Callable[..., Site], old: bool) -> None:
         site = serve(Plant(seed=8, tags=32, plants=2))
-        engine = Engine(site.url, {"start_time": "*-1h", "discovery_interval": "0s"}, old=old)
+        engine = following(site.url, {"start_time": "*-1h", "discovery_interval": "0s"}, old=old)
         engine.run(available_now=False)
         before = len(site.requests())
         for _ in range(50):

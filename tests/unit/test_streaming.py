@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from pyspark import cloudpickle
 from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 
 from pi_datasource import client, schema, server_clock
@@ -18,6 +15,7 @@ from pi_datasource.model import Window
 from pi_datasource.offsets import Position
 from pi_datasource.options import Options
 from pi_datasource.streaming import PIStreamReader, window_of
+from tests.engine import Engine
 
 from .fakes import BASE, SECOND, FakePI, expected_rows, is_told_alone, moment, ticks_of, wire
 
@@ -85,59 +83,11 @@ def at(seconds: float) -> datetime:
     return BASE + timedelta(seconds=seconds)
 
 
-@dataclass
-class Engine:
-    """Spark's micro-batch loop: offsets are compared as text, written ahead, and committed after the read."""
-
-    make: Callable[[], PIStreamReader]
-    old: bool = False  # Spark 4.0 and 4.1: latestOffset() is told neither position nor limit
-    available_now: bool = False
-    log: list[str] = field(default_factory=list)  # offsets/N
-    commits: int = 0
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
-
-    def run(self, batches: int = 100, fails_in: int | None = None) -> None:
-        planner = self.make()
-        if self.available_now:
-            planner.prepareForTriggerAvailableNow()
-        limit = planner.getDefaultReadLimit()
-        if self.old and self.log:
-            last = json.loads(self.log[-1])
-            assert planner.partitions(last, last) == []
-        if len(self.log) > self.commits:
-            self._play(planner, len(self.log) - 1)
-        for _ in range(batches):
-            if not self._next(planner, limit, fails_in):
-                return
-
-    def _next(self, planner: PIStreamReader, limit: Any, fails_in: int | None) -> bool:
-        position = self._start(planner, len(self.log))
-        end = planner.latestOffset() if self.old else planner.latestOffset(position, limit)
-        planner.reportLatestOffset()
-        if self.log and json.dumps(end) == self.log[-1]:
-            return False
-        self.log.append(json.dumps(end))
-        if fails_in == len(self.log) - 1:
-            return False
-        self._play(planner, len(self.log) - 1)
-        return True
-
-    def _start(self, planner: PIStreamReader, batch: int) -> TEXT:
-        return through_json(planner.initialOffset()) if batch == 0 else json.loads(self.log[batch - 1])
-
-    def _play(self, planner: PIStreamReader, batch: int) -> None:
-        start, end = self._start(planner, batch), json.loads(self.log[batch])
-        tasks = cloudpickle.loads(cloudpickle.dumps(planner.partitions(start, end)))
-        worker = self.make()  # another object, in another process
-        for task in tasks:
-            self.windows.append(task.value.window)
-            for part in worker.read(task):
-                assert part.schema.equals(schema.timeseries())
-                columns = (part.column(name).to_pylist() for name in ("timestamp", "sequence", "value"))
-                self.rows += zip(*columns, strict=True)
-        planner.commit(end)
-        self.commits = batch + 1
+def rows(engine: Engine) -> list[tuple[Any, ...]]:
+    """Time, sequence and value of all that ``engine`` has appended."""
+    return list(
+        zip(*(engine.table[name].to_pylist() for name in ("timestamp", "sequence", "value")), strict=True)
+    )
 
 
 def wanted(start: float, end: float) -> list[tuple[Any, ...]]:
@@ -148,10 +98,10 @@ def wanted(start: float, end: float) -> list[tuple[Any, ...]]:
 def test_a_stream_delivers_everything_once_up_to_the_settled_present(pi: Clocked, old: bool) -> None:
     engine = Engine(reader, old=old)
     engine.run()
-    assert engine.rows == wanted(0, 55)
+    assert rows(engine) == wanted(0, 55)
     pi.now = 100
     engine.run()
-    assert engine.rows == wanted(0, 95)
+    assert rows(engine) == wanted(0, 95)
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -159,10 +109,8 @@ def test_a_stream_of_many_restarts_has_no_gap_and_no_overlap(pi: Clocked, old: b
     engine = Engine(reader, old=old)
     for pi.now in (20, 20, 21, 40, 300):
         engine.run(batches=1)
-    assert engine.rows == wanted(0, 295)
-    assert [window_of(json.loads(text)) for text in engine.log] == [
-        Window(at(a), at(b)) for a, b in ((0, 15), (15, 16), (16, 35), (35, 295))
-    ]
+    assert rows(engine) == wanted(0, 295)
+    assert engine.windows == [Window(at(a), at(b)) for a, b in ((0, 15), (15, 16), (16, 35), (35, 295))]
 
 
 def test_the_initial_offset_is_the_same_text_however_often_it_is_asked_for(pi: Clocked) -> None:
@@ -191,10 +139,10 @@ def test_an_offset_is_not_shared_with_its_receiver() -> None:
 def test_the_first_batch_is_replayed_exactly_although_its_start_was_relative(pi: Clocked, old: bool) -> None:
     engine = Engine(lambda: reader(start_time="*-10s"), old=old)
     engine.run(fails_in=0)
-    assert (engine.rows, len(engine.log)) == ([], 1)
+    assert (rows(engine), len(engine.log)) == ([], 1)
     pi.now = 200
     engine.run()
-    assert engine.rows == wanted(50, 195)
+    assert rows(engine) == wanted(50, 195)
     assert engine.windows[0].start == at(50)
 
 
@@ -204,10 +152,10 @@ def test_a_failed_batch_is_replayed_over_its_own_window_and_the_stream_goes_on(
 ) -> None:
     engine = Engine(lambda: reader(max_window_per_trigger="10s"))
     engine.run(fails_in=batch)
-    assert engine.rows == wanted(0, 10 * batch)
+    assert rows(engine) == wanted(0, 10 * batch)
     pi.now = 80
     engine.run()
-    assert engine.rows == wanted(0, 75)
+    assert rows(engine) == wanted(0, 75)
 
 
 def test_the_first_batch_is_replayed_exactly_although_the_clock_went_back(pi: Clocked) -> None:
@@ -215,7 +163,7 @@ def test_the_first_batch_is_replayed_exactly_although_the_clock_went_back(pi: Cl
     engine.run(fails_in=0)
     pi.now = 40
     engine.run()
-    assert engine.rows == wanted(50, 55)
+    assert rows(engine) == wanted(50, 55)
 
 
 def test_nothing_new_is_the_very_same_text() -> None:
@@ -250,16 +198,13 @@ def test_a_start_in_the_future_begins_at_the_present(pi: Clocked, start_time: st
 def test_a_micro_batch_is_bounded_by_the_longest_window() -> None:
     engine = Engine(lambda: reader(max_window_per_trigger="20s"))
     engine.run()
-    assert [window_of(json.loads(text)) for text in engine.log] == [
-        Window(at(a), at(b)) for a, b in ((0, 20), (20, 40), (40, 55))
-    ]
-    assert engine.rows == wanted(0, 55)
+    assert engine.windows == [Window(at(a), at(b)) for a, b in ((0, 20), (20, 40), (40, 55))]
+    assert rows(engine) == wanted(0, 55)
 
 
 def batches(engine: Engine) -> list[int]:
     """How many events each micro-batch holds."""
-    ends = [window_of(json.loads(text)) for text in engine.log]
-    return [len([row for row in engine.rows if w.start <= row[0] < w.end]) for w in ends]
+    return [len([row for row in rows(engine) if w.start <= row[0] < w.end]) for w in engine.windows]
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -267,7 +212,7 @@ def test_a_micro_batch_holds_about_as_many_events_as_it_may_and_never_more(pi: C
     pi.now = 600
     engine = Engine(lambda: reader(max_events_per_trigger="100"), old=old)
     engine.run()
-    assert engine.rows == wanted(0, 595)
+    assert rows(engine) == wanted(0, 595)
     held = batches(engine)
     assert max(held) <= 100
     assert min(held[:-1]) >= 50
@@ -277,11 +222,11 @@ def test_a_micro_batch_holds_about_as_many_events_as_it_may_and_never_more(pi: C
 def test_both_bounds_hold() -> None:
     engine = Engine(lambda: reader(max_events_per_trigger="30", max_window_per_trigger="10s"))
     engine.run()
-    assert engine.rows == wanted(0, 55)
+    assert rows(engine) == wanted(0, 55)
     assert max(batches(engine)) <= 20
     engine = Engine(lambda: reader(max_events_per_trigger="10", max_window_per_trigger="10s"))
     engine.run()
-    assert engine.rows == wanted(0, 55)
+    assert rows(engine) == wanted(0, 55)
     assert max(batches(engine)) <= 10
 
 
@@ -296,8 +241,8 @@ def test_the_years_before_the_first_event_are_one_micro_batch(pi: Clocked) -> No
     pi.now = 600
     engine = Engine(lambda: reader(start_time="earliest", max_window_per_trigger="1m"))
     engine.run()
-    assert engine.rows == wanted(0, 595)
-    first, *others = [window_of(json.loads(text)) for text in engine.log]
+    assert rows(engine) == wanted(0, 595)
+    first, *others = engine.windows
     assert first.start.year == 1970
     assert BASE - timedelta(minutes=1) <= first.end <= BASE
     assert max(w.end - w.start for w in others) == timedelta(minutes=1)
@@ -336,7 +281,7 @@ def test_available_now_drains_and_the_next_run_goes_on(pi: Clocked) -> None:
     engine.run()
     pi.now = 90
     engine.run()
-    assert engine.rows == wanted(0, 85)
+    assert rows(engine) == wanted(0, 85)
 
 
 def test_an_empty_window_is_no_task_and_asks_for_no_point(pi: Clocked) -> None:
@@ -363,7 +308,7 @@ def test_a_tag_that_comes_and_one_that_goes_do_not_stop_the_stream(pi: Clocked) 
     engine.run()
     pi.tags, pi.now = ["T1"], 80
     engine.run()
-    assert engine.rows == wanted(0, 75)
+    assert rows(engine) == wanted(0, 75)
     pi.now = 90
     engine.run()
     assert json.loads(engine.log[-1])["to"] == "2024-05-01T00:01:25Z"
@@ -437,7 +382,7 @@ def test_a_checkpoint_of_version_1_goes_on_where_it_stands() -> None:
             '{"version": 1, "from": "2024-05-01T00:00:00Z", "to": "2024-05-01T00:00:20Z"}',
         ]
         engine.run()
-        assert engine.rows == wanted(20, 55)
+        assert rows(engine) == wanted(20, 55)
         assert json.loads(engine.log[-1])["version"] == 2
 
 
@@ -445,7 +390,7 @@ def test_a_failed_first_batch_of_version_1_is_replayed_exactly() -> None:
     engine = Engine(lambda: reader(start_time="*-5s"))
     engine.log = ['{"version": 1, "from": "2024-05-01T00:00:10Z", "to": "2024-05-01T00:00:20Z"}']
     engine.run()
-    assert engine.rows == wanted(10, 55)
+    assert rows(engine) == wanted(10, 55)
 
 
 def test_nothing_new_after_version_1_is_the_very_same_text() -> None:
