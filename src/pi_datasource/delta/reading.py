@@ -47,9 +47,8 @@ def window_read(
 
     Raises:
         ReadFailed: with ``on_error="fail"``, a point could not be read although it exists; what is stored of one that is
-            gone stays. At the end of the context:
-            Spark has lost what was read, as with an executor, and could not read a point again; what was made of it
-            meanwhile may lack its events, until the window is read the next time.
+            gone stays. At the end of the context: Spark has lost what was read, as with an executor, and could not read
+            a point again; what was made of it meanwhile may lack its events, until the window is read the next time.
     """
     reporting = options.model_copy(update={"on_error": "report", "report_effort": True})
     rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
