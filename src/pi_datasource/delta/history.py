@@ -58,8 +58,8 @@ def backfill(
 ) -> Iterator[Filled]:
     """Reads ``start_time`` to ``end_time`` of the tags into the tables, and says after each piece how far it is.
 
-    A piece that the checkpoint table holds is done, whichever run did it, unless ``again``. What is stored of the tags in
-    a piece is replaced. A running ingestion of the same tags is left alone.
+    A piece that the checkpoint table holds is done, whichever run did it, unless ``again``: tags that have come to the
+    selection since are not in it. What is stored of the tags in a piece is replaced. A running ingestion of the same tags is left alone.
 
     Raises:
         ConfigurationError: an option that cannot be used.

@@ -94,7 +94,12 @@ def backfill(
     end: Annotated[str | None, typer.Option(help="The same as --end-time.", show_default=False)] = None,
     order: Annotated[Literal["newest", "oldest"], typer.Option(help="Which end is read first.")] = "newest",
     piece: Annotated[str, typer.Option(help="Time span that is read, written and recorded at once.")] = "6h",
-    again: Annotated[bool, typer.Option("--again", help="Read what is recorded as done once more.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Read what is recorded as done once more, as for tags that have come since."
+        ),
+    ] = False,
 ) -> None:
     """Bring events of the past into the tables, beside a running ingestion of the same tags.
 
