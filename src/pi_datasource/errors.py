@@ -27,6 +27,7 @@ secret option: nothing here formats one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -131,6 +132,13 @@ class PointFailure:
         return f"{self.point} ({status}): {self.message}"
 
 
+def shown(failures: Sequence[PointFailure]) -> str:
+    """The first ones as text, and how many more there are."""
+    first = "; ".join(str(failure) for failure in failures[:SHOWN_FAILURES])
+    more = len(failures) - SHOWN_FAILURES
+    return f"{first}; and {more} more" if more > 0 else first
+
+
 class ReadFailed(PIError):
     """Some points of a window could not be read; ``failures`` names every one of them."""
 
@@ -144,12 +152,9 @@ class ReadFailed(PIError):
     @classmethod
     def of(cls, failures: list[PointFailure], window: str) -> ReadFailed:
         """The error for ``failures`` within ``window`` (as text); all are kept, the first ones are shown."""
-        shown = "; ".join(str(failure) for failure in failures[:SHOWN_FAILURES])
-        more = len(failures) - SHOWN_FAILURES
         return cls(
-            f"{len(failures)} point(s) could not be read in {window}: {shown}"
-            + (f"; and {more} more" if more > 0 else "")
-            + '. Nothing of this window counts as read; set on_error="report" to get such points as rows instead.',
+            f"{len(failures)} point(s) could not be read in {window}: {shown(failures)}. Nothing of this window counts as "
+            'read; set on_error="report" to get such points as rows instead.',
             tuple(failures),
         )
 

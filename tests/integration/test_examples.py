@@ -51,12 +51,17 @@ def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def printed(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each example prints; its output folder is ``FOLDER/NAME``, where ``printed["folder"]`` is FOLDER.
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the examples run; each one's output is in the folder that bears its name."""
+    return tmp_path_factory.mktemp("examples")
+
+
+@pytest.fixture(scope="module")
+def printed(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """What each example prints.
 
     They run one after the other in one Python, as in somebody's console, where only the first one has to start Spark.
     """
-    folder = tmp_path_factory.mktemp("examples")
     console = (
         "import runpy, sys\n"
         "for path, name in zip(sys.argv[2::2], sys.argv[3::2]):\n"
@@ -69,27 +74,27 @@ def printed(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     whole = run([sys.executable, "-c", console, HEADING, *named], environment, folder)
     parts = dict(part.split("\n", 1) for part in whole.split(HEADING)[1:])
     assert list(parts) == NAMES
-    return {**parts, "folder": str(folder)}
+    return parts
 
 
 def test_there_is_a_test_for_every_example() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(NAMES)
 
 
-def test_batch_read(site: Plant, printed: dict[str, str]) -> None:
-    count = assert_equals_oracle(site, pq.read_table(f"{printed['folder']}/batch_read"), NOW - DAY, NOW)
+def test_batch_read(site: Plant, printed: dict[str, str], folder: Path) -> None:
+    count = assert_equals_oracle(site, pq.read_table(folder / "batch_read"), NOW - DAY, NOW)
     assert f"{count:,} events in batch_read" in printed["batch_read"]
 
 
-def test_stream_to_delta(site: Plant, printed: dict[str, str]) -> None:
-    folder = Path(printed["folder"], "stream_to_delta")
-    count = assert_equals_oracle(site, read_delta(str(folder / "events")), NOW - DAY, NOW - SETTLE)
+def test_stream_to_delta(site: Plant, printed: dict[str, str], folder: Path) -> None:
+    out = folder / "stream_to_delta"
+    count = assert_equals_oracle(site, read_delta(str(out / "events")), NOW - DAY, NOW - SETTLE)
     assert f"{count:,} events in stream_to_delta/events" in printed["stream_to_delta"]
-    assert len(list((folder / "_checkpoint/offsets").glob("[0-9]*"))) == 4
+    assert len(list((out / "_checkpoint/offsets").glob("[0-9]*"))) == 4
 
 
-def test_ingest(site: Plant, printed: dict[str, str]) -> None:
-    table = read_delta(f"{printed['folder']}/ingest/bronze/pi_timeseries")
+def test_ingest(site: Plant, printed: dict[str, str], folder: Path) -> None:
+    table = read_delta(str(folder / "ingest/bronze/pi_timeseries"))
     count = assert_equals_oracle(site, table, NOW - DAY, NOW - SETTLE)
     assert f"{count:,} events of 16 tags" in printed["ingest"]
 
@@ -122,7 +127,7 @@ def test_spark_submit_of_a_script_in_another_folder(
     assert_equals_oracle(site, pq.read_table(tmp_path / "out"), NOW - timedelta(hours=2), NOW)
 
 
-def test_listener(printed: dict[str, str]) -> None:
-    count = pq.read_table(f"{printed['folder']}/listener/events").num_rows
+def test_listener(printed: dict[str, str], folder: Path) -> None:
+    count = pq.read_table(folder / "listener/events").num_rows
     assert f"batch 0: 2026-02-28T23:00:00Z to 2026-02-28T23:59:55Z, {count:,} events, " in printed["listener"]
     assert "stream has ended" in printed["listener"]

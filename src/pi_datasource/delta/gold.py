@@ -42,7 +42,7 @@ def metrics(events: DataFrame) -> DataFrame:
     reading = F.when(F.col("good") & F.col("value").isNotNull(), F.col("value"))
     order = F.struct("timestamp", "sequence")
     numbered = F.when(reading.isNotNull(), order)
-    groups = [name for name in events.columns if name not in FIXED_COLUMNS and name not in ("step", "hour")]
+    groups = [name for name in events.columns if name not in {*FIXED_COLUMNS, "step", "hour"}]
     good = F.count(F.when(F.col("good"), 1))
     return (
         curve.with_segments(events, reading)

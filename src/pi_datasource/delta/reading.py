@@ -16,7 +16,7 @@ from pi_datasource import secrets
 from pi_datasource.client import PIClient
 from pi_datasource.delta import bronze, points
 from pi_datasource.effort import Effort
-from pi_datasource.errors import SHOWN_FAILURES, PointFailure, ReadFailed
+from pi_datasource.errors import PointFailure, ReadFailed, shown
 from pi_datasource.gone import without_gone
 from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options import Options
@@ -57,8 +57,8 @@ def window_read(
         failed = _told(failures)
         unread = _of_living(options, chosen, failed, window)
         if unread and options.on_error == "fail":
-            what = f"could not be read in {window}"
-            raise _read_failed(what, unread)
+            message = f"{len(unread)} tag(s) could not be read in {window}: {shown(unread)}"
+            raise ReadFailed(message, tuple(unread))
         events = bronze.events(rows)
         incomplete = {failure.web_id for failure in failed}
         gone = incomplete - {failure.web_id for failure in unread}
@@ -69,7 +69,8 @@ def window_read(
         yield Read(events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
         if lost := [failure for failure in _told(failures) if failure.web_id not in incomplete]:
             what = f"could not be read again in {window}, which Spark had lost; run it again"
-            raise _read_failed(what, lost)
+            message = f"{len(lost)} tag(s) {what}: {shown(lost)}"
+            raise ReadFailed(message, tuple(lost))
     finally:
         rows.unpersist()
 
@@ -117,9 +118,3 @@ def _of_living(
     with PIClient(options) as api:
         left = without_gone(api, [(known[failure.web_id], failure) for failure in failed], str(window))
     return [failure for _, failure in left]
-
-
-def _read_failed(what: str, failures: Sequence[PointFailure]) -> ReadFailed:
-    shown = "; ".join(str(failure) for failure in failures[:SHOWN_FAILURES])
-    more = f"; and {len(failures) - SHOWN_FAILURES} more" if len(failures) > SHOWN_FAILURES else ""
-    return ReadFailed(f"{len(failures)} tag(s) {what}: {shown}{more}", tuple(failures))
