@@ -8,13 +8,13 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.kill.lakes import Progress, lakehouse
+from benchmarks.kill.lakes import PHASES, Progress, lakehouse
 from benchmarks.kill.processes import Ingestion, Simulator
 from benchmarks.proof import proven
 from benchmarks.simulator import machine
@@ -25,13 +25,13 @@ START = NOW - timedelta(minutes=20)
 SETTLE = timedelta(seconds=5)
 PERIOD_S = 4.0
 CHANGES = 0.03
+SPEED = 3.0  # of the server's clock: every run finds something new
 OVERLAP_S = int(PERIOD_S * 2048)  # what is older cannot change any more
-LATEST_BEGIN_S = 10.0  # runs of a round begin one after the other: a kill meets them at different moments
-LONGEST_ROUND_S = 1800.0
+LONGEST_PAUSE_S = 5.0  # between runs of a lakehouse: a kill meets the others at other moments
+LONGEST_SILENCE_S = 1800.0
 LONGEST_WAIT_S = 2.0  # from a phase to the kill
 LONGEST_AWAY_S = 5.0
-MOST_KILLS = 3  # in one round, which the driver's death ends
-DONE = "done"
+ENDINGS = DONE, FAILED = "done", "failed"
 PROVEN_EVERY = 50  # runs of a long soak
 RESULTS = Path(__file__).parent / "results" / "soak_pipeline.md"
 LAST_RUNS = 3
@@ -39,24 +39,12 @@ DRIVER_SHARE = 0.4  # of the runs that a kill has met, at least
 VICTIMS = {"driver": 4, "simulator": 3, "worker": 3}
 
 
-@dataclass(frozen=True)
-class Kill:
-    """Who is killed, and how long after which run has come to a phase.
+@dataclass
+class Run:
+    """One run of a lakehouse, and who was killed while it was under way."""
 
-    So kills spread over all phases of a run on a slow machine as on a fast one; the other runs are wherever they are.
-    """
-
-    victim: str
-    lake: int
-    phase: str
-    after_s: float
-
-    @classmethod
-    def drawn(cls, chance: random.Random, runs: Sequence[Progress]) -> Kill:
-        """A kill by chance."""
-        victim = chance.choices(list(VICTIMS), list(VICTIMS.values()))[0]
-        lake = chance.randrange(len(runs))
-        return cls(victim, lake, chance.choice(runs[lake].possible), chance.uniform(0.0, LONGEST_WAIT_S))
+    progress: Progress
+    seen: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -71,11 +59,14 @@ class Soak:
     runs_met: int = 0
     last_runs_failed: int = 0
 
-    def add(self, victims: dict[int, list[str]]) -> None:
-        """Notes which victims each run of a round has seen die."""
-        self.runs_met += len(victims)
-        for seen in victims.values():
-            self.met.update(set(seen))
+    def killed(self, victim: str, runs: Sequence[Run]) -> None:
+        """Notes that these runs were under way when the victim died."""
+        self.kills[victim] += 1
+        for run in runs:
+            self.moments[f"{victim} killed when a run had {run.progress.last}"] += 1
+            self.runs_met += not run.seen
+            self.met[victim] += victim not in run.seen
+            run.seen.add(victim)
 
     def __str__(self) -> str:
         told = [f"{count:5}  {what}" for what, count in sorted(self.moments.items())]
@@ -90,7 +81,7 @@ class Soak:
 
 @dataclass
 class Trial:
-    """Runs that are killed: an ingestion into ``lakes`` lakehouses of ``folder``, and the simulator that it reads."""
+    """Ingestions into ``lakes`` lakehouses of ``folder``, again and again, and the simulator that they read; all are killed."""
 
     folder: Path
     lakes: int
@@ -98,31 +89,20 @@ class Trial:
     simulator: Simulator
     ingestion: Ingestion
     result: Soak = field(default_factory=Soak)
+    runs: dict[int, Run] = field(default_factory=dict)
 
-    def round(self) -> None:
-        """One run of each lakehouse, and up to three kills while they are under way."""
-        runs = [Progress(self.folder, lake) for lake in range(self.lakes)]
-        self.ingestion.begin([self.chance.uniform(0.0, LATEST_BEGIN_S) for _ in runs])
-        seen: dict[int, list[str]] = {}
-        for _ in range(self.chance.randint(1, MOST_KILLS)):
-            kill = Kill.drawn(self.chance, runs)
-            self._await(kill)
-            hit = self.ingestion.under_way
-            if not hit:
-                break
-            moments = [f"{kill.victim} killed when a run had {runs[lake].last}" for lake in hit]
-            if not self._strike(kill.victim):
-                continue
-            for lake in hit:
-                seen.setdefault(lake, []).append(kill.victim)
-            self.result.moments.update(moments)
-            self.result.kills[kill.victim] += 1
-            if kill.victim == "driver":
-                break
-        if self.ingestion.alive:
-            self._until_all_ended()
-        self.result.endings.update(word for word in self.ingestion.words.values() if word != "begun")
-        self.result.add(seen)
+    def kill(self, victim: str) -> None:
+        """Kills while runs are under way: at a time by chance after one of them, by chance, has come to a phase by chance.
+
+        So kills spread over all phases of a run on a slow machine as on a fast one; the other runs are wherever they are.
+        """
+        self._keep_running()
+        run = self.runs[self.chance.randrange(self.lakes)]
+        phase = self.chance.choice(run.progress.ahead or [*PHASES])
+        self._watch(lambda: run.progress.reached(phase) or run not in self.runs.values())
+        strike_at = time.monotonic() + self.chance.uniform(0.0, LONGEST_WAIT_S)
+        self._watch(lambda: time.monotonic() >= strike_at)
+        self._watch(lambda: bool(self.ingestion.under_way) and self._strike(victim))
 
     def last_runs(self, say: Callable[[str], None]) -> None:
         """Undisturbed runs until one of each lakehouse has come to its end, each time in a new process.
@@ -134,12 +114,13 @@ class Trial:
         Raises:
             AssertionError: the runs of a lakehouse have failed ``LAST_RUNS`` times.
         """
-        self.simulator.start(self.simulator.now + timedelta(minutes=1), faults=False)
+        self.simulator.start(self.simulator.now + timedelta(minutes=1), disturbed=False)
         left = set(range(self.lakes))
         for _ in range(LAST_RUNS):
             self.ingestion.kill()
-            self.ingestion.begin([0.0] * self.lakes)
-            self._until_all_ended()
+            for lake in left:
+                self.ingestion.begin(lake, after_s=0.0)
+            self._until(lambda: all(word in ENDINGS for word in self.ingestion.words.values()))
             left -= {lake for lake, word in self.ingestion.words.items() if word == DONE}
             if not left:
                 return
@@ -150,38 +131,38 @@ class Trial:
 
     def _strike(self, victim: str) -> bool:
         """Kills; False if there was nobody to kill, as when Spark has no worker just then."""
-        if victim == "worker":
-            return self.ingestion.kill_workers() > 0
+        met = [self.runs[lake] for lake in self.ingestion.under_way]
+        if victim == "worker" and not self.ingestion.kill_workers():
+            return False
         if victim == "driver":
             self.ingestion.kill()
-        else:
+        elif victim == "simulator":
             self.simulator.kill()
+        self.result.killed(victim, met)
+        if victim == "simulator":
             time.sleep(self.chance.uniform(0.0, LONGEST_AWAY_S))
             self.simulator.start(self.simulator.now)
         return True
 
-    def _await(self, kill: Kill) -> None:
-        """Returns at the kill's moment; later if its run has ended before, at last when all have."""
-        run, began = Progress(self.folder, kill.lake), time.monotonic()
-        while not run.reached(kill.phase) and self.ingestion.words.get(kill.lake, "begun") == "begun":
-            self._listen(began, within_s=0.02)
-        strike_at = time.monotonic() + kill.after_s
-        while (left := strike_at - time.monotonic()) > 0 and not self._all_ended():
-            self._listen(began, within_s=left)
+    def _watch(self, over: Callable[[], bool]) -> None:
+        """Lets all lakehouses run, one run after the other, until it is over."""
+        self._until(over, self._keep_running)
 
-    def _until_all_ended(self) -> None:
+    def _keep_running(self) -> None:
+        for lake in range(self.lakes):
+            word = self.ingestion.words.get(lake)
+            if word is None or word in ENDINGS:
+                self.result.endings.update(ending for ending in [word] if ending)
+                self.runs[lake] = Run(Progress(self.folder, lake))
+                self.ingestion.begin(lake, self.chance.uniform(0.0, LONGEST_PAUSE_S))
+
+    def _until(self, over: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
         began = time.monotonic()
-        while not self._all_ended():
-            self._listen(began, within_s=1.0)
-
-    def _listen(self, began: float, within_s: float) -> None:
-        assert time.monotonic() - began < LONGEST_ROUND_S, (
-            f"a run does not end: {self.ingestion.last_words()}"
-        )
-        self.ingestion.listen(within_s)
-
-    def _all_ended(self) -> bool:
-        return len(self.ingestion.words) == self.lakes and not self.ingestion.under_way
+        while not over():
+            late = time.monotonic() - began > LONGEST_SILENCE_S
+            assert not late, f"a run does not end: {self.ingestion.last_words()}"
+            self.ingestion.listen(within_s=0.02)
+            meanwhile()
 
 
 def soak(
@@ -196,26 +177,31 @@ def soak(
     """
     chance = random.Random(seed)
     plant = Plant(seed=seed, tags=tags, plants=2, period_s=PERIOD_S, changes=CHANGES)
-    flags = {"seed": seed, "tags": tags, "plants": 2, "period": PERIOD_S, "changes": CHANGES, "speed": 0}
+    flags = {"seed": seed, "tags": tags, "plants": 2, "period": PERIOD_S, "changes": CHANGES, "speed": SPEED}
     with (
         Simulator(folder, flags, NOW, chance) as simulator,
         Ingestion(folder, lakes, _options(simulator.url)) as ingestion,
     ):
         trial = Trial(folder, lakes, chance, simulator, ingestion)
         result = trial.result
+        victims = _victims(chance)
         while result.runs_met < runs or result.met["driver"] < runs * DRIVER_SHARE:
             assert result.kills.total() < 2 * runs, f"kills come too late: {result}"
-            trial.round()
+            trial.kill(next(victims))
             say(f"{result.runs_met} of {runs} runs met by {result.kills.total()} kills")
-            # After runs that came to their end nothing would be left to do if the clock stood.
-            minutes = chance.choice((3, 12) if DONE in ingestion.words.values() else (0, 3, 12))
-            simulator.start(simulator.now + timedelta(minutes=minutes))
         # Replay in their own windows what was begun, and read what has changed there since.
         trial.last_runs(say)
         for lake in range(lakes):
             end = simulator.now
             result.proofs.append(proven(lakehouse(folder, lake), plant, START, end - SETTLE, as_of=end))
     return result
+
+
+def _victims(chance: random.Random) -> Iterator[str]:
+    """Without end, in turns that hold each as often as its share says, in an order by chance."""
+    turn = [victim for victim, share in VICTIMS.items() for _ in range(share)]
+    while True:
+        yield from chance.sample(turn, len(turn))
 
 
 def _options(url: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A process that ingests into several lakehouses at once whenever it is told: what crash tests kill.
 
-A line on standard input says after how many seconds each of them begins; each says on standard output when it has begun
-and how it has ended.
+A line on standard input says which of them begins, and after how many seconds; each says on standard output when it has
+begun and how it has ended.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def main() -> None:
     spark.sparkContext.setLogLevel("OFF")
     with ThreadPoolExecutor(lakes) as threads:
         for line in sys.stdin:
-            for lake, after_s in enumerate(json.loads(line)):
-                threads.submit(_run, spark, folder, lake, options, after_s)
+            lake, after_s = line.split()
+            threads.submit(_run, spark, folder, int(lake), options, float(after_s))
 
 
 def _run(spark: SparkSession, folder: str, lake: int, options: Mapping[str, str], after_s: float) -> None:

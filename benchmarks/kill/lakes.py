@@ -38,9 +38,13 @@ class Progress:
         self._before = {phase: self._count(phase) for phase in PHASES}
 
     @property
-    def possible(self) -> list[str]:
-        """The phases that can still be reached: tables are created once."""
-        return [phase for phase in PHASES if phase != "created" or self._before[phase] < TABLES]
+    def ahead(self) -> list[str]:
+        """The phases that the run can still reach; tables are created once."""
+        return [
+            phase
+            for phase in PHASES
+            if not self.reached(phase) and (phase != "created" or self._before[phase] < TABLES)
+        ]
 
     def reached(self, phase: str) -> bool:
         """Whether the run has left something of this phase."""

@@ -13,9 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from benchmarks.kill.quick import SHORT_LIVED
@@ -41,28 +41,37 @@ class Simulator:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/piwebapi"
-        self.now = now
         self._log = folder / "simulator.log"
-        self._flags = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+        self._flags = dict(flags)
         self._chance = chance
+        self._now, self._speed, self._started = now, 0.0, 0.0
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Simulator:
-        self.start(self.now)
+        self.start(self._now)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def start(self, now: datetime, *, faults: bool = True) -> None:
-        """Starts anew at ``now``, with another schedule of faults or none."""
+    @property
+    def now(self) -> datetime:
+        """What its clock shows, or at most a little more: what it never had shown when it was killed."""
+        return self._now + timedelta(seconds=(time.monotonic() - self._started) * self._speed)
+
+    def start(self, now: datetime, *, disturbed: bool = True) -> None:
+        """Starts anew at ``now``, with another schedule of faults; undisturbed without any, and on a clock that stands."""
         self.kill()
-        self.now = now
-        trouble = ["--faults", f"{self._chance.randrange(10**6)}:flaky"] if self._chance and faults else []
-        clock = ["--now", now.isoformat()]
-        command = [sys.executable, "-m", "mock_server", "--port", str(self.port), *self._flags, *clock]
+        flags = {**self._flags, "now": now.isoformat()}
+        if not disturbed:
+            flags["speed"] = 0
+        elif self._chance:
+            flags["faults"] = f"{self._chance.randrange(10**6)}:flaky"
+        words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+        self._now, self._speed, self._started = now, float(str(flags["speed"])), time.monotonic()
+        command = [sys.executable, "-m", "mock_server", "--port", str(self.port), *words]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*command, *trouble], cwd=ROOT, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         self._wait()
 
     def kill(self) -> None:
@@ -82,9 +91,9 @@ class Simulator:
 
 
 class Ingestion:
-    """A process that ingests into several lakehouses whenever it is told; killed, it is started anew for the next round.
+    """A process that ingests into a lakehouse whenever it is told; killed, it is started anew for the next run.
 
-    ``words`` has, by lakehouse, what each run of the present round has said last: ``begun``, ``done`` or ``failed``.
+    ``words`` has, by lakehouse, how far its last run is: ``told``, ``begun``, ``done`` or ``failed``.
     """
 
     def __init__(self, folder: Path, lakes: int, options: Mapping[str, str]) -> None:
@@ -102,12 +111,12 @@ class Ingestion:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def begin(self, after_s: Sequence[float]) -> None:
-        """A run of each lakehouse begins so many seconds from now, or from when Spark has started."""
-        self.words.clear()
+    def begin(self, lake: int, after_s: float) -> None:
+        """A run of the lakehouse begins so many seconds from now, or from when Spark has started."""
         self._child = child = self._child or self._started()
         assert child.stdin is not None
-        child.stdin.write(f"{json.dumps(after_s)}\n")
+        self.words[lake] = "told"
+        child.stdin.write(f"{lake} {after_s}\n")
         child.stdin.flush()
 
     def listen(self, within_s: float) -> None:
@@ -123,17 +132,13 @@ class Ingestion:
             self.words[int(lake)] = word
 
     @property
-    def alive(self) -> bool:
-        """Whether there is a process, which nobody has killed."""
-        return self._child is not None
-
-    @property
     def under_way(self) -> list[int]:
         """The lakehouses whose run has begun and not ended."""
         return [lake for lake, word in self.words.items() if word == "begun"]
 
     def kill(self) -> None:
         """Ends the process and all its children at once."""
+        self.words.clear()
         if self._child is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
