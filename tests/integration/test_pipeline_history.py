@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from mock_server import Faults, Plant, running
-from pi_datasource.delta import backfill, ledger, points, preparing, repair
+from pi_datasource.delta import backfill, history, ledger, points, preparing, repair
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.points import Discovery
@@ -85,6 +86,30 @@ def test_a_backfill_goes_on_where_it_was_stopped_and_changes_nothing_twice(site:
     site.assert_gold_is_recomputed()
 
 
+def test_a_backfill_takes_nothing_away_that_the_stream_has_read_after_it(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(seed=5, tags=8, plants=2, period_s=6.0, changes=0.05)
+    read: set[Any] = set()
+    streamed: set[Any] = set()
+    with site_of(spark, tmp_path / "lake", plant) as site:
+        site.options["start_time"] = (NOW - timedelta(minutes=20)).isoformat()
+
+        def after_the_stream(*arguments: Any, **named: Any) -> Any:
+            read.update(_keys(arguments[2].events.toArrow()))
+            site.now += timedelta(minutes=40)  # by now events have come that are late by some minutes
+            site.ingest()
+            streamed.update(_keys(site.table("bronze/pi_timeseries")))
+            return write(*arguments, **named)
+
+        write = history.write
+        monkeypatch.setattr(history, "write", after_the_stream)
+        assert [step.done for step in backfill(spark, site.options, site.lakehouse)] == [0, 1]
+        stored = _keys(site.table("bronze/pi_timeseries"))
+    assert any(key[1] < NOW - timedelta(minutes=1) for key in streamed - read)
+    assert streamed <= stored
+
+
 def test_what_could_not_be_read_is_repaired(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,19 +144,20 @@ def test_what_could_not_be_read_is_repaired(
         assert all(row["repaired_at"] is not None for row in errors)
 
 
-def test_a_tag_that_cannot_be_read_is_not_taken_for_one_that_is_gone(spark: Any) -> None:
+def test_a_tag_that_cannot_be_read_is_not_taken_for_one_that_is_gone(spark: Any, tmp_path: Path) -> None:
     plant, larger = (Plant(seed=12, tags=tags, plants=1) for tags in (4, 5))
     hidden = plant.points[1].name  # listed; its events are not, as of one that was deleted
-    with running(plant, clock=lambda: NOW, faults=Faults(points={hidden: "404"})) as url:
-        options = Options.parse({"url": url})
+    with site_of(spark, tmp_path / "lake", plant, faults=Faults(points={hidden: "404"})) as site:
+        options = Options.parse(site.options)
         found = points.look(options).points
         gone = msgspec.structs.replace(found[0], web_id=larger.points[4].web_id("IDOnly"), name="GONE")
+        columns = preparing.prepare(spark, site.lakehouse, options)
         told = {}
         for on_error in ("fail", "report"):
             checked = options.model_copy(update={"on_error": on_error})
-            window, columns = Window(NOW - timedelta(minutes=5), NOW), preparing.columns_of(options)
+            window = Window(NOW - timedelta(minutes=5), NOW)
             try:
-                with window_read(spark, checked, [*found, gone], window, columns) as read:
+                with window_read(spark, checked, site.lakehouse, [*found, gone], window, columns) as read:
                     told[on_error] = [row["tag_name"] for row in read.failures.collect()]
                     whole = {row["tag_webid"] for row in read.whole.collect()}
             except ReadFailed as failed:
@@ -162,6 +188,10 @@ def test_a_renamed_tag_stays_itself_and_a_deleted_one_ends(spark: Any, tmp_path:
         assert after[web_id]["tag_name"] == name
     assert all(after[web_id]["first_seen"] == before[web_id]["first_seen"] for web_id in renamed)
     assert set(before) - set(living)  # some have ended
+
+
+def _keys(events: pa.Table) -> set[tuple[Any, ...]]:
+    return {tuple(row.values()) for row in events.select(["tag_webid", "timestamp", "sequence"]).to_pylist()}
 
 
 def _power_cut(*_: Any) -> None:

@@ -104,11 +104,12 @@ class BatchWriter:
             yield Reading(events, window, window.start), _Counts()
             return
         chosen = self.tags.current(spark).points
-        with window_read(spark, self.options, chosen, overlap, batch.schema) as again:
+        with window_read(spark, self.options, self.lakehouse, chosen, overlap, batch.schema) as again:
             if again.failed:
                 bronze.merge_failures(spark, self.lakehouse.errors, again.failures)
             whole = Window(overlap.start, window.end)
-            found = Reading(events.union(again.events), whole, window.start, overlap, again.whole)
+            both = events.union(again.events)
+            found = Reading(both, whole, window.start, overlap, again.whole, again.since)
             yield found, _Counts(again.rows, again.failed, effort=again.effort)
 
 

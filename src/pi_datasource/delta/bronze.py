@@ -52,10 +52,21 @@ def failures(batch: DataFrame) -> DataFrame:
     )
 
 
-def between(spark: SparkSession, table: str, window: Window) -> DataFrame:
-    """The stored events of ``window``; plain bounds let Delta skip the files of all other times."""
+def version(spark: SparkSession, table: str) -> int:
+    """The newest version of a table."""
+    newest = DeltaTable.forName(spark, table).history(1).select("version").first()
+    assert newest is not None
+    return int(newest[0])
+
+
+def between(spark: SparkSession, table: str, window: Window, as_of: int | None = None) -> DataFrame:
+    """The stored events of ``window``, in the version ``as_of`` if one is given, else in the newest.
+
+    Plain bounds let Delta skip the files of all other times.
+    """
+    rows = spark.read if as_of is None else spark.read.option("versionAsOf", as_of)
     stamp = F.col("timestamp")
-    return spark.read.table(table).where((stamp >= F.lit(window.start)) & (stamp < F.lit(window.end)))
+    return rows.table(table).where((stamp >= F.lit(window.start)) & (stamp < F.lit(window.end)))
 
 
 def apply(spark: SparkSession, table: str, changes: DataFrame, counts: Counts) -> None:

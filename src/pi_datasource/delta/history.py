@@ -164,8 +164,8 @@ class _Job:
 
     def _fill(self, spark: SparkSession, stream: str, number: int, piece: Window) -> BatchReport:
         began = time.monotonic()
-        with window_read(spark, self.options, self.chosen, piece, self.columns) as read:
-            found = Reading(read.events, piece, piece.start, piece, read.whole)
+        with window_read(spark, self.options, self.lakehouse, self.chosen, piece, self.columns) as read:
+            found = Reading(read.events, piece, piece.start, piece, read.whole, read.since)
             mark = f"pi-datasource {stream} {number}"
             # Whether an earlier run died in the middle of this piece is not known.
             done = write(spark, self.lakehouse, found, mark, may_repeat=True)

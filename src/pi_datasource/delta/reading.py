@@ -15,6 +15,7 @@ from pyspark.sql.types import StructType
 from pi_datasource import secrets
 from pi_datasource.client import PIClient
 from pi_datasource.delta import bronze, points
+from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.effort import Effort
 from pi_datasource.errors import PointFailure, ReadFailed, shown
 from pi_datasource.gone import without_gone
@@ -29,8 +30,12 @@ _SQL_TYPES = {"int": "bigint", "float": "double"}
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of a window: its events, the tags (``tag_webid``) that were read whole, and what could not be."""
+    """What was read of a window: its events, the tags (``tag_webid``) that were read whole, and what could not be.
 
+    ``since`` is the version that bronze had before the server was asked.
+    """
+
+    since: int
     events: DataFrame
     rows: int
     whole: DataFrame
@@ -40,8 +45,13 @@ class Read:
 
 
 @contextmanager
-def window_read(
-    spark: SparkSession, options: Options, chosen: Sequence[Point], window: Window, columns: StructType
+def window_read(  # noqa: PLR0917 - what is read, and what it will be compared with
+    spark: SparkSession,
+    options: Options,
+    lakehouse: Lakehouse,
+    chosen: Sequence[Point],
+    window: Window,
+    columns: StructType,
 ) -> Iterator[Read]:
     """Reads ``window`` of exactly these points, and holds it for as long as the context lasts.
 
@@ -50,6 +60,7 @@ def window_read(
             gone stays. At the end of the context: Spark has lost what was read, as with an executor, and could not read
             a point again; what was made of it meanwhile may lack its events, until the window is read the next time.
     """
+    since = bronze.version(spark, lakehouse.bronze)
     reporting = options.model_copy(update={"on_error": "report", "report_effort": True})
     rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
     try:
@@ -66,7 +77,7 @@ def window_read(
         recorded = failures.where(~F.col("tag_webid").isin(list(gone)))
         counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
         assert counts is not None
-        yield Read(events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
+        yield Read(since, events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
         if lost := [failure for failure in _told(failures) if failure.web_id not in incomplete]:
             what = f"could not be read again in {window}, which Spark had lost; run it again"
             message = f"{len(lost)} tag(s) {what}: {shown(lost)}"

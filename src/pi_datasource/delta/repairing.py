@@ -55,9 +55,9 @@ def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Re
     for window, tags in sorted(waiting.items(), key=lambda item: item[0].start):
         began = time.monotonic()
         chosen = [known[tag] for tag in tags]
-        with window_read(spark, checked, chosen, window, columns) as read:
+        with window_read(spark, checked, lakehouse, chosen, window, columns) as read:
             number = ledger.next_batch(spark, lakehouse, stream)
-            found = Reading(read.events, window, window.start, window, read.whole)
+            found = Reading(read.events, window, window.start, window, read.whole, read.since)
             done = write(spark, lakehouse, found, f"pi-datasource {stream} {number}", may_repeat=True)
             if read.failed:
                 bronze.merge_failures(spark, lakehouse.errors, read.failures)

@@ -22,7 +22,9 @@ class Reading:
     """Events of ``window`` that were read (persisted: they are looked at more than once).
 
     Of the points in ``tags`` (a column ``tag_webid``) they are all there is in the window ``replaced``: what is stored
-    in excess there is deleted. Events before ``late_before`` that were not stored yet are late.
+    in excess there is deleted. They are compared with version ``since`` of bronze, the newest when the server was asked:
+    what another writer has stored after that may have reached the server after that, too, and is no excess. Events before
+    ``late_before`` that were not stored yet are late.
     """
 
     events: DataFrame
@@ -30,6 +32,7 @@ class Reading:
     late_before: datetime
     replaced: Window | None = None
     tags: DataFrame | None = None
+    since: int | None = None
 
 
 def write(
@@ -40,7 +43,7 @@ def write(
     With ``may_repeat`` an earlier attempt may have come as far as bronze and no further: every hour of the window is
     computed anew, and not just those that change now.
     """
-    stored = bronze.between(spark, lakehouse.bronze, reading.window)
+    stored = bronze.between(spark, lakehouse.bronze, reading.window, reading.since)
     found = changes.between(stored, reading.events, reading.replaced, reading.tags).persist()
     try:
         counts = changes.counted(found, reading.late_before)
