@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.kill.lakes import PHASES, Progress, lakehouse
+from benchmarks.kill.lakes import Progress, lakehouse
 from benchmarks.kill.processes import Ingestion, Simulator
 from benchmarks.proof import proven
 from benchmarks.simulator import machine
@@ -31,7 +31,8 @@ LONGEST_PAUSE_S = 5.0  # between runs of a lakehouse: a kill meets the others at
 LONGEST_SILENCE_S = 1800.0
 LONGEST_WAIT_S = 2.0  # from a phase to the kill
 LONGEST_AWAY_S = 5.0
-ENDINGS = DONE, FAILED = "done", "failed"
+DONE = "done"
+ENDINGS = (DONE, "failed")
 PROVEN_EVERY = 50  # runs of a long soak
 RESULTS = Path(__file__).parent / "results" / "soak_pipeline.md"
 LAST_RUNS = 3
@@ -98,11 +99,11 @@ class Trial:
         """
         self._keep_running()
         run = self.runs[self.chance.randrange(self.lakes)]
-        phase = self.chance.choice(run.progress.ahead or [*PHASES])
+        phase = self.chance.choice(run.progress.ahead or [run.progress.last])
         self._watch(lambda: run.progress.reached(phase) or run not in self.runs.values())
         strike_at = time.monotonic() + self.chance.uniform(0.0, LONGEST_WAIT_S)
         self._watch(lambda: time.monotonic() >= strike_at)
-        self._watch(lambda: bool(self.ingestion.under_way) and self._strike(victim))
+        self._watch(lambda: self._strike(victim))
 
     def last_runs(self, say: Callable[[str], None]) -> None:
         """Undisturbed runs until one of each lakehouse has come to its end, each time in a new process.
@@ -130,9 +131,9 @@ class Trial:
         raise AssertionError(message)
 
     def _strike(self, victim: str) -> bool:
-        """Kills; False if there was nobody to kill, as when Spark has no worker just then."""
+        """Kills; False if no run is under way to meet it, or nobody is there to kill, as when Spark has no worker."""
         met = [self.runs[lake] for lake in self.ingestion.under_way]
-        if victim == "worker" and not self.ingestion.kill_workers():
+        if not met or (victim == "worker" and not self.ingestion.kill_workers()):
             return False
         if victim == "driver":
             self.ingestion.kill()
@@ -152,7 +153,8 @@ class Trial:
         for lake in range(self.lakes):
             word = self.ingestion.words.get(lake)
             if word is None or word in ENDINGS:
-                self.result.endings.update(ending for ending in [word] if ending)
+                if word is not None:
+                    self.result.endings[word] += 1
                 self.runs[lake] = Run(Progress(self.folder, lake))
                 self.ingestion.begin(lake, self.chance.uniform(0.0, LONGEST_PAUSE_S))
 
