@@ -56,7 +56,7 @@ class Simulator:
 
     @property
     def now(self) -> datetime:
-        """What its clock shows, or at most a little more: what it never had shown when it was killed."""
+        """What its clock shows, or a little more: started anew at this moment, its time never goes back."""
         return self._now + timedelta(seconds=(time.monotonic() - self._started) * self._speed)
 
     def start(self, now: datetime, *, disturbed: bool = True) -> None:

@@ -59,7 +59,8 @@ def backfill(
     """Reads ``start_time`` to ``end_time`` of the tags into the tables, and says after each piece how far it is.
 
     A piece that the checkpoint table holds is done, whichever run did it, unless ``again``: tags that have come to the
-    selection since are not in it. What is stored of the tags in a piece is replaced. A running ingestion of the same tags is left alone.
+    selection since are not in it. What is stored of the tags in a piece is replaced. A running ingestion of the same tags
+    is left alone.
 
     Raises:
         ConfigurationError: an option that cannot be used.
@@ -165,7 +166,7 @@ class _Job:
     def _fill(self, spark: SparkSession, stream: str, number: int, piece: Window) -> BatchReport:
         began = time.monotonic()
         with window_read(spark, self.options, self.lakehouse, self.chosen, piece, self.columns) as read:
-            found = Reading(read.events, piece, piece.start, piece, read.whole, read.since)
+            found = Reading.replacing(read, piece)
             mark = f"pi-datasource {stream} {number}"
             # Whether an earlier run died in the middle of this piece is not known.
             done = write(spark, self.lakehouse, found, mark, may_repeat=True)

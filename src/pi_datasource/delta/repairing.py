@@ -57,7 +57,7 @@ def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Re
         chosen = [known[tag] for tag in tags]
         with window_read(spark, checked, lakehouse, chosen, window, columns) as read:
             number = ledger.next_batch(spark, lakehouse, stream)
-            found = Reading(read.events, window, window.start, window, read.whole, read.since)
+            found = Reading.replacing(read, window)
             done = write(spark, lakehouse, found, f"pi-datasource {stream} {number}", may_repeat=True)
             if read.failed:
                 bronze.merge_failures(spark, lakehouse.errors, read.failures)

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pi_datasource.delta import bronze, changes, gold, ledger
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.ledger import Written
+from pi_datasource.delta.reading import Read
 from pi_datasource.model import Window
 
 _COMMIT_MARK = "spark.databricks.delta.commitInfo.userMetadata"
@@ -33,6 +34,11 @@ class Reading:
     replaced: Window | None = None
     tags: DataFrame | None = None
     since: int | None = None
+
+    @classmethod
+    def replacing(cls, read: Read, window: Window) -> Reading:
+        """All of ``window`` as it was read, in place of what is stored of its tags."""
+        return cls(read.events, window, window.start, window, read.whole, read.since)
 
 
 def write(
