@@ -19,7 +19,15 @@ from pi_datasource.delta import local_spark
 from tests.integration.support import canary
 from tests.integration.support.clock import NOW, Clock
 
-LONGEST = ("test_kill.py", "test_pipeline_crashes.py", "test_pipeline_history.py")
+LONGEST = (
+    "test_kill.py",
+    "test_pipeline_crashes.py",
+    "test_pipeline_history.py",
+    "test_pipeline.py",
+    "test_demo.py",
+    "test_engine_under_faults.py",
+    "test_examples.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.soak_pipeline import DRIVER_SHARE, VICTIMS, soak
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(3600)]
 RUNS, LAKES = 50, 5
 
 

@@ -16,7 +16,7 @@ from pi_datasource.delta import bronze, gold, ledger
 from pi_datasource.options import Options
 from tests.integration.support.site import NOW, Site, site_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PERIOD_S = 2.0
 STEPS = [(bronze, "apply"), (gold, "refresh"), (ledger, "record")]

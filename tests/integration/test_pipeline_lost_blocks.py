@@ -15,7 +15,7 @@ from mock_server import Faults, Plant
 from pi_datasource.delta import changes, repair
 from tests.integration.support.site import NOW, Site, site_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 START = NOW - timedelta(minutes=20)
 PLANT = Plant(seed=12, tags=4, plants=2)
