@@ -106,6 +106,11 @@ class Catalog:
         with self._lock:
             self._show(self._scheduled, self._by_hand.deleted(point.index))
 
+    def restore(self, point: Point) -> None:
+        """Let a point be there again that was deleted by hand: as one that an account may not see for a while."""
+        with self._lock:
+            self._show(self._scheduled, self._by_hand.restored(point.index))
+
     def rename(self, point: Point) -> Point:
         """The point with its next name, which follows from its first by a rule.
 

@@ -36,6 +36,10 @@ class Tags:
         """The same without one tag."""
         return Tags(self.version + 1, self.hidden | {index}, self.renames)
 
+    def restored(self, index: int) -> "Tags":
+        """The same with one tag again."""
+        return Tags(self.version + 1, self.hidden - {index}, self.renames)
+
     def renamed(self, index: int) -> "Tags":
         """The same with the next name of one tag.
 

@@ -48,7 +48,7 @@ class Roster:
         known = self._listed_at
         if known is not None and timedelta(0) <= now - known < self._options.discovery_interval:
             return
-        listed = sorted(self._listing(strict), key=lambda point: point.web_id)
+        listed = sorted(self._listing(strict), key=_web_id)
         before = len(self.points) or _count(planned)
         if before and not listed:
             message = (
@@ -93,17 +93,26 @@ class Roster:
     def fingerprint(self, started: datetime | None) -> str:
         """A short text that is the same for the same points, and also the same starts unless ``started`` is None."""
         if started not in self._fingerprints:
-            digest = hashlib.blake2b(digest_size=8)
-            moments = (self.starts(started) if started is not None else None) or {}
-            for point in self.points:
-                start = moments.get(point.web_id)
-                digest.update(f"{point.web_id}{start.isoformat() if start else ''}\n".encode())
-            self._fingerprints[started] = f"{len(self.points)}-{digest.hexdigest()}"
+            moments = self.starts(started) if started is not None else None
+            self._fingerprints[started] = fingerprint(self.points, moments)
         return self._fingerprints[started]
 
 
-def _count(fingerprint: str | None) -> int:
-    return int(fingerprint.partition("-")[0]) if fingerprint else 0
+def fingerprint(points: Sequence[Point], starts: Mapping[str, datetime] | None = None) -> str:
+    """How many points there are and, in a few letters, which, in whatever order; and where they start, if that counts."""
+    moments, digest = starts or {}, hashlib.blake2b(digest_size=8)
+    for point in sorted(points, key=_web_id):
+        start = moments.get(point.web_id)
+        digest.update(f"{point.web_id}{start.isoformat() if start else ''}\n".encode())
+    return f"{len(points)}-{digest.hexdigest()}"
+
+
+def _web_id(point: Point) -> str:
+    return point.web_id
+
+
+def _count(told: str | None) -> int:
+    return int(told.partition("-")[0]) if told else 0
 
 
 def _tell_changes(before: Sequence[Point], after: Sequence[Point]) -> None:

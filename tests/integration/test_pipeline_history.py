@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from mock_server import Faults, Plant, running
-from pi_datasource.delta import backfill, history, ledger, points, preparing, repair
+from oracle_check import compare
+from pi_datasource.delta import absence, backfill, history, ledger, points, preparing, repair
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.points import Discovery
@@ -20,9 +21,9 @@ from pi_datasource.delta.reading import window_read
 from pi_datasource.errors import ReadFailed, StreamInUse
 from pi_datasource.model import Window
 from pi_datasource.options import Options
-from tests.integration.support.site import NOW, Site, site_of
+from tests.integration.support.site import NOW, SETTLE, Site, site_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -60,6 +61,47 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site, monkeypatch: pytest.
         assert known[point.name]["first_seen"] == seen
         assert known[point.name]["filled_at"] is not None
     assert all(row["ended_at"] is None for row in rows)
+
+
+def test_tags_that_come_while_a_run_goes_on_are_noted_by_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, new = ledger.record, []
+
+    def after_the_first_micro_batch(*arguments: Any, **named: Any) -> None:
+        record(*arguments, **named)
+        if not new:
+            new.extend(site.plant.add_points(8, NOW - timedelta(hours=2)))
+            site.now += timedelta(minutes=11)  # so that the stream lists the tags anew
+
+    monkeypatch.setattr(ledger, "record", after_the_first_micro_batch)
+    assert len(site.ingest(max_window_per_trigger="15m", new_tags="backfill")) == 2
+    known = {row["tag_name"]: row for row in site.table("bronze/pi_points").to_pylist()}
+    assert set(known) == {point.name for point in site.plant.points}
+    assert {known[point.name]["first_seen"] for point in new} == {site.now}
+    assert any(known[point.name]["step"] for point in new)
+    site.assert_gold_is_recomputed()
+    bronze = site.table("bronze/pi_timeseries")
+    comparison = compare(site.plant, bronze, NOW - timedelta(minutes=30), NOW - SETTLE, as_of=site.now)
+    assert comparison.equal, str(comparison)
+
+
+def test_what_was_read_without_a_hidden_tag_is_told_and_repaired(site: Site) -> None:
+    hidden = site.plant.points[2]
+    site.ingest()
+    site.plant.catalog.delete(hidden)
+    site.now += timedelta(minutes=5)
+    site.ingest()
+    assert site.table("bronze/pi_timeseries_errors").num_rows == 0  # for all that is known it was deleted
+    site.plant.catalog.restore(hidden)
+    site.now += timedelta(minutes=5)
+    site.ingest()
+    (waiting,) = site.table("bronze/pi_timeseries_errors").to_pylist()
+    assert (waiting["tag_name"], waiting["message"]) == (hidden.name, absence.MESSAGE)
+    done = repair(site.spark, site.options, site.lakehouse)
+    assert (done.repaired, done.failing) == (1, 0)
+    site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
+    site.assert_gold_is_recomputed()
 
 
 def test_a_backfill_goes_on_where_it_was_stopped_and_changes_nothing_twice(site: Site) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from mock_server import Plant
-from pi_datasource.delta import bronze, gold, writing
+from pi_datasource.delta import batch, bronze, gold, repair, repairing, writing
 from pi_datasource.model import Window
 from tests.integration.support.site import NOW, Site, site_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 WINDOW = Window(NOW - timedelta(hours=2), NOW)
 
@@ -87,6 +88,38 @@ def test_an_hour_that_another_writer_computes_meanwhile_has_the_events_of_both(
     writing.write(site.spark, site.lakehouse, writing.Reading(mine, whole, NOW), "a mark", may_repeat=False)
     assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * read.count()
     site.assert_gold_is_recomputed()
+
+
+@pytest.mark.parametrize("way", [batch, repairing])
+def test_what_another_writer_stores_after_the_server_was_asked_is_no_excess(
+    way: ModuleType, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = site.spark.read.table(site.lakehouse.bronze)
+    (event,) = table.where(F.col("timestamp") >= NOW - timedelta(minutes=20)).limit(1).collect()
+    before, meanwhile = ({**event.asDict(), "sequence": sequence} for sequence in (98, 99))
+    write = way.write
+
+    def after_another(*arguments: Any, **named: Any) -> Any:
+        _append(site, site.lakehouse.bronze, meanwhile)
+        return write(*arguments, **named)
+
+    _append(site, site.lakehouse.bronze, before)
+    monkeypatch.setattr(way, "write", after_another)
+    if way is batch:
+        site.now += timedelta(minutes=5)
+        site.ingest(overlap="30m")
+    else:
+        unread = {"tag_webid": event["tag_webid"], "window_start": WINDOW.start, "window_end": WINDOW.end}
+        _append(site, site.lakehouse.errors, unread)
+        assert repair(site.spark, site.options, site.lakehouse).repaired == 1
+    stored = site.spark.read.table(site.lakehouse.bronze)
+    assert [stored.where(_is(row)).count() for row in (before, event, meanwhile)] == [0, 1, 1]
+
+
+def _append(site: Site, table: str, row: Mapping[str, Any]) -> None:
+    schema = site.spark.read.table(table).schema
+    rows = site.spark.createDataFrame([tuple(row.get(name) for name in schema.names)], schema)
+    rows.write.format("delta").mode("append").saveAsTable(table)
 
 
 def _is(row: Any) -> str:

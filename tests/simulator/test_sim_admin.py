@@ -223,6 +223,8 @@ def test_changes_by_hand_and_those_of_the_schedule_add_up() -> None:
     shown = {point.point_id: point.name for point in plant.points}
     assert {number: shown[number] for number in rest} == rest
     assert by_hand[1].point_id not in shown
+    plant.catalog.restore(by_hand[1])
+    assert [point.point_id for point in plant.points if point.index == 1] == [by_hand[1].point_id]
     assert all(plant.catalog.by_name(name) is not None for name in shown.values())
 
 

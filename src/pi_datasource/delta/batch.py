@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from pi_datasource.delta.reading import effort_columns, window_read
 from pi_datasource.delta.tags import Tags
 from pi_datasource.delta.writing import Reading, write
 from pi_datasource.effort import NONE, Effort
-from pi_datasource.model import Window
+from pi_datasource.model import Point, Window
 from pi_datasource.options import Options
 from pi_datasource.schema import READ_FAILURE
 
@@ -51,14 +51,15 @@ class BatchWriter:
         began = time.monotonic()
         spark = batch.sparkSession
         stream = ledger.stream_id(spark, self.checkpoint)
-        window = ledger.batch_window(spark, self.checkpoint, batch_id)
+        position = ledger.batch_position(spark, self.checkpoint, batch_id)
+        window = position.window
+        # Before anything is written: gold looks up in `pi_points` how a tag's curve runs.
+        chosen = self.tags.current(spark, position.points).points
         may_repeat = self._begun is None or batch_id <= self._begun
         batch.persist()  # without it every action would read the PI server again
         try:
-            with self._with_overlap(spark, batch, window, self._overlap(spark, stream, window)) as (
-                found,
-                again,
-            ):
+            overlap = self._overlap(spark, stream, window)
+            with self._with_overlap(spark, batch, window, overlap, chosen) as (found, again):
                 mark = f"pi-datasource {stream} {batch_id}"
                 done = write(spark, self.lakehouse, found, mark, may_repeat=may_repeat)
             # Not before: what Spark lost meanwhile, as with an executor, it has read anew, and other tags may have failed.
@@ -96,14 +97,18 @@ class BatchWriter:
 
     @contextmanager
     def _with_overlap(
-        self, spark: SparkSession, batch: DataFrame, window: Window, overlap: Window | None
+        self,
+        spark: SparkSession,
+        batch: DataFrame,
+        window: Window,
+        overlap: Window | None,
+        chosen: Sequence[Point],
     ) -> Iterator[tuple[Reading, _Counts]]:
         """The events of the micro-batch and, as they are now, those of the overlap."""
         events = bronze.events(batch)
         if overlap is None:
             yield Reading(events, window, window.start), _Counts()
             return
-        chosen = self.tags.current(spark).points
         with window_read(spark, self.options, self.lakehouse, chosen, overlap, batch.schema) as again:
             if again.failed:
                 bronze.merge_failures(spark, self.lakehouse.errors, again.failures)

@@ -19,7 +19,6 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.ledger import BatchReport
 from pi_datasource.delta.reading import window_read
-from pi_datasource.delta.tags import look_every
 from pi_datasource.delta.writing import Reading, write
 from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.model import Point, Window
@@ -93,7 +92,7 @@ def fill_new_tags(
     reach = ledger.reach(spark, lakehouse, stream_id)
     if reach is None:
         return
-    seen_before = reach.end - look_every(options) if settled_only else None
+    seen_before = reach.end - options.discovery_interval if settled_only else None
     if not points.unfilled(spark, lakehouse, selection, seen_before):
         return
     try:

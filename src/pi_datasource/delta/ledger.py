@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from delta.tables import DeltaTable
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import DoubleType, LongType, StringType, StructType, TimestampType
 
+from pi_datasource import offsets
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.effort import NONE, Effort
 from pi_datasource.errors import OffsetError
 from pi_datasource.model import Window
+from pi_datasource.offsets import Position
 from pi_datasource.schema import BATCH_COUNTS
-from pi_datasource.streaming import window_of
 
 COMMITS_SEARCHED = 1000  # back to which a replay finds what an earlier attempt wrote
 
@@ -147,9 +149,13 @@ def reports(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> list[B
     return [BatchReport(**{name: _aware(row[name]) for name in SCHEMA.names}) for row in ordered]
 
 
-def reach(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> Window | None:
-    """From where the first recorded micro-batch of a stream began to where the last one ended."""
+def reach(
+    spark: SparkSession, lakehouse: Lakehouse, stream_id: str, since: datetime | None = None
+) -> Window | None:
+    """From where the first recorded micro-batch of a stream began to where the last one ended; of those recorded ``since``."""
     rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
+    if since is not None:
+        rows = rows.where(F.col("created_at") >= F.lit(since))
     row = rows.agg(F.min("window_start"), F.max("window_end")).first()
     return Window(_aware(row[0]), _aware(row[1])) if row and row[0] is not None else None
 
@@ -175,6 +181,16 @@ def stream_id(spark: SparkSession, checkpoint: str) -> str:
     return str(json.loads(_text(spark, f"{checkpoint}/metadata"))["id"])
 
 
+def known_stream(spark: SparkSession, checkpoint: str) -> str | None:
+    """As ``stream_id``, or None where no stream has begun."""
+    try:
+        return stream_id(spark, checkpoint)
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        return None
+
+
 def last_begun(checkpoint: str) -> int | None:
     """The number of the last micro-batch that any run has begun, -1 if none; None where this process cannot see it.
 
@@ -185,15 +201,15 @@ def last_begun(checkpoint: str) -> int | None:
     return max((int(file.name) for file in Path(checkpoint, "offsets").glob("[0-9]*")), default=-1)
 
 
-def batch_window(spark: SparkSession, checkpoint: str, batch_id: int) -> Window:
-    """The window of a micro-batch, from Spark's own write-ahead log.
+def batch_position(spark: SparkSession, checkpoint: str, batch_id: int) -> Position:
+    """Where a micro-batch ends, and what it was planned with, from Spark's own write-ahead log.
 
     Raises:
         OffsetError: the log holds no offset of this source.
     """
     last_line = _text(spark, f"{checkpoint}/offsets/{batch_id}").strip().rpartition("\n")[2]
     try:
-        return window_of(json.loads(last_line))
+        return offsets.parse(json.loads(last_line))
     except ValueError as cause:
         message = (
             f"{checkpoint}/offsets/{batch_id} ends in {last_line[:80]!r}, which is no offset of format('pi')"

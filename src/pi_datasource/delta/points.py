@@ -6,19 +6,19 @@ what is new in one, or waits there for its history, another one has long had.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 import pyarrow as pa
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from pi_datasource import discover
 from pi_datasource.client import PIClient
+from pi_datasource.delta import bronze
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Point
@@ -46,6 +46,8 @@ SCHEMA = pa.schema(
         pa.field("filled_at", _MOMENT),
     ]
 )
+Known = Mapping[str, Row]
+"""Rows of the table by WebId."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,29 @@ def look(options: Options) -> Discovery:
     return Discovery(tuple(found), now)
 
 
+def known(spark: SparkSession, lakehouse: Lakehouse, selection: str) -> Known:
+    """What is recorded of the tags of a selection."""
+    table = spark.read.table(lakehouse.points).where(F.col("selection") == selection)
+    return {row["tag_webid"]: row for row in table.collect()}
+
+
+def back(known: Known, found: Discovery) -> dict[Point, datetime]:
+    """The points that had ended and are listed again, each with when it had been seen before."""
+    return {
+        point: bronze.aware(known[point.web_id]["last_seen"])
+        for point in found.points
+        if point.web_id in known and known[point.web_id]["ended_at"] is not None
+    }
+
+
 def record(
-    spark: SparkSession, lakehouse: Lakehouse, selection: str, found: Discovery, fill_new: bool
+    spark: SparkSession,
+    lakehouse: Lakehouse,
+    selection: str,
+    known: Known,
+    found: Discovery,
+    *,
+    fill_new: bool,
 ) -> None:
     """Writes what is new, different or gone since the last look of this selection.
 
@@ -80,8 +103,6 @@ def record(
     """
     if not found.points:
         return
-    table = spark.read.table(lakehouse.points).where(F.col("selection") == selection)
-    known = {row["tag_webid"]: row for row in table.collect()}
     if not _news(known, found):
         return
     first_look = not known
@@ -133,7 +154,7 @@ def web_ids(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
     return spark.createDataFrame(pa.table({"tag_webid": pa.array([p.web_id for p in points], pa.string())}))
 
 
-def _news(known: dict[str, Any], found: Discovery) -> bool:
+def _news(known: Known, found: Discovery) -> bool:
     """Whether the table would change by more than a fresher ``last_seen``, or that is too old."""
     living = {web_id for web_id, row in known.items() if row["ended_at"] is None}
     if living != {point.web_id for point in found.points}:
