@@ -24,7 +24,7 @@ from pi_datasource.errors import PIError, ReadFailed
 from pi_datasource.options import Options
 from pi_datasource.plan import plan
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 START = NOW - timedelta(minutes=2)
