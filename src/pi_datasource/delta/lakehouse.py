@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -148,15 +149,25 @@ def _check_place(spark: SparkSession, name: str, location: str) -> None:
 
 
 def _has_commit(log: Path) -> bool:
-    """Whether a table was ever committed; what a process left that was killed before that is cleared away."""
-    if not log.is_dir():
-        return False
-    if any(
-        entry.suffix in (".json", ".parquet") and not entry.name.startswith(".") for entry in log.iterdir()
-    ):
+    """Whether a table was ever committed; what a process left that was killed before that is cleared away.
+
+    What another process commits meanwhile stays.
+    """
+    entries = list(log.iterdir()) if log.is_dir() else []
+    if any(map(_is_commit, entries)):
         return True
-    shutil.rmtree(log)
-    return False
+    for entry in entries:
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
+    with suppress(OSError):  # it never was, or is no longer empty
+        log.rmdir()
+    return log.is_dir() and any(map(_is_commit, log.iterdir()))
+
+
+def _is_commit(file: Path) -> bool:
+    return file.suffix in (".json", ".parquet") and not file.name.startswith(".")
 
 
 def _create(name: str, columns: StructType, cluster_by: tuple[str, ...], location: str | None) -> str:
