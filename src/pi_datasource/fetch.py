@@ -180,7 +180,12 @@ class _Run:
 
     def _report(self) -> Iterator[pa.RecordBatch]:
         if self.task.ends_gone and self.task.on_error == "fail":
-            self.failures = without_gone(self.client, self.failures, str(self.task.window))
+            failed = self.failures
+            self.failures = without_gone(self.client, failed, str(self.task.window))
+            left = {point.web_id for point, _ in self.failures}
+            gone = [(point, "") for point, _ in failed if point.web_id not in left]
+            if gone and self.task.report_effort:
+                yield self._told(gone, schema.READ_GONE)
         if not self.failures:
             return
         if self.task.on_error == "fail":

@@ -193,7 +193,7 @@ class Options(BaseModel):
     report_effort: bool = Field(
         False,
         description="Adds a row for each task with `value_kind = 'read_effort'`, whose `value_string` holds `calls`, `retries` "
-        "and `throttled_seconds`.",
+        "and `throttled_seconds`; in a stream also one with `read_gone` for each tag that it has found to be gone.",
     )
     settle: Span = Field(
         timedelta(seconds=5),

@@ -236,6 +236,19 @@ class TestATagThatIsDeleted:
         assert stream.batch() == {"T1": span(80, 100)}
         assert {web_id for call in pi.calls[asked:] for web_id, _, _ in call} == {"W_T1"}
 
+    def test_is_a_row_for_those_who_want_to_know_of_the_read(self, pi: Site) -> None:
+        stream = Following(report_effort="true")
+        stream.batch()
+        pi.delete("W_T2")
+        pi.now = 80
+        end = stream.reader.latestOffset(stream.position, None)
+        tasks = stream.reader.partitions(stream.position, end)
+        rows = [row for task in tasks for batch in stream.reader.read(task) for row in batch.to_pylist()]
+        told = [
+            (row["tag_webid"], row["value_kind"]) for row in rows if row["value_kind"] in schema.NO_EVENTS
+        ]
+        assert sorted(told) == [("W_T1", "read_effort"), ("W_T2", "read_effort"), ("W_T2", "read_gone")]
+
     def test_is_a_row_for_those_who_want_failures_as_rows(self, pi: Site) -> None:
         stream = Following(on_error="report")
         stream.batch()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource.delta import bronze, ledger
@@ -20,7 +20,7 @@ from pi_datasource.delta.writing import Reading, write
 from pi_datasource.effort import NONE, Effort
 from pi_datasource.model import Point, Window
 from pi_datasource.options import Options
-from pi_datasource.schema import READ_FAILURE
+from pi_datasource.schema import READ_FAILURE, READ_GONE
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class _Counts(NamedTuple):
     rows: int = 0
     failures: int = 0
     tags: int = 0
+    gone: int = 0
     effort: Effort = NONE
 
 
@@ -66,6 +67,8 @@ class BatchWriter:
             seen = _counts(batch)
             if seen.failures:
                 bronze.merge_failures(spark, self.lakehouse.errors, bronze.failures(batch))
+            if seen.gone:
+                self.tags.end(spark, [row["tag_webid"] for row in batch.where(_kind(READ_GONE)).collect()])
         finally:
             batch.unpersist()
         failed = seen.failures + again.failures
@@ -122,8 +125,13 @@ def _counts(batch: DataFrame) -> _Counts:
     event = bronze.is_event()
     row = batch.agg(
         F.count_if(event),
-        F.count_if(F.col("value_kind") == READ_FAILURE),
+        F.count_if(_kind(READ_FAILURE)),
         F.count_distinct(F.when(event, F.col("tag_webid"))),
+        F.count_if(_kind(READ_GONE)),
         *effort_columns(),
     ).first()
-    return _Counts(row[0], row[1], row[2], Effort(*row[3:])) if row else _Counts()
+    return _Counts(row[0], row[1], row[2], row[3], Effort(*row[4:])) if row else _Counts()
+
+
+def _kind(kind: str) -> Column:
+    return F.col("value_kind") == kind

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -145,13 +145,25 @@ def mark_filled(
     spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], at: datetime
 ) -> None:
     """These tags of the selection wait no longer."""
-    chosen = (F.col("selection") == selection) & F.col("tag_webid").isin(list(web_ids))
+    chosen = _chosen(selection, web_ids)
     retried(lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"filled_at": F.lit(at)}))
+
+
+def end(
+    spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], at: datetime
+) -> None:
+    """These tags of the selection have ended, as far as they had not."""
+    chosen = _chosen(selection, web_ids) & F.col("ended_at").isNull()
+    retried(lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"ended_at": F.lit(at)}))
 
 
 def web_ids(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
     """One row ``tag_webid`` per point."""
     return spark.createDataFrame(pa.table({"tag_webid": pa.array([p.web_id for p in points], pa.string())}))
+
+
+def _chosen(selection: str, web_ids: Sequence[str]) -> Column:
+    return (F.col("selection") == selection) & F.col("tag_webid").isin(list(web_ids))
 
 
 def _news(known: Known, found: Discovery) -> bool:

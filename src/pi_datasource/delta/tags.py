@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
@@ -33,6 +34,13 @@ class Tags:
             absence.note(spark, self.lakehouse, self.lakehouse.checkpoint(self.options), back, found.at)
         fill_new = self.options.new_tags == "backfill"
         points.record(spark, self.lakehouse, selection, known, found, fill_new=fill_new)
+
+    def end(self, spark: SparkSession, web_ids: Sequence[str]) -> None:
+        """The stream has found these to be gone. One that is listed again is back, and what was read without it is noted."""
+        if self._found is not None:
+            selection = self.lakehouse.selection(self.options)
+            points.end(spark, self.lakehouse, selection, web_ids, self._found.at)
+            self._found = None
 
     def current(self, spark: SparkSession, planned: str | None) -> Discovery:
         """What there is, as far as it is known: no longer than by the stream, whose tags ``planned`` tells."""
