@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pyspark.errors import StreamingQueryException
 
 from benchmarks.proof import assert_one_audit_row_per_batch
 from mock_server import Plant
-from pi_datasource.delta import bronze, gold, ledger
+from pi_datasource.delta import bronze, changes, gold, ledger, start
 from pi_datasource.options import Options
 from tests.integration.support.site import NOW, Site, site_of
 
@@ -58,6 +59,27 @@ def test_a_crash_while_the_first_micro_batch_is_planned_stops_nobody(site: Site)
     offsets.mkdir(parents=True)
     for name in (".0.5c9e1c55-6a1c-4b0e-8a5c.tmp", "..0.5c9e1c55-6a1c-4b0e-8a5c.tmp.crc"):
         (offsets / name).write_bytes(b"v1\n{")
+    site.ingest()
+    site.assert_bronze_is_exact(NOW - timedelta(minutes=10))
+
+
+def test_a_stop_in_the_middle_of_a_micro_batch_is_no_failure(
+    site: Site, spark_stderr: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, begun = changes.counted, Event()
+
+    def told(*arguments: Any) -> Any:
+        begun.set()
+        return counted(*arguments)
+
+    said_before = spark_stderr.stat().st_size
+    with monkeypatch.context() as patched:
+        patched.setattr(changes, "counted", told)
+        query = start(site.spark, site.options, site.lakehouse)
+        assert begun.wait(timeout=300)
+        query.stop()
+    assert query.exception() is None
+    assert b"StackOverflowError" not in spark_stderr.read_bytes()[said_before:]
     site.ingest()
     site.assert_bronze_is_exact(NOW - timedelta(minutes=10))
 

@@ -66,7 +66,11 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site, monkeypatch: pytest.
 def test_tags_that_come_while_a_run_goes_on_are_noted_by_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, new = ledger.record, []
+    record, look, new, looks = ledger.record, points.look, [], []
+
+    def counted(options: Options) -> Discovery:
+        looks.append(look(options))
+        return looks[-1]
 
     def after_the_first_micro_batch(*arguments: Any, **named: Any) -> None:
         record(*arguments, **named)
@@ -74,8 +78,10 @@ def test_tags_that_come_while_a_run_goes_on_are_noted_by_it(
             new.extend(site.plant.add_points(8, NOW - timedelta(hours=2)))
             site.now += timedelta(minutes=11)  # so that the stream lists the tags anew
 
+    monkeypatch.setattr(points, "look", counted)
     monkeypatch.setattr(ledger, "record", after_the_first_micro_batch)
     assert len(site.ingest(max_window_per_trigger="15m", new_tags="backfill")) == 2
+    assert len(looks) == 3  # at the start, when the stream has found others, and to fill their history
     known = {row["tag_name"]: row for row in site.table("bronze/pi_points").to_pylist()}
     assert set(known) == {point.name for point in site.plant.points}
     assert {known[point.name]["first_seen"] for point in new} == {site.now}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
@@ -23,6 +24,11 @@ from pi_datasource.options import Options
 from pi_datasource.schema import READ_FAILURE, READ_GONE
 
 log = logging.getLogger(__name__)
+
+_INTERRUPTIONS = ("InterruptedException", "InterruptedIOException", "ClosedByInterruptException")
+# By this text Spark knows that it has stopped the query itself. In the whole one, with both languages' stacks, it looks for
+# it by an expression that overflows the thread's own stack (Spark 4.2.0, StreamExecution.isInterruptionException).
+_STOPPED = "py4j.protocol.Py4JJavaError: An error occurred while calling a query that is stopped: java.lang.InterruptedException"
 
 
 class _Counts(NamedTuple):
@@ -49,6 +55,14 @@ class BatchWriter:
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
         """Spark's ``foreachBatch``."""
+        try:
+            self._write(batch, batch_id)
+        except Py4JJavaError as error:
+            if any(kind in str(error) for kind in _INTERRUPTIONS):
+                raise RuntimeError(_STOPPED) from None
+            raise
+
+    def _write(self, batch: DataFrame, batch_id: int) -> None:
         began = time.monotonic()
         spark = batch.sparkSession
         stream = ledger.stream_id(spark, self.checkpoint)

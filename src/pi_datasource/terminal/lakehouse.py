@@ -78,6 +78,7 @@ def ingest(
                 upkeep(spark, place, optimize_every=optimize, keep=keep)
         except KeyboardInterrupt:
             err.print("Stopping; the next run goes on from here.")
+            logging.getLogger("py4j").setLevel(logging.CRITICAL)  # that a micro-batch is cut short is meant
             query.stop()
         _print_reports(ledger.reports(spark, place, str(query.id))[-5:])
         err.print(f"Done in {time.monotonic() - began:.1f} s.")
