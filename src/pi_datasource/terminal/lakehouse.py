@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 
 from pi_datasource import timespec
 from pi_datasource.errors import InvalidOption
@@ -24,6 +23,7 @@ from pi_datasource.terminal.flags import checked, with_options
 if TYPE_CHECKING:
     from pi_datasource.delta import Filled, Progress
 
+SHOWN_BATCHES = 5
 out = Console()
 Folder = Annotated[Path | None, typer.Option(help="Folder for the tables; local Spark and Delta.")]
 Catalog = Annotated[str | None, typer.Option(help="Catalog for the tables, on a cluster.")]
@@ -80,7 +80,8 @@ def ingest(
             err.print("Stopping; the next run goes on from here.")
             logging.getLogger("py4j").setLevel(logging.CRITICAL)  # that a micro-batch is cut short is meant
             query.stop()
-        _print_reports(ledger.reports(spark, place, str(query.id))[-5:])
+        for report in ledger.reports(spark, place, str(query.id))[-SHOWN_BATCHES:]:
+            out.print(str(report), markup=False, highlight=False)
         err.print(f"Done in {time.monotonic() - began:.1f} s.")
 
 
@@ -209,35 +210,6 @@ def _bar(console: Console) -> Bar:
         TimeElapsedColumn(),
     )
     return Bar(*columns, console=console, transient=True)
-
-
-def _print_reports(reports: list[Any]) -> None:
-    columns = (
-        "batch",
-        "window start",
-        "window end",
-        "tags",
-        "rows read",
-        "inserted",
-        "late",
-        "updated",
-        "deleted",
-    )
-    table = Table(*columns, "failures", "retries", "seconds", title="The last micro-batches")
-    for r in reports:
-        counts = (
-            r.tags,
-            r.rows_read,
-            r.rows_inserted,
-            r.rows_late,
-            r.rows_updated,
-            r.rows_deleted,
-            r.read_failures,
-            r.retries,
-        )
-        ends = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (r.window_start, r.window_end))
-        table.add_row(str(r.batch_id), *ends, *(f"{count:,}" for count in counts), f"{r.seconds:.1f}")
-    out.print(table)
 
 
 def _place(lakehouse: Path | None, catalog: str | None, checkpoints: str | None) -> Any:
