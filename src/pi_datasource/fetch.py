@@ -21,7 +21,7 @@ from pi_datasource.client import PIClient
 from pi_datasource.decode import Rows
 from pi_datasource.errors import PointFailure, ReadFailed, ServerError, ServerTimeout, UnexpectedReply
 from pi_datasource.events import Events, ticks_at
-from pi_datasource.gone import without_gone
+from pi_datasource.gone import apart
 from pi_datasource.model import Point, ReadTask, iso_utc
 from pi_datasource.paging import Span, advance
 from pi_datasource.reply import Page
@@ -180,12 +180,9 @@ class _Run:
 
     def _report(self) -> Iterator[pa.RecordBatch]:
         if self.task.ends_gone and self.task.on_error == "fail":
-            failed = self.failures
-            self.failures = without_gone(self.client, failed, str(self.task.window))
-            left = {point.web_id for point, _ in self.failures}
-            gone = [(point, "") for point, _ in failed if point.web_id not in left]
+            self.failures, gone = apart(self.client, self.failures, str(self.task.window))
             if gone and self.task.report_effort:
-                yield self._told(gone, schema.READ_GONE)
+                yield self._told([(point, "") for point in gone], schema.READ_GONE)
         if not self.failures:
             return
         if self.task.on_error == "fail":

@@ -23,21 +23,24 @@ _NO_SUCH_ADDRESS = (
 Failures = list[tuple[Point, PointFailure]]
 
 
-def without_gone(client: PIClient, failures: Iterable[tuple[Point, PointFailure]], window: str) -> Failures:
-    """``failures`` without those of points that are gone; each of these is logged.
+def apart(
+    client: PIClient, failures: Iterable[tuple[Point, PointFailure]], window: str
+) -> tuple[Failures, list[Point]]:
+    """``failures`` without those of points that are gone, and these points, each of which is logged.
 
     Raises:
         ServerError: the server cannot be asked.
     """
-    left = []
+    left, gone = [], []
     for point, failure in failures:
         if failure.status == 404 and _is_gone(client, point):
             log.warning(
                 "%s is gone (deleted, or hidden from this account): nothing of it in %s", point.name, window
             )
+            gone.append(point)
         else:
             left.append((point, failure))
-    return left
+    return left, gone
 
 
 def _is_gone(client: PIClient, point: Point) -> bool:

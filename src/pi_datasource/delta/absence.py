@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
+import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from pi_datasource.delta import bronze, ledger
@@ -16,6 +17,7 @@ from pi_datasource.delta.changes import LINEAGE
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import PointFailure, shown
 from pi_datasource.model import Point
+from pi_datasource.sparkio import arrow_schema
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,6 @@ def note(
         }
         for point, window in missed.items()
     ]
-    schema = spark.read.table(lakehouse.errors).schema
-    frame = spark.createDataFrame([tuple(map(row.get, schema.names)) for row in rows], schema)
-    bronze.merge_failures(spark, lakehouse.errors, frame)
+    shape = arrow_schema(spark.read.table(lakehouse.errors).schema)
+    noted = spark.createDataFrame(pa.Table.from_pylist(rows, shape))
+    bronze.merge_failures(spark, lakehouse.errors, noted)

@@ -59,6 +59,7 @@ class BatchWriter:
             self._write(batch, batch_id)
         except Py4JJavaError as error:
             if any(kind in str(error) for kind in _INTERRUPTIONS):
+                log.info("a micro-batch is cut short", exc_info=True)  # Spark gets no more than it looks for
                 raise RuntimeError(_STOPPED) from None
             raise
 

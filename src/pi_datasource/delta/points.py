@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 from delta.tables import DeltaTable
@@ -176,7 +176,7 @@ def _news(known: Known, found: Discovery) -> bool:
     ):
         return True
     oldest = min(known[web_id]["last_seen"] for web_id in living)
-    return found.at - oldest.astimezone(timezone.utc) >= SEEN_EVERY  # type: ignore[no-any-return]
+    return found.at - bronze.aware(oldest) >= SEEN_EVERY
 
 
 def _as_found(point: Point) -> tuple[str | bool | None, ...]:

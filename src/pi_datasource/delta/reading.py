@@ -18,7 +18,7 @@ from pi_datasource.delta import bronze, points
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.effort import Effort
 from pi_datasource.errors import PointFailure, ReadFailed, shown
-from pi_datasource.gone import without_gone
+from pi_datasource.gone import apart
 from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options import Options
 from pi_datasource.plan import plan
@@ -66,15 +66,14 @@ def window_read(  # noqa: PLR0917 - what is read, and what it will be compared w
     try:
         failures = bronze.failures(rows)
         failed = _told(failures)
-        unread = _of_living(options, chosen, failed, window)
+        unread, gone = _apart(options, chosen, failed, window)
         if unread and options.on_error == "fail":
             message = f"{len(unread)} tag(s) could not be read in {window}: {shown(unread)}"
             raise ReadFailed(message, tuple(unread))
         events = bronze.events(rows)
         incomplete = {failure.web_id for failure in failed}
-        gone = incomplete - {failure.web_id for failure in unread}
         whole = points.web_ids(spark, [point for point in chosen if point.web_id not in incomplete])
-        recorded = failures.where(~F.col("tag_webid").isin(list(gone)))
+        recorded = failures.where(~F.col("tag_webid").isin(gone))
         counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
         assert counts is not None
         yield Read(since, events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
@@ -120,12 +119,13 @@ def _told(failures: DataFrame) -> list[PointFailure]:
     return [PointFailure(*row) for row in rows]
 
 
-def _of_living(
+def _apart(
     options: Options, chosen: Sequence[Point], failed: Sequence[PointFailure], window: Window
-) -> list[PointFailure]:
+) -> tuple[list[PointFailure], list[str]]:
+    """Failures of points that are there, and the WebIds of those that are gone."""
     if not failed:
-        return []
+        return [], []
     known = {point.web_id: point for point in chosen}
     with PIClient(options) as api:
-        left = without_gone(api, [(known[failure.web_id], failure) for failure in failed], str(window))
-    return [failure for _, failure in left]
+        left, gone = apart(api, [(known[failure.web_id], failure) for failure in failed], str(window))
+    return [failure for _, failure in left], [point.web_id for point in gone]

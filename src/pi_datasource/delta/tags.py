@@ -37,10 +37,9 @@ class Tags:
 
     def end(self, spark: SparkSession, web_ids: Sequence[str]) -> None:
         """The stream has found these to be gone. One that is listed again is back, and what was read without it is noted."""
-        if self._found is not None:
-            selection = self.lakehouse.selection(self.options)
-            points.end(spark, self.lakehouse, selection, web_ids, self._found.at)
-            self._found = None
+        assert self._found is not None
+        points.end(spark, self.lakehouse, self.lakehouse.selection(self.options), web_ids, self._found.at)
+        self._found = None
 
     def current(self, spark: SparkSession, planned: str | None) -> Discovery:
         """What there is, as far as it is known: no longer than by the stream, whose tags ``planned`` tells."""
