@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
 
 from pi_datasource import auth, reply, transport
+from pi_datasource.batch_address import BatchAddress, none_routed
 from pi_datasource.breaker import Breaker
 from pi_datasource.effort import Effort
 from pi_datasource.errors import PIError, ServerError, ServerFailed, UnexpectedReply
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 10.0
 CHUNK = 1 << 20
 UNREADABLE = 2  # answers in a row that are no PI Web API's and are asked for once more
+_RESOURCE = {"Items", "Links", "WebId"}  # one of them is in every answer that is not a failure
 LONGEST_PAUSE_S = 300.0  # whatever a server's Retry-After says
 
 
@@ -49,6 +51,7 @@ class PIClient:
         self.sleep = sleep
         self._pacer = Pacer(options.requests_per_second, sleep=sleep)
         self._breaker = Breaker()
+        self._batch_address = BatchAddress(options.url, options.batch_url)
         self._patience_s = options.wait_for_server.total_seconds()
         self._effort = Effort()
         self._adding = Lock()  # a pause may end while the next call is on its way
@@ -101,6 +104,8 @@ class PIClient:
             raise self._failures.not_json(call, headers, body) from cause
         if isinstance(parsed, dict) and isinstance(failure := parsed.get("WebException"), dict):
             raise self._failures.refusal(call, reply.status_of(failure), reply.text_of(failure.get("Errors")))
+        if isinstance(parsed, dict) and not parsed.keys() & _RESOURCE and (words := error_text(body)):
+            raise self._failures.refusal(call, 500, words)  # a gateway's, with status 200
         if isinstance(parsed, dict) and "Date" in headers:
             parsed.setdefault("Date", headers["Date"])
         return parsed
@@ -110,8 +115,21 @@ class PIClient:
 
         Raises:
             UnexpectedReply: the answer is cut or no JSON object.
+            RequestRefused: PI Web API knows the address of none of the GETs.
         """
-        content = {key: {"Method": "GET", "Resource": url} for key, url in requests_by_id.items()}
+        body = self._batch(requests_by_id)
+        if not none_routed(body, len(requests_by_id)):
+            return body
+        changed = self._batch_address.find(self.get, lambda url: self._batch({"address": url}))
+        if changed is None:
+            raise self._failures.not_routed(self._batch_address.base)
+        return self._batch(requests_by_id) if changed else body
+
+    def _batch(self, requests_by_id: Mapping[str, str]) -> bytes:
+        content = {
+            key: {"Method": "GET", "Resource": self._batch_address.of(url)}
+            for key, url in requests_by_id.items()
+        }
         call = "POST batch"
         body, headers = self._send(
             call, self.resource("batch"), msgspec.json.encode(content), weight=len(content)

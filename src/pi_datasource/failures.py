@@ -66,6 +66,14 @@ class Failures:
         said = f": {words.rstrip('.') if hint else words}" if words else ""
         return kind(f"{call}: HTTP {status}{said}" + (f"; {hint}" if hint else ""), status)
 
+    def not_routed(self, base: str) -> RequestRefused:
+        """PI Web API knows the address of no sub-request."""
+        return RequestRefused(
+            f"POST batch: PI Web API answers at {self.url}, but does not know the sub-requests' address {base}: a proxy "
+            "maps its path; give the address under which PI Web API knows itself as option 'batch_url'",
+            404,
+        )
+
     def not_json(self, call: str, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
         """An answer that is not PI Web API's, such as a proxy's page."""
         kind = headers.get("Content-Type", "no content type")

@@ -15,8 +15,12 @@ from pi_datasource.model import DataServer, Point
 
 PAGE_SIZE = 10_000
 MOST_MOVES = 100  # of a list under the reader's hands; one that moves more often is in no order
+FEWEST_CAPPED = (
+    100  # items: a server may return fewer than were asked for without a word, but not as few as these
+)
 NAMES_PER_CALL = 100  # each is a request of its own to the server's rate limit
 ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
+_REQUIRED_FIELDS = ("WebId", "Name", "PointType")
 _WILDCARD = re.compile(r"[*?\[\]]")
 
 
@@ -32,6 +36,18 @@ def matching(
         for item in _pages(client, f"dataservers/{server.web_id}/points", asked):
             if _meant(tag, item):
                 yield _point(item, server.name)
+
+
+def first_point(client: PIClient, server: DataServer) -> Point | None:
+    """Any point of ``server`` that this account can see, or None.
+
+    Raises:
+        ServerError: the server does not list its points.
+    """
+    path = f"dataservers/{server.web_id}/points"
+    asked = {"startIndex": 0, "maxCount": 1, "selectedFields": _selected(_REQUIRED_FIELDS), **ID_ONLY}
+    items = _list(client.get(path, asked), path).Items
+    return _point(items[0], server.name) if items else None
 
 
 def named(
@@ -85,7 +101,7 @@ def _whole(answer: _Answer | None) -> list[_Point] | None:
     """The points of one answer; None if it failed or there may be more."""
     if answer is None or answer.Status != 200:
         return None
-    listed = msgspec.convert(answer.Content, Points)
+    listed = _list(answer.Content, "dataservers/…/points")
     return None if listed.Links.Next or len(listed.Items) >= NAMES_PER_CALL else listed.Items
 
 
@@ -115,7 +131,7 @@ def _by_path(
 
 
 def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_Point]:
-    """All items of a paged list; ends at an empty page, or a short one without a ``Next`` link.
+    """All items of a paged list; ends at an empty page, or one shorter than any cap without a ``Next`` link.
 
     Each page begins with the last item of the one before. If it does not, points were deleted meanwhile, and as many
     others would be passed over: the list is then read again from a page further up, whose items come a second time.
@@ -135,7 +151,7 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_
                 raise
             size //= 2
             continue
-        listed = typed(reply, Points, path)
+        listed = _list(reply, path)
         items = listed.Items
         if items and items == last:
             message = (
@@ -151,15 +167,16 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_
         last = items
         yield from items[joint:]
         start += len(items) - joint
-        if len(items) <= joint or (len(items) < size and not listed.Links.Next):
+        short = len(items) < min(size, FEWEST_CAPPED)
+        if len(items) <= joint or (short and not listed.Links.Next):
             return
 
 
 class _Point(msgspec.Struct):
     WebId: str
     Name: str
+    PointType: str  # what tells a point from other objects that PI Web API lists, such as data servers
     Path: str = ""
-    PointType: str = ""
     EngineeringUnits: str | None = None
     Step: bool = False
 
@@ -180,6 +197,7 @@ class _Answer(msgspec.Struct):
     Content: object = None
 
 
+_BESIDE_ITEMS = {"Links", "Date"}  # the client adds the header Date to an answer
 _ANSWERS = msgspec.json.Decoder(dict[str, _Answer])
 _Shape = TypeVar("_Shape")
 
@@ -195,6 +213,22 @@ def typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
     except msgspec.ValidationError as cause:
         message = f"GET {path}: the answer is none of PI Web API's ({cause}); check that 'url' is its address"
         raise UnexpectedReply(message) from cause
+
+
+def _list(reply: Any, path: str) -> Points:
+    """``reply`` as a page of points.
+
+    Raises:
+        UnexpectedReply: it is something else. Only an empty list may lack ``Items`` (reference: selectedFields).
+    """
+    listed = typed(reply, Points, path)
+    if isinstance(reply, dict) and "Items" not in reply and (unknown := reply.keys() - _BESIDE_ITEMS):
+        message = (
+            f"GET {path}: the answer is not a list of PI Web API (it holds {', '.join(sorted(unknown))}); check that "
+            "'url' is its address"
+        )
+        raise UnexpectedReply(message)
+    return listed
 
 
 def _point(item: _Point, server: str) -> Point:

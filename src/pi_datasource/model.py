@@ -50,11 +50,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class DataServer:
-    """One PI Data Archive; ``time`` is its clock when it was asked, None before PI Web API 2018."""
+    """One PI Data Archive; ``time`` is its clock when it was asked, None where it tells none.
+
+    ``connected`` is what PI Web API says of itself and this server.
+    """
 
     web_id: str
     name: str
     time: datetime | None = None
+    connected: bool = True
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):

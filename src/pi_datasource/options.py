@@ -51,6 +51,11 @@ class Options(BaseModel):
     url: Address = Field(
         description="Address of PI Web API: `https://HOST/piwebapi` (`HOST` alone is enough)."
     )
+    batch_url: Address | None = Field(
+        None,
+        description="Address under which PI Web API knows itself, where a proxy maps it to another path: that of the "
+        "requests inside a batch. If unset: `url`, or what the server's own links say.",
+    )
     table: str = Field(
         DEFAULT_TABLE, description="What to read: `pi_timeseries`, the recorded events of points."
     )

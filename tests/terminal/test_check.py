@@ -20,7 +20,12 @@ from .conftest import NOW, Command
 
 NAMES = list(checkup.NAMES)
 SERVERS = {"Items": [{"WebId": "S1", "Name": "SRV", "ServerTime": "2026-03-01T00:00:00Z"}]}
-POINTS = {"Items": [{"WebId": "W1", "Name": "FIC1"}, {"WebId": "W2", "Name": "FIC2"}]}
+POINTS = {
+    "Items": [
+        {"WebId": "W1", "Name": "FIC1", "PointType": "Float32"},
+        {"WebId": "W2", "Name": "FIC2", "PointType": "Float32"},
+    ]
+}
 EVENTS = {"Status": 200, "Content": {"Items": [{"Timestamp": "2026-03-01T00:00:00Z", "Value": 1}]}}
 TOO_MANY = {
     "Status": 400,

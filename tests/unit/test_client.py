@@ -131,6 +131,21 @@ def test_a_failure_hidden_in_a_200_is_a_failure(web: WebServer, connect: Connect
     assert str(error).startswith("GET dataservers: HTTP 502: Error while writing; ")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [{"Message": "Authorization has been denied for this request."}, {"Errors": ["The archive is down."]}],
+)
+def test_an_answer_of_words_with_status_200_is_a_failure(web: WebServer, connect: Connect, said: Any) -> None:
+    web.answers(says(said))
+    error = failure(connect())
+    assert (type(error), error.status) == (ServerFailed, 500)
+    assert text_of(said) in str(error)
+
+
+def text_of(said: dict[str, Any]) -> str:
+    return str(said.get("Message") or said["Errors"][0])
+
+
 def test_a_null_web_exception_in_a_200_is_none(web: WebServer, connect: Connect) -> None:
     web.answers(says({"WebException": None, "Items": []}))
     assert connect().get("dataservers")["Items"] == []

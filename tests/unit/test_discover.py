@@ -132,9 +132,81 @@ def test_a_pi_web_api_without_data_server_is_told(reply: Any) -> None:
 
 
 def test_the_present_is_the_clock_furthest_behind() -> None:
-    early, late = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 2, tzinfo=UTC)
+    early, late = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 1, 0, 10, tzinfo=UTC)
     clocks = [DataServer("1", "a", late), DataServer("2", "b", None), DataServer("3", "c", early)]
     assert discover.server_now(clocks) == early
+
+
+def test_connected_servers_whose_clocks_disagree_are_named_with_the_option_that_chooses_one() -> None:
+    early, late = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 1, 0, 10, 0, 1, UTC)
+    with pytest.raises(UnexpectedReply) as caught:
+        discover.server_now([DataServer("1", "a", late), DataServer("2", "b", early)])
+    assert str(caught.value) == (
+        "the clocks of the data servers disagree (a says 2024-05-01T00:10:00.000001Z, b says 2024-05-01T00:00:00Z), so '*' "
+        "has no meaning for all of them; set them by one time service, or read one of them: data_servers=NAME"
+    )
+
+
+@pytest.mark.parametrize(
+    "dead_clock", ["2024-04-30T21:00:00Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"]
+)
+def test_the_clock_of_a_server_that_is_not_connected_does_not_count(dead_clock: str) -> None:
+    server = two_archives(dead_clock, [item("DEAD", "T1")])
+    listed = discover.data_servers(server, options())  # type: ignore[arg-type]
+    assert [(each.name, each.connected) for each in listed] == [("LIVE", True), ("DEAD", False)]
+    assert discover.server_now(listed) == datetime(2024, 5, 1, 6, tzinfo=UTC)
+
+
+def test_the_clock_of_servers_of_which_none_is_connected_is_better_than_none() -> None:
+    clock = datetime(2024, 5, 1, tzinfo=UTC)
+    assert discover.server_now([DataServer("1", "a", clock, connected=False)]) == clock
+
+
+@pytest.mark.parametrize("clock", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_server_time_that_cannot_be_a_clock_is_ignored_with_a_warning(
+    clock: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = {"Items": [{"WebId": "1", "Name": "a", "ServerTime": clock}], "Date": DATE}
+    assert discover.server_now(servers(reply)) == datetime(2024, 5, 1, 6, 0, 7, tzinfo=UTC)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the ServerTime of a is {clock}, which cannot be its clock: ignored"
+    ]
+
+
+def two_archives(dead_clock: str, points: Any) -> FakePI:
+    """LIVE and, not connected, DEAD, whose list of points is ``points`` or an error."""
+    server = FakePI()
+    listed = [
+        {"WebId": "L", "Name": "LIVE", "IsConnected": True, "ServerTime": "2024-05-01T06:00:00Z"},
+        {"WebId": "D", "Name": "DEAD", "IsConnected": False, "ServerTime": dead_clock},
+    ]
+    dead = points if isinstance(points, Exception) else {"Items": points}
+    server.replies = {"dataservers": lambda _: {"Items": listed}, "dataservers/D/points": lambda _: dead}
+    return server
+
+
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        ([], "it lists no point"),
+        (
+            ServerFailed("GET dataservers/D/points: HTTP 502: down", 502),
+            "GET dataservers/D/points: HTTP 502: down",
+        ),
+    ],
+)
+def test_a_server_that_cannot_be_read_is_named_with_the_option_that_leaves_it_out(
+    points: Any, why: str
+) -> None:
+    server = two_archives("2024-04-30T21:00:00Z", points)
+    with pytest.raises(ServerFailed) as caught:
+        discover.data_servers(server, options())  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        f"the data server DEAD is not connected, so its tags cannot be read ({why}); connect it to PI Web API, or leave it "
+        "out: data_servers=LIVE"
+    )
+    assert caught.value.status == 503
+    assert [each.name for each in discover.data_servers(server, options(data_servers="live"))] == ["LIVE"]  # type: ignore[arg-type]
 
 
 def test_a_server_without_any_clock_is_told() -> None:
@@ -150,6 +222,47 @@ def test_all_points_of_all_data_servers_are_found() -> None:
     assert discover.points(server, [A, B], options()) == [  # type: ignore[arg-type]
         found("SRVA", "T1"), found("SRVA", "T2"), found("SrvB", "T1"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cap", [100, 1000])
+@pytest.mark.parametrize("count", [0, 99, 100, 101, 999, 1000, 1001, 2500])
+def test_a_list_that_the_server_caps_without_a_word_is_read_to_its_end(count: int, cap: int) -> None:
+    tags = [f"T{i:04}" for i in range(count)]
+    whole = listing("SRVA", tags)
+    server = plant(A=lambda asked: whole({**asked, "maxCount": str(min(cap, int(asked["maxCount"])))}))
+    assert names(server, [A], strict=False) == tags
+
+
+def test_a_short_list_takes_one_request() -> None:
+    server = plant(A=listing("SRVA", ["T1", "T2"]))
+    names(server, [A])
+    assert len(server.gets) == 1
+
+
+NOT_POINTS: list[Any] = [
+    {"Items": [{"WebId": "F1DS", "Name": "SRVA", "IsConnected": True}]},
+    {"items": [item("SRVA", "T1")]},
+    {"error": "quota exceeded"},
+    {"Errors": ["down"]},
+    {"Message": "Authorization has been denied for this request."},
+]
+
+
+@pytest.mark.parametrize("reply", NOT_POINTS, ids=json.dumps)
+def test_an_answer_that_is_not_a_list_of_points_is_not_an_empty_list(reply: Any) -> None:
+    with pytest.raises(UnexpectedReply, match=r"^GET dataservers/DSA/points: the answer is "):
+        names(plant(A=lambda _: reply), [A], strict=False)
+
+
+@pytest.mark.parametrize("reply", NOT_POINTS, ids=json.dumps)
+def test_an_answer_that_is_not_a_list_of_points_is_not_a_name_that_does_not_exist(reply: Any) -> None:
+    with pytest.raises(UnexpectedReply):
+        names(plant(A=lambda _: reply), [A], strict=False, tags="T1,T2")
+
+
+def test_a_point_found_by_path_has_a_type() -> None:
+    with pytest.raises(UnexpectedReply, match="GET points: the answer is none of PI Web API's"):
+        names(by_path({"WebId": "1", "Name": "T"}), [A], strict=False, tags="\\\\SRVA\\T")
 
 
 @pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 14, 15])

@@ -65,7 +65,7 @@ def test_an_unknown_option_suggests_the_nearest(key: str, text: str | None) -> N
 def test_defaults_are_these() -> None:
     defaults = parsed().model_dump()
     assert defaults == {
-        "url": "https://pi.example/piwebapi", "table": "pi_timeseries", "tags": (), "tag_filter": None,
+        "url": "https://pi.example/piwebapi", "batch_url": None, "table": "pi_timeseries", "tags": (), "tag_filter": None,
         "data_servers": (), "start_time": "*-1d", "end_time": "*", "time_zone": "UTC", "tag_pattern": None,
         "include_metadata": False, "columns": (), "narrow": None, "pushdown": False, "auth": "auto",
         "username": None, "password": None, "token": None,

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+import msgspec
 from rich.table import Table
 from rich.text import Text
 
 from pi_datasource import auth, discover, reply
 from pi_datasource.client import PIClient
 from pi_datasource.errors import AuthenticationFailed, PIError, ServerError, ServerTimeout, ServerUnreachable
-from pi_datasource.model import DataServer, Point, iso_utc
+from pi_datasource.model import Point, iso_utc
 from pi_datasource.options import Options
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
@@ -88,12 +89,13 @@ class Checkup:
             yield Finding("sign-in", "ok", _KINDS[auth.chosen(self.options)])
             yield _version(api)
             yield Finding("data servers", "ok", ", ".join(server.name for server in servers))
-            yield _clock(servers, began, ended)
-            there = min((server.time for server in servers if server.time is not None), default=ended)
             try:
-                yield Finding("window", "ok", str(self.options.window(there)))
+                there = discover.server_now(servers)
+                yield _clock(there, began, ended)
+                yield self._window(there)
             except PIError as error:
-                yield Finding("window", "failed", str(error))
+                there = ended
+                yield Finding("clock", "failed", str(error))
             try:
                 points, whole = discover.sample(api, servers, self.options)
             except PIError as error:
@@ -101,6 +103,12 @@ class Checkup:
                 return
             yield _tags(points, whole)
             yield from self._batch(api, points[:SAMPLED_TAGS], there)
+
+    def _window(self, there: datetime) -> Finding:
+        try:
+            return Finding("window", "ok", str(self.options.window(there)))
+        except PIError as error:
+            return Finding("window", "failed", str(error))
 
     def _no_answer(self, error: PIError) -> Iterator[Finding]:
         if isinstance(error, ServerUnreachable | ServerTimeout):
@@ -124,25 +132,25 @@ class Checkup:
         return Finding("encryption", "ok", f"the certificate is trusted by {by}")
 
     def _batch(self, api: PIClient, points: list[Point], now: datetime) -> Iterator[Finding]:
-        content = {key: {"Method": "GET", "Resource": url} for key, url in _requests(api, points, now)}
+        asked = dict(_requests(api, points, now))
         began = time.monotonic()
         try:
-            answers = api.post("batch", content)
-        except ServerError as error:
+            answers = msgspec.json.decode(api.batch(asked))
+        except (ServerError, msgspec.DecodeError) as error:
             advice = "allow POST to /piwebapi/batch with the header X-Requested-With, on PI Web API and on every proxy"
             yield Finding("batch", "failed", str(error), advice)
             return
         seconds = time.monotonic() - began
-        if not isinstance(answers, dict) or not content.keys() <= answers.keys():
+        if not isinstance(answers, dict) or not asked.keys() <= answers.keys():
             yield Finding(
                 "batch", "failed", "POST batch: not every sub-request was answered", "look for a proxy"
             )
             return
         yield Finding(
-            "batch", "ok", f"{len(content)} requests in one call; POST with X-Requested-With is let in"
+            "batch", "ok", f"{len(asked)} requests in one call; POST with X-Requested-With is let in"
         )
         yield self._limits(*_answer(answers["limit"]))
-        yield _data([_answer(answers[key]) for key in content if key != "limit"], points, seconds)
+        yield _data([_answer(answers[key]) for key in asked if key != "limit"], points, seconds)
 
     def _limits(self, status: int, content: Any) -> Finding:
         match = _LIMIT.search(reply.text_of(content))
@@ -212,17 +220,12 @@ def _version(api: PIClient) -> Finding:
     return Finding("version", "ok", f"{title} {version}")
 
 
-def _clock(servers: list[DataServer], began: datetime, ended: datetime) -> Finding:
+def _clock(there: datetime, began: datetime, ended: datetime) -> Finding:
     """How far the server's clock is from ours: no closer than half the time that the answer took."""
     middle, doubt = began + (ended - began) / 2, (ended - began).total_seconds() / 2
-    skews = [(server.time - middle).total_seconds() for server in servers if server.time is not None]
-    if not skews:
-        advice = "let PI Web API or its proxy send a Date header"
-        return Finding("clock", "failed", "the server tells no time, so '*' has no meaning", advice)
-    skew = max(skews, key=abs)
-    now = iso_utc(min(server.time for server in servers if server.time is not None))
+    skew = (there - middle).total_seconds()
     place = "ahead of" if skew > 0 else "behind"
-    text = f"{now}; {abs(skew):.1f} s {place} this machine (within {doubt:.2f} s)"
+    text = f"{iso_utc(there)}; {abs(skew):.1f} s {place} this machine (within {doubt:.2f} s)"
     if abs(skew) - doubt <= TOLERATED_SKEW_S:
         return Finding("clock", "ok", text)
     advice = (
