@@ -1,4 +1,4 @@
-"""The only HTTP session: calls with their retries, pauses and time-outs."""
+"""The only HTTP session: calls with their time-outs, sent again as ``retry`` says."""
 
 from __future__ import annotations
 
@@ -7,35 +7,52 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from http.client import HTTPException
 from threading import Lock
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import requests
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
 
-from pi_datasource import auth, reply, transport
+from pi_datasource import adapter, auth, reply, retry, transport
 from pi_datasource.batch_address import BatchAddress, none_routed
 from pi_datasource.breaker import Breaker
 from pi_datasource.effort import Effort
-from pi_datasource.errors import PIError, ServerError, ServerFailed, UnexpectedReply
+from pi_datasource.errors import ServerError, ServerFailed, UnexpectedReply
 from pi_datasource.failures import Failures, error_text
 from pi_datasource.options import Options
 from pi_datasource.outage import PAUSE_S, Outage
 from pi_datasource.pacing import Pacer
 from pi_datasource.query import query
+from pi_datasource.retry import Attempts, Failed, Failure
 from pi_datasource.wire import NOT_JSON
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 CHUNK = 1 << 20
-UNREADABLE = 2  # answers in a row that are no PI Web API's and are asked for once more
 _RESOURCE = {"Items", "Links", "WebId"}  # one of them is in every answer that is not a failure
-LONGEST_PAUSE_S = 300.0  # whatever a server's Retry-After says
+
+
+class _Answer(NamedTuple):
+    """An answer that came in whole."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class _Call(NamedTuple):
+    """One call: counts for ``weight`` requests; ``read`` makes of the answer what the caller wants."""
+
+    name: str
+    url: str
+    data: bytes | None
+    weight: int = 1
+    read: Callable[[_Answer], Any] = lambda answer: answer
 
 
 class PIClient:
@@ -44,18 +61,18 @@ class PIClient:
     Every failure raises a leaf of ``ServerError`` that names the call; no message or log holds a secret.
     """
 
-    def __init__(self, options: Options, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, options: Options, sleep: Callable[[float], None] | None = None) -> None:
         self.url = options.url
         self.timeout_s = options.timeout.total_seconds()
         self.max_retries = options.max_retries
-        self.sleep = sleep
-        self._pacer = Pacer(options.requests_per_second, sleep=sleep)
+        self.sleep = sleep or time.sleep
+        self.patience_s = options.wait_for_server.total_seconds()
+        self._pacer = Pacer(options.requests_per_second, sleep=self._sleep_for_rate)
         self._breaker = Breaker()
         self._batch_address = BatchAddress(options.url, options.batch_url)
-        self._patience_s = options.wait_for_server.total_seconds()
         self._effort = Effort()
         self._adding = Lock()  # a pause may end while the next call is on its way
-        self._session = transport.session(options, before_retry=self._before_retry)
+        self._session = transport.session(options)
         self._failures = Failures(
             options.url, self.timeout_s, auth.chosen(options) != "anonymous", self._session.discreet
         )
@@ -81,23 +98,12 @@ class PIClient:
         """The JSON body of the answer to a POST of ``content``, with the same look; for small answers."""
         return self._json(f"POST {path}", self.resource(path), msgspec.json.encode(content))
 
-    def _json(self, call: str, url: str, data: bytes | None) -> Any:
-        attempt = 0
-        while True:
-            body, headers = self._send(call, url, data)
-            try:
-                return self._parsed(call, body, headers)
-            except (
-                UnexpectedReply,
-                ServerFailed,
-            ) as error:  # half of an answer, or a proxy's page in its place
-                if attempt == min(UNREADABLE, self.max_retries):
-                    raise
-                log.warning("%s; asking again", error)
-            self.pause(attempt)
-            attempt += 1
+    def _json(self, name: str, url: str, data: bytes | None) -> Any:
+        call = _Call(name, url, data, read=partial(self._parsed, name))
+        return self._send(call, Attempts(self.max_retries))
 
-    def _parsed(self, call: str, body: bytes, headers: Mapping[str, str]) -> Any:
+    def _parsed(self, call: str, answer: _Answer) -> Any:
+        body, headers = answer
         try:
             parsed = msgspec.json.decode(body)
         except NOT_JSON as cause:
@@ -110,33 +116,36 @@ class PIClient:
             parsed.setdefault("Date", headers["Date"])
         return parsed
 
-    def batch(self, requests_by_id: Mapping[str, str]) -> bytes:
+    def batch(self, requests_by_id: Mapping[str, str], attempts: Attempts | None = None) -> bytes:
         """The body of the answer to many GETs sent as one call of the batch endpoint.
+
+        ``attempts`` may hold retries that the caller has used before, and holds afterwards those of this call, too.
 
         Raises:
             UnexpectedReply: the answer is cut or no JSON object.
             RequestRefused: PI Web API knows the address of none of the GETs.
         """
-        body = self._batch(requests_by_id)
+        attempts = attempts or Attempts(self.max_retries)
+        body = self._batch(requests_by_id, attempts)
         if not none_routed(body, len(requests_by_id)):
             return body
-        changed = self._batch_address.find(self.get, lambda url: self._batch({"address": url}))
+        changed = self._batch_address.find(
+            self.get, lambda url: self._batch({"address": url}, Attempts(self.max_retries))
+        )
         if changed is None:
             raise self._failures.not_routed(self._batch_address.base)
-        return self._batch(requests_by_id) if changed else body
+        return self._batch(requests_by_id, attempts) if changed else body
 
-    def _batch(self, requests_by_id: Mapping[str, str]) -> bytes:
+    def _batch(self, requests_by_id: Mapping[str, str], attempts: Attempts) -> bytes:
         content = {
             key: {"Method": "GET", "Resource": self._batch_address.of(url)}
             for key, url in requests_by_id.items()
         }
-        call = "POST batch"
-        body, headers = self._send(
-            call, self.resource("batch"), msgspec.json.encode(content), weight=len(content)
-        )
-        if body[:1] != b"{":
-            raise self._failures.not_json(call, headers, body)
-        return body
+        call = _Call("POST batch", self.resource("batch"), msgspec.json.encode(content), weight=len(content))
+        answer: _Answer = self._send(call, attempts)
+        if answer.body[:1] != b"{":
+            raise self._failures.not_json(call.name, answer.headers, answer.body)
+        return answer.body
 
     def pace(self, requests_per_second: float | None) -> None:
         """From here on at most so many requests are sent in any second, each sub-request of a batch counted."""
@@ -147,7 +156,9 @@ class PIClient:
 
         A second is what PI's rate limit asks for at least (reference: limits); ``refused`` says that it was this limit.
         """
-        pause_s = max(min(2.0**attempt, 30.0), min(least_s, LONGEST_PAUSE_S))
+        pause_s = max(retry.back_off_s(attempt, limited=True), retry.bounded_s(least_s))
+        if pause_s > retry.LOGGED_PAUSE_S:
+            retry.report(f"POST batch: {requests} sub-request(s) failed for the moment", pause_s, least_s)
         self.sleep(pause_s)
         self._spent(Effort(0, requests, pause_s if refused else 0.0))
 
@@ -160,58 +171,59 @@ class PIClient:
         with self._adding:
             self._effort += more
 
-    def _before_retry(self, refused_s: float) -> None:
-        self._spent(Effort(1, 1, refused_s))
-        self._pacer.wait_again()
+    def _sleep_for_rate(self, seconds: float) -> None:
+        if seconds > retry.LOGGED_PAUSE_S:
+            log.warning("the next call waits for %.1f s, to keep 'requests_per_second'", seconds)
+        self.sleep(seconds)
 
-    def _send(
-        self, call: str, url: str, data: bytes | None, weight: int = 1
-    ) -> tuple[bytes, Mapping[str, str]]:
-        """The body and headers of one call; a server that is down is waited for as long as the options say."""
-        outage = Outage(self._patience_s)
+    def _send(self, call: _Call, attempts: Attempts) -> Any:
+        """What ``call`` makes of its answer; a server that is down is waited for as long as the options say."""
+        outage = Outage(self.patience_s)
         while True:
             try:
-                return self._checked(call, url, data, weight)
+                answer = self._checked(call, attempts)
             except ServerError as error:
                 if not outage.bears(error):
                     raise
+            else:
+                outage.over()
+                return answer
             self.sleep(PAUSE_S)
+            attempts.start_over()
 
-    def _checked(
-        self, call: str, url: str, data: bytes | None, weight: int
-    ) -> tuple[bytes, Mapping[str, str]]:
-        self._breaker.check(call)
+    def _checked(self, call: _Call, attempts: Attempts) -> Any:
+        self._breaker.check(call.name)
         try:
-            answer = self._whole(call, url, data, weight)
+            answer = retry.send(
+                partial(self._attempt, call, attempts), attempts, self.sleep, self._before_retry
+            )
         except ServerError as error:
             self._breaker.failed(error)
             raise
         self._breaker.answered()
         return answer
 
-    def _whole(self, call: str, url: str, data: bytes | None, weight: int) -> tuple[bytes, Mapping[str, str]]:
-        """A body that was cut is asked for again."""
-        attempt = 0
-        while True:
-            try:
-                self._pacer.wait(weight)
-                try:
-                    return self._once(call, url, data)
-                finally:
-                    self._pacer.answered()
-            except _BodyCut as cut:
-                if attempt == self.max_retries:
-                    message = (
-                        f"{call}: the answer of {self.url} was cut short {attempt + 1} time(s) in a row ({cut}); "
-                        "check for a proxy that limits answers, or set a smaller 'page_size'"
-                    )
-                    raise UnexpectedReply(message) from cut
-                log.warning("%s: the body was cut, asking again", call)
-            self._spent(Effort(retries=1))
-            self.sleep(min(0.2 * 2**attempt, 5.0))
-            attempt += 1
+    def _before_retry(self, failed: Failed, pause_s: float) -> None:
+        if failed.kind in (Failure.DROPPED, Failure.SILENT):
+            self._session.close()  # what has dropped one kept connection has dropped the others, too
+        self._spent(
+            Effort(retries=1, throttled_seconds=pause_s if failed.kind is Failure.RATE_LIMITED else 0.0)
+        )
 
-    def _once(self, call: str, url: str, data: bytes | None) -> tuple[bytes, Mapping[str, str]]:
+    def _attempt(self, call: _Call, attempts: Attempts) -> Any:
+        self._pacer.wait(call.weight)
+        try:
+            answer = self._once(call.name, call.url, call.data, attempts)
+        finally:
+            self._pacer.answered()
+        if isinstance(answer, Failed):
+            return answer
+        try:
+            return call.read(answer)
+        except (UnexpectedReply, ServerFailed) as error:  # half of an answer, or a proxy's page in its place
+            return Failed(error, Failure.UNREADABLE)
+
+    def _once(self, call: str, url: str, data: bytes | None, attempts: Attempts) -> _Answer | Failed:
         timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
         self._spent(Effort(calls=1))
         try:
@@ -223,43 +235,66 @@ class PIClient:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                body = self._body(response, call)
-        except requests.Timeout as cause:
-            raise self._failures.late(call, connecting=isinstance(cause, requests.ConnectTimeout)) from cause
+                body = _body(response)
+        except _BodyCut as cut:
+            return Failed(_caused(self._cut(call, cut, attempts), cut), Failure.BROKEN)
+        except (requests.Timeout, ReadTimeoutError) as cause:
+            late = self._failures.late(call, connecting=isinstance(cause, requests.ConnectTimeout))
+            return Failed(_caused(late, cause), adapter.kind(cause))
         except requests.RequestException as cause:
-            raise transport.failure(call, self.url, cause) from cause
+            return Failed(_caused(transport.failure(call, self.url, cause), cause), adapter.kind(cause))
+        except (TransportError, HTTPException, OSError, ValueError) as cause:  # of an answer beyond all rules
+            return Failed(_caused(transport.failure(call, self.url, cause), cause), Failure.BROKEN)
         log.debug("%s: HTTP %s, %s bytes", call, response.status_code, len(body))
+        if (refusal := self._refusal(call, response, body)) is None:
+            return _Answer(body, response.headers)
+        pause_s = retry.retry_after_s(response.headers.get("Retry-After"))
+        return Failed(refusal, retry.kind_of_status(response.status_code), pause_s)
+
+    def _refusal(self, call: str, response: requests.Response, body: bytes) -> ServerError | None:
         if 300 <= response.status_code < 400:
             place = response.headers.get("Location", "elsewhere").partition("?")[0]
             message = (
                 f"{call}: {self.url} sends the caller on to {place}; give PI Web API's own address as 'url'"
             )
-            raise UnexpectedReply(message, response.status_code)
+            return UnexpectedReply(message, response.status_code)
         if response.status_code >= 400:
-            raise self._failures.refusal(call, response.status_code, error_text(body), response.headers)
-        return body, response.headers
+            return self._failures.refusal(call, response.status_code, error_text(body), response.headers)
+        return None
 
-    def _body(self, response: requests.Response, call: str) -> bytes:
-        raw = response.raw
-        read = getattr(raw, "read1", raw.read)  # read1 returns what is there
-        chunks = []
-        try:
-            while chunk := read(CHUNK, decode_content=True):
-                chunks.append(chunk)
-        except ReadTimeoutError as cause:
-            raise self._failures.late(call, connecting=False) from cause
-        except (TransportError, OSError) as cause:
-            raise _BodyCut(transport.reason(cause)) from cause
-        body = b"".join(chunks)
-        expected = response.headers.get("Content-Length")
-        if expected is not None and "Content-Encoding" not in response.headers and len(body) < int(expected):
-            message = f"{len(body)} of {expected} bytes"
-            raise _BodyCut(message)
-        return body
+    def _cut(self, call: str, cut: _BodyCut, attempts: Attempts) -> UnexpectedReply:
+        return UnexpectedReply(
+            f"{call}: the answer of {self.url} was cut short {attempts.seen(Failure.BROKEN) + 1} time(s) in a row ({cut}); "
+            "check for a proxy that limits answers, or set a smaller 'page_size'"
+        )
 
 
-class _BodyCut(PIError):
-    """The body ended early; the call is sent again."""
+class _BodyCut(Exception):
+    """The body ended early, or cannot be unpacked."""
+
+
+def _caused(error: ServerError, cause: Exception) -> ServerError:
+    error.__cause__ = cause
+    return error
+
+
+def _body(response: requests.Response) -> bytes:
+    raw = response.raw
+    read = getattr(raw, "read1", raw.read)  # read1 returns what is there
+    chunks = []
+    try:
+        while chunk := read(CHUNK, decode_content=True):
+            chunks.append(chunk)
+    except ReadTimeoutError:
+        raise
+    except (TransportError, HTTPException, OSError, ValueError) as cause:
+        raise _BodyCut(transport.reason(cause)) from cause
+    body = b"".join(chunks)
+    expected = response.headers.get("Content-Length", "")
+    if expected.isdecimal() and "Content-Encoding" not in response.headers and len(body) < int(expected):
+        message = f"{len(body)} of {expected} bytes"
+        raise _BodyCut(message)
+    return body
 
 
 @lru_cache(maxsize=4)
@@ -272,5 +307,5 @@ def server_date(answer: Mapping[str, Any]) -> datetime | None:
     """The server's clock from the ``Date`` header that ``get`` leaves in a reply, or None."""
     try:
         return parsedate_to_datetime(answer["Date"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
         return None

@@ -19,14 +19,22 @@ from pi_datasource import decode, reply, schema
 from pi_datasource.calls import Call, Cursor, Request
 from pi_datasource.client import PIClient
 from pi_datasource.decode import Rows
-from pi_datasource.errors import PointFailure, ReadFailed, ServerError, ServerTimeout, UnexpectedReply
+from pi_datasource.errors import (
+    PointFailure,
+    ReadFailed,
+    ServerError,
+    ServerFailed,
+    ServerTimeout,
+    UnexpectedReply,
+)
 from pi_datasource.events import Events, ticks_at
 from pi_datasource.gone import apart
 from pi_datasource.model import Point, ReadTask, iso_utc
+from pi_datasource.outage import Outage
 from pi_datasource.paging import Span, advance
 from pi_datasource.reply import Page
+from pi_datasource.retry import RETRIED, TOO_MANY_REQUESTS, Attempts
 from pi_datasource.sizing import Sizes
-from pi_datasource.transport import RETRIED, TOO_MANY_REQUESTS
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +42,7 @@ ROWS_PER_BATCH = (
     50_000  # what Spark takes best; it does not cut batches itself (performance notes, section 6.2)
 )
 _SETS_REFUSED = 2  # stream sets that a server refuses before it is asked for single streams instead
+_NEEDS_PAUSE = re.compile(rb'"Status(?:Code)?"\s*:\s*(?:429|50[0234])\b')  # in a body, without reading it all
 _ALLOWED = re.compile(r"greater than the maximum allowed\D*(\d+)")
 
 
@@ -55,30 +64,42 @@ def run(
 class _Flight:
     """One call under way, in a thread of its own that does not outlive the process.
 
-    It is sent when the answer of the call ``before`` it is there: a task has one request at a time under way.
+    It is sent when the answer of the call ``before`` it is there: a task has one request at a time under way. Where that
+    answer failed or holds failures that pass, it waits for ``settle``, because a pause may come first.
     """
 
     def __init__(self, client: PIClient, call: Call, urls: dict[str, str], before: _Flight | None) -> None:
         self.call, self._ids = call, list(urls)
         self._body = b""
         self._error: BaseException | None = None
-        waits_for = before._thread if before else None
-        self._thread: threading.Thread = threading.Thread(
-            target=self._send, args=(client, urls, waits_for), daemon=True
-        )
+        self._attempts = Attempts(client.max_retries, max(cursor.attempts for cursor in call.cursors))
+        self._settled, self._abandoned = threading.Event(), False
+        self._thread = threading.Thread(target=self._send, args=(client, urls, before), daemon=True)
         self._thread.start()
 
-    def _send(self, client: PIClient, urls: dict[str, str], waits_for: threading.Thread | None) -> None:
-        if waits_for is not None:
-            waits_for.join()
+    def _send(self, client: PIClient, urls: dict[str, str], before: _Flight | None) -> None:
+        if before is not None:
+            before._settled.wait()
+            if before._abandoned:
+                return
         try:
-            self._body = client.batch(urls)
+            self._body = client.batch(urls, self._attempts)
         except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
             self._error = error
+        else:
+            if not _NEEDS_PAUSE.search(self._body):
+                self._settled.set()
+
+    def settle(self, *, abandoned: bool) -> None:
+        """Lets the next call go, or with ``abandoned`` gives it up."""
+        self._abandoned = abandoned
+        self._settled.set()
 
     def answers(self) -> list[tuple[Request, Page]]:
         """Waits for the answer: what each request brought."""
         self._thread.join()
+        for cursor in self.call.cursors:
+            cursor.attempts = max(cursor.attempts, self._attempts.retries)
         if self._error is not None:
             raise self._error
         body, self._body = self._body, b""
@@ -94,6 +115,7 @@ class _Run:
         self.sets = task.read_mode != "streams"
         self.sets_refused = 0
         self.answered = False
+        self.outage = Outage(client.patience_s)
         self.effort = client.effort  # of earlier tasks: the client is this worker's
         self.waiting: deque[Cursor] = deque()
         self.failures: list[tuple[Point, PointFailure]] = []
@@ -125,6 +147,16 @@ class _Run:
         return _Flight(self.client, call, urls, before)
 
     def _landed(self, flight: _Flight) -> list[Rows]:
+        """What one call brought, after the pause that it asks for; only then the next call is sent, if there was one."""
+        abandoned = True
+        try:
+            groups = self._sorted_out(flight)
+            abandoned = False
+        finally:
+            flight.settle(abandoned=abandoned)
+        return groups
+
+    def _sorted_out(self, flight: _Flight) -> list[Rows]:
         """The new events of one call; cursors that are not at their end go back to the front of the queue."""
         try:
             answers = flight.answers()
@@ -218,7 +250,9 @@ class _Outcome:
         """Takes in what one request brought."""
         if not page.ok:
             self._failed(request, page)
-        elif self.call.sets:
+            return
+        self.run.outage.over()
+        if self.call.sets:
             self._set(request, page)
         else:
             self._stream(request.cursors[0], page, request.size, cut=page.events.size >= request.size)
@@ -259,7 +293,7 @@ class _Outcome:
             for cursor in request.cursors:
                 cursor.page_size = min(cursor.page_size, self.run.sizes.page)
             self.unfinished += request.cursors
-        elif page.status in RETRIED and request.cursors[0].attempts < self.run.client.max_retries:
+        elif self._may_pass(request, page):
             self._again(request, page)
         elif self.call.sets:
             self._refused_set()
@@ -268,6 +302,15 @@ class _Outcome:
         else:
             hint = "" if page.status != 404 else " (deleted, or this account may not read it)"
             self._give_up(request.cursors[0].point, page.status, (page.message or "no reason given") + hint)
+
+    def _may_pass(self, request: Request, page: Page) -> bool:
+        """Whether it is worth asking again: a few times, or as long as ``wait_for_server`` says where the rate is limited."""
+        if page.status not in RETRIED:
+            return False
+        if request.cursors[0].attempts < self.run.client.max_retries:
+            return True
+        refusal = ServerFailed(f"POST batch: HTTP {page.status} {page.message}", page.status)
+        return page.status == TOO_MANY_REQUESTS and self.run.outage.bears(refusal)
 
     def _again(self, request: Request, page: Page) -> None:
         if page.status == TOO_MANY_REQUESTS:

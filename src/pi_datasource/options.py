@@ -158,7 +158,11 @@ class Options(BaseModel):
         timedelta(seconds=60), description="Longest wait for one answer, such as `60s` or `2m`."
     )
     max_retries: int = Field(
-        5, ge=0, le=20, description="How often one call is sent again after a broken connection, 429 or 5xx."
+        5,
+        ge=0,
+        le=20,
+        description="How often one call is sent again, for all reasons together: a connection that breaks, 429, 5xx, an "
+        "incomplete answer. `Retry-After` is honoured up to five minutes; a pause of more than ten seconds is logged.",
     )
     page_size: int = Field(
         10_000, ge=1, le=1_000_000, description="Most events of one tag in one answer (PI's `maxCount`)."
@@ -229,8 +233,8 @@ class Options(BaseModel):
     )
     wait_for_server: Span = Field(
         timedelta(0),
-        description="How long a server that is down (no connection, 502, 503) is waited for, after `max_retries`, before the "
-        "read or stream fails, such as `12h`.",
+        description="How long a server that is down (no connection, 502, 503) or refuses requests by its rate limit (429) is "
+        "waited for, after `max_retries`, before the read or stream fails, such as `12h`.",
     )
     overlap: Span = Field(
         timedelta(0),

@@ -1,4 +1,4 @@
-"""How long a server that is down is waited for, before the failure is told."""
+"""How long a server that is down, or refuses further requests, is waited for before the failure is raised."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Callable
 
 import requests
 
+from pi_datasource import adapter
 from pi_datasource.errors import ServerError, ServerTimeout, ServerUnreachable
+from pi_datasource.retry import TOO_MANY_REQUESTS
 
 log = logging.getLogger(__name__)
 
 PAUSE_S = 10.0
 TOLD_EVERY_S = 600.0
-_DOWN = (502, 503)
+_PASSING = (TOO_MANY_REQUESTS, 502, 503)
 
 
 class Outage:
-    """Time that has passed since the first of a row of calls that found no server; at most ``patience_s`` of it is borne."""
+    """Time since the first of a row of calls that found no server or a rate limit; at most ``patience_s`` is waited."""
 
     def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience_s, self._clock = patience_s, clock
@@ -26,8 +28,8 @@ class Outage:
         self._told_at = 0.0
 
     def bears(self, error: ServerError) -> bool:
-        """Whether ``error`` is that of a server that is down, and not for too long."""
-        if self._patience_s <= 0 or not is_down(error):
+        """Whether ``error`` is one that passes with time, and there is time left."""
+        if self._patience_s <= 0 or not is_temporary(error):
             return False
         now = self._clock()
         if self._since is None:
@@ -47,12 +49,16 @@ class Outage:
         self._since = None
 
 
-def is_down(error: ServerError) -> bool:
-    """Whether waiting may help: no connection, or 502 and 503, after all retries; not a certificate that is not trusted."""
-    if error.status in _DOWN:
+def is_temporary(error: ServerError) -> bool:
+    """Whether waiting may help: no connection, or 429, 502 or 503, after all retries; not a certificate without trust.
+
+    A time-out is no outage where a connection was made for the request: such a server is slow. On a connection that was
+    kept from earlier requests, silence may as well mean that a firewall has forgotten it.
+    """
+    if error.status in _PASSING:
         return True
     cause = error.__cause__
     if isinstance(error, ServerTimeout):
-        return isinstance(cause, requests.ConnectTimeout)
+        return isinstance(cause, requests.ConnectTimeout) or adapter.was_silent(cause)
     refused = isinstance(cause, (requests.exceptions.SSLError, requests.exceptions.InvalidURL))
     return isinstance(error, ServerUnreachable) and not refused

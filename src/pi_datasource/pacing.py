@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
+
+SECOND = 1.0
+_WELL_USED = 0.9  # of a rate
 
 
 class Pacer:
     """Makes its caller wait before each call, by how many requests the call counts for.
 
-    In no span of one second are more than ``rate`` requests let through, whatever the calls weigh, as long as none
-    weighs more than half of ``rate``. With ``m`` the heaviest so far a call of weight ``w`` keeps ``w / (rate - m)`` seconds
-    for itself: all calls of a second but the last then weigh less than ``rate - m``, and the last at most ``m``. A call
-    that is heavier than all before it waits for a second without any. The seconds begin when the answer is there: then
-    the server has seen the call, however slow the way to it was, and its own log shows the rate kept.
+    A sliding window: a call counts from when it is sent until a second after its answer, because the server may see it at
+    any time in between; at most ``rate`` requests count at any time. So no second sees more than ``rate``, whatever the
+    calls weigh. A call that alone weighs more than ``rate`` is sent when no other counts, and counts for as many seconds as
+    the rate allows for it.
+
+    Until ``set`` gives this pacer a share of its own, others may use the rate when it does not: then a call after a second
+    without any waits for one second, in which what others have sent stops counting.
     """
 
     def __init__(
@@ -25,18 +31,19 @@ class Pacer:
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._rate = rate
-        self._free_at = clock()
-        self._sent_at = self._free_at - 1.0
-        self._heaviest = self._last_weight = 1
+        self._shared = True
+        self._free_at = self._used_at = clock() - SECOND
+        self._counting: deque[tuple[float, int]] = deque()  # (until when, requests), oldest first
+        self._last_weight = 1
         self.waited_s = 0.0  # how long callers have been made to wait so far
 
     def set(self, rate: float | None) -> None:
-        """Changes the rate; None lets everything through.
+        """Gives this pacer a rate that no other uses; None lets everything through.
 
         The next call waits for a second, in which another process may have used up what it was allowed.
         """
-        self._rate = rate
-        self._free_at = self._clock() + 1.0
+        self._rate, self._shared = rate, False
+        self._free_at = self._clock() + SECOND
 
     def wait(self, weight: int) -> None:
         """Returns when a call that counts for ``weight`` requests may be sent."""
@@ -44,27 +51,34 @@ class Pacer:
         if self._rate is None:
             return
         now = self._clock()
-        free_at = self._free_at
-        if weight > self._heaviest:
-            self._heaviest = weight
-            free_at = max(free_at, self._sent_at + 1.0)
+        if self._shared and now - self._used_at >= SECOND:
+            self._free_at = now + SECOND
+        free_at = max(now, self._free_at)
+        counting = sum(requests for until, requests in self._counting if until > free_at)
+        while self._counting and counting + weight > self._rate:
+            until, requests = self._counting.popleft()
+            if until > free_at:
+                free_at, counting = until, counting - requests
         if free_at > now:
             self._sleep(free_at - now)
             self.waited_s += free_at - now
             now = free_at
-        self._begin(now)
+        self._count(now)
 
     def answered(self) -> None:
-        """Tells that the last call is over: its time begins now."""
-        if self._rate is not None:
-            self._begin(self._clock())
+        """Takes note that the last call is over: it counts for a second from now."""
+        if self._rate is not None and self._counting:
+            self._counting.pop()
+            self._count(self._clock())
 
-    def wait_again(self) -> None:
-        """Returns when the last call, which failed, may be sent once more."""
-        self.answered()
-        self.wait(self._last_weight)
+    def _count(self, now: float) -> None:
+        weight = self._last_weight
+        self._used_at = now
+        self._counting.append((now + max(SECOND, weight / (self._rate or weight)), weight))
 
-    def _begin(self, now: float) -> None:
-        rate = self._rate or 1.0
-        self._sent_at = now
-        self._free_at = now + self._last_weight / max(rate - self._heaviest, rate / 2)
+
+def requests_per_call(rate: float) -> int:
+    """The most requests of one call with which a paced reader comes to nine tenths of ``rate``, two or more in a second."""
+    whole = int(rate)
+    fit = (size for size in range(whole // 2, 1, -1) if whole // size * size >= _WELL_USED * whole)
+    return next(fit, 1)

@@ -26,8 +26,8 @@ def plan(
     ``events`` estimates how many events each point has, all above 0; without it all points are taken to be alike. A
     point that has more than a task's share is read by tasks of its own, each a part of the window; all others are
     gathered so that the tasks are about equal. Very many points or events make more tasks. A bound on requests or on
-    concurrency bounds the tasks, and each gets an equal share of the rate: kept by every task on its own, it holds for
-    all of them wherever they run.
+    concurrency bounds the tasks, and each gets a share of the rate: kept by every task on its own, it holds for all of
+    them wherever they run.
     """
     if not points or window.start == window.end:
         return []
@@ -43,7 +43,7 @@ def plan(
         if _bound(options) is None:
             bins = max(bins, math.ceil(len(others) / POINTS_PER_TASK))
         tasks += [(tuple(points[i] for i in group), window) for group in _dealt(others, events, bins)]
-    rate = _share(options, len(tasks))
+    rates = _shares(options.requests_per_second, len(tasks))
     return [
         ReadTask(
             table=options.table,
@@ -57,7 +57,7 @@ def plan(
             read_mode=options.read_mode,
             requests_per_second=rate,
         )
-        for group, part in tasks
+        for (group, part), rate in zip(tasks, rates, strict=True)
     ]
 
 
@@ -96,15 +96,13 @@ def _tasks_wanted(options: Options, events: float) -> int:
 def _bound(options: Options) -> int | None:
     """The most tasks that may call the server at once; None if any number may."""
     rate = options.requests_per_second
-    bounds = [options.max_concurrent_requests, None if rate is None else int(_for_tasks(rate))]
+    bounds = [options.max_concurrent_requests, None if rate is None else int(rate)]
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
-def _for_tasks(rate: float) -> float:
-    """What is left of a rate when two requests a second are kept for discovery and for asking the time."""
-    return max(rate - 2.0, rate / 2.0)
-
-
-def _share(options: Options, tasks: int) -> float | None:
-    rate = options.requests_per_second
-    return None if rate is None else _for_tasks(rate) / tasks
+def _shares(rate: float | None, tasks: int) -> list[float | None]:
+    """The rate of each task: whole numbers where there are several, as half a request is none."""
+    if rate is None or tasks <= 1:
+        return [rate] * tasks
+    each, more = divmod(int(rate), tasks)
+    return [float(each + (number < more)) for number in range(tasks)]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from pi_datasource import events, lift
+from pi_datasource import events, lift, retry
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.events import Columns, Events
 from pi_datasource.lift import Lifted
@@ -240,5 +240,4 @@ def _filled(plan: _Planned, cut: list[Events]) -> Page:
 
 
 def _retry_after(headers: Any) -> float | None:
-    text = headers.get("Retry-After") if isinstance(headers, dict) else None
-    return float(text) if isinstance(text, str) and text.isdecimal() else None
+    return retry.retry_after_s(headers.get("Retry-After")) if isinstance(headers, dict) else None

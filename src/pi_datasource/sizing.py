@@ -13,6 +13,7 @@ from itertools import islice, takewhile
 from pi_datasource.calls import Call, Cursor, Request
 from pi_datasource.events import Events
 from pi_datasource.model import ReadTask
+from pi_datasource.pacing import requests_per_call
 from pi_datasource.paging import Span
 
 ROWS_PER_CALL = 50_000  # bounds memory whatever the window; as fast as twice as many (docs/benchmarks.md)
@@ -41,7 +42,7 @@ class Sizes:
     def of(cls, task: ReadTask) -> Sizes:
         """The limits that a task begins with."""
         paced = task.requests_per_second
-        most = max(1, int(paced / 2)) if paced else task.batch_size
+        most = requests_per_call(paced) if paced else task.batch_size
         return cls(task.page_size, task.batch_size, most)
 
     def next_call(self, waiting: deque[Cursor], sets: bool, idle: bool) -> Call:

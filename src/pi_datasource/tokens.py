@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,9 +14,19 @@ import msgspec
 import requests
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.exceptions import HTTPError
 
-from pi_datasource.errors import AuthenticationFailed, InvalidOption, ServerUnreachable, UnexpectedReply
+from pi_datasource import adapter, retry
+from pi_datasource.errors import (
+    AuthenticationFailed,
+    InvalidOption,
+    ServerError,
+    ServerFailed,
+    ServerUnreachable,
+    UnexpectedReply,
+)
 from pi_datasource.options import Options
+from pi_datasource.retry import Attempts, Failed
 from pi_datasource.secrets import secret
 from pi_datasource.wire import NOT_JSON
 
@@ -115,6 +126,7 @@ class ClientCredentials:
         Raises:
             AuthenticationFailed: the provider refuses; the message says what it says.
             ServerUnreachable: there is no such provider.
+            ServerFailed: the provider is not available, after all retries.
             UnexpectedReply: it gives no token.
         """
         with self._connect() as session:
@@ -145,14 +157,9 @@ class ClientCredentials:
 
     def _ask(self, session: Session, method: str, place: str, shape: Any, **sent: Any) -> Any:
         call = f"signing in: {method} {place.partition('?')[0]}"
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        try:
-            answer = session.request(
-                method, place, headers=headers, timeout=self._timeouts, allow_redirects=False, **sent
-            )
-        except requests.RequestException as cause:
-            message = f"{call}: cannot be reached ({type(cause).__name__}); check the option 'token_url' and the network"
-            raise ServerUnreachable(message) from cause
+        sent["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
+        attempts = Attempts(self._options.max_retries)
+        answer = retry.send(lambda: self._once(session, call, method, place, sent), attempts, time.sleep)
         if answer.status_code != 200:
             raise self._refusal(call, answer)
         try:
@@ -161,7 +168,24 @@ class ClientCredentials:
             message = f"{call}: this is no answer of an OpenID Connect provider; check the option 'token_url'"
             raise UnexpectedReply(message, 200) from cause
 
-    def _refusal(self, call: str, answer: Response) -> AuthenticationFailed:
+    def _once(
+        self, session: Session, call: str, method: str, place: str, sent: dict[str, Any]
+    ) -> Response | Failed:
+        try:
+            answer = session.request(method, place, timeout=self._timeouts, allow_redirects=False, **sent)
+        except (requests.RequestException, HTTPError, HTTPException, ValueError) as cause:
+            message = f"{call}: cannot be reached ({type(cause).__name__}); check the option 'token_url' and the network"
+            error = ServerUnreachable(message)
+            error.__cause__ = cause
+            return Failed(error, adapter.kind(cause))
+        kind = retry.kind_of_status(answer.status_code)
+        if kind is None:
+            return answer
+        return Failed(
+            self._refusal(call, answer), kind, retry.retry_after_s(answer.headers.get("Retry-After"))
+        )
+
+    def _refusal(self, call: str, answer: Response) -> ServerError:
         try:
             said = msgspec.json.decode(answer.content)
         except NOT_JSON:
@@ -178,6 +202,9 @@ class ClientCredentials:
             if answer.request.method == "POST"
             else "give the address of the token endpoint as 'token_url'"
         )
-        return AuthenticationFailed(
+        kind: type[ServerError] = AuthenticationFailed
+        if retry.kind_of_status(answer.status_code) is not None:
+            kind, hint = ServerFailed, "the identity provider is not available now; try again later"
+        return kind(
             f"{call}: HTTP {answer.status_code}{': ' if text else ''}{text}; {hint}", answer.status_code
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,30 +13,34 @@ import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 from pi_datasource import auth, secrets
-from pi_datasource.adapter import RETRIED, TOO_MANY_REQUESTS, PatientAdapter
-from pi_datasource.errors import AuthenticationFailed, InvalidOption, ServerError, ServerUnreachable
+from pi_datasource.adapter import DeadlineAdapter, causes, is_damaged
+from pi_datasource.errors import (
+    AuthenticationFailed,
+    InvalidOption,
+    ServerError,
+    ServerUnreachable,
+    UnexpectedReply,
+)
 from pi_datasource.options import Options
 from pi_datasource.tokens import Bearer
 from pi_datasource.version import __version__
-
-__all__ = ["RETRIED", "TOO_MANY_REQUESTS", "Session", "failure", "reason", "session"]
 
 log = logging.getLogger(__name__)
 
 
 class Session(requests.Session):
-    """Signs in as the options say, asks again where that may help, and never follows the environment over an option.
+    """Signs in as the options say, follows no redirect, and never follows the environment over an option.
 
     Raises:
         InvalidOption: a file, secret or address of the options cannot be used on this machine.
         MissingPackage: the kind of sign-in needs an extra.
     """
 
-    def __init__(self, options: Options, before_retry: Callable[[float], None] = lambda _: None) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
         self._proxies = _proxies(options)
         self._trusted = _trust(options)
-        adapter = PatientAdapter(options.max_retries, _client_certificate(options), before_retry)
+        adapter = DeadlineAdapter(_client_certificate(options))
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         # PI refuses a POST without X-Requested-With (reference: authentication and transport).
@@ -60,6 +63,9 @@ class Session(requests.Session):
         trusted = verify if self._trusted is True else self._trusted
         return super().merge_environment_settings(url, proxies, stream, trusted, cert)
 
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests would take the ``Location`` apart even where it must not follow, and fail on a malformed one."""
+
     def discreet(self, text: str) -> str:
         """``text`` without any secret that this session sends."""
         spoken = self.auth.spoken() if isinstance(self.auth, Bearer) else []
@@ -68,9 +74,9 @@ class Session(requests.Session):
         return text
 
 
-def session(options: Options, before_retry: Callable[[float], None] = lambda _: None) -> Session:
-    """A session that signs in as the options say and asks again where that may help, after ``before_retry``."""
-    made = Session(options, before_retry)
+def session(options: Options) -> Session:
+    """A session that signs in as the options say."""
+    made = Session(options)
     made.auth = auth.authentication(options, lambda: Session(options))
     if not options.verify_tls:
         log.warning("the certificate of %s is not checked: verify_tls is false", options.url)
@@ -78,15 +84,22 @@ def session(options: Options, before_retry: Callable[[float], None] = lambda _: 
     return made
 
 
-def failure(call: str, url: str, cause: requests.RequestException) -> ServerError:
-    """What a call that got no answer says of itself."""
+def failure(call: str, url: str, cause: Exception) -> ServerError:
+    """The error of a call that got no answer, or one that is not HTTP; what such an answer holds is not repeated."""
+    proxied = isinstance(cause, requests.exceptions.ProxyError)
+    if not proxied and (is_damaged(cause) or not isinstance(cause, (requests.RequestException, OSError))):
+        *_, inner = causes(cause)
+        return UnexpectedReply(
+            f"{call}: the answer of {url} is damaged ({type(inner).__name__}); check that 'url' is the address of PI Web "
+            "API, and for a proxy that changes answers"
+        )
     why = reason(cause)
     if type(cause).__module__.startswith("requests_kerberos"):
         return AuthenticationFailed(
             f"{call}: signing in with Kerberos failed ({why}); get a ticket with kinit, and check that the host of 'url' "
             "is the one of the server's service principal HTTP/HOST"
         )
-    if isinstance(cause, requests.exceptions.ProxyError):
+    if proxied:
         advice = "check the option 'proxy' and the environment variables HTTPS_PROXY and NO_PROXY"
         return ServerUnreachable(f"{call}: the proxy before {url} gives no connection ({why}); {advice}")
     if isinstance(cause, requests.exceptions.SSLError):
@@ -99,13 +112,9 @@ def failure(call: str, url: str, cause: requests.RequestException) -> ServerErro
 
 
 def reason(error: BaseException) -> str:
-    """The innermost cause in a few words; transport errors wrap each other many times."""
-    while True:
-        held = (getattr(error, "reason", None), *error.args, error.__cause__)
-        inner = next((part for part in held if isinstance(part, BaseException)), None)
-        if inner is None:
-            return f"{type(error).__name__}: {error}"
-        error = inner
+    """The innermost cause in a few words."""
+    *_, inner = causes(error)
+    return f"{type(inner).__name__}: {inner}"
 
 
 def _compressed(options: Options) -> bool:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from urllib3.util import retry
 
 from mock_server import Plant, running
 from mock_server.faults import Faults
@@ -46,15 +43,6 @@ LASTING = (
     "member.404-message",
     "member.409-text",
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses between attempts are as long as ever, but nobody waits for them.
-
-    In this whole process ``time.sleep`` stays what it is: a thread of py4j's that waits with it would spin.
-    """
-    monkeypatch.setattr(retry, "time", SimpleNamespace(time=time.time, sleep=lambda _seconds: None))
 
 
 def options_for(url: str, dice: random.Random, **more: str) -> Options:
@@ -151,9 +139,8 @@ def requests_by_second(log: Path) -> list[tuple[float, int]]:
 
 @pytest.mark.parametrize("rate", [20, 60])
 def test_no_second_sees_more_requests_than_the_rate_though_tasks_run_side_by_side(
-    tmp_path: Path, rate: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, rate: int
 ) -> None:
-    monkeypatch.undo()  # here everybody waits
     long_ago = NOW - timedelta(minutes=8)
     log = tmp_path / "access.log"
     with running(PLANT, clock=lambda: NOW, access_log=log) as url:

@@ -72,6 +72,7 @@ class FakePI:
         self.limit_text = TOO_MANY
         self.largest_batch = 1000
         self.max_retries = 2
+        self.patience_s = 0.0
         self.failures: dict[str, list[tuple[int, str]]] = {}  # the next answers of a stream
         self.always_fails: dict[str, tuple[int, str]] = {}
         self.ignores_start = self.ignores_end = False
@@ -109,7 +110,7 @@ class FakePI:
             raise reply
         return json.loads(json.dumps(reply))
 
-    def batch(self, urls: dict[str, str]) -> bytes:
+    def batch(self, urls: dict[str, str], _attempts: Any = None) -> bytes:
         assert len(self.calls) < self.most_calls, "the client never stops asking"
         if not any(urlsplit(url).path.endswith("/recorded") for url in urls.values()):
             return json.dumps({key: self._listed(url) for key, url in urls.items()}).encode()

@@ -15,7 +15,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from pi_datasource import client, transport
+from pi_datasource import client, retry
 from pi_datasource.client import PIClient
 from pi_datasource.errors import (
     AccessDenied,
@@ -79,7 +79,7 @@ def test_a_status_is_an_error_class_with_the_servers_words_and_a_hint(
     assert type(error) is kind
     assert error.status == status
     assert str(error) == f"GET dataservers: HTTP {status}: No.; Really not{hint or '.'}"
-    assert len(web.asked) == (3 if status in transport.RETRIED else 1)
+    assert len(web.asked) == (3 if status in retry.RETRIED else 1)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_plain_http_on_a_tls_address_is_no_trusted_connection(web: WebServer, co
     assert str(error).endswith("; give the authority's certificate as option 'ca_bundle'")
 
 
-@pytest.mark.parametrize("status", transport.RETRIED)
+@pytest.mark.parametrize("status", retry.RETRIED)
 def test_a_passing_refusal_is_asked_again_until_it_works(
     web: WebServer, connect: Connect, status: int
 ) -> None:
@@ -436,7 +436,7 @@ def test_the_authority_given_is_the_one_trusted_whatever_the_environment_says(
     if given:  # without options of ours the environment may say what to trust
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/other.pem")
     monkeypatch.setattr(HTTPAdapter, "send", send)
-    failure(connect(url="https://h", **given))
+    failure(connect(url="https://h", max_retries="0", **given))
     assert sent == [trusted]
 
 
@@ -451,3 +451,32 @@ def test_every_client_error_is_one_of_ours(web: WebServer, connect: Connect) -> 
         web.answers(reply(status, kind=None))
         with pytest.raises(PIError):
             connect().get("x")
+
+
+def test_a_pause_for_parts_of_a_batch_is_bounded_and_logged_when_it_is_long(
+    connect: Connect, naps: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    api = connect()
+    with caplog.at_level(logging.INFO):
+        api.pause(0, 5.0)
+        api.pause(0, 86_400.0, requests=3, refused=True)
+    assert naps == [5.0, retry.LONGEST_PAUSE_S]
+    assert api.effort.throttled_seconds == retry.LONGEST_PAUSE_S
+    assert caplog.messages == [
+        "POST batch: 3 sub-request(s) failed for the moment; sending it again in 300.0 s; the server asks for 86400 s, more "
+        "than the 300 s that are waited at most"
+    ]
+
+
+def test_a_long_wait_for_the_rate_is_logged(
+    web: WebServer, connect: Connect, naps: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    web.answers(says(GOOD_BATCH))
+    api = connect(requests_per_second="0.05")
+    for _ in range(2):
+        api.batch({"0": "http://h/x"})
+    assert naps[0] == pytest.approx(1.0, abs=0.1)
+    assert naps[1] == pytest.approx(20.0, abs=0.1)
+    assert [message for message in caplog.messages if "requests_per_second" in message] == [
+        f"the next call waits for {naps[1]:.1f} s, to keep 'requests_per_second'"
+    ]

@@ -218,7 +218,7 @@ def test_a_slow_server_that_has_answered_before_is_asked_for_less() -> None:
     class Slow(FakePI):
         """Answers small calls only, once it has answered at all."""
 
-        def batch(self, urls: dict[str, str]) -> bytes:
+        def batch(self, urls: dict[str, str], *_: Any) -> bytes:
             body = super().batch(urls)
             if len(self.calls) > 1 and sum(size for _, _, size in self.calls[-1]) > 30_000:
                 message = "POST batch: no complete answer"
@@ -234,7 +234,7 @@ def test_a_slow_server_that_has_answered_before_is_asked_for_less() -> None:
 def test_a_server_that_never_answered_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     server = FakePI({"W_A": steady(3)})
 
-    def late(_: Any) -> Any:
+    def late(*_: Any) -> Any:
         server.calls.append([])
         message = "POST batch: no complete answer"
         raise ServerTimeout(message)
@@ -462,7 +462,7 @@ def test_one_point_that_is_too_large_fails_naming_the_task() -> None:
 
 
 def test_a_whole_call_that_fails_keeps_its_class_and_names_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_: Any) -> Any:
+    def fails(*_: Any) -> Any:
         message = "POST batch: cannot reach it"
         raise ServerUnreachable(message)
 

@@ -47,15 +47,15 @@ def caused(error: ServerError, cause: Exception) -> ServerError:
         (ServerFailed("x", 503), True),
         (ServerFailed("x", 500), False),
         (ServerFailed("x", 504), False),
-        (ServerFailed("x", 429), False),
+        (ServerFailed("x", 429), True),
         (AccessDenied("x", 403), False),
         (caused(ServerTimeout("x"), requests.ConnectTimeout()), True),
         (caused(ServerTimeout("x"), requests.ReadTimeout()), False),
         (caused(ServerUnreachable("x"), requests.exceptions.SSLError()), False),
     ],
 )
-def test_only_a_server_that_is_down_is_waited_for(error: ServerError, down: bool) -> None:
-    assert outage.is_down(error) is down
+def test_only_what_passes_with_time_is_waited_for(error: ServerError, down: bool) -> None:
+    assert outage.is_temporary(error) is down
     assert outage.Outage(60).bears(error) is down
     assert not outage.Outage(0).bears(error)
 
@@ -105,7 +105,7 @@ class Body:
 
 
 def connected(clock: Time, back_after_s: float, **given: str) -> tuple[PIClient, Connection]:
-    api = PIClient(Options.parse({"url": "h", **given}), sleep=clock.sleep)
+    api = PIClient(Options.parse({"url": "h", "max_retries": "0", **given}), sleep=clock.sleep)
     connection = Connection(clock, clock.now_s + back_after_s)
     api._session, api._breaker = connection, Breaker(clock)  # type: ignore[assignment]
     return api, connection

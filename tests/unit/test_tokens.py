@@ -14,6 +14,7 @@ from pi_datasource.errors import (
     AuthenticationFailed,
     InvalidOption,
     ServerError,
+    ServerFailed,
     ServerUnreachable,
     UnexpectedReply,
 )
@@ -177,6 +178,32 @@ def test_a_server_that_does_not_name_its_provider_is_told(
     with pytest.raises(kind) as caught:
         connect(**CLIENT).get("dataservers")
     assert str(caught.value) == f"signing in: GET {web.url}/.well-known/openid-configuration: {text}"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "pauses"),
+    [(reply(503), [1]), (reply(429, Retry_After="7"), [7]), (reply(500, Retry_After="9999"), [300])],
+)
+def test_a_provider_that_is_busy_for_the_moment_is_asked_again(
+    web: WebServer, connect: Connect, naps: list[float], refusal: Callable[..., None], pauses: list[int]
+) -> None:
+    identity = Identity(web)
+    script = iter([refusal])
+    web.answers(lambda handler: next(script, identity)(handler))  # noqa: PLW0108 - a new one for each request
+    assert seen(connect(**CLIENT)) == "token-1"
+    assert [max(1, round(nap)) for nap in naps] == pauses
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_that_stays_busy_is_not_available(web: WebServer, connect: Connect, status: int) -> None:
+    web.answers(reply(status))
+    with pytest.raises(ServerFailed) as caught:
+        connect(**CLIENT).get("dataservers")
+    assert caught.value.status == status
+    assert str(caught.value).endswith(
+        f"HTTP {status}; the identity provider is not available now; try again later"
+    )
+    assert len(web.asked) == 3
 
 
 def test_a_provider_that_is_not_there_is_told(web: WebServer, connect: Connect) -> None:
