@@ -149,7 +149,9 @@ class Down(FakePI):
         self.now = datetime(2024, 5, 1, tzinfo=timezone.utc)
         self.replies = {
             "dataservers": lambda _: DOWN if self.down else self._servers(),
-            "dataservers/DSA/points": lambda _: {"Items": [{"WebId": "W", "Name": "T"}]},
+            "dataservers/DSA/points": lambda _: {
+                "Items": [{"WebId": "W", "Name": "T", "PointType": "Float32"}]
+            },
         }
 
     def _servers(self) -> Any:
