@@ -35,6 +35,7 @@ class Cursor:
     numbering: Numbering = field(default_factory=Numbering)
     attempts: int = 0
     page_size: int = 0  # above the task's where one timestamp has filled a whole page
+    given_up: bool = False
     alone: bool = False  # asked for by a request of its own: cut, failed or doubtful among others
 
 

@@ -72,7 +72,8 @@ class _Flight:
         self.call, self._ids = call, list(urls)
         self._body = b""
         self._error: BaseException | None = None
-        self._attempts = Attempts(client.max_retries, max(cursor.attempts for cursor in call.cursors))
+        self.retries_before = max(cursor.attempts for cursor in call.cursors)
+        self._attempts = Attempts(client.max_retries, self.retries_before)
         self._settled, self._abandoned = threading.Event(), False
         self._thread = threading.Thread(target=self._send, args=(client, urls, before), daemon=True)
         self._thread.start()
@@ -99,7 +100,7 @@ class _Flight:
         """Waits for the answer: what each request brought."""
         self._thread.join()
         for cursor in self.call.cursors:
-            cursor.attempts = max(cursor.attempts, self._attempts.retries)
+            cursor.attempts += max(0, self._attempts.retries - self.retries_before)
         if self._error is not None:
             raise self._error
         body, self._body = self._body, b""
@@ -162,9 +163,9 @@ class _Run:
             answers = flight.answers()
         except ServerError as error:
             if not (self._smaller(flight.call, error) or self._unread(flight.call, error)):
-                message = f"{error} (while reading {self.task})"
-                raise type(error)(message, error.status) from error
-            self.waiting.extendleft(reversed(flight.call.cursors))
+                self._exhausted(flight, error)
+            left = [cursor for cursor in flight.call.cursors if not cursor.given_up]
+            self.waiting.extendleft(reversed(left))
             return []
         self.answered = True
         outcome = _Outcome(self, flight.call)
@@ -177,6 +178,22 @@ class _Run:
             refused = TOO_MANY_REQUESTS in statuses
             self.client.pause(max(attempts), max(least_s), requests=len(statuses), refused=refused)
         return outcome.groups
+
+    def _exhausted(self, flight: _Flight, error: ServerError) -> None:
+        """Gives up the points whose own retries left none for the call, so that the others can be asked for again.
+
+        Raises:
+            ServerError: there is none; the call failed after all retries, or would fail again.
+        """
+        spent = [cursor for cursor in flight.call.cursors if cursor.attempts >= self.client.max_retries]
+        unreadable = isinstance(error, UnexpectedReply) and len(spent) == len(flight.call.cursors)
+        if unreadable or not flight.retries_before or not spent:
+            message = f"{error} (while reading {self.task})"
+            raise type(error)(message, error.status) from error
+        for cursor in spent:
+            cursor.given_up = True
+            failure = PointFailure(cursor.point.name, cursor.point.web_id, error.status, str(error))
+            self.failures.append((cursor.point, failure))
 
     def _smaller(self, call: Call, error: ServerError) -> bool:
         """Whether smaller calls may help: this one was too large, or a server that does answer was too slow."""
@@ -197,7 +214,7 @@ class _Run:
         if attempts >= self.client.max_retries:
             return False
         for cursor in call.cursors:
-            cursor.attempts = attempts + 1
+            cursor.attempts += 1
         log.warning("%s; asking again", error)
         self.client.pause(attempts)
         return True

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pi_datasource.errors import PointFailure, ReadFailed, ServerFailed
+from pi_datasource.errors import PointFailure, ReadFailed, ServerFailed, ServerUnreachable
 from pi_datasource.retry import Attempts
 
 from .fakes import FakePI, point
@@ -79,6 +79,31 @@ def test_retries_of_the_call_count_for_each_of_its_parts() -> None:
         read(server, task(point("A")))
     assert caught.value.failures == (PointFailure("A", "W_A", 503, "off"),)
     assert sent == [1, 3]  # the first call took two attempts, the second two more
+
+
+def test_a_point_without_retries_left_does_not_fail_the_others_with_it() -> None:
+    class Dropping(FakePI):
+        """Fails as a whole when it is asked for B the third time, as the call then has no attempt left."""
+
+        def batch(self, urls: dict[str, str], attempts: Attempts | None = None) -> bytes:
+            body = super().batch(urls)
+            assert attempts is not None
+            if attempts.retries == attempts.max_retries:
+                message = "POST batch: cannot reach https://pi.example"
+                raise ServerUnreachable(message)
+            return body
+
+    server = Dropping({f"W_{name}": steady(3) for name in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
+    server.always_fails = {"W_B": (503, "off")}
+    names = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    rows: dict[str, Any] = {}
+    with pytest.raises(ReadFailed) as caught:
+        rows.update(read(server, task(*map(point, names), batch_size=4)))
+    assert caught.value.failures == (
+        PointFailure("B", "W_B", None, "POST batch: cannot reach https://pi.example"),
+    )
+    asked = {web_id for call in server.calls for web_id, _, _ in call}
+    assert asked == {f"W_{name}" for name in names}
 
 
 def test_a_rate_limit_that_lasts_is_waited_for_where_that_is_asked_for() -> None:
