@@ -44,8 +44,8 @@ def _socket_options() -> list[tuple[int, int, int]]:
     """Sends small packets at once, and notices a connection that a firewall has dropped, where the system can."""
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     wanted = {
-        "TCP_KEEPIDLE": 30,
-        "TCP_KEEPINTVL": 10,
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPINTVL": 5,
         "TCP_KEEPCNT": 3,
         "TCP_USER_TIMEOUT": _UNACKNOWLEDGED_S * 1000,
     }

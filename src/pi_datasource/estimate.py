@@ -12,8 +12,10 @@ from datetime import timedelta
 import msgspec
 
 from pi_datasource.client import PIClient
-from pi_datasource.errors import ServerError
+from pi_datasource.errors import ServerError, ServerFailed
 from pi_datasource.model import Point, Window, iso_utc
+from pi_datasource.outage import Outage
+from pi_datasource.retry import TOO_MANY_REQUESTS, Attempts
 from pi_datasource.sizing import TAGS_PER_SET
 
 log = logging.getLogger(__name__)
@@ -72,7 +74,7 @@ def counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str,
         str(i): client.resource("streamsets/summary", {**asked, "webId": [point.web_id for point in group]})
         for i, group in enumerate(sets)
     }
-    answers = _ANSWER.decode(client.batch(urls))
+    answers = _answers(client, urls)
     streams = [
         stream
         for answer in answers.values()
@@ -85,6 +87,28 @@ def counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str,
         for item in stream.Items
         if isinstance(item.Value.Value, (int, float))
     }
+
+
+def _answers(client: PIClient, urls: dict[str, str]) -> dict[str, _Answer]:
+    """The answers to ``urls``, all of which are asked for again while the server limits its request rate.
+
+    Raises:
+        ServerFailed: it does so after all retries, and for longer than ``wait_for_server`` says.
+    """
+    attempts, outage = Attempts(client.max_retries), Outage(client.patience_s)
+    pauses = 0
+    while True:
+        answers = _ANSWER.decode(client.batch(urls, attempts))
+        if all(answer.Status != TOO_MANY_REQUESTS for answer in answers.values()):
+            return answers
+        if attempts.retries < attempts.max_retries:
+            attempts.retries += 1
+        else:
+            refused = ServerFailed("POST batch (streamsets/summary): HTTP 429", TOO_MANY_REQUESTS)
+            if not outage.bears(refused):
+                raise refused
+        client.pause(pauses, requests=len(urls), refused=True)
+        pauses += 1
 
 
 class _Number(msgspec.Struct):

@@ -12,6 +12,7 @@ import responses
 
 from pi_datasource import estimate
 from pi_datasource.client import PIClient
+from pi_datasource.errors import ServerFailed
 from pi_datasource.model import Point, Window
 from pi_datasource.options import Options
 
@@ -55,6 +56,33 @@ def test_the_last_hour_of_a_day_stands_for_the_day() -> None:
 def test_a_point_that_was_not_counted_gets_the_mean() -> None:
     responses.add_callback("POST", f"{URL}/batch", counted)
     assert estimate.events(client(), [point("A"), point("Z"), point("C")], DAY, tasks=8) == [120, 1260, 2400]
+
+
+@responses.activate
+def test_a_count_that_the_rate_limit_refuses_is_asked_for_again() -> None:
+    naps: list[float] = []
+    refused = json.dumps({"0": {"Status": 429, "Headers": {}, "Content": {"Errors": ["busy"]}}})
+    for _ in range(2):
+        responses.add("POST", f"{URL}/batch", refused, status=207)
+    responses.add_callback("POST", f"{URL}/batch", counted)
+    patient = PIClient(Options.parse({"url": URL, "max_retries": "2"}), naps.append)
+    part = Window(BASE + timedelta(hours=23), BASE + timedelta(hours=24))
+    assert estimate.counts(patient, [point("A")], part) == {"W_A": 5.0}
+    assert naps == [1, 2]
+
+
+@responses.activate
+def test_a_rate_limit_that_outlasts_the_retries_is_an_error_unless_it_is_waited_for() -> None:
+    refused = json.dumps({"0": {"Status": 429, "Headers": {}, "Content": {"Errors": ["busy"]}}})
+    for _ in range(4):
+        responses.add("POST", f"{URL}/batch", refused, status=207)
+    responses.add_callback("POST", f"{URL}/batch", counted)
+    part = Window(BASE + timedelta(hours=23), BASE + timedelta(hours=24))
+    with pytest.raises(ServerFailed, match="HTTP 429"):
+        estimate.counts(client(), [point("A")], part)
+    given = {"url": URL, "max_retries": "0", "wait_for_server": "1h"}
+    patient = PIClient(Options.parse(given), lambda _: None)
+    assert estimate.counts(patient, [point("A")], part) == {"W_A": 5.0}
 
 
 @responses.activate
