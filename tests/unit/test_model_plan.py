@@ -163,6 +163,14 @@ def test_the_shares_of_all_tasks_never_exceed_the_rate(rate: float, count: int) 
     assert len(tasks) == 1 or min(shares) >= 1.0  # one request of each task in a second is within the rate
 
 
+@pytest.mark.parametrize(
+    ("rate", "shares"),
+    [("3", [1, 1, 1]), ("3.9", [1, 1, 1]), ("10", [2, 2, 1, 1, 1, 1, 1, 1]), ("0.75", [0.75])],
+)
+def test_the_tasks_share_the_whole_rate_in_whole_requests(rate: str, shares: list[float]) -> None:
+    assert [task.requests_per_second for task in planned(40, requests_per_second=rate)] == shares
+
+
 @given(
     events=st.lists(st.floats(0.5, 1e6), min_size=1, max_size=60),
     num_partitions=st.integers(1, 64),
