@@ -174,6 +174,14 @@ def _add_limits(group: Any) -> None:
         help="most items one call may ask for, MaxReturnedItemsPerCall (default 150000)",
     )
     group.add_argument(
+        "--max-collect",
+        type=_positive,
+        default=1_500_000,
+        metavar="N",
+        help="most events the archive collects for one answer, such as a summary or plot of a long window, "
+        "ArcMaxCollect; beyond it 500 (default 1500000)",
+    )
+    group.add_argument(
         "--max-url",
         type=_url_limit,
         default="httpsys",

@@ -2,11 +2,10 @@
 
 from datetime import datetime
 from email.utils import format_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from urllib.parse import quote
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
 from fastapi import Response as HttpResponse
@@ -17,6 +16,7 @@ from mock_server import channels, routes
 from mock_server.delivery import Delivered
 from mock_server.gate import answer
 from mock_server.messages import Request, Response
+from mock_server.scheduler import Scheduler
 from mock_server.server import MAX_CONTENT_BYTES, Server, wall_clock
 
 __all__ = ["create_app", "routes"]
@@ -34,13 +34,15 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
     """
     app = FastAPI(title="PI Web API simulator", openapi_url=None, docs_url=None, redoc_url=None)
 
-    # Answers are made by Python alone: threads that make several at once only take the interpreter from one another.
-    one_at_a_time = CapacityLimiter(1)
+    scheduler = Scheduler()
+    app.state.scheduler = scheduler
 
     async def respond(http: HttpRequest) -> HttpResponse:
         request = await _request(http)
         received = wall_clock()
-        response = await to_thread.run_sync(answer, server, request, limiter=one_at_a_time)
+        response = await scheduler.run(
+            partial(answer, server, request), http.is_disconnected, server.max_query_s
+        )
         if access_log is not None:
             await run_in_threadpool(_log, access_log, request, response, received)
         return _http_response(response, server)

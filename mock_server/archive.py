@@ -8,11 +8,27 @@ from mock_server.events import Block
 from mock_server.point import Point
 
 
+class ArchiveError(Exception):
+    """The archive refuses a read; the text is what it says."""
+
+
+class TooManyEvents(ArchiveError):
+    """A read would collect more events than the archive allows (its `ArcMaxCollect`)."""
+
+    def __init__(self) -> None:
+        super().__init__("[-11091] Event collection exceeded the maximum allowed.")
+
+
 class Archive(Protocol):
     """The reads of `History`; whatever offers them can be asked through every time-series call.
 
     All bounds are inclusive ticks, and `now` is the instant as of which is read.
     """
+
+    @property
+    def most_events(self) -> int | None:
+        """How many events a read may collect to make its answer of; None for any number."""
+        ...
 
     def window(
         self,

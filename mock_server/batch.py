@@ -12,6 +12,7 @@ from mock_server import jsonpath
 from mock_server.gate import answer_member
 from mock_server.messages import JSON, Request, Response, framework_refusal, json_response, refusal
 from mock_server.router import PREFIX, no_resource
+from mock_server.scheduler import begin_query, checkpoint
 from mock_server.server import Server
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -160,6 +161,8 @@ class _Runner:
             client=self.outer.client,
         )
         self.sent += 1
+        begin_query()
+        checkpoint()
         return _result(_answer(self.server, request, self.now))
 
 

@@ -1,6 +1,7 @@
 """The bodies that time-series calls are answered with, assembled as bytes from blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -8,10 +9,13 @@ import orjson
 from mock_server import fields, whole
 from mock_server.call import Call
 from mock_server.events import Block
+from mock_server.messages import Response
 from mock_server.point import Point, Points
+from mock_server.scheduler import checkpoint
 from mock_server.wire import VALUE_FIELDS, timed_values
 
 _GONE = b""
+_ITEMS_AT_ONCE = 256
 Pairs = list[tuple[str, bytes]]
 
 
@@ -52,6 +56,22 @@ def _is_whole(call: Call, block: Block) -> bool:
     """Whether the streams are points and the release leaves nothing of their events out."""
     generation = call.server.generation
     return Points.of(block.points).are_plain and generation.has("Annotated") and generation.has("webIdType")
+
+
+def list_reply(call: Call, links: dict[str, str], items: Iterable[dict[str, Any]]) -> Response:
+    """A list of objects as `call.reply` answers it, encoded part by part: it can be large."""
+    parts = [orjson.dumps(fields.prune({"Links": links}, call.tree))[1:-1]]
+    if fields.wanted(call.tree, "Items"):
+        tree = fields.below(call.tree, "Items")
+        texts, left, remaining = [], False, iter(items)
+        while part := list(islice(remaining, _ITEMS_AT_ONCE)):
+            checkpoint()
+            pruned = [fields.prune(item, tree) for item in part]
+            left = left or any(pruned)
+            texts.append(orjson.dumps(pruned)[1:-1])
+        if left or not texts:
+            parts.append(b'"Items":[' + b",".join(texts) + b"]")
+    return Response(200, b"{" + b",".join(part for part in parts if part) + b"}")
 
 
 def stream_head(call: Call, point: Point) -> dict[str, Any]:
@@ -99,19 +119,22 @@ def _item_pairs(call: Call, block: Block, tree: fields.Tree) -> list[Pairs]:
 
 
 def _kept_lists(call: Call, block: Block, tree: fields.Tree) -> list[bytes]:
-    """For each stream its events as a JSON list, thinned out; `_GONE` where nothing is left."""
+    """For each stream its events as a JSON list, thinned out; `_GONE` where there are some and nothing is left."""
     if tree is None:
         return timed_values(block, _known(call))
     if tree.get("value"):  # parts of a value: rare, so the plain way
         return [_pruned(text, tree) for text in timed_values(block, _known(call))]
     chosen = frozenset(name for name in _known(call) if name.lower() in tree)
     texts = timed_values(block, chosen) if chosen else [b"[]"] * len(block.points)
-    return [_GONE if text == b"[]" else text for text in texts]
+    return [
+        text if text != b"[]" or not count else _GONE
+        for text, count in zip(texts, block.counts.tolist(), strict=True)
+    ]
 
 
 def _pruned(text: bytes, tree: fields.Tree) -> bytes:
     kept = fields.prune(orjson.loads(text), tree)
-    return orjson.dumps(kept) if kept else _GONE
+    return _GONE if kept == {} else orjson.dumps(kept)
 
 
 def _single_values(call: Call, block: Block, tree: fields.Tree) -> list[bytes]:
@@ -130,8 +153,10 @@ def _links_wanted(tree: fields.Tree) -> bool:
 
 
 def _list(items: list[bytes]) -> bytes:
-    """A JSON list, gone when nothing is left of any item."""
-    return b"[" + b",".join(item or b"{}" for item in items) + b"]" if any(items) else _GONE
+    """A JSON list, gone when it has items and nothing is left of any."""
+    if items and not any(items):
+        return _GONE
+    return b"[" + b",".join(item or b"{}" for item in items) + b"]"
 
 
 def _object(pairs: Pairs, tree: fields.Tree) -> bytes:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from mock_server import fields, pitime, spans, webid
 from mock_server.archive import Archive
 from mock_server.interpolation import Reader, reader
+from mock_server.limitedarchive import LimitedArchive
 from mock_server.messages import ApiError, Request, Response, json_response, refusal
 from mock_server.point import Point
 from mock_server.server import Server
@@ -166,8 +167,8 @@ class Call:
 
     @property
     def archive(self) -> Archive:
-        """Where the values of streams are read."""
-        return self.server.plant.history
+        """Where the values of streams are read, within the limits of one query."""
+        return LimitedArchive(self.server.plant.history, self.server.max_collect)
 
     def stream(self, text: str) -> Point:
         """The stream a WebID names: a point, or what else `STREAM_FINDERS` knows."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mock_server import webid
 from mock_server.churn import Churn, Tags
 from mock_server.point import DataServer, Point, Points
+from mock_server.scheduler import paced
 from mock_server.sensors import AREA_SIZE, AREAS, CODE_OF, DIGITAL_SETS, MIX, SENSORS, Sensor
 from mock_server.wildcards import has_wildcards, unescape, wildcard_pattern
 
@@ -211,7 +212,9 @@ class Catalog:
 
     def _scan(self, name_filter: str, size: int, _version: int) -> NDArray[np.int64]:
         matches, hidden = wildcard_pattern(name_filter).match, self._tags.hidden
-        found = [index for index in range(size) if index not in hidden and matches(self._named(index)[3])]
+        found = [
+            index for index in paced(range(size)) if index not in hidden and matches(self._named(index)[3])
+        ]
         return np.array(found, dtype=np.int64)
 
     def _describe(self, index: int) -> tuple[str, str, Sensor, str]:

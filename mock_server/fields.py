@@ -42,7 +42,7 @@ def below(tree: Tree, name: str) -> Tree:
 
 
 def prune(value: Any, tree: Tree) -> Any:
-    """The reply thinned out; a key of which nothing is left vanishes, so an empty list may leave `{}`."""
+    """The reply thinned out; a key of which nothing is left vanishes, but an empty list stays one."""
     kept = _prune(value, tree)
     return {} if kept is _GONE else kept
 
@@ -51,6 +51,8 @@ def _prune(value: Any, tree: Tree) -> Any:
     if tree is None:
         return value
     if isinstance(value, list):
+        if not value:
+            return value
         items = [_prune(item, tree) for item in value]
         return _GONE if all(item is _GONE for item in items) else [{} if i is _GONE else i for i in items]
     if not isinstance(value, dict):

@@ -22,6 +22,7 @@ from mock_server.frame import START_BITS, TEMPLATE_OF_SENSOR, Frame
 from mock_server.history import History
 from mock_server.point import Point
 from mock_server.process import text_of
+from mock_server.scheduler import checkpoint
 from mock_server.sensors import MIX, PUMP_STATES, SENSORS
 
 OFF_SPEC = "Off-spec; rework"
@@ -30,7 +31,7 @@ _TRIP = next(code for code, name in PUMP_STATES.states.items() if name == "TRIP"
 _POSITIONS = [at for at, code in enumerate(MIX) if SENSORS[code].name in TEMPLATE_OF_SENSOR]
 _EVENT_S = 600  # about how often the points that announce frames record something
 _MOST_EVENTS = 30_000_000
-_EVENTS_AT_ONCE = 1_000_000
+_EVENTS_AT_ONCE = 250_000
 _NAME = re.compile(
     r"(BATCH|PUMP TRIP|OFF-SPEC) ([A-Z]+\d*)\.(A\d)\.([A-Z]+-(\d{4,8})) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{7})\Z"
 )
@@ -150,10 +151,12 @@ class Frames:
         return min((point.created_ticks for point in points), default=ticks.LAST)
 
     def _runs(self, points: Sequence[Point], low: int, high: int, now: int) -> Iterator[Frame]:
+        checkpoint()
         inside = self._history.window(points, low, high, now=now)
         before = self._until_change(points, ticks.FIRST, low - 1, now, newest_first=True)
         after = self._until_change(points, high + 1, ticks.LAST, now, newest_first=False)
         for place, point in enumerate(points):
+            checkpoint()
             here = _settled(inside, place)
             (earlier, from_start), (later, _) = before[place], after[place]
             times = np.concatenate([earlier[0], here[0], later[0]])

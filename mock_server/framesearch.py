@@ -12,6 +12,7 @@ from mock_server.frame import Frame
 from mock_server.frames import Frames, RangeTooLarge
 from mock_server.messages import ApiError, refusal
 from mock_server.point import Point
+from mock_server.scheduler import paced
 
 # Whether a frame is in a range from `low` to `high`.
 _RANGES: dict[str, Callable[[Frame, int, int], bool]] = {
@@ -73,7 +74,9 @@ def frames_asked(call: Call, sources: list[Point], wanted: Test, *, phases: bool
             raise refusal(400, "Parameter 'startTime' must not be after 'endTime'.")
         found = frames.overlapping(sources, start, end, call.now)
         inside = _RANGES[mode]
-        return [each for each in _with_phases(found, phases) if inside(each, start, end) and wanted(each)]
+        return [
+            each for each in paced(_with_phases(found, phases)) if inside(each, start, end) and wanted(each)
+        ]
     except RangeTooLarge as error:
         raise too_large() from error
 
@@ -123,7 +126,7 @@ def frame_filters(call: Call) -> Test:
 
 
 def _with_phases(found: list[Frame], phases: bool) -> list[Frame]:
-    return [each for frame in found for each in (frame, *frame.children)] if phases else found
+    return [each for frame in paced(found) for each in (frame, *frame.children)] if phases else found
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class _Counted:
         key, sign = direction.key, -1 if direction.backward else 1
         found = [
             each
-            for each in candidates
+            for each in paced(candidates)
             if 0 <= sign * (key(each) - start) <= reach and (each.is_open or not direction.open_only)
             if self.wanted(each)
         ]

@@ -3,9 +3,10 @@
 from mock_server.auth import check
 from mock_server.call import find_point
 from mock_server.limits import rate_reached
-from mock_server.messages import ApiError, Request, Response
+from mock_server.messages import ApiError, Delivery, Request, Response
 from mock_server.point import Point
 from mock_server.router import PREFIX, dispatch, handle
+from mock_server.scheduler import Abandoned
 from mock_server.server import Server
 
 _UNGUARDED = ("/admin",)
@@ -13,8 +14,11 @@ _DATA = (f"{PREFIX}/streams", f"{PREFIX}/streamsets")
 
 
 def answer(server: Server, request: Request) -> Response:
-    """The server's whole answer to a request from outside, counted."""
-    response = _answer(server, request)
+    """The server's whole answer to a request from outside, counted; status 0 when nobody waits for it."""
+    try:
+        response = _answer(server, request)
+    except Abandoned:
+        response = Response(0, b"", delivery=Delivery(ends=True, head=False, reset=True))
     server.counters.count(response)
     return response
 

@@ -25,6 +25,8 @@ _MOST_SLOTS_IN_FEED = 50_000
 class History:
     """The recorded events of the points of one recipe."""
 
+    most_events: int | None = None
+
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self._instruments = lru_cache(maxsize=8)(partial(instruments, recipe))

@@ -7,7 +7,8 @@ import numpy as np
 
 from mock_server.events import BAD, I64, Block, Kind, chained
 from mock_server.interpolation import Reader
-from mock_server.scan import pages
+from mock_server.scan import collected
+from mock_server.scheduler import paced
 
 
 def plot_values(stream: Reader, low: int, high: int, intervals: int) -> Block:
@@ -22,7 +23,9 @@ def plot_values(stream: Reader, low: int, high: int, intervals: int) -> Block:
         bounds = np.searchsorted(events.ticks, part, side="left")
         bounds[-1] = len(events.ticks)
         rows = [
-            row for first, after in pairwise(bounds.tolist()) for row in _significant(events, first, after)
+            row
+            for first, after in paced(pairwise(bounds.tolist()))
+            for row in _significant(events, first, after)
         ]
         chosen.append(_taken(events, rows))
     return chained(chosen)
@@ -43,7 +46,9 @@ def _whole_intervals(stream: Reader, edges: I64) -> Iterator[tuple[I64, Block]]:
     """
     final, begun = len(edges) - 1, 0
     waiting = stream.events(0, -1)
-    for _, last, events in pages(stream.archive, stream.point, int(edges[0]), int(edges[-1]), now=stream.now):
+    for _, last, events in collected(
+        stream.archive, stream.point, int(edges[0]), int(edges[-1]), now=stream.now
+    ):
         rows = chained([waiting, events])
         done = final if last >= edges[-1] else int(np.searchsorted(edges, last, side="right")) - 1
         if done > begun:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mock_server.archive import Archive
+from mock_server.archive import Archive, TooManyEvents
 from mock_server.call import Call
 from mock_server.events import I64, Block, chained, side_by_side
 from mock_server.filters import Filter, filter_of
@@ -120,12 +120,18 @@ def _of_each(call: Call, points: Sequence[Point], read: Callable[[Point], Block]
 
 
 def _read_filtered(call: Call, point: Point, asked: Recording) -> Block:
-    """The events that satisfy the filter, up to the limit: more are read until it is reached or none is left."""
+    """The events that satisfy the filter, up to the limit: more are read until it is reached or none is left.
+
+    Raises:
+        TooManyEvents: when the archive does not collect as many as that takes.
+    """
     condition = filter_of(call, point)
     assert condition is not None
-    reach = max(asked.limit, 1000)
+    reach, most = max(asked.limit, 1000), call.server.max_collect
     while True:
-        rows = _rows(call, point, asked, reach)
+        rows = _rows(call, point, asked, min(reach, most + 1))
+        if len(rows.ticks) > most:
+            raise TooManyEvents
         kept = condition.applied(rows)
         if len(kept.ticks) >= asked.limit or len(rows.ticks) < reach:
             return kept.head(asked.limit)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from mock_server import auth
+from mock_server.archive import ArchiveError
 from mock_server.call import Call
 from mock_server.messages import ApiError, Request, Response, framework_refusal, refusal
 from mock_server.server import MAX_CONTENT_BYTES, Server
@@ -71,6 +72,8 @@ def dispatch(server: Server, request: Request, now: int) -> Response:
         return endpoint(Call(server, request, now, args))
     except ApiError as error:
         return error.response
+    except ArchiveError as error:
+        return refusal(500, str(error)).response
 
 
 def no_resource(request: Request) -> ApiError:

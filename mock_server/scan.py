@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mock_server import ticks
-from mock_server.archive import Archive
+from mock_server.archive import Archive, TooManyEvents
 from mock_server.events import Block
 from mock_server.point import Point
 
@@ -30,3 +30,19 @@ def pages(
             continue
         yield low, last - 1, block.keep(block.ticks < last)
         low = last
+
+
+def collected(
+    archive: Archive, point: Point, low: int, high: int, *, now: int
+) -> Iterator[tuple[int, int, Block]]:
+    """The same for an answer that is made of all events of the window, such as a summary.
+
+    Raises:
+        TooManyEvents: as soon as there are more than the archive collects for one read.
+    """
+    count, most = 0, archive.most_events
+    for first, last, events in pages(archive, point, low, high, now=now):
+        count += len(events.ticks)
+        if most is not None and count > most:
+            raise TooManyEvents
+        yield first, last, events

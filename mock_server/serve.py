@@ -40,6 +40,7 @@ def running(
     auth: str | None = None,
     oidc: Oidc | None = None,
     max_items: int = 150_000,
+    max_collect: int = 1_500_000,
     rate_limit: int = 0,
     max_url: str = "httpsys",
     faults: Faults | None = None,
@@ -79,6 +80,7 @@ def running(
         admin,
         version=version,
         dashboard=dashboard,
+        max_collect=max_collect,
         challenge=CHALLENGES[auth] if auth else None,
         oidc=oidc,
         skew=skew,
@@ -148,5 +150,6 @@ def _serving(app: FastAPI, listener: socket.socket, secure: dict[str, Any]) -> I
             raise RuntimeError(msg)
         yield
     finally:
+        app.state.scheduler.close()
         server.should_exit = True
         thread.join(_STOP_TIMEOUT_S)

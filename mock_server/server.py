@@ -31,7 +31,8 @@ class Server:
     `clock` is the only source of the plant's present, and `skew` is how far the server's clocks are off. Without
     `user`, `token`, `oidc` and `challenge` anybody may read; with any, every request under /piwebapi and /admin
     must satisfy one. A `challenge` (`Negotiate`, `NTLM`) is only made: nothing here can check a ticket, so that
-    nobody gets in by it. `version` is a key of `GENERATIONS`. `dashboard` says that a page at /ingestion is served
+    nobody gets in by it. A read collects at most `max_collect` events for one answer and computes for at most
+    `max_query_s` seconds; beyond that the archive refuses it. `version` is a key of `GENERATIONS`. `dashboard` says that a page at /ingestion is served
     beside it, to which the landing page then links.
     """
 
@@ -53,6 +54,8 @@ class Server:
     registry: Registry = field(default_factory=Registry, repr=False, compare=False)
     version: str = LATEST
     dashboard: bool = False
+    max_collect: int = 1_500_000
+    max_query_s: float = 60.0
 
     @property
     def generation(self) -> Generation:

@@ -9,6 +9,7 @@ import numpy as np
 from mock_server import ticks
 from mock_server.events import I64
 from mock_server.pitime import UNIT_NAMES, UNIT_TICKS, shifted_by_months
+from mock_server.scheduler import checkpoint
 
 _PART = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*([a-z]+)")
 _CLOCK = re.compile(r"(\d{1,4}):(\d{2})(?::(\d{2})(?:\.(\d{1,7}))?)?\Z")
@@ -112,6 +113,7 @@ def grid(start: int, end: int, span: Span, zone: tzinfo) -> I64:
     instants: list[int] = []
     count = 0
     while (span.after(start, count, zone) - end) * direction <= 0:  # ends: each step is at least `least`
+        checkpoint()
         instants.append(span.after(start, count, zone))
         count += direction
     return np.array(instants, dtype=np.int64)
@@ -131,6 +133,7 @@ def synced_grid(low: int, high: int, span: Span, sync: int, zone: tzinfo, *, out
     instants = [first] if first == low or outside else []
     instant = span.after(sync, count + 1, zone)
     while instant <= high:
+        checkpoint()
         instants.append(instant)
         count += 1
         instant = span.after(sync, count + 1, zone)

@@ -17,7 +17,8 @@ from mock_server import ticks
 from mock_server.events import BAD, I64, Block, Kind, chained, spans
 from mock_server.hashing import F64
 from mock_server.interpolation import Reader, values_at
-from mock_server.scan import pages
+from mock_server.scan import collected
+from mock_server.scheduler import paced
 from mock_server.wire import printed_numbers
 
 SUMMARY_TYPES = (
@@ -138,7 +139,7 @@ def time_weighted(stream: Reader, edges: I64, samples: I64, keep: Keep | None) -
     low, high = int(edges[0]), int(edges[-1])
     cuts = np.unique(np.concatenate((edges, samples[(samples > low) & (samples < high)])))
     cuts = np.unique(np.append(cuts, stream.now + 1)) if low <= stream.now < high else cuts
-    for first, last, events in pages(stream.archive, stream.point, low, high, now=stream.now):
+    for first, last, events in collected(stream.archive, stream.point, low, high, now=stream.now):
         after = min(last + 1, high)
         beyond = events if after <= last else chained([events, stream.events(after, after)])
         here = np.unique(np.concatenate(([first, after], cuts[(cuts >= first) & (cuts <= after)])))
@@ -150,7 +151,9 @@ def time_weighted(stream: Reader, edges: I64, samples: I64, keep: Keep | None) -
 def event_weighted(stream: Reader, edges: I64, ends: Ends, keep: Keep | None) -> Figures:
     """The figures of the intervals between ascending `edges`, every event weighted alike."""
     figures = _figures(edges, by_event=True)
-    for _, _, events in pages(stream.archive, stream.point, int(edges[0]), int(edges[-1]), now=stream.now):
+    for _, _, events in collected(
+        stream.archive, stream.point, int(edges[0]), int(edges[-1]), now=stream.now
+    ):
         _add_events(figures, events if keep is None else events.keep(keep(events)), ends)
     return figures
 
@@ -236,7 +239,7 @@ def _add_extremes(figures: Figures, rows: Block, counted: Bools, ends: Ends) -> 
     number = printed_numbers(rows.points[0].point_type, rows.number)
     low, high = _rows_of(figures, rows, ends)
     small, large = np.where(counted, number, np.inf), np.where(counted, number, -np.inf)
-    for at in np.flatnonzero(high > low).tolist():
+    for at in paced(np.flatnonzero(high > low).tolist()):
         first, after = int(low[at]), int(high[at])
         least, most = first + int(small[first:after].argmin()), first + int(large[first:after].argmax())
         if small[least] < figures.least[at]:

@@ -12,6 +12,7 @@ from mock_server.filters import filter_of
 from mock_server.interpolation import Reader, reader
 from mock_server.messages import refusal
 from mock_server.point import Point
+from mock_server.scheduler import paced
 from mock_server.sensors import NO_DATA, SYSTEM_STATES
 from mock_server.spans import Span, grid
 from mock_server.summaries import (
@@ -87,7 +88,7 @@ def summary_items(call: Call, figures: Figures, asked: Asked, units: str) -> lis
     return [
         {"Type": kind, "Value": _printed(figures, kind, at, asked, units) | flags}
         for kind in asked.types
-        for at in order
+        for at in paced(order)
     ]
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from mock_server.af.design import AREA_EQUIPMENT, ELEMENT_TEMPLATES, AttributeSpec
 from mock_server.catalog import Catalog, plant_name
+from mock_server.scheduler import paced
 from mock_server.sensors import AREA_SIZE, MIX, SENSORS
 
 Key = tuple[int, ...]
@@ -131,7 +132,7 @@ class Tree:
 
     def _descendants(self, key: Key, size: int) -> list[Key]:
         del size  # part of what the cache goes by
-        return list(self._walk(key))
+        return list(paced(self._walk(key)))
 
     def _walk(self, key: Key) -> Iterator[Key]:
         for child in self.children(key) if len(key) < 4 else ():

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mock_server.af.search import BadQuery, Filter, Term, holds, parse
+from mock_server.bodies import list_reply
 from mock_server.call import Call
 from mock_server.messages import Response, refusal
 from mock_server.wildcards import wildcard_pattern
@@ -60,13 +61,13 @@ def ordered(call: Call, found: Sequence[Any], keys: dict[str, Callable[[Any], An
 def page(call: Call, found: Sequence[Any], show: Show, cap: int | None = None) -> Response:
     """The page that `startIndex` and `maxCount` ask for, with links to its neighbours."""
     start, count = call.integer("startIndex", 0), call.max_count(cap=cap)
-    items = [show(call, each) for each in found[start : start + count]]
-    return call.reply({"Links": call.page_links(start, count, len(found)), "Items": items})
+    items = (show(call, each) for each in found[start : start + count])
+    return list_reply(call, call.page_links(start, count, len(found)), items)
 
 
 def whole(call: Call, found: Sequence[Any], show: Show) -> Response:
     """An unpaged list."""
-    return call.reply({"Links": {}, "Items": [show(call, each) for each in found]})
+    return list_reply(call, {}, (show(call, each) for each in found))
 
 
 def query_terms(call: Call, known: dict[str, Filter], parameter: str = "query") -> list[Term]:

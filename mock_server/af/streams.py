@@ -15,6 +15,7 @@ from mock_server.call import Call
 from mock_server.frame import Frame
 from mock_server.messages import ApiError, Request, Response, refusal
 from mock_server.point import Point
+from mock_server.scheduler import checkpoint
 
 METHODS = (
     "value",
@@ -60,6 +61,7 @@ class Scale:
             return [self.apply(each) for each in value]
         if not isinstance(value, dict):
             return value
+        checkpoint()
         if value.get("Type") in _PURE:
             return value
         if "Type" in value and isinstance(value.get("Value"), dict):

@@ -14,6 +14,7 @@ from mock_server.expressions.grammar import BadExpression, Function, Literal, Na
 from mock_server.expressions.streams import OF_STREAMS, Rows
 from mock_server.expressions.values import CalcFailed, Instant, Value
 from mock_server.interpolation import Reader, values_at
+from mock_server.scheduler import paced
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Expression:
     def values(self, instants: I64, own: Block | None = None) -> list[Value | None]:
         """Its value at each instant, None where it has none; `own` are the rows that '.' stands for."""
         run = Run(self, instants, own)
-        return [run.value_or_none(row) for row in range(len(instants))]
+        return [run.value_or_none(row) for row in paced(range(len(instants)))]
 
     def truths(self, instants: I64, own: Block | None = None) -> "np.ndarray":
         """For each instant whether it is a number other than 0."""

@@ -14,6 +14,7 @@ from mock_server.limits import UrlLimit
 from mock_server.messages import Response, json_response, refusal
 from mock_server.point import Point
 from mock_server.router import Endpoint, no_resource, route
+from mock_server.scheduler import paced
 from mock_server.stale import StaleCache
 
 _MOST_AT_ONCE = 1_000_000
@@ -187,7 +188,7 @@ def add_points(call: Call) -> Response:
             "point_type": point.point_type,
             "created": f"{point.created:%Y-%m-%dT%H:%M:%S.%fZ}",
         }
-        for point in points
+        for point in paced(points)
     ]
     return json_response({"created": created})
 

@@ -14,6 +14,7 @@ from mock_server.filters import bound
 from mock_server.interpolation import Reader
 from mock_server.messages import Response, refusal
 from mock_server.router import route
+from mock_server.scheduler import paced
 from mock_server.sensors import CALC_FAILED, SYSTEM_STATES
 from mock_server.spans import grid
 from mock_server.summing import asked_of, figures_of, summary_items
@@ -88,6 +89,7 @@ def _event_times(call: Call, expression: Expression, low: int, high: int) -> I64
     limit = call.server.max_items + 1
     times = [_array([])]
     times += [stream.events(low, high, limit=limit).ticks for stream in expression.streams.values()]
+    call.check_size("endTime", max(map(len, times)))  # several events at one time are one instant
     instants = np.unique(np.concatenate(times))
     call.check_size("endTime", len(instants))
     return instants
@@ -95,7 +97,9 @@ def _event_times(call: Call, expression: Expression, low: int, high: int) -> I64
 
 def _values(call: Call, instants: I64) -> Response:
     values = _expression(call).values(instants)
-    items = [_item(call, instant, value) for instant, value in zip(instants.tolist(), values, strict=True)]
+    items = [
+        _item(call, instant, value) for instant, value in paced(zip(instants.tolist(), values, strict=True))
+    ]
     return call.reply({"Links": {}, "Items": items, "UnitsAbbreviation": ""})
 
 

@@ -10,6 +10,7 @@ from mock_server.af.search import Filter
 from mock_server.call import Call
 from mock_server.messages import Response
 from mock_server.router import route
+from mock_server.scheduler import paced
 
 _TYPES = ("Any", "None", "Other", "Node", "Measurement", "Flow", "Transfer", "Boundary", "PlugIn")
 
@@ -29,7 +30,9 @@ def elements_search(call: Call) -> Response:
     terms = query_terms(call, ELEMENT_FILTERS)
     every = call.server.plant.assets.below(None)
     test = query_test(call, terms, ELEMENT_FILTERS)
-    return page(call, sorted(filter(test, every), key=lambda each: each.name.lower()), replies.element_json)
+    return page(
+        call, sorted(filter(test, paced(every)), key=lambda each: each.name.lower()), replies.element_json
+    )
 
 
 @route("GET", "/elements/{web_id}/elements")
@@ -98,7 +101,7 @@ def created(element: Element) -> int:
 
 
 def _listed(call: Call, elements: Sequence[Element]) -> Response:
-    found = list(filter(element_test(call), elements))
+    found = list(filter(element_test(call), paced(elements)))
     keys = {"Type": lambda each: each.template.name, "StartTime": created, "EndTime": lambda _: 0}
     return page(call, ordered(call, found, keys), replies.element_json)
 

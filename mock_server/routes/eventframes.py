@@ -15,6 +15,7 @@ from mock_server.framesearch import frame_filters, frames_asked, is_counted, too
 from mock_server.messages import Response, refusal
 from mock_server.router import route
 from mock_server.routes.elements import ELEMENT_FILTERS
+from mock_server.scheduler import paced
 
 _LAST_CHANGE = (
     241 * 60 * ticks.PER_SECOND
@@ -54,7 +55,7 @@ def frames_search(call: Call) -> Response:
         raise refusal(400, str(error)) from error
     except RangeTooLarge as error:
         raise too_large() from error
-    members = [each for frame in found for each in (frame, *frame.children) if test(each)]
+    members = [each for frame in paced(found) for each in (frame, *frame.children) if test(each)]
     return page(call, sorted(members, key=_by_name), frame_json)
 
 
@@ -103,7 +104,7 @@ def attributes_of_frames(call: Call) -> Response:
     ]
     phases = flag(call, "searchFullHierarchy")
     found = frames_asked(call, sources, lambda frame: all(test(frame) for test in tests), phases=phases)
-    members = _attributes(call, [each for frame in found for each in attributes_of(frame)])
+    members = _attributes(call, [each for frame in paced(found) for each in attributes_of(frame)])
     return page(call, ordered(call, members, {"Type": lambda each: each.type}), replies.attribute_json)
 
 
@@ -113,7 +114,7 @@ def _attributes(call: Call, every: list[Attribute]) -> list[Attribute]:
         same(call, "attributeCategory", lambda each: each.category_names),
         same(call, "attributeType", lambda each: [each.type]),
     ]
-    return [each for each in every if all(test(each) for test in tests)]
+    return [each for each in paced(every) if all(test(each) for test in tests)]
 
 
 def _listed(call: Call, found: list[Frame]) -> Response:

@@ -13,6 +13,7 @@ from mock_server.point import Point
 from mock_server.pointattributes import attributes_of
 from mock_server.pointquery import Moment
 from mock_server.router import no_resource, route
+from mock_server.scheduler import paced
 from mock_server.wildcards import wildcard_pattern
 from mock_server.wire import timed_values
 
@@ -85,7 +86,7 @@ def _found(call: Call, groups: list[list[pointquery.Filter]]) -> list[int]:
         if [(each.name, each.symbol) for each in group] == [("tag", "=")] and not also_descriptor:
             found.update(int(index) for index in matching)
             continue
-        for index in matching:
+        for index in paced(matching):
             if _satisfies(call, catalog.point(int(index)), group, also_descriptor):
                 found.add(int(index))
     return sorted(found)

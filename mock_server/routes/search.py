@@ -7,6 +7,7 @@ from mock_server.call import Call
 from mock_server.messages import Response
 from mock_server.point import Point
 from mock_server.router import no_resource, route
+from mock_server.scheduler import paced
 from mock_server.wildcards import wildcard_pattern
 
 _TERM = re.compile(r"(?:(name|description|itemtype)\s*:)?((?:\\.|[^\s\\])+)", re.IGNORECASE | re.DOTALL)
@@ -54,7 +55,7 @@ def _found(call: Call) -> tuple[list[int], list[str]]:
     first = next((_plain(word) for field, word in terms if (field or "").lower() == "name"), "*")
     tests = [_test(field, word) for field, word in terms]
     indexes = [int(each) for each in catalog.matching(first)]
-    return [each for each in indexes if all(test(catalog.point(each)) for test in tests)], []
+    return [each for each in paced(indexes) if all(test(catalog.point(each)) for test in tests)], []
 
 
 def _plain(word: str) -> str:

@@ -10,6 +10,7 @@ from mock_server.feed import Action, Feed
 from mock_server.messages import ApiError, Response, refusal
 from mock_server.point import Point
 from mock_server.router import route
+from mock_server.scheduler import checkpoint
 from mock_server.updates import InvalidMarker, Registration, UnknownMarker
 from mock_server.wire import timed_values
 
@@ -53,10 +54,16 @@ def _several(call: Call, parameter: str, answer: Any) -> Response:
     texts = call.texts(parameter)
     if not texts:
         raise refusal(400, f"Parameter '{parameter}' is required.")
-    items = [answer(call, text) for text in texts]
+    items = [_answered(call, text, answer) for text in texts]
     markers = [("marker", item["LatestMarker"]) for item in items if item["LatestMarker"]]
     location = call.link(f"/streamsets/updates?{urlencode(markers)}")
     return _with_location(call.reply({"Links": {"Updates": location}, "Items": items}), location)
+
+
+def _answered(call: Call, text: str, answer: Any) -> Item:
+    checkpoint()
+    item: Item = answer(call, text)
+    return item
 
 
 def _with_location(response: Response, location: str) -> Response:

@@ -64,7 +64,7 @@ def test_children_run_after_their_parents_in_any_order_of_the_body(api: Any) -> 
 
 def test_an_empty_parent_list_selects_no_tokens(api: Any) -> None:
     answer = api.batch(chain("NOTHING*"))
-    assert answer["pts"] == {"Status": 200, "Headers": answer["pts"]["Headers"], "Content": {}}
+    assert answer["pts"] == {"Status": 200, "Headers": answer["pts"]["Headers"], "Content": {"Items": []}}
     assert answer["data"] == {
         "Status": 400,
         "Headers": {},

@@ -336,3 +336,19 @@ def _instant(item: Any) -> int:
     from mock_server import pitime
 
     return pitime.parse(item["Timestamp"], 0, timezone.utc)
+
+
+def test_events_at_one_time_count_for_the_limit() -> None:
+    """An answer at the times of events is whole or refused, however many of them are at one time."""
+    window = {"startTime": "*-6h", "endTime": "*"}
+    events = get(f"/streams/{FLOW.web_id()}/recorded", maxCount=5_000, **window)["Items"]
+    times = {item["Timestamp"] for item in events}
+    assert len(times) < len(events) < 5_000
+    SERVER.max_items = len(times)
+    try:
+        refused = get("/calculation/recorded", 400, expression=f"'{FLOW.name}'", **window)
+    finally:
+        SERVER.max_items = 5_000
+    assert refused["Errors"] == [f"Parameter 'endTime' is greater than the maximum allowed ({len(times)})."]
+    found = get("/calculation/recorded", expression=f"'{FLOW.name}'", **window)["Items"]
+    assert {item["Timestamp"] for item in found} == times

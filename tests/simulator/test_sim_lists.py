@@ -111,7 +111,7 @@ def test_any_filter_compiles_and_an_escaped_name_matches_only_itself(pattern: st
         ("A;A.B", {"A": {"B": 1, "C": [{"D": 2, "E": 3}]}}),
         (" A.B ; ; Unknown", {"A": {"B": 1}}),
         ("A.B.X", {}),
-        ("F.X", {}),
+        ("F.X", {"F": []}),
         ("Unknown", {}),
     ],
 )
