@@ -16,7 +16,7 @@ from mock_server.churn import Churn, Tags
 from mock_server.point import DataServer, Point, Points
 from mock_server.scheduler import paced
 from mock_server.sensors import AREA_SIZE, AREAS, CODE_OF, DIGITAL_SETS, MIX, SENSORS, Sensor
-from mock_server.wildcards import has_wildcards, unescape, wildcard_pattern
+from mock_server.wildcards import folded, has_wildcards, unescape, wildcard_pattern
 
 TAG_PATTERN = r"^(?P<plant>[A-Z]+\d*)\.(?P<area>A\d+)\.(?P<sensor_type>[A-Z]+)_(?:\d+)\.PV$"
 """Splits any tag name of the simulator, `NORTH.A1.FLOW_0003.PV`, into plant, area and sensor type."""
@@ -154,7 +154,7 @@ class Catalog:
     def by_name(self, name: str) -> Point | None:
         """The point that has that name now, whatever its case, or None."""
         index = self._index_of(name)
-        if index is None or index in self._tags.hidden or self._named(index)[3] != name.upper():
+        if index is None or index in self._tags.hidden or folded(self._named(index)[3]) != folded(name):
             return None
         return self.point(index)
 

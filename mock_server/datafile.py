@@ -12,6 +12,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED
+from mock_server.wildcards import folded
 
 _COLUMNS = ("tag", "timestamp", "value", "quality")
 _REQUIRED = _COLUMNS[:3]
@@ -128,8 +129,8 @@ def _tags(path: Path, column: pa.Array) -> tuple[list[str], I64]:
     names: list[str] = encoded.dictionary.to_pylist()
     seen: dict[str, str] = {}
     for name in names:
-        if seen.setdefault(name.upper(), name) != name:
-            msg = f"{path}: tags '{seen[name.upper()]}' and '{name}' differ only in case, which PI does not tell apart"
+        if (first := seen.setdefault(folded(name), name)) != name:
+            msg = f"{path}: tags '{first}' and '{name}' differ only in case, which PI does not tell apart"
             raise BadData(msg)
     return names, encoded.indices.to_numpy().astype(np.int64)
 

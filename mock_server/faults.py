@@ -13,6 +13,7 @@ from datetime import datetime
 
 from mock_server.fault_kinds import KINDS, Case
 from mock_server.messages import Request, Response
+from mock_server.wildcards import folded
 
 MEMBER = "member."
 _REMEMBERED = 16_384
@@ -55,6 +56,7 @@ class Faults:
         self.tries = tries
         self.points = dict(points or {})
         _check(self.rates, tries, self.points)
+        self._by_name = {folded(name): fault for name, fault in self.points.items()}
         self._asked: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -81,7 +83,8 @@ class Faults:
         tags: Collection[str] = (),
     ) -> Response:
         """What comes of a request for the data of `tags`: the answer of `serve`, or what the schedule makes of it."""
-        name, draw = next((self.points[tag] for tag in tags if tag in self.points), ""), 0.5
+        met = (self._by_name[name] for tag in tags if (name := folded(tag)) in self._by_name)
+        name, draw = next(met, ""), 0.5
         if not name and self.rates:
             identity = _identity(request, member)
             name, draw = self.scheduled(identity, self._attempt(identity), member)

@@ -14,6 +14,7 @@ from mock_server.history import History
 from mock_server.instruments import Recipe
 from mock_server.point import Point
 from mock_server.sensors import NO_DATA, Sensor
+from mock_server.wildcards import folded
 
 _PLANT, _AREA = "DATA", "A1"
 
@@ -69,7 +70,7 @@ class ImportedCatalog(Catalog):
     def __init__(self, seed: int, imported: Imported) -> None:
         super().__init__(seed, len(imported.tags), 1, int(imported.ticks.min()))
         self._imported = imported
-        self._places = {name.upper(): place for place, name in enumerate(imported.tags)}
+        self._places = {folded(name): place for place, name in enumerate(imported.tags)}
         self._sensors = [imported.sensor(place) for place in range(len(imported.tags))]
 
     def add(self, count: int, created_ticks: int) -> range:
@@ -102,7 +103,7 @@ class ImportedCatalog(Catalog):
         return _PLANT, _AREA, self._sensors[index], self._imported.tags[index]
 
     def _index_of(self, name: str) -> int | None:
-        return self._places.get(name.upper())
+        return self._places.get(folded(name))
 
 
 class ImportedHistory(History):

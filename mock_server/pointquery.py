@@ -1,7 +1,7 @@
-"""The point query of `points/search`: `Tag:=FLOW* AND PointType:=Float32`, `(A B) OR C`, `Span:>100`.
+r"""The point query of `points/search`: `Tag:=FLOW* AND PointType:=Float32`, `(A B) OR C`, `Span:>100`, `name:TANK\-1*`.
 
-A query is a list of AND groups that OR connects. A filter is an attribute, `:`, an operator and a value, or a value
-alone, which means the tag. Conditions on the current value are filters too: `TimeStamp:>='*-1h'`, `IsGood:=False`.
+A query is a list of AND groups that OR connects. A filter is an attribute, `:`, an operator (`=` when none is given)
+and a value, or a value alone, which means the tag. A backslash in a value makes the next character literal. Conditions on the current value are filters too: `TimeStamp:>='*-1h'`, `IsGood:=False`.
 """
 
 import operator
@@ -10,9 +10,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from mock_server.wildcards import wildcard_pattern
+from mock_server.wildcards import unescape, wildcard_pattern
 
-_FILTER = re.compile(r"""(?:(\w+)\s*:\s*(<=|>=|<>|!=|==?|<|>)\s*)?(?:"([^"]*)"|'([^']*)'|([^\s()"']+))""")
+_VALUE = r"""(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|((?:\\.|[^\s()"'\\])+))"""
+_FILTER = re.compile(r"(?:(\w+)\s*:\s*(<=|>=|<>|!=|==?|<|>)?\s*)?" + _VALUE, re.DOTALL)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -79,7 +80,7 @@ def _filter(query: str, at: int) -> tuple[Filter, int]:
         raise BadQuery(msg)
     name, symbol, *texts = match.groups()
     text = next(text for text in texts if text is not None)
-    if name is None and ":" in text:
+    if name is None and ":" in re.sub(r"\\.", "", text, flags=re.DOTALL):
         msg = f"'{text}' could not be read"
         raise BadQuery(msg)
     symbol = {"!=": "<>", "==": "="}.get(symbol, symbol or "=")
@@ -100,7 +101,7 @@ def _holds(condition: Filter, values: dict[str, Any], read_time: Callable[[str],
         msg = f"the attribute '{condition.name}' does not exist"
         raise BadQuery(msg)
     value = values[condition.name]
-    if condition.name == "value" and not isinstance(value, str) and not _is_number(condition.text):
+    if condition.name == "value" and not isinstance(value, str) and not _is_number(unescape(condition.text)):
         return condition.symbol == "<>"  # values of points are of many kinds; one kind never equals another
     if condition.symbol in _COMPARE:
         wanted = _alike(value, condition, read_time)
@@ -119,7 +120,7 @@ _pattern = lru_cache(maxsize=64)(wildcard_pattern)
 
 def _alike(value: Any, condition: Filter, read_time: Callable[[str], int]) -> Any:
     """The text of a condition as the kind of value it is compared with."""
-    text = condition.text
+    text = unescape(condition.text)
     if isinstance(value, Moment):
         return Moment(read_time(text))
     if isinstance(value, bool):

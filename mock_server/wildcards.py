@@ -15,6 +15,11 @@ def unescape(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
+def folded(name: str) -> str:
+    """What names that PI does not tell apart have in common; WebIDs hold names in upper case."""
+    return name.upper().casefold()
+
+
 def wildcard_pattern(text: str) -> "re.Pattern[str]":
     """The case-insensitive regular expression that matches exactly the names the filter matches."""
     parts: list[str] = []

@@ -26,6 +26,7 @@ _OTHER_NAMES = {
     "description": "descriptor",
     "pointclass": "ptclassname",
     "digitalsetname": "digitalset",
+    "datatype": "pointtype",
 }
 _WRAPPED = {"Contains": "*{}*", "ExactMatch": "{}", "StartsWith": "{}*", "EndsWith": "*{}"}
 
@@ -110,7 +111,15 @@ def _renamed(call: Call, group: list[pointquery.Filter]) -> list[pointquery.Filt
     """The group with attributes by PI's own names, and tags as `searchOption` completes them."""
     wrapped = _WRAPPED[call.choice("searchOption", "ExactMatch", tuple(_WRAPPED))]
     renamed = [each._replace(name=_OTHER_NAMES.get(each.name, each.name)) for each in group]
-    return [each._replace(text=wrapped.format(each.text)) if each.name == "tag" else each for each in renamed]
+    return [_completed(each, wrapped) for each in renamed]
+
+
+def _completed(condition: pointquery.Filter, wrapped: str) -> pointquery.Filter:
+    if condition.name == "tag":
+        return condition._replace(text=wrapped.format(condition.text))
+    if condition.name == "pointtype" and condition.text.lower() == "float":
+        return condition._replace(text="Float*")  # as in AF SDK, every type of that kind
+    return condition
 
 
 def _satisfies(call: Call, point: Point, group: list[pointquery.Filter], also_descriptor: bool) -> bool:

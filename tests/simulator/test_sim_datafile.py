@@ -4,14 +4,16 @@ import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from mock_server import Event, Plant, Server, State, ticks
+from mock_server import Event, Faults, Plant, Server, State, ticks
 from mock_server.__main__ import main
 from mock_server.datafile import BadData
+from mock_server.gate import answer
 from mock_server.messages import Request
 from mock_server.router import handle
 
@@ -180,3 +182,42 @@ def test_the_program_says_in_one_line_what_is_wrong(
 def test_no_points_can_be_added_to_a_file(csv: Path) -> None:
     with pytest.raises(ValueError, match="the points are those of a file"):
         Plant(data=csv).add_points(1, NOON)
+
+
+def test_tags_are_found_whatever_their_letters(tmp_path: Path) -> None:
+    """Names, paths, filters, searches, WebIDs and expressions do not tell upper from lower case."""
+    tags = ["Tank1.Level", "TANK2.LEVEL", "tank3.level", "\u00d6lst\u0131"]
+    path = tmp_path / "own.csv"
+    path.write_text("tag,timestamp,value\n" + "".join(f"{tag},2024-01-01T01:00:00Z,7\n" for tag in tags))
+    plant = Plant(data=path)
+    server = plant.catalog.server.web_id()
+    for tag in tags:
+        point = plant.catalog.by_name(tag)
+        assert point is not None
+        assert point.name == tag
+        assert [event.value for event in plant.oracle(tag, NOON - timedelta(days=1000), NOON)] == [7.0]
+        for spelled in (tag, tag.upper(), tag.lower()):
+            name = quote(spelled)
+            assert get(plant, f"/points?path=%5C%5CPISIM01%5C{name}")["Name"] == tag
+            for url in (
+                f"/dataservers/{server}/points?nameFilter={name}",
+                f"/dataservers/{server}/points?nameFilter={quote(spelled[:-1])}?",
+                f"/points/search?dataServerWebId={server}&query=Tag:=%22{name}%22",
+            ):
+                assert [item["Name"] for item in get(plant, url)["Items"]] == [tag], url
+        for kind in ("Full", "IDOnly", "PathOnly", "LocalIDOnly", "DefaultIDOnly"):
+            assert get(plant, f"/points/{point.web_id(kind)}")["Name"] == tag
+            assert get(plant, f"/streams/{point.web_id(kind)}/value")["Value"] == 7.0
+        assert (
+            get(plant, f"/calculation/times?time=*&expression=%27{quote(tag)}%27")["Items"][0]["Value"] == 7.0
+        )
+
+
+def test_a_fault_of_a_point_is_met_whatever_the_letters(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("tag,timestamp,value\nTank1.Level,2024-01-01T01:00:00Z,7\n")
+    plant = Plant(data=path)
+    server = Server(plant, lambda: NOON, faults=Faults(points={"TANK1.level": "503"}))
+    server.check_points(server.faults)
+    web_id = plant.points[0].web_id()
+    assert answer(server, Request("GET", f"/piwebapi/streams/{web_id}/value")).status == 503

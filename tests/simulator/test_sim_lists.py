@@ -185,3 +185,35 @@ def _api(api: Any) -> None:
 
 
 API: Any = None
+
+
+def test_an_empty_list_stays_when_only_fields_of_its_items_are_selected(api: Any) -> None:
+    """Clients index `Items` without asking: kukur and tagreader those of a stream's events."""
+    empty = "startTime=2019-01-01&endTime=2019-01-02"
+    flow = api.point("FLOW").id
+    chosen = "selectedFields=Items.Timestamp;Items.Value"
+    parts = "selectedFields=Items.Value.Name"
+    for url in (
+        f"/streams/{flow}/recorded?{empty}&{chosen}",
+        f"/streams/{flow}/recorded?{empty}&{parts}",
+        f"/streams/{flow}/plot?{empty}&{chosen}",
+        f"/streams/{flow}/recorded?{empty}&associations=Annotations&{chosen}",
+        f"/dataservers/{api.data_server}/points?nameFilter=NOTHING*&selectedFields=Items.WebId",
+        f"/points/search?dataServerWebId={api.data_server}&query=NOTHING*&selectedFields=Items.WebId",
+    ):
+        assert api.get(url) == {"Items": []}, url
+    sets = f"/streamsets/recorded?webId={flow}&{empty}"
+    nested = "selectedFields=Items.WebId;Items.Items.Timestamp"
+    assert api.get(f"{sets}&{nested}") == {"Items": [{"WebId": flow, "Items": []}]}
+    assert api.get(f"{sets}&selectedFields=Items.Items.Value.Name") == {"Items": [{"Items": []}]}
+    resource = f"http://h/piwebapi/streams/{flow}/recorded?{empty}&{chosen}"
+    member = api.batch({"a": {"Method": "GET", "Resource": resource}})["a"]
+    assert (member["Status"], member["Content"]) == (200, {"Items": []})
+
+
+def test_what_is_unknown_of_items_that_are_there_leaves_nothing(api: Any) -> None:
+    flow = api.point("FLOW").id
+    url = f"/dataservers/{api.data_server}/points?selectedFields=Items"
+    assert api.get(f"/streams/{flow}/recorded?selectedFields=Items.Unknown") == {}
+    assert api.get(f"{url}.Unknown") == {}
+    assert len(api.get(f"{url}.Unknown;Items.Name")["Items"]) == 64
