@@ -11,7 +11,7 @@ from mock_server.call import Call
 from mock_server.events import Block
 from mock_server.messages import Response
 from mock_server.point import Point, Points
-from mock_server.scheduler import checkpoint
+from mock_server.scheduler import paced
 from mock_server.wire import VALUE_FIELDS, timed_values
 
 _GONE = b""
@@ -63,9 +63,8 @@ def list_reply(call: Call, links: dict[str, str], items: Iterable[dict[str, Any]
     parts = [orjson.dumps(fields.prune({"Links": links}, call.tree))[1:-1]]
     if fields.wanted(call.tree, "Items"):
         tree = fields.below(call.tree, "Items")
-        texts, left, remaining = [], False, iter(items)
+        texts, left, remaining = [], False, paced(items)
         while part := list(islice(remaining, _ITEMS_AT_ONCE)):
-            checkpoint()
             pruned = [fields.prune(item, tree) for item in part]
             left = left or any(pruned)
             texts.append(orjson.dumps(pruned)[1:-1])

@@ -12,7 +12,7 @@ from mock_server.frame import Frame
 from mock_server.frames import Frames, RangeTooLarge
 from mock_server.messages import ApiError, refusal
 from mock_server.point import Point
-from mock_server.scheduler import paced
+from mock_server.scheduler import paced, paced_sort
 
 # Whether a frame is in a range from `low` to `high`.
 _RANGES: dict[str, Callable[[Frame, int, int], bool]] = {
@@ -164,4 +164,4 @@ class _Counted:
             if 0 <= sign * (key(each) - start) <= reach and (each.is_open or not direction.open_only)
             if self.wanted(each)
         ]
-        return sorted(found, key=lambda each: (sign * key(each), each.name))
+        return paced_sort(found, lambda each: (sign * key(each), each.name))

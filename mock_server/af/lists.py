@@ -7,6 +7,7 @@ from mock_server.af.search import BadQuery, Filter, Term, holds, parse
 from mock_server.bodies import list_reply
 from mock_server.call import Call
 from mock_server.messages import Response, refusal
+from mock_server.scheduler import paced_sort
 from mock_server.wildcards import wildcard_pattern
 
 SORT_FIELDS = ("Name", "ID", "Type", "StartTime", "EndTime")
@@ -55,7 +56,7 @@ def ordered(call: Call, found: Sequence[Any], keys: dict[str, Callable[[Any], An
     key = keys.get(field) or (lambda item: item.name.lower())
     if field == "ID":
         key = lambda item: item.guid.hex  # noqa: E731 - one of several keys
-    return sorted(found, key=key, reverse=backwards)
+    return paced_sort(found, key, reverse=backwards)
 
 
 def page(call: Call, found: Sequence[Any], show: Show, cap: int | None = None) -> Response:

@@ -14,6 +14,7 @@ from mock_server.call import Call
 from mock_server.messages import ApiError, Response, json_response, refusal
 from mock_server.router import route
 from mock_server.routes.elements import ELEMENT_FILTERS, created, element_test
+from mock_server.scheduler import paced, paced_sort
 
 _MOST_ELEMENTS = 20_000
 _STATIC_TIME = 0  # a static value has no time of its own
@@ -64,7 +65,7 @@ def attributes_search(call: Call) -> Response:
     nested = [each for term in terms if term.operator == "{" for each in term.nested]
     elements = list(filter(query_test(call, nested, ELEMENT_FILTERS), call.server.plant.assets.below(None)))
     found = filter(query_test(call, terms, ATTRIBUTE_FILTERS), _members(elements, nested=True))
-    return page(call, sorted(found, key=lambda each: each.name.lower()), replies.attribute_json)
+    return page(call, paced_sort(found, lambda each: each.name.lower()), replies.attribute_json)
 
 
 @route("GET", "/attributes/{web_id}/value")
@@ -156,14 +157,14 @@ def _listed(call: Call, every: Sequence[Attribute], parent: Attribute | None) ->
 
 
 def _across(call: Call, elements: Sequence[Element]) -> Response:
-    chosen = list(filter(element_test(call, "element"), elements))
+    chosen = list(filter(element_test(call, "element"), paced(elements)))
     tests: list[Test] = [
         named(call, "attribute"),
         same(call, "attributeCategory", lambda each: each.category_names),
         same(call, "attributeType", lambda each: [each.type]),
     ]
     members = _members(chosen, nested=flag(call, "searchFullHierarchy"))
-    found = [each for each in members if all(test(each) for test in tests)]
+    found = [each for each in paced(members) if all(test(each) for test in tests)]
     return page(call, ordered(call, found, {"Type": lambda each: each.type}), replies.attribute_json)
 
 
@@ -175,7 +176,7 @@ def _members(elements: Sequence[Element], *, nested: bool) -> list[Attribute]:
         )
     return [
         each
-        for element in elements
+        for element in paced(elements)
         for each in attributes_of(element)
         if (nested or each.parent is None) and not each.spec.hidden and not each.spec.excluded
     ]

@@ -10,7 +10,7 @@ from mock_server.af.search import Filter
 from mock_server.call import Call
 from mock_server.messages import Response
 from mock_server.router import route
-from mock_server.scheduler import paced
+from mock_server.scheduler import paced, paced_sort
 
 _TYPES = ("Any", "None", "Other", "Node", "Measurement", "Flow", "Transfer", "Boundary", "PlugIn")
 
@@ -31,7 +31,7 @@ def elements_search(call: Call) -> Response:
     every = call.server.plant.assets.below(None)
     test = query_test(call, terms, ELEMENT_FILTERS)
     return page(
-        call, sorted(filter(test, paced(every)), key=lambda each: each.name.lower()), replies.element_json
+        call, paced_sort(filter(test, paced(every)), lambda each: each.name.lower()), replies.element_json
     )
 
 

@@ -15,7 +15,7 @@ from mock_server.framesearch import frame_filters, frames_asked, is_counted, too
 from mock_server.messages import Response, refusal
 from mock_server.router import route
 from mock_server.routes.elements import ELEMENT_FILTERS
-from mock_server.scheduler import paced
+from mock_server.scheduler import paced, paced_sort
 
 _LAST_CHANGE = (
     241 * 60 * ticks.PER_SECOND
@@ -56,7 +56,7 @@ def frames_search(call: Call) -> Response:
     except RangeTooLarge as error:
         raise too_large() from error
     members = [each for frame in paced(found) for each in (frame, *frame.children) if test(each)]
-    return page(call, sorted(members, key=_by_name), frame_json)
+    return page(call, paced_sort(members, _by_name), frame_json)
 
 
 @route("GET", "/eventframes/{web_id}/eventframes")

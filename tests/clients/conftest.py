@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from mock_server import Event, Plant, Point, State, running
+from mock_server import Event, Plant, Point, State, running, ticks
+from mock_server.events import Kind
+from mock_server.wire import printed_numbers
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -29,12 +31,12 @@ class Site:
             point for kind in types for point in [p for p in self.plant.points if p.point_type == kind][:4]
         ]
 
-    def truth(self, point: Point, hours: int) -> list[Event]:
+    def truth(self, point: Point, hours: float) -> list[Event]:
         """Every event of the last hours, both ends included."""
         start = NOW - timedelta(hours=hours)
         return self.plant.oracle(point.name, start, NOW + timedelta(microseconds=1), as_of=NOW)
 
-    def start(self, hours: int) -> str:
+    def start(self, hours: float) -> str:
         """The ISO time so many hours ago."""
         return (NOW - timedelta(hours=hours)).isoformat()
 
@@ -52,6 +54,32 @@ def wire_value(event: Event) -> object:
         if isinstance(value, State)
         else value
     )
+
+
+def value_at(site: Site, point: Point, instant: datetime) -> float | None:
+    """The number on the line between the events around an instant, as the server prints it; None for a state."""
+    value = site.plant.history.value_at(point, ticks.from_datetime(instant), now=ticks.from_datetime(NOW))
+    if value.kind[0] != Kind.NUMBER:
+        return None
+    return float(printed_numbers(point.point_type, value.number)[0])
+
+
+def interpolated(
+    site: Site, point: Point, minutes: int, step: int, end: datetime = NOW
+) -> list[float | None]:
+    """That number every so many minutes of the last ones, both ends included."""
+    return [value_at(site, point, end - timedelta(minutes=each)) for each in range(minutes, -1, -step)]
+
+
+def extreme(
+    site: Site, point: Point, minutes: int, choose: Callable[[list[float]], float], end: datetime = NOW
+) -> float:
+    """The least or greatest number of the curve through the events of the last minutes."""
+    start = end - timedelta(minutes=minutes)
+    events = site.plant.oracle(point.name, start, end, as_of=NOW)
+    inside = [float(event.value) for event in events if event.good and isinstance(event.value, float)]
+    ends = [value for at in (start, end) if (value := value_at(site, point, at)) is not None]
+    return choose([*inside, *ends])
 
 
 @pytest.fixture(scope="session")

@@ -17,14 +17,43 @@ CONSTRAINTS = ROOT / "constraints.txt"
 PROGRAMS = Path(__file__).with_name("programs")
 
 _HTTP = ("requests", "certifi", "charset-normalizer", "idna", "urllib3")
+_HTTPX = ("httpx", "httpcore", "h11", "anyio", "certifi", "idna", "typing_extensions", "exceptiongroup")
+_PANDAS = ("numpy", "pandas", "python-dateutil", "pytz", "six", "tzdata")
+_SIGN_IN = ("requests-kerberos", "requests-ntlm", "pyspnego", "cryptography", "cffi", "pycparser")
 # Every distribution by name, because some that the clients name themselves cannot be had everywhere: Kerberos in
 # requests-kerberos needs a compiler and the system's headers. Versions are in constraints.txt.
 CLIENTS: dict[str, tuple[str, ...]] = {
     "kukur": ("kukur", "numpy", "pyarrow", "python-dateutil", "pytz", "six", "toml", *_HTTP),
     "osisoft": (
         "osisoft-pidevclub-piwebapi",
-        *("flatdict", "numpy", "pandas", "python-dateutil", "pytz", "six", "tzdata"),
-        *("requests-kerberos", "requests-ntlm", "pyspnego", "cryptography", "cffi", "pycparser"),
+        "flatdict",
+        *_PANDAS,
+        *_SIGN_IN,
+        *_HTTP,
+    ),
+    "piwebapiconnect": (
+        "piwebapiconnect",
+        *(
+            "pydantic",
+            "pydantic_core",
+            "annotated-types",
+            "typing-inspection",
+            "pydantic-settings",
+            "python-dotenv",
+        ),
+        *_HTTPX,
+    ),
+    "piwebx": (
+        "piwebx",
+        *("dateparser", "orjson", "pendulum", "python-dateutil", "pytz", "regex", "six", "tzdata", "tzlocal"),
+        *("httpx-ws", "wsproto"),
+        *_HTTPX,
+    ),
+    "tagreader": (
+        "tagreader",
+        *("diskcache", "msal-bearer", "platformdirs", "pycryptodome"),
+        *_PANDAS,
+        *_SIGN_IN,
         *_HTTP,
     ),
     "pyspark-pi": ("pyspark-pi",),  # the rest, Spark above all, comes from this environment
@@ -41,9 +70,18 @@ def environment(name: str) -> Path:
     if made.exists() and made.read_text(encoding="utf-8") == wanted:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
-    _run([sys.executable, "-m", "venv", str(folder)])
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run([*pip, "--no-deps", "--constraint", str(CONSTRAINTS), *CLIENTS[name]])
+    # This environment's pip installs into the new one: making one with a pip of its own takes longer than the rest.
+    _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(folder / "bin" / "python"),
+        "--disable-pip-version-check",
+    ]
+    options = ["--quiet", "--no-compile", "--no-deps", "--constraint", str(CONSTRAINTS)]
+    _run([*pip, "install", *options, *CLIENTS[name]])
     made.write_text(wanted, encoding="utf-8")
     return folder
 

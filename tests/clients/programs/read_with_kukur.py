@@ -17,4 +17,6 @@ rows = {}
 for name in settings["tags"]:
     table = source.get_data(SeriesSelector("pi", name), start, end)
     rows[name] = [[row["ts"].isoformat(), row["value"], row["quality"]] for row in table.to_pylist()]
-print(json.dumps({"metadata": found, "rows": rows}, default=str))
+long_ago = [datetime.fromisoformat(text) for text in settings["before"]]
+before = {name: source.get_data(SeriesSelector("pi", name), *long_ago).num_rows for name in settings["tags"]}
+print(json.dumps({"metadata": found, "rows": rows, "before": before}, default=str))
