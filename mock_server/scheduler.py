@@ -9,7 +9,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -93,7 +93,7 @@ class Scheduler:
         self.closed = True
 
     async def run(
-        self, compute: Callable[[], T], is_gone: Callable[[], Awaitable[bool]], limit_s: float
+        self, compute: Callable[[], T], is_gone: Callable[[], Coroutine[Any, Any, bool]], limit_s: float
     ) -> T:
         """What `compute` returns; it runs in a thread, where `checkpoint` may pause it.
 
@@ -166,7 +166,7 @@ class Computation:
     def __init__(
         self,
         scheduler: Scheduler,
-        is_gone: Callable[[], Awaitable[bool]],
+        is_gone: Callable[[], Coroutine[Any, Any, bool]],
         limit_s: float,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
