@@ -17,11 +17,11 @@ from anyio import CapacityLimiter, from_thread, to_thread
 
 from mock_server.archive import ArchiveError
 
-SLICE_S = 0.05
+SLICE_S = 0.03
 """How long a request may compute while others wait."""
 MOST_IN_PROGRESS = 128
 """How many requests can have begun and not ended; further ones wait until one ends."""
-_NEW_IN_A_ROW = 16  # so that a stream of short requests does not keep long ones from ever ending
+_NEW_IN_A_ROW = 32  # so that a stream of short requests does not keep long ones from ever ending
 _ITEMS_BETWEEN = 16
 
 T = TypeVar("T")
