@@ -6,11 +6,15 @@ that fitted last time is tried first, and small ones before large ones, because 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pi_datasource.errors import ServerError
 from pi_datasource.model import Window
+
+log = logging.getLogger(__name__)
 
 Count = Callable[[Window], float]
 
@@ -33,12 +37,25 @@ class Budget:
     def end(self, start: datetime, horizon: datetime, count: Count) -> datetime:
         """The end of a span from ``start`` that holds at most ``max_events`` by ``count``, at most ``horizon``.
 
-        A span that no question has shown to fit is taken only when there is none shorter to try.
+        A span that no question has shown to fit is taken only when there is none shorter to try. A span that the server
+        does not count, because it is too long for it, is taken for one that holds too much.
+
+        Raises:
+            ServerError: the server does not count ``FIRST_SPAN`` either.
         """
         whole = horizon - start
         span, fits, over = min(self.span, whole), _NOTHING, whole
         for _ in range(QUESTIONS):
-            events = count(Window(start, start + span))
+            try:
+                events = count(Window(start, start + span))
+            except ServerError as refused:
+                if not fits and span <= FIRST_SPAN:
+                    raise
+                log.info("the events of %s are not counted (%s); a shorter time is read", span, refused)
+                if fits:
+                    break
+                span = over = FIRST_SPAN
+                continue
             share = events / self.max_events
             if share <= 1:
                 fits = span

@@ -8,6 +8,7 @@ from typing import Any
 
 from pi_datasource.decode import Numbering
 from pi_datasource.model import Point
+from pi_datasource.parts import Parts
 
 Resource = Callable[[str, Mapping[str, Any]], str]
 
@@ -37,11 +38,14 @@ class Cursor:
     page_size: int = 0  # above the task's where one timestamp has filled a whole page
     given_up: bool = False
     alone: bool = False  # asked for by a request of its own: cut, failed or doubtful among others
+    parts: Parts = field(default_factory=Parts)
+    end: str = ""  # PI's text of the end of what is asked for now
+    end_ticks: int = 0
 
 
 @dataclass(frozen=True)
 class Request:
-    """One sub-request: some cursors that start at the same time, each to bring at most ``size`` events."""
+    """One sub-request: some cursors with the same start and end, each to bring at most ``size`` events."""
 
     cursors: Sequence[Cursor]
     size: int
@@ -59,16 +63,16 @@ class Call:
         """All that the call asks for."""
         return [cursor for request in self.requests for cursor in request.cursors]
 
-    def urls(self, resource: Resource, end: str, columns: Iterable[str]) -> dict[str, str]:
+    def urls(self, resource: Resource, columns: Iterable[str]) -> dict[str, str]:
         """The URL of each sub-request by its id."""
         fields = event_fields(columns)
-        return {str(i): self._url(request, resource, end, fields) for i, request in enumerate(self.requests)}
+        return {str(i): self._url(request, resource, fields) for i, request in enumerate(self.requests)}
 
-    def _url(self, request: Request, resource: Resource, end: str, fields: Sequence[str]) -> str:
+    def _url(self, request: Request, resource: Resource, fields: Sequence[str]) -> str:
         first = request.cursors[0]
         window = {
             "startTime": first.start,
-            "endTime": end,
+            "endTime": first.end,
             "boundaryType": "Inside",
             "maxCount": request.size,
         }

@@ -23,10 +23,11 @@ from pi_datasource.batch_address import BatchAddress, none_routed
 from pi_datasource.breaker import Breaker
 from pi_datasource.effort import Effort
 from pi_datasource.errors import ServerError, ServerFailed, UnexpectedReply
-from pi_datasource.failures import Failures, error_text
+from pi_datasource.failures import Failures, error_text, own_errors
 from pi_datasource.options import Options
 from pi_datasource.outage import PAUSE_S, Outage
 from pi_datasource.pacing import Pacer
+from pi_datasource.parts import Memory
 from pi_datasource.query import query
 from pi_datasource.retry import Attempts, Failed, Failure
 from pi_datasource.wire import NOT_JSON
@@ -71,6 +72,7 @@ class PIClient:
         self._breaker = Breaker()
         self._batch_address = BatchAddress(options.url, options.batch_url)
         self._effort = Effort()
+        self.windows = _windows(options.url)
         self._adding = Lock()  # a pause may end while the next call is on its way
         self._session = transport.session(options)
         self._failures = Failures(
@@ -259,7 +261,10 @@ class PIClient:
             )
             return UnexpectedReply(message, response.status_code)
         if response.status_code >= 400:
-            return self._failures.refusal(call, response.status_code, error_text(body), response.headers)
+            texts = own_errors(body, response.headers)
+            return self._failures.refusal(
+                call, response.status_code, error_text(body), response.headers, texts
+            )
         return None
 
     def _cut(self, call: str, cut: _BodyCut, attempts: Attempts) -> UnexpectedReply:
@@ -295,6 +300,12 @@ def _body(response: requests.Response) -> bytes:
         message = f"{len(body)} of {expected} bytes"
         raise _BodyCut(message)
     return body
+
+
+@lru_cache(maxsize=16)
+def _windows(url: str) -> Memory:  # noqa: ARG001 - the key of the cache
+    """How long the windows are that this server answers, as all clients of this process have found."""
+    return Memory()
 
 
 @lru_cache(maxsize=4)

@@ -80,14 +80,18 @@ class NoTagMatches(ConfigurationError):
 
 
 class ServerError(PIError):
-    """One call failed; ``status`` is its HTTP status, or None where there was no answer."""
+    """One call failed; ``status`` is its HTTP status, or None where there was no answer.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    ``errors`` are PI Web API's own texts (``Errors`` of its JSON), empty if something else answered or refused the address.
+    """
+
+    def __init__(self, message: str, status: int | None = None, errors: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.status = status
+        self.errors = errors
 
-    def __reduce__(self) -> tuple[type[ServerError], tuple[str, int | None]]:
-        return type(self), (str(self), self.status)
+    def __reduce__(self) -> tuple[type[ServerError], tuple[str, int | None, tuple[str, ...]]]:
+        return type(self), (str(self), self.status, self.errors)
 
 
 class ServerUnreachable(ServerError):
@@ -120,12 +124,13 @@ class UnexpectedReply(ServerError):
 
 @dataclass(frozen=True)
 class PointFailure:
-    """One point whose events could not be read, and why."""
+    """One point whose events could not be read, and why; ``not_found`` if PI Web API itself said so with its 404."""
 
     point: str
     web_id: str
     status: int | None
     message: str
+    not_found: bool = False
 
     def __str__(self) -> str:
         status = f"HTTP {self.status}" if self.status else "no status"

@@ -27,12 +27,16 @@ _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
     ),
     403: (AccessDenied, "ask for the right to read, or use another account"),
     404: (RequestRefused, "check that 'url' ends in /piwebapi and that this account may read the object"),
+    408: (RequestRefused, "the server gave up waiting: read a shorter window, or set a smaller 'page_size'"),
     413: (RequestRefused, "set a smaller 'batch_size'"),
     429: (ServerFailed, "the server limits its request rate: use fewer 'num_partitions', or ask later"),
     502: (ServerFailed, "the proxy cannot reach PI Web API, or PI Web API the archive"),
     503: (ServerFailed, "the PI Web API service is not running, or starting"),
-    504: (ServerFailed, "the proxy gave up waiting: set a smaller 'page_size'"),
+    504: (ServerFailed, "the proxy gave up waiting: read a shorter window, or set a smaller 'page_size'"),
 }
+
+
+_MOST_ERRORS, _LONGEST = 20, 500  # texts that an error keeps, and characters of each
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,14 @@ class Failures:
         return ServerTimeout(message)
 
     def refusal(
-        self, call: str, status: int, text: str, headers: Mapping[str, str] | None = None
+        self,
+        call: str,
+        status: int,
+        text: str,
+        headers: Mapping[str, str] | None = None,
+        errors: tuple[str, ...] = (),
     ) -> ServerError:
-        """An answer whose status is a failure, with the server's own ``text``."""
+        """An answer whose status is a failure, with the server's own ``text``, and PI Web API's ``errors`` if it has any."""
         kind, hint = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
         if status == 401 and not self.signs_in:
             hint = "sign in with the options 'username' and 'password', or 'token'"
@@ -64,7 +73,8 @@ class Failures:
             hint += f"; it offers {', '.join(schemes)}"
         words = self.discreet(text)
         said = f": {words.rstrip('.') if hint else words}" if words else ""
-        return kind(f"{call}: HTTP {status}{said}" + (f"; {hint}" if hint else ""), status)
+        message = f"{call}: HTTP {status}{said}" + (f"; {hint}" if hint else "")
+        return kind(message, status, tuple(self.discreet(each)[:_LONGEST] for each in errors[:_MOST_ERRORS]))
 
     def not_routed(self, base: str) -> RequestRefused:
         """PI Web API knows the address of no sub-request."""
@@ -91,6 +101,21 @@ def error_text(body: bytes) -> str:
     except NOT_JSON:
         return reply.opening(body) if body else ""
     return reply.text_of(parsed)[:500]
+
+
+def own_errors(body: bytes, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """PI Web API's own texts in the body of a refusal.
+
+    None in HTML, in an empty body, in the ``Message`` of the framework below PI Web API, which knows no address, and in JSON
+    of another shape.
+    """
+    if "json" not in headers.get("Content-Type", "").lower():
+        return ()
+    try:
+        parsed = msgspec.json.decode(body)
+    except NOT_JSON:
+        return ()
+    return reply.own_errors(parsed.get("Errors")) if isinstance(parsed, dict) else ()
 
 
 def _schemes(challenges: str) -> list[str]:

@@ -19,28 +19,24 @@ from pi_datasource import decode, reply, schema
 from pi_datasource.calls import Call, Cursor, Request
 from pi_datasource.client import PIClient
 from pi_datasource.decode import Rows
-from pi_datasource.errors import (
-    PointFailure,
-    ReadFailed,
-    ServerError,
-    ServerFailed,
-    ServerTimeout,
-    UnexpectedReply,
-)
+from pi_datasource.errors import PointFailure, ReadFailed, ServerError, ServerFailed, UnexpectedReply
 from pi_datasource.events import Events, ticks_at
 from pi_datasource.gone import apart
 from pi_datasource.model import Point, ReadTask, iso_utc
 from pi_datasource.outage import Outage
 from pi_datasource.paging import Span, advance
+from pi_datasource.parts import REQUEST_TIMEOUT, TOO_LONG
 from pi_datasource.reply import Page
 from pi_datasource.retry import RETRIED, TOO_MANY_REQUESTS, Attempts
 from pi_datasource.sizing import Sizes
+from pi_datasource.windows import Windows, is_slow
 
 log = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = (
     50_000  # what Spark takes best; it does not cut batches itself (performance notes, section 6.2)
 )
+_NOT_ITS_404 = " (not PI Web API's answer for a tag: check 'url', and the proxies before it)"
 _SETS_REFUSED = 2  # stream sets that a server refuses before it is asked for single streams instead
 _NEEDS_PAUSE = re.compile(rb'"Status(?:Code)?"\s*:\s*(?:429|50[0234])\b')  # in a body, without reading it all
 _ALLOWED = re.compile(r"greater than the maximum allowed\D*(\d+)")
@@ -53,6 +49,7 @@ def run(
 
     ``schema`` is the table's or a choice of its columns; fields that no column needs are not asked for. Memory holds
     two answers: while one is decoded the next is on its way. The same task on an unchanged server gives the same rows.
+    A window that the archive refuses or is too slow for is read in shorter parts, down to a minute.
 
     Raises:
         ReadFailed: with ``on_error="fail"``, after everything readable was read: it names every failed point.
@@ -112,6 +109,7 @@ class _Run:
     def __init__(self, client: PIClient, task: ReadTask, schema: pa.Schema, pattern: str | None) -> None:
         self.client, self.task, self.schema, self.pattern = client, task, schema, pattern
         self.span = Span(ticks_at(task.window.start), ticks_at(task.window.end))
+        self.windows = Windows(self.span, iso_utc(task.window.end), client.windows)
         self.sizes = Sizes.of(task)
         self.sets = task.read_mode != "streams"
         self.sets_refused = 0
@@ -144,7 +142,8 @@ class _Run:
         if not self.waiting:
             return None
         call = self.sizes.next_call(self.waiting, self.sets, idle=before is None)
-        urls = call.urls(self.client.resource, iso_utc(self.task.window.end), self.schema.names)
+        self.windows.aim(call.cursors)
+        urls = call.urls(self.client.resource, self.schema.names)
         return _Flight(self.client, call, urls, before)
 
     def _landed(self, flight: _Flight) -> list[Rows]:
@@ -172,7 +171,8 @@ class _Run:
         for request, page in answers:
             outcome.take(request, page)
         # Cursors in the middle of their window come first: memory of how far they are is then short-lived.
-        self.waiting.extendleft(reversed(outcome.unfinished))
+        unfinished = sorted(outcome.unfinished, key=lambda cursor: not cursor.alone)  # sets stay together
+        self.waiting.extendleft(reversed(unfinished))
         if outcome.pauses:
             statuses, attempts, least_s = zip(*outcome.pauses, strict=True)
             refused = TOO_MANY_REQUESTS in statuses
@@ -188,8 +188,9 @@ class _Run:
         spent = [cursor for cursor in flight.call.cursors if cursor.attempts >= self.client.max_retries]
         unreadable = isinstance(error, UnexpectedReply) and len(spent) == len(flight.call.cursors)
         if unreadable or not flight.retries_before or not spent:
-            message = f"{error} (while reading {self.task})"
-            raise type(error)(message, error.status) from error
+            hint = self.windows.hint(flight.call.cursors[0]) if is_slow(error) else ""
+            message = f"{error}{hint} (while reading {self.task})"
+            raise type(error)(message, error.status, error.errors) from error
         for cursor in spent:
             cursor.given_up = True
             failure = PointFailure(cursor.point.name, cursor.point.web_id, error.status, str(error))
@@ -199,16 +200,21 @@ class _Run:
         """Whether smaller calls may help: this one was too large, or a server that does answer was too slow."""
         if error.status == 413:
             return self.sizes.too_large(call)
-        slow = isinstance(error, ServerTimeout) or error.status == 504
-        return slow and self.answered and self.sizes.too_slow()
+        if not is_slow(error):
+            return False
+        longer = any(cursor.parts.doubled for cursor in call.cursors)  # likelier the cause than the rows
+        if not longer and self.answered and self.sizes.too_slow():
+            return True
+        return self.windows.shorten_all(call, error)
 
     def _unread(self, call: Call, error: ServerError) -> bool:
-        """Whether an answer that could not be read may be better when it is asked for again, after a pause.
+        """Whether an answer that timed out or could not be read may be better when it is asked for again, after a pause.
 
         A server in trouble cuts its JSON or writes a ``WebException`` into it, and a proxy puts a page in its place.
         """
         redirected = error.status is not None and 300 <= error.status < 400
-        if not isinstance(error, UnexpectedReply) or redirected:
+        in_time = error.status != REQUEST_TIMEOUT or call.cursors[0].parts.unproven
+        if (in_time and not isinstance(error, UnexpectedReply)) or redirected:
             return False
         attempts = max(cursor.attempts for cursor in call.cursors)
         if attempts >= self.client.max_retries:
@@ -240,7 +246,14 @@ class _Run:
         texts = [
             (
                 point,
-                json.dumps({"window_end": window_end, "status": failure.status, "message": failure.message}),
+                json.dumps(
+                    {
+                        "window_end": window_end,
+                        "status": failure.status,
+                        "message": failure.message,
+                        "not_found": failure.not_found,
+                    }
+                ),
             )
             for point, failure in self.failures
         ]
@@ -275,14 +288,18 @@ class _Outcome:
             self._stream(request.cursors[0], page, request.size, cut=page.events.size >= request.size)
 
     def _stream(self, cursor: Cursor, page: Page, size: int, *, cut: bool) -> None:
-        span, limit = self.run.span, self.run.sizes.server_limit
+        limit = self.run.sizes.server_limit
+        span = self.run.windows.asked(cursor)
         step = advance(cursor, page.events, size, cut=cut, span=span, server_limit=limit)
+        self.run.windows.worked(cursor)
         self.groups.append(Rows(cursor.point, step.events, page.units, cursor.numbering))
         self.run.sizes.saw(page.events, span, cut)
         if step.failure is not None:
             self._give_up(cursor.point, None, step.failure)
         elif not step.finished:
             cursor.alone = True
+            self.unfinished.append(cursor)
+        elif self.run.windows.advance(cursor):
             self.unfinished.append(cursor)
 
     def _set(self, request: Request, page: Page) -> None:
@@ -312,19 +329,31 @@ class _Outcome:
             self.unfinished += request.cursors
         elif self._may_pass(request, page):
             self._again(request, page)
+        elif self.run.windows.shorten(request, page.status, page.message, sets=self.call.sets):
+            self.unfinished += request.cursors
         elif self.call.sets:
             self._refused_set()
             for cursor in request.cursors:
                 self._alone(cursor)
         else:
-            hint = "" if page.status != 404 else " (deleted, or this account may not read it)"
-            self._give_up(request.cursors[0].point, page.status, (page.message or "no reason given") + hint)
+            message = (page.message or "no reason given") + self._hint(request.cursors[0], page)
+            not_found = page.status == 404 and bool(page.errors)
+            self._give_up(request.cursors[0].point, page.status, message, not_found=not_found)
+
+    def _hint(self, cursor: Cursor, page: Page) -> str:
+        if page.status in TOO_LONG:
+            return self.run.windows.hint(cursor)
+        if page.status != 404:
+            return ""
+        return " (deleted, or this account may not read it)" if page.errors else _NOT_ITS_404
 
     def _may_pass(self, request: Request, page: Page) -> bool:
         """Whether it is worth asking again: a few times, or as long as ``wait_for_server`` says where the rate is limited."""
-        if page.status not in RETRIED:
+        if page.status not in RETRIED and page.status != REQUEST_TIMEOUT:
             return False
-        if request.cursors[0].attempts < self.run.client.max_retries:
+        cursor = request.cursors[0]
+        most = self.run.client.max_retries
+        if cursor.attempts < cursor.parts.retries(page.status, cursor.start_ticks, cursor.end_ticks, most):
             return True
         refusal = ServerFailed(f"POST batch: HTTP {page.status} {page.message}", page.status)
         return page.status == TOO_MANY_REQUESTS and self.run.outage.bears(refusal)
@@ -349,8 +378,9 @@ class _Outcome:
         if self.run.sets_refused >= _SETS_REFUSED:
             self.run.sets = False
 
-    def _give_up(self, point: Point, status: int | None, message: str) -> None:
-        self.run.failures.append((point, PointFailure(point.name, point.web_id, status, message)))
+    def _give_up(self, point: Point, status: int | None, message: str, *, not_found: bool = False) -> None:
+        failure = PointFailure(point.name, point.web_id, status, message, not_found)
+        self.run.failures.append((point, failure))
 
 
 def _only_errors(events: Events) -> bool:

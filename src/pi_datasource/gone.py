@@ -1,8 +1,8 @@
 """Points that are no more: told from points that cannot be read.
 
 PI answers 404 for a deleted point, and the same for one that this account may no longer see; 410 is not used. But 404 is
-also what a wrong address or a proxy answers. So a point counts as gone only if PI Web API itself says so of the point,
-and not of its events alone: ``points/{webId}`` is asked as well, and must answer 404 in PI Web API's own words.
+also what a wrong address or a proxy answers. So a point counts as gone only if PI Web API itself says so (``Errors`` in
+JSON) of its events and of the point: ``points/{webId}`` is asked as well.
 """
 
 from __future__ import annotations
@@ -11,14 +11,10 @@ import logging
 from collections.abc import Iterable
 
 from pi_datasource.client import PIClient
-from pi_datasource.errors import PointFailure, RequestRefused
+from pi_datasource.errors import AccessDenied, PointFailure, RequestRefused
 from pi_datasource.model import Point
 
 log = logging.getLogger(__name__)
-
-_NO_SUCH_ADDRESS = (
-    "no http resource was found"  # the framework's words for a path that is none of PI Web API's
-)
 
 Failures = list[tuple[Point, PointFailure]]
 
@@ -33,7 +29,7 @@ def apart(
     """
     left, gone = [], []
     for point, failure in failures:
-        if failure.status == 404 and _is_gone(client, point):
+        if failure.not_found and _is_gone(client, point):
             log.warning(
                 "%s is gone (deleted, or hidden from this account): nothing of it in %s", point.name, window
             )
@@ -46,7 +42,6 @@ def apart(
 def _is_gone(client: PIClient, point: Point) -> bool:
     try:
         client.get(f"points/{point.web_id}", {"selectedFields": "WebId"})
-    except RequestRefused as refused:
-        words = str(refused).lower()
-        return refused.status == 404 and _NO_SUCH_ADDRESS not in words and "<html" not in words
+    except (RequestRefused, AccessDenied) as refused:
+        return refused.status == 404 and bool(refused.errors)
     return False

@@ -124,7 +124,7 @@ def _by_path(
     try:
         item = client.get("points", {"path": path, "selectedFields": ";".join(fields), **ID_ONLY})
     except RequestRefused as refused:
-        if refused.status == 404:
+        if refused.status == 404 and refused.errors:
             return
         raise
     yield _point(typed(item, _Point, "points"), owner)

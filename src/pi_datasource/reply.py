@@ -76,6 +76,7 @@ class Page(NamedTuple):
     message: str = ""
     retry_after_s: float | None = None
     streams: Mapping[str, Page] = _NO_STREAMS
+    errors: tuple[str, ...] = ()  # PI Web API's own texts of a failure
 
     @property
     def ok(self) -> bool:
@@ -120,6 +121,14 @@ def text_of(errors: Any) -> str:
     if isinstance(errors, list):
         return "; ".join(filter(None, map(text_of, errors)))
     return ""
+
+
+def own_errors(errors: Any) -> tuple[str, ...]:
+    """The texts of ``Errors`` as PI Web API writes it, a list of strings or one string; none of anything else."""
+    texts = [errors] if isinstance(errors, str) else errors
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return ()
+    return tuple(filter(None, map(str.strip, texts)))
 
 
 def status_of(web_exception: dict[str, Any]) -> int:
@@ -224,7 +233,10 @@ def _planned(reply: _SubReply, weave: _Weave) -> Page | _Planned:
         return Page(status=status_of(told), message=text_of(told.get("Errors")))
     if reply.Status != 200:
         return Page(
-            status=failed, message=text_of(content.Errors) or content.Message or "", retry_after_s=pause
+            status=failed,
+            message=text_of(content.Errors) or content.Message or "",
+            retry_after_s=pause,
+            errors=own_errors(content.Errors),
         )
     if isinstance(content, _SetContent):
         each = {s.WebId: _Planned(weave.add(s.Items), s.UnitsAbbreviation) for s in content.Items}

@@ -68,7 +68,7 @@ class Sizes:
         return max(1, min(self.tags_per_call, requests, guess))
 
     def saw(self, page: Events, span: Span, cut: bool) -> None:
-        """Remembers about how many events a tag has in the whole window, from one page of it."""
+        """Remembers about how many events a tag has in ``span``, the window or part asked for, from one page of it."""
         count = float(page.size)
         if cut and count:  # as dense behind the page as in it
             count *= (span.end - span.start) / max(1, page.ticks.item(-1) - page.ticks.item(0))
@@ -95,8 +95,10 @@ class Sizes:
 
     def too_slow(self) -> bool:
         """Asks for fewer events from now on; False if they are few already."""
+        if self.rows_per_call // 4 < FEWEST_ROWS_PER_CALL:
+            return False
         self.rows_per_call //= 4
-        return self.rows_per_call >= FEWEST_ROWS_PER_CALL
+        return True
 
 
 def _alike(waiting: deque[Cursor], most: int) -> int:
@@ -104,6 +106,7 @@ def _alike(waiting: deque[Cursor], most: int) -> int:
     first = waiting[0]
 
     def like(cursor: Cursor) -> bool:
-        return cursor.alone == first.alone and (cursor.alone or cursor.start == first.start)
+        together = cursor.start == first.start and cursor.parts.length == first.parts.length
+        return cursor.alone == first.alone and (cursor.alone or together)
 
     return sum(1 for _ in takewhile(like, islice(waiting, most)))

@@ -63,3 +63,4 @@ def _thawed() -> Iterator[None]:
 def _fresh_shared_client() -> Iterator[None]:
     yield
     client.shared.cache_clear()
+    client._windows.cache_clear()

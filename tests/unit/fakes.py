@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 from pi_datasource.effort import Effort
 from pi_datasource.errors import RequestRefused, ServerError
 from pi_datasource.model import Point, Window
+from pi_datasource.parts import Memory
 
 UTC = timezone.utc
 BASE = datetime(2024, 5, 1, tzinfo=UTC)
@@ -85,6 +86,7 @@ class FakePI:
         self.pauses: list[int] = []
         self.least_pauses_s: list[float] = []
         self.effort = Effort()
+        self.windows = Memory()
         self.paced: float | None = None
         self.gets: list[tuple[str, dict[str, str]]] = []
         self.replies: dict[str, Callable[[dict[str, str]], Any]] = {}

@@ -68,7 +68,7 @@ def failure(api: PIClient, call: str = "GET dataservers") -> ServerError:
         (501, ServerFailed, ""),
         (502, ServerFailed, "; the proxy cannot reach PI Web API, or PI Web API the archive"),
         (503, ServerFailed, "; the PI Web API service is not running, or starting"),
-        (504, ServerFailed, "; the proxy gave up waiting: set a smaller 'page_size'"),
+        (504, ServerFailed, "; the proxy gave up waiting: read a shorter window, or set a smaller 'page_size'"),
     ],
 )  # fmt: skip
 def test_a_status_is_an_error_class_with_the_servers_words_and_a_hint(
@@ -98,6 +98,41 @@ def test_any_form_of_error_body_is_told_in_short(
 ) -> None:
     web.answers(reply(400, body))
     assert str(failure(connect())) == f"GET dataservers: HTTP 400{text}"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "errors"),
+    [
+        (b'{"Errors":["No.","Really not."]}', "application/json; charset=utf-8", ("No.", "Really not.")),
+        (b'{"Errors":"No."}', "application/json", ("No.",)),
+        (b'{"Errors":["No."]}', "text/html", ()),
+        (b'{"Errors":["No."]}', None, ()),
+        (b'{"Errors":[]}', "application/json", ()),
+        (b'{"Errors":[{"Message":"No."}]}', "application/json", ()),
+        (b'{"Message":"No HTTP resource was found"}', "application/json", ()),
+        (b'{"error":"No."}', "application/json", ()),
+        (b'["No."]', "application/json", ()),
+        (b"", "application/json", ()),
+        (HTML, "application/json", ()),
+        (HTML, "text/html", ()),
+    ],
+)
+def test_pi_web_apis_own_words_are_kept_apart_from_anybody_elses(
+    web: WebServer, connect: Connect, body: bytes, kind: str | None, errors: tuple[str, ...]
+) -> None:
+    web.answers(reply(404, body, kind=kind))
+    assert failure(connect()).errors == errors
+
+
+def test_pi_web_apis_own_words_hold_no_secret(web: WebServer, connect: Connect) -> None:
+    web.answers(says({"Errors": [f"{CANARY} is no password"]}, 404))
+    assert failure(connect(username="u", password=CANARY)).errors == ("*** is no password",)
+
+
+def test_pi_web_apis_own_words_are_kept_in_short(web: WebServer, connect: Connect) -> None:
+    web.answers(says({"Errors": ["x" * 495 + CANARY] * 30}, 404))
+    errors = failure(connect(username="u", password=CANARY)).errors
+    assert errors == ("x" * 495 + "***",) * 20
 
 
 @pytest.mark.parametrize(

@@ -400,8 +400,16 @@ def test_a_point_found_by_path_bears_the_servers_own_name() -> None:
 
 
 def test_a_full_path_that_does_not_exist_is_named() -> None:
+    refused = RequestRefused("GET points: HTTP 404: No such point", 404, ("No such point",))
     with pytest.raises(NoTagMatches, match=r"nothing on SRVA matches '\\\\\\\\SRVA\\\\T9'; check"):
-        names(by_path(RequestRefused("GET points: HTTP 404", 404)), [A], tags="\\\\SRVA\\T9")
+        names(by_path(refused), [A], tags="\\\\SRVA\\T9")
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_404_that_is_not_pi_web_apis_says_nothing_of_a_path(strict: bool) -> None:
+    refused = RequestRefused("GET points: HTTP 404: 'Not Found'; check that 'url' ends in /piwebapi", 404)
+    with pytest.raises(RequestRefused, match="check that 'url'"):
+        names(by_path(refused), [A], strict=strict, tags="\\\\SRVA\\T9")
 
 
 def test_a_full_path_on_another_data_server_is_not_asked_for() -> None:

@@ -25,7 +25,8 @@ def test_every_error_survives_the_way_between_processes(kind: type[PIError]) -> 
 
 
 def test_a_server_error_keeps_its_status_between_processes() -> None:
-    back = pickle.loads(pickle.dumps(ServerFailed("POST batch: HTTP 503", 503)))
+    back = pickle.loads(pickle.dumps(ServerFailed("POST batch: HTTP 503", 503, ("busy",))))
+    assert (back.status, back.errors) == (503, ("busy",))
     assert (str(back), back.status) == ("POST batch: HTTP 503", 503)
 
 

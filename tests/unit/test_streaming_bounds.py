@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pi_datasource.admission import QUESTIONS, SHORTEST_SPAN, Budget, silent_end
+from pi_datasource.admission import FIRST_SPAN, QUESTIONS, SHORTEST_SPAN, Budget, silent_end
+from pi_datasource.errors import ServerError, ServerTimeout
 from pi_datasource.model import Window
 
 from .fakes import BASE
@@ -91,3 +92,38 @@ def test_where_events_begin_is_found_to_within_a_step(first: timedelta) -> None:
 
 def test_where_there_are_no_events_silence_ends_at_the_horizon() -> None:
     assert silent_end(BASE, BASE + 20_000 * DAY, HOUR, Archive([])) == BASE + 20_000 * DAY
+
+
+class Slow(Archive):
+    """Counts at most ``longest`` in time."""
+
+    def __init__(self, moments: list[datetime], longest: timedelta) -> None:
+        super().__init__(moments)
+        self.longest = longest
+
+    def __call__(self, window: Window) -> float:
+        if window.end - window.start > self.longest:
+            message = "POST batch: no complete answer"
+            raise ServerTimeout(message)
+        return super().__call__(window)
+
+
+def test_a_time_that_the_server_is_too_slow_to_count_is_read_in_parts() -> None:
+    archive = Slow(regular(3600, 24 * 30), 2 * DAY)
+    windows = drained(archive, 1000, 30 * DAY)
+    assert (windows[0].start, windows[-1].end) == (BASE, BASE + 30 * DAY)
+    assert max(window.end - window.start for window in windows) <= 2 * DAY
+    assert len(windows) <= 80
+
+
+def test_a_span_that_fitted_before_and_is_not_counted_any_more_begins_anew() -> None:
+    archive = Slow(regular(3600, 24 * 30), 30 * DAY)
+    budget = Budget(1000)
+    assert budget.end(BASE, BASE + 30 * DAY, archive) > BASE + 20 * DAY
+    archive.longest = HOUR
+    assert BASE < budget.end(BASE, BASE + 30 * DAY, archive) <= BASE + HOUR
+
+
+def test_a_server_that_does_not_count_at_all_says_so() -> None:
+    with pytest.raises(ServerError):
+        Budget(1000).end(BASE, BASE + 30 * DAY, Slow([], FIRST_SPAN / 2))

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pi_datasource import client, fetch, schema, server_clock, starts
-from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, RequestRefused
+from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, ServerError
+from pi_datasource.failures import Failures, error_text, own_errors
 from pi_datasource.model import ReadTask, Window
 from pi_datasource.options import Options
 from pi_datasource.roster import Roster
@@ -23,6 +24,15 @@ LISTS = "dataservers/DSA/points"
 EVENTS = [(i * SECOND, float(i)) for i in range(600)]  # one a second
 
 
+def refused(
+    path: str, status: int, body: bytes, kind: str = "application/json; charset=utf-8"
+) -> ServerError:
+    """What the client raises when ``path`` is answered so."""
+    headers = {"Content-Type": kind}
+    sayings = Failures("https://pi.example/piwebapi", 5.0, False, lambda text: text)
+    return sayings.refusal(f"GET {path}", status, error_text(body), headers, own_errors(body, headers))
+
+
 class Site(FakePI):
     """A PI server whose clock and tags the test sets; every tag has the same events."""
 
@@ -30,6 +40,7 @@ class Site(FakePI):
         super().__init__({f"W_T{i}": EVENTS for i in range(1, 10)})
         self.now = 60
         self.names = {"W_T1": "T1", "W_T2": "T2"}
+        self.contents: dict[str, Any] = {}  # of a stream's 404
         self.replies = {"dataservers": self._servers, LISTS: self._points}
         for web_id in ("W_T1", "W_T2", "W_T3"):
             self.replies[f"points/{web_id}"] = lambda _, w=web_id: self._point(w)
@@ -44,7 +55,12 @@ class Site(FakePI):
     def _point(self, web_id: str) -> Any:
         if web_id in self.names:
             return {"WebId": web_id}
-        return RequestRefused(f"GET points/{web_id}: HTTP 404: The PI Point was not found.", 404)
+        return refused(f"points/{web_id}", 404, b'{"Errors":["The PI Point was not found."]}')
+
+    def _content(self, web_id: str, asked: dict[str, str]) -> Any:
+        if web_id in self.contents:
+            return 404, self.contents[web_id]
+        return super()._content(web_id, asked)
 
     def delete(self, web_id: str) -> None:
         del self.names[web_id]
@@ -257,22 +273,65 @@ class TestATagThatIsDeleted:
         assert stream.batch() == {"T1": span(60, 80), "T2": [60]}
 
     @pytest.mark.parametrize(
-        ("says", "status"),
+        ("status", "body", "kind"),
         [
-            ("No HTTP resource was found that matches the request URI", 404),
-            ("<html>404.14", 404),
-            ("no right", 403),
+            (404, b"<html><body>404 Not Found</body></html>", "text/html"),
+            (404, b"<html><body>404 Not Found</body></html>", "application/json"),
+            (404, b"", "application/json"),
+            (404, b"", "text/plain"),
+            (404, b"Not Found", "text/plain"),
+            (
+                404,
+                b'{"Message":"No HTTP resource was found that matches the request URI"}',
+                "application/json",
+            ),
+            (404, b'{"Message":"The requested resource was not found"}', "application/json"),
+            (404, b'{"error":"not found"}', "application/json"),
+            (404, b'{"errors":["not found"]}', "application/json"),
+            (404, b'{"Errors":[]}', "application/json"),
+            (404, b'{"Errors":[{"code":5}]}', "application/json"),
+            (404, b'["Errors"]', "application/json"),
+            (404, b'{"Errors":["PI Point not found"]}', "text/html"),
+            (403, b'{"Errors":["no right"]}', "application/json"),
         ],
     )
-    def test_is_not_one_that_only_cannot_be_read(self, pi: Site, says: str, status: int) -> None:
+    def test_is_one_by_pi_web_apis_own_words_only(
+        self, pi: Site, status: int, body: bytes, kind: str
+    ) -> None:
         stream = Following()
         stream.batch()
-        pi.always_fails["W_T2"] = (404, "gone")
-        pi.replies["points/W_T2"] = lambda _: RequestRefused(
-            f"GET points/W_T2: HTTP {status}: {says}", status
-        )
+        pi.delete("W_T2")
+        pi.replies["points/W_T2"] = lambda _: refused("points/W_T2", status, body, kind)
         pi.now = 80
-        with pytest.raises(ReadFailed, match=r"T2 \(HTTP 404\)"):
+        before = stream.position
+        with pytest.raises(ReadFailed, match=r"T2 \(HTTP 404\): The PI Point was not found"):
+            stream.batch()
+        pi.replies["points/W_T2"] = lambda _: pi._point("W_T2")  # PI Web API answers again
+        stream.position = before  # Spark commits no micro-batch that failed
+        assert stream.batch() == {"T1": span(60, 80)}
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "<html><body>404 Not Found</body></html>",
+            "",
+            None,
+            {},
+            {"Message": "No HTTP resource was found that matches the request URI"},
+            {"error": "not found"},
+            {"Errors": []},
+        ],
+        ids=str,
+    )
+    def test_is_not_one_whose_events_are_not_found_in_other_words(self, pi: Site, content: Any) -> None:
+        stream = Following()
+        stream.batch()
+        pi.delete("W_T2")
+        pi.contents["W_T2"] = content
+        pi.now = 80
+        with pytest.raises(
+            ReadFailed, match=r"T2 \(HTTP 404\): .*\(not PI Web API's answer for a tag: check 'url'"
+        ):
             stream.batch()
 
     def test_is_not_one_that_is_still_there(self, pi: Site) -> None:

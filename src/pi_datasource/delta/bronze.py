@@ -52,6 +52,15 @@ def failures(batch: DataFrame) -> DataFrame:
     )
 
 
+def failed_points(batch: DataFrame) -> DataFrame:
+    """The fields of ``PointFailure`` for each point that could not be read."""
+    told = F.from_json("value_string", "status int, message string, not_found boolean")
+    not_found = F.coalesce(told["not_found"], F.lit(False)).alias("not_found")
+    return batch.where(F.col("value_kind") == READ_FAILURE).select(
+        "tag_name", "tag_webid", told["status"], told["message"], not_found
+    )
+
+
 def version(spark: SparkSession, table: str) -> int:
     """The newest version of a table."""
     newest = DeltaTable.forName(spark, table).history(1).select("version").first()

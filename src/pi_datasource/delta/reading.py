@@ -65,7 +65,7 @@ def window_read(  # noqa: PLR0917 - what is read, and what it will be compared w
     rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
     try:
         failures = bronze.failures(rows)
-        failed = _told(failures)
+        failed = _told(rows)
         unread, gone = _apart(options, chosen, failed, window)
         if unread and options.on_error == "fail":
             message = f"{len(unread)} tag(s) could not be read in {window}: {shown(unread)}"
@@ -77,7 +77,7 @@ def window_read(  # noqa: PLR0917 - what is read, and what it will be compared w
         counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
         assert counts is not None
         yield Read(since, events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
-        if lost := [failure for failure in _told(failures) if failure.web_id not in incomplete]:
+        if lost := [failure for failure in _told(rows) if failure.web_id not in incomplete]:
             what = f"could not be read again in {window}, which Spark had lost; run it again"
             message = f"{len(lost)} tag(s) {what}: {shown(lost)}"
             raise ReadFailed(message, tuple(lost))
@@ -114,9 +114,8 @@ def _reader(
     return read
 
 
-def _told(failures: DataFrame) -> list[PointFailure]:
-    rows = failures.select("tag_name", "tag_webid", "status", "message").collect()
-    return [PointFailure(*row) for row in rows]
+def _told(rows: DataFrame) -> list[PointFailure]:
+    return [PointFailure(*row) for row in bronze.failed_points(rows).collect()]
 
 
 def _apart(
