@@ -16,7 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pi_datasource import condition, tables, where
 from pi_datasource.condition import Condition
 from pi_datasource.errors import InvalidOption
-from pi_datasource.options import Options, canonical
+from pi_datasource.options import Options, by_name
 from pi_datasource.schema import NO_EVENTS
 
 _QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
@@ -24,7 +24,7 @@ _QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
 
 def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -> DataFrame:
     """The rows that fulfil ``predicate``, as ``pi_datasource.read`` describes it."""
-    texts = {canonical(name): _text(value) for name, value in given.items() if value is not None}
+    texts = by_name({name: _text(value) for name, value in given.items() if value is not None})
     options = Options.parse(texts)
     names = tables.columns(options).names
     if predicate is None:

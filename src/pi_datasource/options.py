@@ -276,7 +276,8 @@ class Options(BaseModel):
 
         Raises:
             UnknownOption: a name that is no option; the message suggests the nearest.
-            InvalidOption: a missing option or a value that cannot be used; the message names the option.
+            InvalidOption: a missing option, a value that cannot be used, or different values for two spellings of one
+                option; the message names the option.
         """
         keys = {key.lower() for key in given}
         if not keys & {"url", "path", "paths"} or keys & _TABLE_PROPERTIES:
@@ -286,7 +287,7 @@ class Options(BaseModel):
             )
             raise InvalidOption(message)
         try:
-            return cls.model_validate({canonical(key): value for key, value in given.items()})
+            return cls.model_validate(by_name(given))
         except ValidationError as error:
             raise InvalidOption(
                 "; ".join(_explain(item) for item in error.errors(include_input=False))
@@ -315,6 +316,25 @@ class Options(BaseModel):
             return ()
         index = re.compile(self.tag_pattern).groupindex
         return tuple(sorted(index, key=index.__getitem__))
+
+
+def by_name(given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` with each option under its own name, whatever its spelling.
+
+    Raises:
+        UnknownOption: a name that is no option; the message suggests the nearest.
+        InvalidOption: two spellings of one option have different values.
+    """
+    spelled: dict[str, str] = {}
+    for key, value in given.items():
+        first = spelled.setdefault(canonical(key), key)
+        if given[first] != value:  # neither value is shown: it may be a secret
+            message = (
+                f"options {first!r} and {key!r} are two spellings of one option and have different values; "
+                "give one of them"
+            )
+            raise InvalidOption(message)
+    return {name: given[key] for name, key in spelled.items()}
 
 
 def canonical(key: str) -> str:

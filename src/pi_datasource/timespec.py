@@ -12,9 +12,11 @@ import calendar
 import re
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from fractions import Fraction
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 UTC = timezone.utc
+_UTC_NAMES = ("UTC", "Etc/UTC")
+_MAX_OFFSET = timedelta(hours=14)  # the largest in use, and the largest that PI Web API accepts
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # PI's own epoch: no archive holds anything older
 
 ACCEPTED = "'*', '*-1d', 't+8h', 'y', 'latest', 'earliest', '2024-05-01T06:00:00Z' or '1-jan-2024 08:00'"
@@ -42,11 +44,23 @@ _MONTHS = [name.lower() for name in calendar.month_name][1:]
 
 
 def zone_named(name: str) -> tzinfo:
-    """The time zone of an IANA name; raises ValueError for a name that is none."""
+    """The time zone of an IANA name; UTC needs no time zone data.
+
+    Raises:
+        ValueError: there is no such time zone, or this machine has no data of time zones; the message says which.
+    """
+    if name in _UTC_NAMES:
+        return UTC
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
-        message = f"{name!r} is no time zone; use an IANA name such as 'Europe/Berlin' or 'UTC'"
+        if not available_timezones():
+            message = (
+                f"time zone {name!r} cannot be looked up: this machine has no time zone data; "
+                "pip install tzdata, or use 'UTC'"
+            )
+            raise ValueError(message) from cause
+        message = f"there is no time zone {name!r}; use an IANA name such as 'Europe/Berlin' or 'UTC'"
         raise ValueError(message) from cause
 
 
@@ -138,7 +152,11 @@ def _offset_zone(text: str | None) -> tzinfo | None:
     if text in "Zz":
         return UTC
     hours, minutes = int(text[1:3]), int(text[-2:])
-    return timezone((1 if text[0] == "+" else -1) * timedelta(hours=hours, minutes=minutes))
+    offset = timedelta(hours=hours, minutes=minutes)
+    if minutes > 59 or offset > _MAX_OFFSET:
+        message = f"{text!r} is not a valid offset from UTC; use -14:00 to +14:00, with minutes up to 59"
+        raise ValueError(message)
+    return timezone(offset if text[0] == "+" else -offset)
 
 
 def _base(given: str, now: datetime, zone: tzinfo) -> datetime | None:

@@ -41,7 +41,8 @@ def command(url: str) -> Command:
     """Runs the command with the address of the simulator, unless it is given another."""
 
     def run(name: str, *arguments: str, exit_code: int = 0) -> Result:
-        address = [] if "--url" in arguments else ["--url", url]
+        given = "--url" in arguments or (arguments[:1] and arguments[0].startswith("http"))
+        address = [] if given else ["--url", url]
         result = CliRunner().invoke(app, [name, *address, *arguments])
         assert result.exit_code == exit_code, result.output + repr(result.exception)
         return result

@@ -80,3 +80,25 @@ def test_the_script_for_a_shell_can_be_shown(shell: str) -> None:
     result = CliRunner().invoke(app, [], prog_name="pi-datasource", env=environment)
     assert result.exit_code == 0
     assert "pi-datasource" in result.stdout
+
+
+def test_two_spellings_of_a_flag_that_differ_are_refused() -> None:
+    said = CliRunner().invoke(app, ["check", "one.example", "--url", "two.example"])
+    assert said.exit_code == 1
+    assert said.stderr == "pi-datasource: URL and --url are the same option and differ; give one of them\n"
+    said = CliRunner().invoke(app, ["backfill", "--url", "h", "--start", "*-1d", "--start-time", "*-2d"])
+    assert said.exit_code == 1
+    assert (
+        said.stderr
+        == "pi-datasource: --start and --start-time are the same option and differ; give one of them\n"
+    )
+
+
+def test_a_second_spelling_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PI_URL", "one.example")
+    monkeypatch.setenv("PI_END_TIME", "2020-01-01")
+    words = ["backfill", "--start", "2026-01-01", "--end", "2026-01-02", "--end-time", "2026-01-02"]
+    said = CliRunner().invoke(app, words)
+    assert said.stderr.startswith("pi-datasource: say where the tables shall live")
+    said = CliRunner().invoke(app, ["check", "ftp://two.example"])
+    assert said.stderr.startswith("pi-datasource: option 'url'")

@@ -52,6 +52,12 @@ def test_a_range_holds_what_was_asked_for_in_whole_bars(start: datetime, span: t
     assert chosen.hourly == (chosen.start_us % HOUR_US == 0 and chosen.grain_us >= HOUR_US)
 
 
+@pytest.mark.parametrize("text", ["2026-03-01T06:00+02:99", "2026-03-01T06:00+15:00", "2026-02-30", "soon"])
+def test_a_time_that_no_clock_shows_is_refused(text: str) -> None:
+    with pytest.raises(InvalidOption, match=r"parameter 'from': '.*' is not a time such as 2026-03-01T06:00"):
+        Selection.parse([("from", text)], NOW)
+
+
 def test_the_order_of_choices_does_not_matter() -> None:
     one = Selection.parse([("plant", "B"), ("plant", "A"), ("plant", "")], NOW)
     other = Selection.parse([("plant", "A"), ("plant", "B"), ("plant", "A")], NOW)

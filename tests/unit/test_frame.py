@@ -75,6 +75,12 @@ def test_without_a_predicate_it_is_a_plain_load() -> None:
     assert session.steps == [("load",)]
 
 
+def test_two_spellings_of_an_option_with_different_values_are_refused() -> None:
+    with pytest.raises(InvalidOption, match=r"options 'startTime' and 'start_time' are two spellings"):
+        read(Session(), startTime="*-7d", start_time="*-1d")
+    assert read(Session(), startTime="*-7d", start_time="*-7d")["start_time"] == "*-7d"
+
+
 def test_options_may_be_given_as_what_they_are() -> None:
     given = read(
         Session(), startTime=datetime(2026, 1, 1, tzinfo=timezone.utc), timeout=timedelta(minutes=2), tags=["a,b", "c"],

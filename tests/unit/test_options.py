@@ -36,6 +36,29 @@ def test_an_option_is_the_same_in_every_spelling(key: str) -> None:
     assert parsed(**{key: "*-7d"}).start_time == "*-7d"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"startTime": "*-7d", "start_time": "*-1d"},
+        {"starttime": "*-7d", "start_time": "*-1d"},
+        {"START_TIME": "*-7d", "startTime": "*-1d"},
+    ],
+)
+def test_two_spellings_of_an_option_with_different_values_are_refused(given: dict[str, str]) -> None:
+    one, two = given
+    assert refused(**given) == (
+        f"options {one!r} and {two!r} are two spellings of one option and have different values; give one of them"
+    )
+
+
+def test_two_spellings_of_an_option_with_one_value_are_one_option() -> None:
+    assert parsed(startTime="*-7d", start_time="*-7d").start_time == "*-7d"
+
+
+def test_two_spellings_of_a_secret_show_neither_value() -> None:
+    assert CANARY not in refused(client_secret=CANARY, clientSecret=f"{CANARY}2", client_id="c")
+
+
 def test_every_option_is_found_by_its_lower_cased_name_without_underscores() -> None:
     assert {options.canonical(name.replace("_", "")) for name in Options.model_fields} == set(
         Options.model_fields
@@ -135,7 +158,7 @@ ADDRESS = "option 'url': is no address; use https://HOST/piwebapi"
         ({"settle": "-1s"}, "option 'settle': '-1s' is no length of time; use a number and one of s, m, h, d, w, such "
          "as '30s' or '15m'"),
         ({"max_window_per_trigger": "0h"}, "option 'max_window_per_trigger' must be longer than 0s"),
-        ({"time_zone": "CEST+"}, "option 'time_zone': 'CEST+' is no time zone; use an IANA name such as "
+        ({"time_zone": "CEST+"}, "option 'time_zone': there is no time zone 'CEST+'; use an IANA name such as "
          "'Europe/Berlin' or 'UTC'"),
         ({"start_time": "soon"}, "option 'start_time': 'soon' is no time; use '*', '*-1d', 't+8h', 'y', 'latest', "
          "'earliest', '2024-05-01T06:00:00Z' or '1-jan-2024 08:00'"),

@@ -58,9 +58,16 @@ def test_the_core_imports_without_spark() -> None:
 
 
 @pytest.mark.parametrize("blocked", [("pyspark",), ("pyarrow",), ("pydantic", "msgspec", "requests")])
-def test_the_module_that_spark_imports_never_raises(blocked: tuple[str, ...]) -> None:
-    code = "import pyspark_pi_datasource as p; print(hasattr(p, 'DefaultSource'))"
-    assert run(code, *blocked) == "False"
+def test_the_module_that_spark_imports_never_raises_and_logs_why_the_source_is_missing(
+    blocked: tuple[str, ...],
+) -> None:
+    code = (
+        "import io, contextlib\nwith contextlib.redirect_stderr(io.StringIO()) as out: import pyspark_pi_datasource as p\n"
+        "print(hasattr(p, 'DefaultSource'), out.getvalue())"
+    )
+    said = run(code, *blocked)
+    assert said.startswith("False format('pi') is not available in this Python environment: ImportError: ")
+    assert any(f"{name} is blocked. Install what it needs" in said for name in blocked)
 
 
 def test_the_module_that_spark_imports_holds_the_source() -> None:

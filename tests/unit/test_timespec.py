@@ -1,5 +1,8 @@
 """PI time strings into exact moments."""
 
+import re
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -202,9 +205,53 @@ def test_a_wire_time_before_the_calendar_is_refused_as_a_value() -> None:
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "Europe", "a\0b"])
 def test_a_name_that_is_no_time_zone_is_refused(name: str) -> None:
     with pytest.raises(
-        ValueError, match=r"is no time zone; use an IANA name such as 'Europe/Berlin' or 'UTC'"
+        ValueError, match=r"there is no time zone '.*'; use an IANA name such as 'Europe/Berlin' or 'UTC'"
     ):
         timespec.zone_named(name)
+
+
+NO_ZONE_DATA = """
+import sys, types, zoneinfo
+sys.modules["tzdata"] = None
+zoneinfo.reset_tzpath(to=())
+from pi_datasource import timespec
+"""
+
+
+def test_utc_needs_no_time_zone_data() -> None:
+    code = "print(timespec.zone_named('UTC'), timespec.zone_named('Etc/UTC'))"
+    assert _without_zone_data(code) == "UTC UTC"
+
+
+def test_a_machine_without_time_zone_data_is_told_apart_from_a_wrong_name() -> None:
+    code = "try: timespec.zone_named('Europe/Berlin')\nexcept ValueError as error: print(error)"
+    assert _without_zone_data(code) == (
+        "time zone 'Europe/Berlin' cannot be looked up: this machine has no time zone data; "
+        "pip install tzdata, or use 'UTC'"
+    )
+
+
+def _without_zone_data(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ZONE_DATA + code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("offset", ["+02:99", "+02:60", "-0260", "+14:01", "-15:00", "+24:00"])
+def test_an_offset_that_no_clock_has_is_refused(offset: str) -> None:
+    words = re.escape(
+        f"{offset!r} is not a valid offset from UTC; use -14:00 to +14:00, with minutes up to 59"
+    )
+    for read in (lambda text: timespec.resolve(text, NOW), timespec.parse_wire):
+        with pytest.raises(ValueError, match=words):
+            read(f"2024-05-01T06:00:00{offset}")
+
+
+@pytest.mark.parametrize(("offset", "hour"), [("+14:00", -14), ("-1400", 14), ("-00:59", 0)])
+def test_the_largest_offsets_are_read(offset: str, hour: int) -> None:
+    moment = timespec.parse_wire(f"2024-05-01T00:00:00{offset}")
+    assert moment == datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hour, minutes=59 * (hour == 0))
 
 
 @given(st.datetimes(datetime(1000, 1, 2), datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001

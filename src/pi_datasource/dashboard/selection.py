@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from pi_datasource import timespec
 from pi_datasource.errors import InvalidOption
 
 __all__ = ["HOUR_US", "PARAMETERS", "RANGES", "Selection"]
@@ -115,10 +116,8 @@ def _ends(given: Mapping[str, Sequence[str]], now: datetime) -> tuple[datetime, 
 
 def _moment(name: str, text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return max(aware.astimezone(timezone.utc), EPOCH)
-    except (ValueError, OverflowError) as cause:
+        return max(timespec.parse_wire(text), EPOCH)
+    except ValueError as cause:
         message = f"parameter {name!r}: {text[:40]!r} is not a time such as 2026-03-01T06:00 (UTC)"
         raise InvalidOption(message) from cause
 

@@ -19,7 +19,7 @@ from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.ledger import BatchReport
 from pi_datasource.delta.points import Discovery
 from pi_datasource.delta.tags import Tags
-from pi_datasource.options import Options
+from pi_datasource.options import Options, by_name
 
 
 def start(
@@ -58,7 +58,7 @@ def _started(
 ) -> StreamingQuery:
     checked = Options.parse(options)
     checkpoint = lakehouse.checkpoint(checked)
-    rows = _rows(spark, {**options, "report_effort": "true"})
+    rows = _rows(spark, {**by_name(options), "report_effort": "true"})
     preparing.prepare(spark, lakehouse, checked)
     tags = Tags(checked, lakehouse)
     tags.note(spark, found)

@@ -15,7 +15,7 @@ from pi_datasource import option_table
 from pi_datasource.terminal import checkup, files, lakehouse, reading
 from pi_datasource.terminal.dashboard import dashboard
 from pi_datasource.terminal.endings import err, fail, one_sentence, stoppable
-from pi_datasource.terminal.flags import checked, completes, with_options
+from pi_datasource.terminal.flags import checked, completes, override, with_options
 from pi_datasource.terminal.lakehouse import show_progress
 from pi_datasource.version import __version__
 
@@ -55,6 +55,7 @@ def root(
 @with_options
 def check(
     options: dict[str, str],
+    context: typer.Context,
     address: Annotated[
         Optional[str],  # noqa: UP045 - evaluated by typer on Python 3.10
         typer.Argument(metavar="URL", help="Address of PI Web API; the same as --url.", show_default=False),
@@ -72,7 +73,7 @@ def check(
     Example: pi-datasource check HOST --token file:/run/secrets/pi --json | jq .verdict
     """
     with one_sentence():
-        sound = checked(options if address is None else {**options, "url": address})
+        sound = checked(override(context, options, "url", "URL", address))
         with err.status("Asking the server …"):
             findings = checkup.Checkup(sound, lambda: datetime.now(timezone.utc)).run()
         if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import zoneinfo
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Annotated, Any, Optional, get_args
 
@@ -82,6 +82,27 @@ def _flag(name: str, description: str, values: list[str]) -> inspect.Parameter:
     )
     annotation = Annotated[Optional[str], flag]  # noqa: UP045 - evaluated by typer on Python 3.10
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def override(
+    context: typer.Context, options: Mapping[str, str], name: str, spelling: str, value: str | None
+) -> dict[str, str]:
+    """``options`` with ``value``, from another ``spelling`` of the flag of option ``name``; as they are without one.
+
+    It takes precedence over an environment variable.
+
+    Raises:
+        InvalidOption: the flag itself was given another value on the same command line.
+    """
+    if value is None:
+        return dict(options)
+    source = context.get_parameter_source(name)
+    if source is not None and source.name == "COMMANDLINE" and options[name] != value:
+        message = (
+            f"{spelling} and --{name.replace('_', '-')} are the same option and differ; give one of them"
+        )
+        raise InvalidOption(message)
+    return {**options, name: value}
 
 
 def checked(options: dict[str, str]) -> Options:

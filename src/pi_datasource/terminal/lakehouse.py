@@ -18,7 +18,7 @@ from pi_datasource import timespec
 from pi_datasource.errors import InvalidOption
 from pi_datasource.terminal import status as tables_status
 from pi_datasource.terminal.endings import err, one_sentence
-from pi_datasource.terminal.flags import checked, with_options
+from pi_datasource.terminal.flags import checked, override, with_options
 
 if TYPE_CHECKING:
     from pi_datasource.delta import Filled, Progress
@@ -88,6 +88,7 @@ def ingest(
 @with_options
 def backfill(
     options: dict[str, str],
+    context: typer.Context,
     *,
     lakehouse: Folder = None,
     catalog: Catalog = None,
@@ -110,9 +111,9 @@ def backfill(
 
     Example: pi-datasource backfill --url HOST --lakehouse ./lake --start 2024-01-01 --end 2025-01-01 --order oldest
     """
-    given = {"start_time": start, "end_time": end}
-    options = {**options, **{name: text for name, text in given.items() if text is not None}}
     with one_sentence():
+        options = override(context, options, "start_time", "--start", start)
+        options = override(context, options, "end_time", "--end", end)
         checked(options)
         place = _place(lakehouse, catalog, checkpoints)
         length = _span("--piece", piece)
