@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -11,6 +12,18 @@ from typing import Any, Literal
 import msgspec
 
 MICROSECOND = timedelta(microseconds=1)
+
+
+def json_number(value: float) -> float | str:
+    """``value`` for JSON, which has no NaN and no infinities: those are the texts "NaN", "Infinity" and "-Infinity".
+
+    Spark's ``to_json`` writes the same.
+    """
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 def iso_utc(moment: datetime) -> str:

@@ -79,6 +79,18 @@ class TestRows:
         said = command("read", *WINDOW, "--tags", tag, "--format", kind)
         assert_equals_oracle(plant, READERS[kind](said.stdout_bytes), [tag])
 
+    def test_json_lines_tell_nan_and_the_infinities_from_null(self, tmp_path: Path) -> None:
+        place = tmp_path / "events.jsonl"
+        columns = pa.schema([("value", pa.float64()), ("value_string", pa.string())])
+        values = [1.5, float("nan"), float("inf"), float("-inf"), None]
+        with files.destination(place, "jsonl", columns) as write:
+            write(
+                pa.RecordBatch.from_arrays([pa.array(values), pa.array(["NaN", *[None] * 4])], schema=columns)
+            )
+        rows = [json.loads(line) for line in place.read_text().splitlines()]
+        assert [row["value"] for row in rows] == [1.5, "NaN", "Infinity", "-Infinity", None]
+        assert [row["value_string"] for row in rows] == ["NaN", None, None, None, None]
+
     @pytest.mark.parametrize("jobs", ["1", "7", "64"])
     def test_any_number_of_jobs_brings_each_event_once(
         self, plant: Plant, command: Command, tmp_path: Path, jobs: str

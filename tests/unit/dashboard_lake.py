@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
@@ -96,6 +97,7 @@ def _order(row: dict[str, Any]) -> tuple[datetime, int]:
 
 
 def _figures(numbers: list[float]) -> dict[str, float | None]:
+    numbers = [number for number in numbers if math.isfinite(number)]
     if not numbers:
         return {"min_value": None, "max_value": None, "mean_value": None}
     return {"min_value": min(numbers), "max_value": max(numbers), "mean_value": statistics.fmean(numbers)}

@@ -315,6 +315,30 @@ def test_a_long_trend_keeps_every_spike(tmp_path: Path, span: str) -> None:
     assert sum(r["doubtful"] for r in got["rows"]) == 1
 
 
+def test_figures_of_a_tag_with_values_that_are_not_finite_are_of_its_numbers(tmp_path: Path) -> None:
+    values = [1.0, math.nan, 5.0, math.inf, -math.inf]
+    times = [NOW - timedelta(minutes=10 - n) for n in range(5)]
+    rows = [lake.event("W", "T", at, value, ("A", "FLOW")) for at, value in zip(times, values, strict=True)]
+    lake.write(tmp_path, rows)
+    backend = LocalBackend(tmp_path)
+    got = panel(backend, "tag-summary", tag="W")
+    assert (got["events"], got["good"], got["lowest"], got["mean"], got["highest"]) == (5, 5, 1.0, 3.0, 5.0)
+    assert math.isclose(got["deviation"], statistics.stdev([1.0, 5.0]))
+    shown = [row["value"] for row in panel(backend, "tag-rows", tag="W")["rows"]]
+    assert shown == ["-Infinity", "Infinity", 5.0, "NaN", 1.0]
+
+
+def test_the_trend_of_a_tag_with_values_that_are_not_finite_is_of_its_numbers(tmp_path: Path) -> None:
+    rows = [
+        lake.event("W", "T", NOW - timedelta(seconds=n), (2.0, math.nan, math.inf)[n % 3], ("A", "FLOW"))
+        for n in range(1, 4200)
+    ]
+    lake.write(tmp_path, rows)
+    got = panel(LocalBackend(tmp_path), "tag-trend", tag="W")
+    assert got["mode"] == "reduced"
+    assert {(row["low"], row["high"]) for row in got["rows"]} == {(2.0, 2.0)}
+
+
 def test_states_are_told_at_each_change(backend: LocalBackend) -> None:
     want, before = [], None
     for row in chosen():

@@ -1,7 +1,8 @@
 """The time-weighted mean of an hour: the area under a tag's curve by the time for which the curve has a value.
 
 The curve is the one of PI's own ``summary``: a good number runs straight to the next event if that is a good number and
-the tag has no ``step``, else it holds until the next event; what is not good has no value until the next event. An hour
+the tag has no ``step``, else it holds until the next event; what is not good, or no finite number, has no value until the
+next event. An hour
 without an event has no row, but the curve crosses it: the events before the first and after the last of an hour are those
 of the tag's nearest hours in the table, at most ``REACH`` away. Where there is none before, the hour begins with its first
 event; where there is none after yet, its last value holds until its end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from delta.tables import DeltaTable
@@ -35,11 +36,12 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> Non
 
 
 def metrics(events: DataFrame) -> DataFrame:
-    """One row per tag and hour: counts over all events; figures over good numbers only, null where there is none.
+    """One row per tag and hour: counts over all events; figures over good finite numbers only, null where there is none.
 
     ``events`` have columns ``step`` and ``hour`` besides their own. What an hour tells of its neighbours is in ``curve``.
     """
-    reading = F.when(F.col("good") & F.col("value").isNotNull(), F.col("value"))
+    # One NaN or infinity would take every figure of its hour with it. Spark holds NaN for greater than any number.
+    reading = F.when(F.col("good") & (F.abs("value") < F.lit(math.inf)), F.col("value"))
     order = F.struct("timestamp", "sequence")
     numbered = F.when(reading.isNotNull(), order)
     groups = [name for name in events.columns if name not in {*FIXED_COLUMNS, "step", "hour"}]

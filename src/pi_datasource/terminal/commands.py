@@ -109,7 +109,8 @@ def read(
     """Read events into a file or onto the terminal, without Spark.
 
     The rows are those of spark.read.format("pi") with the same options. A file is there when everything is in it;
-    after an error or Ctrl-C there is none. Exit code: 0 done, 1 failed, 2 wrong flags, 130 stopped.
+    after an error or Ctrl-C there is none. In jsonl, NaN and the infinities are the texts "NaN", "Infinity" and
+    "-Infinity", as JSON has no such numbers. Exit code: 0 done, 1 failed, 2 wrong flags, 130 stopped.
 
     Example: pi-datasource read --url https://HOST/piwebapi --tags 'FIC*' --start-time '*-1h'
 

@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 import pyarrow as pa
-from pyarrow import csv, parquet
+from pyarrow import compute, csv, parquet
 
 from pi_datasource.errors import InvalidOption
+from pi_datasource.model import json_number
 
 Write = Callable[[pa.RecordBatch], None]
 ROW_GROUP = 100_000  # rows that Parquet keeps together: small enough to hold, large enough to pack well
@@ -101,9 +102,19 @@ def _lines(file: BinaryIO, schema: pa.Schema) -> AbstractContextManager[Write]: 
 
     def write(batch: pa.RecordBatch) -> None:
         for first in range(0, batch.num_rows, LINES_AT_ONCE):
-            file.write(encoder.encode_lines(batch.slice(first, LINES_AT_ONCE).to_pylist()))
+            file.write(encoder.encode_lines(_rows(batch.slice(first, LINES_AT_ONCE))))
 
     return nullcontext(write)
+
+
+def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows for JSON, in which NaN and the infinities are texts: as numbers they could not be told from null."""
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_floating(column.type):
+            for index in compute.indices_nonzero(compute.invert(compute.is_finite(column))).to_pylist():
+                rows[index][name] = json_number(rows[index][name])
+    return rows
 
 
 FORMS: dict[str, Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]] = {

@@ -15,8 +15,8 @@ _TAG_WITHIN = (
     "FROM {bronze} WHERE tag_webid = :tag AND timestamp >= timestamp_micros(:first) "
     "AND timestamp < timestamp_micros(:last)"
 )
-# The mean weighs each hour by its good events: the table has no count of good numbers, which differs from it only for a
-# tag that mixes good numbers with good texts.
+# The mean weighs each hour by its good events: the table has no count of good finite numbers, which differs from it only
+# for a tag that mixes them with good texts or with NaN.
 SUMMARY = Query(
     "SELECT max_by(tag_name, hour) AS tag_name, max_by(units, hour) AS units, "
     "coalesce(sum(event_count), 0) AS events, coalesce(sum(good_count), 0) AS good, "

@@ -11,6 +11,7 @@ from pi_datasource.dashboard.asking import Ask, Query
 from pi_datasource.dashboard.panels import hours
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us
+from pi_datasource.model import json_number
 
 __all__ = ["MORE_ROWS", "PANELS", "search"]
 
@@ -20,6 +21,8 @@ _PAGE = 100
 _FOUND = 30
 
 _EVENTS = "FROM {one_tag} AS events"
+# What figures are made of. Spark and duckdb hold NaN for greater than infinity, so that this leaves out both.
+_READING = "CASE WHEN good AND abs(value) < CAST('Infinity' AS DOUBLE) THEN value END"
 _WITHIN = {"bronze": ("start", "end")}
 _FROM_BRONZE = (
     "FROM {bronze} WHERE tag_webid = :tag AND timestamp >= timestamp_micros(:start) "
@@ -41,8 +44,8 @@ SUMMARY = Query(
     "SELECT max_by(tag_name, timestamp) AS tag_name, max_by(units, timestamp) AS units, "
     "max_by(point_type, timestamp) AS point_type, count(*) AS events, count_if(good) AS good, "
     "count_if(questionable) AS questionable, count_if(substituted) AS substituted, count(value) AS numbers, "
-    "min(CASE WHEN good THEN value END) AS lowest, avg(CASE WHEN good THEN value END) AS mean, "
-    "max(CASE WHEN good THEN value END) AS highest, stddev_samp(CASE WHEN good THEN value END) AS deviation, "
+    f"min({_READING}) AS lowest, avg({_READING}) AS mean, "
+    f"max({_READING}) AS highest, stddev_samp({_READING}) AS deviation, "
     f"unix_micros(min(timestamp)) AS first_event, unix_micros(max(timestamp)) AS last_event {_EVENTS}"
 )
 NAME = Query(
@@ -56,10 +59,10 @@ RAW = Query(
 # The lowest and highest good value of every pixel, so that no spike is lost.
 REDUCED = Query(
     "SELECT unix_micros(timestamp) - :start - pmod(unix_micros(timestamp) - :start, :pixel) + :start AS moment, "
-    "min(CASE WHEN good THEN value END) AS low, "
-    "min_by(unix_micros(timestamp), CASE WHEN good THEN value END) AS low_at, "
-    "max(CASE WHEN good THEN value END) AS high, "
-    "max_by(unix_micros(timestamp), CASE WHEN good THEN value END) AS high_at, "
+    f"min({_READING}) AS low, "
+    f"min_by(unix_micros(timestamp), {_READING}) AS low_at, "
+    f"max({_READING}) AS high, "
+    f"max_by(unix_micros(timestamp), {_READING}) AS high_at, "
     "count(*) AS events, count_if(NOT good) AS bad, "
     f"count_if(good AND (questionable OR substituted)) AS doubtful {_EVENTS} "
     "GROUP BY unix_micros(timestamp) - :start - pmod(unix_micros(timestamp) - :start, :pixel) + :start "
@@ -91,7 +94,7 @@ def search(ask: Ask, text: str) -> dict[str, Any]:
 
 
 def summary(ask: Ask) -> dict[str, Any]:
-    """Name and figures of the tag; figures are over good numbers."""
+    """Name and figures of the tag; figures are over good finite numbers."""
     row = hours.summary(ask) if ask.selection.coarse else {**ask.one(SUMMARY), "hourly": False}
     known = ask.one(NAME)
     row["tag_name"] = row["tag_name"] or known["tag_name"]
@@ -125,11 +128,13 @@ def states(ask: Ask) -> dict[str, Any]:
 
 
 def latest(ask: Ask) -> dict[str, Any]:
-    """The newest events of the range, newest first."""
+    """The newest events of the range, newest first; NaN and the infinities are texts, to be told from null."""
     query, values = LATEST, {}
     if ask.selection.coarse:
         query, values = hours.LATEST, hours.newest_hours(ask, _PAGE + 1)
     rows = ask(query, most=_PAGE + 1, **values)
+    for row in rows:
+        row["value"] = None if row["value"] is None else json_number(row["value"])
     return {"rows": rows[:_PAGE], "more": len(rows) > _PAGE}
 
 
