@@ -30,6 +30,17 @@ BATCH_COUNTS = (
     "retries",
 )
 
+# How the `stream_id` of a row of the checkpoint table begins where no stream wrote it, but a job that fills in the past.
+# Such a row says nothing about how far behind the ingestion is.
+BACKFILL, HISTORY, REPAIR = "backfill", "history", "repair"
+PAST_JOBS = (BACKFILL, HISTORY, REPAIR)
+
+
+def is_past_job(stream_id: str) -> bool:
+    """Whether rows of the checkpoint table with this ``stream_id`` are of a backfill, a new tag's history or a repair."""
+    return stream_id.partition(" ")[0] in PAST_JOBS
+
+
 # The key of an event: `sequence` numbers events of one tag that share a (microsecond) timestamp, in server order.
 TIMESERIES_KEY = ("tag_webid", "timestamp", "sequence")
 

@@ -66,6 +66,24 @@ def test_status_tells_lag_batches_late_and_failed(tmp_path: Path) -> None:
     assert "1 window(s) of a tag wait for pi-datasource repair" in last
 
 
+def test_a_backfill_is_not_behind(tmp_path: Path) -> None:
+    piece = {**batch(0, NOW - timedelta(days=400), rows_read=5), "created_at": NOW - timedelta(minutes=3)}
+    names = ("backfill ab 21600s", "history ab cd 21600s", "repair ab")
+    pieces = [{**piece, "stream_id": name, "lag_seconds": 400 * 86400.0} for name in names]
+    rows = [batch(0, NOW - timedelta(minutes=30), rows_read=1), *pieces]
+    write_deltalake(tmp_path / "checkpoints/pi_ingestion_checkpoint", pa.Table.from_pylist(rows))
+    streams, last = shown(tmp_path).split("The last batches")
+    cells = [
+        [cell.strip() for cell in line.split("│")] for line in (streams + last).splitlines() if "│" in line
+    ]
+    behind = {row[1]: row[2] for row in cells[:4]}
+    assert behind == {"a-stream": "30.0 min", **dict.fromkeys((n[:20] for n in names), "–")}
+    assert {row[1]: row[-2] for row in cells[4:]} == {
+        "a-stream": "9 s",
+        **dict.fromkeys((n[:20] for n in names), "–"),
+    }
+
+
 def test_a_tag_of_several_selections_is_one_and_has_ended_when_it_has_in_all(tmp_path: Path) -> None:
     write_deltalake(
         tmp_path / "checkpoints/pi_ingestion_checkpoint", pa.Table.from_pylist([batch(0, NOW, rows_read=1)])

@@ -125,6 +125,15 @@ def batches(count: int = 6, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
+def pieces(stream_id: str, age: timedelta = timedelta(days=400)) -> list[dict[str, Any]]:
+    """Rows of the ledger of a job that has filled in a past so long ago; the last one was written 57 seconds ago."""
+    moved = {"stream_id": stream_id, "lag_seconds": age.total_seconds()}
+    return [
+        {**row, **moved, **{name: row[name] - age for name in ("window_start", "window_end")}}
+        for row in batches()
+    ]
+
+
 LEDGER = pa.schema(
     [
         ("stream_id", pa.string()),

@@ -198,6 +198,37 @@ def test_runs_and_changes(backend: LocalBackend) -> None:
     }
 
 
+def test_a_backfill_beside_a_stream_is_not_behind(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    ledger = "checkpoints/pi_ingestion_checkpoint"
+    lake.put(tmp_path, ledger, lake.pieces("backfill ab12 21600s"), lake.LEDGER)
+    told = panel(LocalBackend(tmp_path), "health")
+    assert told["headline"]["words"] == "up to date: behind by 60 s, the last run finished 57 s ago"
+    assert [(one["stream_id"], one["level"], one["lag_s"]) for one in told["streams"]] == [
+        ("backfill ab12 21600s", "ok", None),
+        ("stream-1", "ok", 60.0),
+    ]
+    lags = {(run["stream_id"], run["lag_seconds"]) for run in told["runs"]}
+    assert lags == {("backfill ab12 21600s", None), ("stream-1", 3.0)}
+
+
+def test_a_backfill_up_to_now_does_not_hide_that_a_stream_is_behind(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    ledger = "checkpoints/pi_ingestion_checkpoint"
+    lake.put(tmp_path, ledger, lake.pieces("repair ab12", -timedelta(seconds=55)), lake.LEDGER)
+    got = panel(LocalBackend(tmp_path), "kpis")
+    assert (got["lag_s"], got["read_until"]) == (60.0, us(NOW - timedelta(seconds=60)))
+
+
+def test_a_backfill_alone_has_read_until_its_end_and_is_not_behind(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    shutil.rmtree(tmp_path / "checkpoints")
+    ledger = "checkpoints/pi_ingestion_checkpoint"
+    lake.put(tmp_path, ledger, lake.pieces("backfill ab12 21600s"), lake.LEDGER)
+    got = panel(LocalBackend(tmp_path), "kpis")
+    assert (got["lag_s"], got["read_until"]) == (None, us(NOW - timedelta(days=400, seconds=60)))
+
+
 def test_columns_of_a_later_version_are_shown(tmp_path: Path) -> None:
     lake.write(tmp_path)
     more = {"rows_deleted": 7, "rows_late": 3, "retries": 2, "calls": 9, "throttled_seconds": 1.5}

@@ -105,6 +105,23 @@ def test_the_headline_is_the_worst_stream_that_still_matters() -> None:
     assert headline([]).words == "no run yet: run pi-datasource ingest"
 
 
+@pytest.mark.parametrize("job", ["backfill ab12 21600s", "history ab12 cd34 21600s", "repair ab12"])
+def test_what_fills_in_the_past_is_never_behind(job: str) -> None:
+    pieces = _batches(60, 65, 70, 75, failures=2)
+    for piece in pieces:
+        piece["window_start"] -= 400 * 86400 * S
+        piece["window_end"] -= 400 * 86400 * S
+    told = judge(Stream.of(job, pieces), NOW_US, [503])
+    assert (told.level, told.lag_s, told.next_run_us) == ("ok", None, None)
+    assert told.words == (
+        "filling in the past: its last piece was written 60 s ago without 2 tags, which could not be read; "
+        "see the errors that wait for repair"
+    )
+    good = judge(Stream.of("good", _batches(60, 960, 1860, 2760)), NOW_US)
+    assert headline([told, good]) == good
+    assert headline([told]).words == "no run yet: run pi-datasource ingest"
+
+
 def test_a_clock_that_is_ahead_gives_no_negative_lag() -> None:
     told = judge(Stream.of("s", _batches(-30, -90, -150, -210)), NOW_US)
     assert (told.level, told.lag_s) == ("ok", 0.0)

@@ -8,6 +8,7 @@ from typing import Any
 from pi_datasource.dashboard.asking import Ask, Query
 from pi_datasource.dashboard.backend import Row
 from pi_datasource.dashboard.words import FORGOTTEN_S
+from pi_datasource.schema import is_past_job
 
 __all__ = ["CONTENT_TYPE", "figures", "render"]
 
@@ -23,8 +24,12 @@ _WAITING = Query("SELECT count(*) AS waiting FROM {errors} WHERE repaired_at IS 
 _FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("pi_datasource_up", "gauge", "Whether the tables could be read: 1 or 0."),
     ("pi_datasource_table_rows", "gauge", "Rows in each table."),
-    ("pi_datasource_lag_seconds", "gauge", "How far the end of what has been read is behind the present."),
-    ("pi_datasource_last_run_timestamp_seconds", "gauge", "When the last micro-batch was written."),
+    (
+        "pi_datasource_lag_seconds",
+        "gauge",
+        "How far the end of what a stream has read is behind the present.",
+    ),
+    ("pi_datasource_last_run_timestamp_seconds", "gauge", "When a stream wrote its last micro-batch."),
     ("pi_datasource_batches_total", "counter", "Micro-batches written."),
     ("pi_datasource_rows_read_total", "counter", "Events read from the PI server."),
     ("pi_datasource_read_failures_total", "counter", "Tags and windows that could not be read."),
@@ -51,15 +56,17 @@ def figures(ask: Ask) -> dict[str, Any]:
 def _of_streams(rows: Sequence[Row], now_us: int) -> dict[str, Any]:
     """Counters of every stream, which must never fall; the lag of those that have not been given up.
 
-    A stream that has been silent for a week was replaced by another, and its lag would only raise alarms. The newest
+    A backfill, a repair and the history of a new tag have no lag: they end when they are done. A stream that has been silent for a week was replaced by another, and its lag would only raise alarms. The newest
     one is told however old it is.
     """
     found: dict[str, Any] = {}
-    for number, row in enumerate(rows):
+    newest = next((row["stream_id"] for row in rows if not is_past_job(row["stream_id"])), None)
+    for row in rows:
         labels = _labels(table="bronze", stream=row["stream_id"])
         figures = {"batches_total": row["batches"], "rows_read_total": row["rows_read"]}
         figures["read_failures_total"] = row["failures"]
-        if number == 0 or now_us - row["last_run"] < FORGOTTEN_S * 1e6:
+        living = now_us - row["last_run"] < FORGOTTEN_S * 1e6 and not is_past_job(row["stream_id"])
+        if living or row["stream_id"] == newest:
             figures["lag_seconds"] = max(0.0, (now_us - row["read_until"]) / 1e6)
             figures["last_run_timestamp_seconds"] = row["last_run"] / 1e6
         for name, value in figures.items():

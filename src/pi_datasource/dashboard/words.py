@@ -8,6 +8,8 @@ from itertools import pairwise, takewhile
 from statistics import median
 from typing import Any
 
+from pi_datasource.schema import is_past_job
+
 __all__ = ["FORGOTTEN_S", "Stream", "Verdict", "duration", "headline", "judge"]
 
 _LEVELS = ("ok", "unknown", "warn", "bad")
@@ -75,6 +77,8 @@ def judge(stream: Stream, now_us: int, statuses: Sequence[int | None] = ()) -> V
     A run that fails leaves no row, so what tells of it is a row that is overdue. ``statuses`` are what the PI server
     answered where tags could not be read, None where it gave no answer.
     """
+    if is_past_job(stream.stream_id):
+        return _of_past_job(stream, now_us)
     lag = max(0.0, (now_us - stream.read_until_us) / 1e6)
     since = max(0.0, (now_us - stream.last_run_us) / 1e6)
     behind = f"behind by {duration(lag)}"
@@ -104,8 +108,21 @@ def judge(stream: Stream, now_us: int, statuses: Sequence[int | None] = ()) -> V
     return Verdict(level, words, stream.stream_id, lag, due, forgotten)
 
 
+def _of_past_job(stream: Stream, now_us: int) -> Verdict:
+    """A backfill, a new tag's history or a repair: it ends when it is done, and is never behind."""
+    since = max(0.0, (now_us - stream.last_run_us) / 1e6)
+    words = f"filling in the past: its last piece was written {duration(since)} ago"
+    if stream.read_failures:
+        words += f" without {_tags(stream)}, which could not be read; see the errors that wait for repair"
+    return Verdict("ok", words, stream.stream_id, forgotten=since > FORGOTTEN_S)
+
+
+def _tags(stream: Stream) -> str:
+    return f"{stream.read_failures:,} tag{'s' if stream.read_failures > 1 else ''}"
+
+
 def _failing(stream: Stream, statuses: Sequence[int | None]) -> str:
-    tags = f"{stream.read_failures:,} tag{'s' if stream.read_failures > 1 else ''}"
+    tags = _tags(stream)
     if not statuses or stream.failing_since_us is None:
         return f"the last run could not read {tags}"
     known = [str(status) for status in statuses if status is not None]
@@ -116,10 +133,11 @@ def _failing(stream: Stream, statuses: Sequence[int | None]) -> str:
 
 
 def headline(verdicts: Sequence[Verdict]) -> Verdict:
-    """The worst of the streams that still matter."""
-    if not verdicts:
+    """The worst of the streams that still matter; what fills in the past is none."""
+    streams = [verdict for verdict in verdicts if not is_past_job(verdict.stream_id)]
+    if not streams:
         return Verdict("unknown", "no run yet: run pi-datasource ingest")
-    alive = [verdict for verdict in verdicts if not verdict.forgotten] or list(verdicts)
+    alive = [verdict for verdict in streams if not verdict.forgotten] or streams
     return max(alive, key=lambda verdict: (_LEVELS.index(verdict.level), verdict.lag_s or 0.0))
 
 

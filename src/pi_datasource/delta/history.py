@@ -23,6 +23,7 @@ from pi_datasource.delta.writing import Reading, write
 from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.model import Point, Window
 from pi_datasource.options import Options
+from pi_datasource.schema import BACKFILL, HISTORY
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def backfill(
     selection = lakehouse.selection(checked)
     with Lease.take(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill"):
         columns = preparing.prepare(spark, lakehouse, checked)
-        job = _Job(f"backfill {selection}", checked, lakehouse, tuple(chosen), columns)
+        job = _Job(f"{BACKFILL} {selection}", checked, lakehouse, tuple(chosen), columns)
         yield from job.run(spark, window, piece, newest_first, again)
 
 
@@ -116,7 +117,7 @@ def _fill_waiting(
     web_ids = sorted(point.web_id for point in chosen)
     digest = hashlib.sha256(" ".join(web_ids).encode()).hexdigest()[:10]
     selection = lakehouse.selection(options)
-    job = _Job(f"history {selection} {digest}", options, lakehouse, chosen, preparing.columns_of(options))
+    job = _Job(f"{HISTORY} {selection} {digest}", options, lakehouse, chosen, preparing.columns_of(options))
     for _ in job.run(spark, reach, PIECE, newest_first=True, again=False):
         pass
     points.mark_filled(spark, lakehouse, selection, web_ids, reach.end)

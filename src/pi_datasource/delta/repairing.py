@@ -19,6 +19,7 @@ from pi_datasource.delta.reading import window_read
 from pi_datasource.delta.writing import Reading, write
 from pi_datasource.model import Window
 from pi_datasource.options import Options
+from pi_datasource.schema import REPAIR
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Re
     columns = preparing.prepare(spark, lakehouse, checked)
     known = {point.web_id: point for point in points.look(checked).points}
     waiting, without_tag = _waiting(spark, lakehouse, set(known))
-    stream = f"repair {lakehouse.selection(checked)}"
+    stream = f"{REPAIR} {lakehouse.selection(checked)}"
     repaired = inserted = 0
     for window, tags in sorted(waiting.items(), key=lambda item: item[0].start):
         began = time.monotonic()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pi_datasource.errors import InvalidOption, MissingPackage
 from pi_datasource.schema import BATCH_COUNTS as _COUNTS
+from pi_datasource.schema import is_past_job
 
 SHOWN_BATCHES = 10
 _LEDGER = "checkpoints/pi_ingestion_checkpoint"
@@ -97,7 +98,7 @@ def _streams(rows: list[dict[str, Any]], now: datetime) -> Table:
         behind, ago = (_span((now - row[name]).total_seconds()) for name in ("window_end", "created_at"))
         table.add_row(
             row["stream_id"][:20],
-            behind,
+            "–" if is_past_job(row["stream_id"]) else behind,
             f"{ago} ago",
             str(row["batches"]),
             *(_count(row[n]) for n in _COUNTS),
@@ -118,7 +119,7 @@ def _batches(rows: list[dict[str, Any]]) -> Table:
             _count(row["tags"]),
             *(_count(row[name]) for name in _COUNTS),
             f"{row['seconds']:.1f}",
-            _span(row["lag_seconds"]),
+            "–" if is_past_job(row["stream_id"]) else _span(row["lag_seconds"]),
         )
     return table
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pi_datasource.dashboard.asking import Ask, Query
 from pi_datasource.dashboard.panels.panel import Panel
-from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark_us
+from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark
 from pi_datasource.dashboard.selection import HOUR_US
 
 __all__ = ["PANELS"]
@@ -81,13 +81,13 @@ def kpis(ask: Ask) -> dict[str, Any]:
     if hour is not None:
         last = ask.one(LAST_EVENT, hour=hour, hour_end=min(hour + HOUR_US, ask.selection.end_us))["moment"]
     speed = ask.one(THROUGHPUT)
-    watermark = watermark_us(ask)
+    read = watermark(ask)
     return {
         **totals,
         "good_share": totals["good"] / totals["events"] if totals["events"] else None,
         "last_event": last,
-        "read_until": watermark,
-        "lag_s": None if watermark is None else max(0.0, (ask.now_us - watermark) / 1e6),
+        "read_until": read.read_until_us,
+        "lag_s": None if read.stream_us is None else max(0.0, (ask.now_us - read.stream_us) / 1e6),
         "rows_per_second": speed["rows_read"] / speed["seconds"] if speed["seconds"] else None,
         "rows_in_table": ask.backend.sizes().get("bronze"),
     }
@@ -120,8 +120,8 @@ def quality(ask: Ask) -> dict[str, Any]:
 def gaps(ask: Ask) -> dict[str, Any]:
     """The tags with the longest silence inside the range; a bar without an event is silence."""
     chosen = ask.selection
-    watermark = watermark_us(ask)
-    read_until = ask.now_us if watermark is None else min(watermark, ask.now_us)
+    known = watermark(ask).read_until_us
+    read_until = ask.now_us if known is None else min(known, ask.now_us)
     step = HOUR_US if chosen.hourly else chosen.grain_us
     horizon = max(min(read_until, chosen.end_us) // step * step, chosen.start_us + step)
     rows = ask(GAPS, step=step, horizon=horizon, shown=_SHOWN)

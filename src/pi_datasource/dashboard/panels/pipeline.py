@@ -6,9 +6,10 @@ from typing import Any
 
 from pi_datasource.dashboard.asking import Ask, Query
 from pi_datasource.dashboard.panels.panel import Panel
-from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark_us
+from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark
 from pi_datasource.dashboard.selection import HOUR_US
 from pi_datasource.dashboard.words import Stream, headline, judge
+from pi_datasource.schema import is_past_job
 
 __all__ = ["PANELS"]
 
@@ -94,10 +95,18 @@ def health(ask: Ask) -> dict[str, Any]:
         batches.setdefault(row["stream_id"], []).append(row)
     streams = [Stream.of(name, rows) for name, rows in batches.items()]
     verdicts = [judge(stream, ask.now_us, _statuses(ask, stream)) for stream in streams]
+    runs = ask(RUNS, shown=_RUNS_SHOWN)
+    for run in runs:
+        if is_past_job(run["stream_id"]):
+            run["lag_seconds"] = None
     return {
         "headline": headline(verdicts).as_dict(),
-        "streams": [verdict.as_dict() for verdict in verdicts],
-        "runs": ask(RUNS, shown=_RUNS_SHOWN),
+        "streams": [
+            verdict.as_dict()
+            for verdict in verdicts
+            if not (verdict.forgotten and is_past_job(verdict.stream_id))
+        ],
+        "runs": runs,
     }
 
 
@@ -125,8 +134,8 @@ def freshness(ask: Ask) -> dict[str, Any]:
 
     A plant without an event in the last two hours is given with the hour of its last one (``exact`` is false).
     """
-    watermark = watermark_us(ask)
-    read_until = min(ask.now_us if watermark is None else watermark, ask.selection.end_us)
+    known = watermark(ask).read_until_us
+    read_until = min(ask.now_us if known is None else known, ask.selection.end_us)
     values = {
         "lookback": lookback_us(ask),
         "read_until": read_until,
