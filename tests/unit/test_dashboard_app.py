@@ -6,10 +6,14 @@ import csv
 import io
 import json
 import re
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime, timedelta
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 from urllib.parse import quote
 
@@ -252,6 +256,38 @@ def test_tables_that_cannot_be_read_are_told_and_the_program_lives() -> None:
         assert get(base, "/healthz").json() == {"status": "ok", "tables": "the moon"}
         assert get(base, "/metrics").text.splitlines()[-1] == "pi_datasource_up 0"
         assert get(base, "/ingestion").status == 200
+
+
+class Slow(LocalBackend):
+    """Answers nothing until ``go`` is set; ``asked`` is set by the first statement."""
+
+    def __init__(self, lakehouse: Path) -> None:
+        super().__init__(lakehouse)
+        self.asked, self.go = Event(), Event()
+
+    def rows(self, statement: Any) -> Any:
+        self.asked.set()
+        self.go.wait(60)
+        return super().rows(statement)
+
+
+def test_slow_questions_leave_room_for_others_and_are_bounded(folder: Path) -> None:
+    backend = Slow(folder)
+    with (
+        serving(create_app(backend, clock=lambda: NOW, patience_s=1000)) as base,
+        ThreadPoolExecutor(60) as readers,
+    ):
+        told = [readers.submit(get, base, "/ingestion/api/tags", {"q": str(n)}) for n in range(60)]
+        try:
+            refused = [one.result() for one in islice(as_completed(told, 30), 24)]
+            for path in ("/healthz", "/ingestion", "/ingestion/static/app.css", "/ingestion/api"):
+                with urllib.request.urlopen(base + path, timeout=10) as answer:
+                    assert answer.status == 200
+        finally:
+            backend.go.set()
+        assert {(one.status, one.headers["retry-after"]) for one in refused} == {(503, "5")}
+        assert refused[0].json()["words"] == "36 questions to the tables are under way; ask again in a moment"
+        assert sorted(one.result().status for one in told) == [200] * 36 + [503] * 24
 
 
 def test_home_leads_to_the_page(base: str) -> None:

@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,40 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path) -> None:
         process.wait(30)
     assert "Traceback" not in rest
     assert "leaked" not in rest
+
+
+SLOW = """
+import sys, threading, urllib.request
+from pi_datasource.dashboard.panels import pipeline
+rows = "FROM range(100000000) AS a, range(100000) AS b, {errors} WHERE repaired_at IS NULL"
+object.__setattr__(pipeline.WAITING, "sql", f"SELECT sum(a.range * b.range) AS waiting {rows}")
+from pi_datasource.cli import main
+main()
+"""
+
+
+def test_it_ends_at_once_while_a_question_is_under_way(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    command = [sys.executable, "-c", SLOW, "dashboard", "--lakehouse", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+        assert process.stderr is not None
+        try:
+            match = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
+            assert match is not None
+            with ThreadPoolExecutor(1) as reader:
+                told = reader.submit(get, match[0], "/ingestion/api/errors")
+                with pytest.raises(FutureTimeout):  # the statement takes hours
+                    told.result(0.8)
+                process.send_signal(signal.SIGINT)
+                process.wait(20)
+                answer = told.result(20)
+        finally:
+            process.kill()
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert answer.status in (202, 503)
+    assert "Traceback" not in rest
+    assert "ERROR" not in rest
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+from pi_datasource.dashboard.workers import Overloaded, Workers
 from pi_datasource.errors import PIError
 
-__all__ = ["Answers", "Failed", "Ready", "Waiting"]
+__all__ = ["Answers", "Busy", "Failed", "Ready", "Waiting"]
 
 _log = logging.getLogger(__name__)
 _MOST_KEPT = 500
@@ -42,6 +45,13 @@ class Failed:
     words: str
 
 
+@dataclass(frozen=True)
+class Busy:
+    """The question was not taken, as too many others wait already; ``words`` say so, for a person."""
+
+    words: str
+
+
 @dataclass
 class _Asked:
     future: Future[dict[str, Any]]
@@ -51,7 +61,11 @@ class _Asked:
 
 
 class Answers:
-    """Asks each question once per ``fresh_s`` seconds, in the background, and waits ``patience_s`` at most."""
+    """Asks each question once per ``fresh_s`` seconds, in the background, and waits ``patience_s`` at most.
+
+    ``workers`` questions are asked at once and ``most_waiting`` wait for their turn. Whoever waits for an answer takes no
+    thread, so that any number of them leaves room for others.
+    """
 
     def __init__(
         self,
@@ -59,6 +73,7 @@ class Answers:
         fresh_s: float,
         patience_s: float = 8.0,
         workers: int = 4,
+        most_waiting: int = 32,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fresh_s = fresh_s
@@ -66,25 +81,58 @@ class Answers:
         self._clock = clock
         self._lock = Lock()
         self._asked: OrderedDict[Hashable, _Asked] = OrderedDict()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dashboard")
+        self._workers = Workers(workers, most_waiting)
+        self._wakes: set[Callable[[], None]] = set()
+        self._closed = False
 
-    def get(self, key: Hashable, ask: Callable[[], dict[str, Any]]) -> Ready | Waiting | Failed:
+    async def get(self, key: Hashable, ask: Callable[[], dict[str, Any]]) -> Ready | Waiting | Failed | Busy:
         """The answer to the question ``key``, from ``ask`` unless one is known that is fresh."""
-        with self._lock:
-            asked = self._current(key, ask)
-        wait([asked.future], timeout=self._patience_s)
+        if self._closed:
+            return Failed("the dashboard is stopping")
+        try:
+            with self._lock:
+                asked = self._current(key, ask)
+        except Overloaded as full:
+            return Busy(str(full))
+        await self._until_done(asked.future)
         return self._told(asked)
 
     def close(self) -> None:
-        """Starts no further question."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Whoever waits for an answer waits no longer, and no further question is asked."""
+        self._closed = True
+        for wake in list(self._wakes):
+            wake()
+
+    async def _until_done(self, future: Future[dict[str, Any]]) -> None:
+        """Returns when ``future`` is done, at the latest after ``patience_s``, or by ``close``."""
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(done.set)
+
+        if future.done():
+            return
+        self._wakes.add(wake)
+        future.add_done_callback(lambda _: wake())
+        try:
+            await asyncio.wait_for(done.wait(), self._patience_s)
+        except asyncio.TimeoutError:
+            return
+        finally:
+            self._wakes.discard(wake)
 
     def _current(self, key: Hashable, ask: Callable[[], dict[str, Any]]) -> _Asked:
         known = self._asked.get(key)
         if known is not None and not self._is_stale(known):
             self._asked.move_to_end(key)
             return known
-        asked = _Asked(self._pool.submit(ask), self._clock())
+        try:
+            asked = _Asked(self._workers.submit(ask), self._clock())
+        except Overloaded:
+            if known is None or known.future.exception() is not None:
+                raise
+            return known  # better an old answer than none
         if known is not None and known.future.exception() is None:
             asked.earlier = (known.future.result(), known.finished or known.started)
         asked.future.add_done_callback(lambda _: setattr(asked, "finished", self._clock()))

@@ -14,7 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pi_datasource.dashboard import metrics, pages
-from pi_datasource.dashboard.answers import Answers, Failed, Ready, Waiting
+from pi_datasource.dashboard.answers import Answers, Busy, Failed, Ready, Waiting
 from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.backend import Backend
 from pi_datasource.dashboard.download import csv_of
@@ -30,6 +30,7 @@ ROOT = "/ingestion"
 REFRESH_S = 30.0
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _WIDTHS = (100, 4000)
+_RETRY_AFTER_S = 5
 
 
 def _utc_now() -> datetime:
@@ -54,6 +55,7 @@ def create_app(
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     app.add_middleware(PlainHeaders)
     answers = Answers(fresh_s=refresh_s * 0.9, patience_s=patience_s)
+    app.state.answers = answers
     place = _Place(backend, answers, clock)
     _add_pages(app, place, refresh_s)
     _add_api(app, place)
@@ -83,27 +85,27 @@ class _Place:
             width=_width(query.get("width", "800")),
         )
 
-    def panel(self, panel: Panel, ask: Ask) -> Response:
+    async def panel(self, panel: Panel, ask: Ask) -> Response:
         """A panel's JSON, from what is known or from the tables."""
         if panel.per_tag and not ask.tag:
             message = "parameter 'tag': give the WebId of a tag"
             raise InvalidOption(message)
         detail = (ask.tag, ask.width) if panel.per_tag else ()
-        told = self.answers.get((panel.name, ask.selection, *detail), lambda: answer(panel, ask))
+        told = await self.answers.get((panel.name, ask.selection, *detail), lambda: answer(panel, ask))
         return _json(told, ask)
 
 
 def _add_pages(app: FastAPI, place: _Place, refresh_s: float) -> None:
     @app.get("/", include_in_schema=False)
-    def home() -> Response:
+    async def home() -> Response:
         return RedirectResponse(ROOT)
 
     @app.get(ROOT)
-    def overview() -> Response:
+    async def overview() -> Response:
         return pages.overview(place.backend.describe(), refresh_s)
 
     @app.get(f"{ROOT}/tag")
-    def tag() -> Response:
+    async def tag() -> Response:
         return pages.tag(place.backend.describe(), refresh_s)
 
     @app.get(f"{ROOT}/plotly.js")
@@ -113,7 +115,7 @@ def _add_pages(app: FastAPI, place: _Place, refresh_s: float) -> None:
 
 def _add_api(app: FastAPI, place: _Place) -> None:
     @app.get(f"{ROOT}/api")
-    def index() -> Response:
+    async def index() -> Response:
         panels = [
             {"panel": panel.name, "path": f"{ROOT}/api/{panel.name}", "per_tag": panel.per_tag}
             for panel in PANELS.values()
@@ -121,10 +123,10 @@ def _add_api(app: FastAPI, place: _Place) -> None:
         return JSONResponse({"panels": panels, "parameters": PARAMETERS, "ranges": list(RANGES)})
 
     @app.get(f"{ROOT}/api/tags")
-    def tags(request: Request) -> Response:
+    async def tags(request: Request) -> Response:
         ask = place.ask(request)
         text = request.query_params.get("q", "").strip()
-        asked = place.answers.get(("tags", ask.selection, text), lambda: _found(ask, text))
+        asked = await place.answers.get(("tags", ask.selection, text), lambda: _found(ask, text))
         return _json(asked, ask)
 
     @app.get(f"{ROOT}/api/tag.csv")
@@ -137,11 +139,11 @@ def _add_api(app: FastAPI, place: _Place) -> None:
         return StreamingResponse(csv_of(ask), media_type="text/csv; charset=utf-8", headers=headers)
 
     @app.get(f"{ROOT}/api/{{name}}")
-    def panel(name: str, request: Request) -> Response:
+    async def panel(name: str, request: Request) -> Response:
         if name not in PANELS:
             words = f"there is no panel {name[:40]!r}; there are {', '.join(PANELS)}"
             return JSONResponse({"state": "error", "words": words}, 404)
-        return place.panel(PANELS[name], place.ask(request))
+        return await place.panel(PANELS[name], place.ask(request))
 
 
 def _add_refusals(app: FastAPI) -> None:
@@ -153,17 +155,27 @@ def _add_refusals(app: FastAPI) -> None:
     async def unavailable(_: Request, error: Exception) -> Response:
         return JSONResponse({"state": "error", "words": str(error)}, 503)
 
+    @app.exception_handler(RuntimeError)
+    async def without_threads(_: Request, error: Exception) -> Response:
+        if "start new thread" not in str(error):
+            raise error
+        return _busy(
+            Busy(f"this machine lets the dashboard start no thread ({error}); ask again in a moment")
+        )
+
 
 def _add_operations(app: FastAPI, place: _Place) -> None:
     @app.get("/healthz")
-    def healthz() -> Response:
-        """Whether this program answers; it asks no table, so that no warehouse is woken."""
+    async def healthz() -> Response:
+        """Whether this program answers; it asks no table, so that no warehouse is woken, and needs no thread."""
         return JSONResponse({"status": "ok", "tables": place.backend.describe()})
 
     @app.get("/metrics")
-    def prometheus() -> Response:
+    async def prometheus() -> Response:
         ask = Ask(place.backend, Selection.parse([], place.clock()), place.clock())
-        told = place.answers.get(("metrics",), lambda: metrics.figures(ask))
+        told = await place.answers.get(("metrics",), lambda: metrics.figures(ask))
+        if isinstance(told, Busy):
+            return _busy(told)
         found = told.data if isinstance(told, Ready) else {}
         text = metrics.render(found, up=isinstance(told, Ready))
         return PlainTextResponse(text, media_type=metrics.CONTENT_TYPE)
@@ -175,9 +187,11 @@ def _found(ask: Ask, text: str) -> dict[str, Any]:
     return {"panel": "tags", "state": "ok", "data": search(ask, text)}
 
 
-def _json(told: Ready | Waiting | Failed, ask: Ask) -> Response:
+def _json(told: Ready | Waiting | Failed | Busy, ask: Ask) -> Response:
     """An answer as JSON: 200 with figures, 202 while they are being found, 503 with the reason why there are none."""
     chosen = ask.selection
+    if isinstance(told, Busy):
+        return _busy(told)
     asked = {"start": chosen.start_us, "end": chosen.end_us, "now": ask.now_us}
     if isinstance(told, Ready):
         body, status = {**told.data, "age_s": round(told.age_s, 1)}, 200
@@ -187,6 +201,11 @@ def _json(told: Ready | Waiting | Failed, ask: Ask) -> Response:
     else:
         body, status = {"state": "error", "words": told.words}, 503
     return JSONResponse({**body, "asked": asked}, status, {"Cache-Control": "no-store"})
+
+
+def _busy(told: Busy) -> Response:
+    headers = {"Retry-After": str(_RETRY_AFTER_S), "Cache-Control": "no-store"}
+    return JSONResponse({"state": "error", "words": told.words}, 503, headers)
 
 
 def _width(text: str) -> int:

@@ -72,4 +72,4 @@ class Backend(Protocol):
         """What may be the reason that an answer takes long, for a person; empty if there is none."""
 
     def close(self) -> None:
-        """Lets go of what is held; nothing may be asked afterwards."""
+        """Stops what is being asked, also by other threads, and lets go of what is held; further questions fail."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pi_datasource.dashboard import snapshot
 from pi_datasource.dashboard.backend import Row, Statement
+from pi_datasource.dashboard.cursors import Cursors
 from pi_datasource.dashboard.extracts import MOST_ROWS, Extracts
 from pi_datasource.dashboard.snapshot import Snapshot
 from pi_datasource.dashboard.sql import with_markers, with_tables
@@ -29,7 +30,6 @@ MACROS = (
     "CREATE MACRO pmod(number, divisor) AS ((number % divisor) + divisor) % divisor",
 )
 _FRESH_S = 2.0  # how long a table's log is taken as read
-_LONGEST_S = 60.0
 
 
 class LocalBackend:
@@ -55,10 +55,13 @@ class LocalBackend:
         )
         for macro in MACROS:
             self._database.execute(macro)
+        self._cursors = Cursors(self._database)
 
     def close(self) -> None:
-        """Lets go of the engine."""
-        self._database.close()
+        """Stops what is being asked and lets go of the engine."""
+        self._cursors.close()
+        with suppress(duckdb.Error):  # it is in use until the statements have noticed
+            self._database.close()
 
     def describe(self) -> str:
         """The folder."""
@@ -103,7 +106,7 @@ class LocalBackend:
         shared = {name: self._extract(name, part) for name, part in statement.shared.items()}
         if any(table is None for table in shared.values()):
             shared, statement = {}, statement.inlined()
-        with _cursor(self._database) as cursor:
+        with self._cursors.one() as cursor:
             cursor.execute(*self._prepared(cursor, statement, shared))
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -112,7 +115,7 @@ class LocalBackend:
         """The rows of a SELECT that panels share; None if they are too many to be kept."""
 
         def find() -> pa.Table | None:
-            with _cursor(self._database) as cursor:
+            with self._cursors.one() as cursor:
                 sql, values = self._prepared(cursor, part, {})
                 table: pa.Table = cursor.sql(f"{sql} LIMIT {MOST_ROWS + 1}", params=values).to_arrow_table()
             return table if table.num_rows <= MOST_ROWS else None
@@ -181,25 +184,3 @@ def _place(
         return f"empty_{key}", []
     parquet = f"read_parquet($files_{key}, union_by_name = true)"
     return f"(SELECT * FROM empty_{key} UNION ALL BY NAME SELECT * FROM {parquet})", files
-
-
-@contextmanager
-def _cursor(database: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection of its own for one statement, which is stopped when it takes too long."""
-    cursor = database.cursor()
-    watchdog = Timer(_LONGEST_S, cursor.interrupt)
-    watchdog.start()
-    try:
-        cursor.execute("SET TimeZone = 'UTC'")
-        yield cursor
-    except duckdb.InterruptException as cause:
-        message = f"a statement took longer than {_LONGEST_S:.0f} s and was stopped; choose a shorter range"
-        raise TablesUnavailable(message) from cause
-    except duckdb.IOException:
-        raise
-    except duckdb.Error as cause:
-        message = f"duckdb could not answer: {str(cause).splitlines()[0][:300]}"
-        raise TablesUnavailable(message) from cause
-    finally:
-        watchdog.cancel()
-        cursor.close()

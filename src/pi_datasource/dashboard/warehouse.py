@@ -31,6 +31,7 @@ __all__ = ["WarehouseBackend", "connect"]
 _COLUMNS_FRESH_S = 300.0
 _LONGEST_S = 600.0  # a warehouse that was stopped takes minutes to start
 _MOST_CHUNKS = 1000
+_STOPPING = "the dashboard is stopping"
 _TYPES = {int: "BIGINT", float: "DOUBLE", str: "STRING"}
 _WHOLE = {"BYTE", "SHORT", "INT", "LONG"}
 _FRACTION = {"FLOAT", "DOUBLE", "DECIMAL"}
@@ -60,9 +61,11 @@ class WarehouseBackend:
         self._sleep = sleep
         self._lock = Lock()
         self._known: tuple[float, Mapping[str, frozenset[str]]] | None = None
+        self._closed = False
 
     def close(self) -> None:
-        """Nothing is held: the SDK's session ends with the client."""
+        """Stops the statements that are waited for; what the SDK holds ends with its client."""
+        self._closed = True
 
     def describe(self) -> str:
         """Catalog and warehouse."""
@@ -115,6 +118,8 @@ class WarehouseBackend:
         return self._execute(with_tables(statement.sql, columns, self._place), statement.parameters)
 
     def _execute(self, sql: str, parameters: Parameters) -> list[Row]:
+        if self._closed:
+            raise TablesUnavailable(_STOPPING)
         try:
             done = self._finished(
                 self._client.statement_execution.execute_statement(
@@ -126,7 +131,7 @@ class WarehouseBackend:
                     ],
                     disposition=Disposition.INLINE,
                     format=Format.JSON_ARRAY,
-                    wait_timeout="10s",
+                    wait_timeout="5s",
                     on_wait_timeout=ExecuteStatementRequestOnWaitTimeout.CONTINUE,
                 )
             )
@@ -147,8 +152,10 @@ class WarehouseBackend:
         deadline = self._clock() + _LONGEST_S
         identity = answer.statement_id or ""
         while answer.status is not None and answer.status.state in _GOING_ON:
-            if self._clock() > deadline:
+            if self._closed or self._clock() > deadline:
                 self._client.statement_execution.cancel_execution(identity)
+                if self._closed:
+                    raise TablesUnavailable(_STOPPING)
                 message = (
                     f"the warehouse has not answered within {_LONGEST_S / 60:.0f} minutes; is it running?"
                 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Thread
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ from pi_datasource.version import __version__
 if TYPE_CHECKING:
     from pi_datasource.dashboard import Backend
 
+_GRACE_S = 3  # how long answers that are being sent may take at the end
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 err = Console(stderr=True)
 
@@ -84,12 +86,26 @@ def _serve(backend: Backend, host: str, port: int) -> None:
     err.print(
         f"Tables:    {backend.describe()}\nStop with Ctrl-C.", highlight=False, markup=False, soft_wrap=True
     )
+    app = create_app(backend, hosts=hosts)
     config = uvicorn.Config(
-        create_app(backend, hosts=hosts), log_level="warning", access_log=False, server_header=False
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
     )
-    Thread(target=pages.prepare, daemon=True).start()
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            """At the first signal nobody waits for the tables any longer, so that every answer can be sent."""
+            super().handle_exit(sig, frame)
+            app.state.answers.close()
+            backend.close()
+
+    with suppress(RuntimeError):  # without a thread to spare the first reader waits a second longer
+        Thread(target=pages.prepare, daemon=True).start()
     try:
-        uvicorn.Server(config).run([listener])
+        Server(config).run([listener])
     finally:
         listener.close()
 
