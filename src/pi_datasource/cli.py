@@ -16,4 +16,7 @@ def main() -> None:
             "pi-datasource: the command needs two more packages: pip install 'pi-datasource[cli]'\n"
         )
         sys.exit(1)
-    app()
+    from pi_datasource.terminal.endings import without_tracebacks
+
+    with without_tracebacks():
+        app()

@@ -10,8 +10,9 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 
 import pyarrow as pa
 
@@ -62,7 +63,8 @@ class _Flight:
     """One call under way, in a thread of its own that does not outlive the process.
 
     It is sent when the answer of the call ``before`` it is there: a task has one request at a time under way. Where that
-    answer failed or holds failures that pass, it waits for ``settle``, because a pause may come first.
+    answer failed or holds failures that pass, it waits for ``settle``, because a pause may come first. Where no thread can
+    be started it is sent when its answer is asked for, and so are those after it.
     """
 
     def __init__(self, client: PIClient, call: Call, urls: dict[str, str], before: _Flight | None) -> None:
@@ -72,8 +74,10 @@ class _Flight:
         self.retries_before = max(cursor.attempts for cursor in call.cursors)
         self._attempts = Attempts(client.max_retries, self.retries_before)
         self._settled, self._abandoned = threading.Event(), False
-        self._thread = threading.Thread(target=self._send, args=(client, urls, before), daemon=True)
-        self._thread.start()
+        self._send_it = partial(self._send, client, urls, before)
+        self._thread: threading.Thread | None = None
+        if before is None or before._thread is not None:
+            self._thread = _started(self._send_it)
 
     def _send(self, client: PIClient, urls: dict[str, str], before: _Flight | None) -> None:
         if before is not None:
@@ -95,7 +99,10 @@ class _Flight:
 
     def answers(self) -> list[tuple[Request, Page]]:
         """Waits for the answer: what each request brought."""
-        self._thread.join()
+        if self._thread is None:
+            self._send_it()
+        else:
+            self._thread.join()
         for cursor in self.call.cursors:
             cursor.attempts += max(0, self._attempts.retries - self.retries_before)
         if self._error is not None:
@@ -103,6 +110,16 @@ class _Flight:
         body, self._body = self._body, b""
         pages = reply.batch_reply(body, self._ids, sets=self.call.sets)
         return [(request, pages[key]) for request, key in zip(self.call.requests, self._ids, strict=True)]
+
+
+def _started(target: Callable[[], None]) -> threading.Thread | None:
+    """A thread that runs ``target``; None where this machine allows no more threads."""
+    thread = threading.Thread(target=target, name="call", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
 
 
 class _Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from queue import Full, Queue
@@ -13,6 +14,8 @@ from pi_datasource import fetch
 from pi_datasource.client import PIClient
 from pi_datasource.model import ReadTask
 from pi_datasource.options import Options
+
+log = logging.getLogger(__name__)
 
 WAITING_BATCHES = 4  # read ahead while the writer is busy; each holds some 50,000 rows at most
 LOOK_S = 0.5  # how often a thread that waits for room looks whether anyone still wants its batch
@@ -53,9 +56,18 @@ class Crew:
         """
         # Daemons, so that nobody who gives up has to wait for the answer of a slow server.
         threads = [Thread(target=self._work, name=f"reader-{n}", daemon=True) for n in range(self._jobs)]
+        working = 0
         for thread in threads:
-            thread.start()
-        working = len(threads)
+            try:
+                thread.start()
+            except RuntimeError:  # this machine allows no more threads
+                if not working:
+                    raise
+                log.warning(
+                    "Reading with %d of %d jobs: this machine allows no more threads", working, len(threads)
+                )
+                break
+            working += 1
         try:
             while working:
                 arrived = self._arrived.get()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import re
 import signal
@@ -15,6 +17,7 @@ from rich.console import Console
 from pi_datasource.errors import PIError
 
 err = Console(stderr=True)
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF, errno.EAGAIN)
 
 
 @contextmanager
@@ -32,6 +35,47 @@ def one_sentence() -> Iterator[None]:
 
 
 @contextmanager
+def without_tracebacks() -> Iterator[None]:
+    """Turns what this machine refuses (output, files, threads) into one line and exit code 1, for every command.
+
+    Stdout is flushed: a disk that is full by then is an error, too.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except (OSError, RuntimeError) as error:
+        message = _refusal(error)
+        if message is None:
+            raise
+        logging.getLogger(__name__).debug("Refused by this machine", exc_info=error)
+        _discard_stdout()
+        err.print(f"pi-datasource: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _refusal(error: OSError | RuntimeError) -> str | None:
+    """What this machine refused, or None where ``error`` is about something else."""
+    if isinstance(error, RuntimeError):
+        if "start new thread" not in str(error):
+            return None
+        return (
+            f"this machine lets the program start no further thread ({error}); raise the limit of processes "
+            "(ulimit -u, or that of the container), or end other programs"
+        )
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        return f"the output cannot be written: {reason}" if error.errno in _OUTPUT_ERRORS else None
+    return f"{str(error.filename)!r} cannot be used: {reason}"
+
+
+def _discard_stdout() -> None:
+    """What Python still holds for stdout must not fail again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
 def stoppable() -> Iterator[None]:
     """Ctrl-C and SIGTERM end the command in order, and a reader that has seen enough is no error."""
     kept = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -40,8 +84,8 @@ def stoppable() -> Iterator[None]:
     except KeyboardInterrupt:
         err.print("Stopped; nothing was kept.")
         raise typer.Exit(130) from None
-    except BrokenPipeError:  # what Python still holds for stdout must not fail again when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _discard_stdout()
     finally:
         signal.signal(signal.SIGTERM, kept)
 

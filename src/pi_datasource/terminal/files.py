@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -69,7 +69,10 @@ def destination(path: Path | None, kind: str, schema: pa.Schema) -> Iterator[Wri
         message = f"--output: {str(path)!r} cannot be written: {cause.strerror or type(cause).__name__}"
         raise InvalidOption(message) from cause
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(
+            OSError
+        ):  # a read-only folder refuses this, too, and the first error is the one to tell
+            unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
