@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from rich.console import Console
+from typer.testing import CliRunner
 
-from pi_datasource.errors import InvalidOption
+from pi_datasource.errors import InvalidOption, TablesUnavailable
 from pi_datasource.terminal import status
+from pi_datasource.terminal.commands import app
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -82,6 +85,35 @@ def test_a_backfill_is_not_behind(tmp_path: Path) -> None:
         "a-stream": "9 s",
         **dict.fromkeys((n[:20] for n in names), "–"),
     }
+
+
+def test_a_table_with_deletion_vectors_is_one_sentence_with_the_next_step(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints/pi_ingestion_checkpoint"
+    write_deltalake(folder, pa.Table.from_pylist([batch(0, NOW, rows_read=1)]))
+    (log,) = (folder / "_delta_log").glob("*.json")
+    actions = [json.loads(line) for line in log.read_text().splitlines()]
+    features = {name: ["deletionVectors"] for name in ("readerFeatures", "writerFeatures")}
+    protocol = {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}}
+    actions = [protocol if "protocol" in action else action for action in actions]
+    log.write_text("\n".join(json.dumps(action) for action in actions))
+    said = CliRunner().invoke(app, ["status", "--lakehouse", str(tmp_path)])
+    assert said.exit_code == 1
+    assert said.stderr.startswith(
+        "pi-datasource: checkpoints/pi_ingestion_checkpoint: the table has a feature of Delta that status cannot read: "
+    )
+    assert said.stderr.endswith(f"ALTER TABLE delta.`{folder}` DROP FEATURE deletionVectors\n")
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_table_with_a_broken_log_is_one_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints/pi_ingestion_checkpoint"
+    write_deltalake(folder, pa.Table.from_pylist([batch(0, NOW, rows_read=1)]))
+    (log,) = (folder / "_delta_log").glob("*.json")
+    log.write_text("{not json")
+    with pytest.raises(
+        TablesUnavailable, match=r"^checkpoints/pi_ingestion_checkpoint: the table cannot be read: "
+    ):
+        shown(tmp_path)
 
 
 def test_a_tag_of_several_selections_is_one_and_has_ended_when_it_has_in_all(tmp_path: Path) -> None:

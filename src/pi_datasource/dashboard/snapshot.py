@@ -103,7 +103,8 @@ def load(lakehouse: Path, table: Table) -> Snapshot | None:
         return None
     except DeltaProtocolError as cause:
         message = (
-            f"{table.path}: the table uses a feature of Delta that this page cannot read: {_short(cause)}"
+            f"{table.path}: the table uses a feature of Delta that this page cannot read: {_short(cause)}. "
+            f"Take it away in Spark: ALTER TABLE delta.`{folder}` DROP FEATURE deletionVectors"
         )
         raise TablesUnavailable(message) from cause
     except (DeltaError, OSError) as cause:

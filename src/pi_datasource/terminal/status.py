@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pi_datasource.errors import InvalidOption, MissingPackage
+from pi_datasource.errors import InvalidOption, MissingPackage, TablesUnavailable
 from pi_datasource.schema import BATCH_COUNTS as _COUNTS
 from pi_datasource.schema import is_past_job
 
@@ -31,6 +31,7 @@ def show(folder: Path, out: Console, now: datetime | None = None) -> None:
     Raises:
         InvalidOption: there is no lakehouse in ``folder``.
         MissingPackage: deltalake or duckdb is not installed.
+        TablesUnavailable: a table is there, but cannot be read here.
     """
     now = now or datetime.now(timezone.utc)
     connection = _opened(folder)
@@ -59,9 +60,9 @@ def show(folder: Path, out: Console, now: datetime | None = None) -> None:
 
 def _opened(folder: Path) -> Any:
     try:
+        import deltalake  # noqa: F401
         import duckdb
         import pyarrow as pa
-        from deltalake import DeltaTable
     except ImportError as cause:
         message = "status reads the tables with two more packages: pip install 'pi-datasource[dashboard]'"
         raise MissingPackage(message) from cause
@@ -78,12 +79,38 @@ def _opened(folder: Path) -> Any:
         ("errors", "bronze/pi_timeseries_errors"),
     ):
         if (folder / path / "_delta_log").is_dir():
-            rows = DeltaTable(str(folder / path)).to_pyarrow_table()
+            rows = _read(folder, path)
             for missing in (n for n in _COUNTS if name == "ledger" and n not in rows.column_names):
                 rows = rows.append_column(missing, pa.nulls(rows.num_rows, pa.int64()))
             connection.register(f"{name}_rows", rows)
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}_rows")
     return connection
+
+
+def _read(folder: Path, path: str) -> Any:
+    """All rows of the table as Arrow.
+
+    Raises:
+        TablesUnavailable: it has a feature that deltalake does not know, or a log or files that cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, DeltaProtocolError
+
+    try:
+        return DeltaTable(str(folder / path)).to_pyarrow_table()
+    except DeltaProtocolError as cause:
+        message = (
+            f"{path}: the table has a feature of Delta that status cannot read: {_first_line(cause)}. Read it with Spark, "
+            f"or take the feature away: ALTER TABLE delta.`{folder / path}` DROP FEATURE deletionVectors"
+        )
+        raise TablesUnavailable(message) from cause
+    except (DeltaError, OSError) as cause:
+        message = f"{path}: the table cannot be read: {_first_line(cause)}"
+        raise TablesUnavailable(message) from cause
+
+
+def _first_line(cause: Exception) -> str:
+    return (str(cause).strip().splitlines() or ["no reason given"])[0][:300]
 
 
 def _rows(connection: Any, query: str) -> list[dict[str, Any]]:
