@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ import pytest
 
 from pi_datasource.dashboard import LocalBackend, create_app
 from pi_datasource.dashboard.asking import Ask
-from pi_datasource.dashboard.download import csv_of
+from pi_datasource.dashboard.download import csv_of, parts
 from pi_datasource.dashboard.panels import PANELS
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.errors import TablesUnavailable
@@ -169,6 +169,61 @@ def test_a_download_holds_every_event_of_the_range(base: str) -> None:
         assert datetime.fromisoformat(got["timestamp"].replace("Z", "+00:00")) == row["timestamp"]
         assert (got["tag_name"], got["units"], got["good"]) == (NASTY, "°C <i>", "true")
         assert (int(got["sequence"]), float(got["value"])) == (row["sequence"], row["value"])
+
+
+class Counted(LocalBackend):
+    """Counts the statements that read bronze."""
+
+    statements = 0
+
+    def _prepared(self, cursor: Any, statement: Any, shared: Any) -> Any:
+        self.statements += "bronze" in statement.tables
+        return super()._prepared(cursor, statement, shared)
+
+
+@pytest.mark.parametrize(("most", "statements"), [(1_000_000, 2), (600, 5), (60, 31), (1, 31)])
+def test_a_download_is_few_statements(folder: Path, most: int, statements: int) -> None:
+    backend = Counted(folder)
+    text = "".join(csv_of(Ask(backend, Selection.parse([("range", "7d")], NOW), NOW, tag="W1"), most))
+    want = [row for row in lake.events() if row["tag_webid"] == "W1"]
+    got = [line.split(",")[1] for line in text.split("\r\n")[1:-1]]
+    assert got == [f"{row['timestamp']:%Y-%m-%dT%H:%M:%S.%fZ}" for row in want]
+    assert backend.statements == statements
+
+
+def test_a_download_too_many_is_refused_until_one_has_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, begun = Event(), Semaphore(0)
+
+    def slow(ask: Ask) -> Iterator[str]:
+        lines = csv_of(ask)
+        begun.release()
+        go.wait(30)
+        return lines
+
+    monkeypatch.setattr("pi_datasource.dashboard.app.csv_of", slow)
+    with (
+        serving(create_app(LocalBackend(folder), clock=lambda: NOW)) as base,
+        ThreadPoolExecutor(4) as readers,
+    ):
+        told = [readers.submit(get, base, "/ingestion/api/tag.csv", {"tag": "W3"}) for _ in range(4)]
+        assert all(begun.acquire(timeout=10) for _ in told)
+        refused = get(base, "/ingestion/api/tag.csv", {"tag": "W3"})
+        go.set()
+        assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+        assert refused.json()["words"] == "4 downloads are under way; ask again when one has ended"
+        assert [one.result().status for one in told] == [200] * 4
+        assert [get(base, "/ingestion/api/tag.csv", {"tag": "W3"}).status for _ in range(6)] == [200] * 6
+
+
+def test_parts_hold_whole_hours_up_to_a_number_of_events() -> None:
+    hour = 3_600_000_000
+    counts = [(0, 5), (hour, 5), (3 * hour, 1), (4 * hour, 50), (5 * hour, 2)]
+    assert parts(counts, 10) == [
+        (0, 2 * hour), (3 * hour, 4 * hour), (4 * hour, 5 * hour), (5 * hour, 6 * hour),
+    ]  # fmt: skip
+    assert parts([], 10) == []
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 1000])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,6 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import Receive, Scope, Send
 
 from pi_datasource.dashboard import metrics, pages
 from pi_datasource.dashboard.answers import Answers, Busy, Failed, Ready, Waiting
@@ -31,6 +35,7 @@ REFRESH_S = 30.0
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _WIDTHS = (100, 4000)
 _RETRY_AFTER_S = 5
+_MOST_DOWNLOADS = 4  # at once: each holds a sorted part of a table
 
 
 def _utc_now() -> datetime:
@@ -63,6 +68,20 @@ def create_app(
     _add_refusals(app)
     app.mount(f"{ROOT}/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
     return app
+
+
+class _Download(StreamingResponse):
+    """Lines of CSV; ``done`` is called when they have been sent, or when the reader has gone."""
+
+    def __init__(self, lines: Iterator[str], done: Callable[[], object], headers: dict[str, str]) -> None:
+        super().__init__(lines, media_type="text/csv; charset=utf-8", headers=headers)
+        self._done = done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._done()
 
 
 class _Place:
@@ -114,6 +133,8 @@ def _add_pages(app: FastAPI, place: _Place, refresh_s: float) -> None:
 
 
 def _add_api(app: FastAPI, place: _Place) -> None:
+    slots = BoundedSemaphore(_MOST_DOWNLOADS)
+
     @app.get(f"{ROOT}/api")
     async def index() -> Response:
         panels = [
@@ -135,8 +156,15 @@ def _add_api(app: FastAPI, place: _Place) -> None:
         if not ask.tag:
             message = "parameter 'tag': give the WebId of a tag"
             raise InvalidOption(message)
+        if not slots.acquire(blocking=False):
+            words = f"{_MOST_DOWNLOADS} downloads are under way; ask again when one has ended"
+            return _busy(Busy(words))
+        with ExitStack() as undo:
+            undo.callback(slots.release)
+            lines = csv_of(ask)
+            done = weakref.finalize(lines, undo.pop_all().close)  # at the latest; once only
         headers = {"Content-Disposition": 'attachment; filename="tag.csv"', "Cache-Control": "no-store"}
-        return StreamingResponse(csv_of(ask), media_type="text/csv; charset=utf-8", headers=headers)
+        return _Download(lines, done, headers)
 
     @app.get(f"{ROOT}/api/{{name}}")
     async def panel(name: str, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,6 +67,10 @@ class Ask:
     def __call__(self, query: Query, **values: int | float | str) -> list[Row]:
         """The rows of ``query``; ``values`` are its parameters beyond the choice's own."""
         return self.backend.rows(self.statement(query, **values))
+
+    def stream(self, query: Query, **values: int | float | str) -> Iterator[list[Row]]:
+        """The rows of ``query`` in lists, for answers of any length."""
+        return self.backend.stream(self.statement(query, **values))
 
     def one(self, query: Query, **values: int | float | str) -> Row:
         """The only row of a query that aggregates everything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -60,6 +60,16 @@ class Backend(Protocol):
 
         Raises:
             TablesUnavailable: the statement failed; the message says why, for a person.
+        """
+
+    streamed_rows: int
+    """How many rows the statement of a ``stream`` should bring at most: what can be held, or sent in one answer."""
+
+    def stream(self, statement: Statement) -> Iterator[list[Row]]:
+        """The same answer as that of ``rows``, in lists of rows as they come, for answers of any length.
+
+        Raises:
+            TablesUnavailable: as ``rows`` does, also in the middle.
         """
 
     def sizes(self) -> Mapping[str, int]:

@@ -32,20 +32,29 @@ class Cursors:
             cursor.interrupt()
 
     @contextmanager
+    def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for one statement, what it does being ``watched`` by the caller.
+
+        Raises:
+            TablesUnavailable: after ``close``.
+        """
+        cursor = self._added()
+        try:
+            yield cursor
+        finally:
+            self._open.discard(cursor)
+            cursor.close()
+
+    @contextmanager
     def one(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for one statement.
 
         Raises:
             TablesUnavailable: the statement failed, took too long, or was stopped by ``close``.
         """
-        cursor = self._added()
-        try:
-            with self.watched(cursor):
-                cursor.execute("SET TimeZone = 'UTC'")
-                yield cursor
-        finally:
-            self._open.discard(cursor)
-            cursor.close()
+        with self.opened() as cursor, self.watched(cursor):
+            cursor.execute("SET TimeZone = 'UTC'")
+            yield cursor
 
     @contextmanager
     def watched(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:

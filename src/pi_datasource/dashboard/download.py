@@ -1,47 +1,65 @@
-"""A tag's events as CSV, in pieces: memory holds one piece, however long the range."""
+"""A tag's events as CSV, in few large statements: memory holds a part of the range, however long that is."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from pi_datasource.dashboard.asking import Ask
-from pi_datasource.dashboard.panels.tag import MORE_ROWS
-from pi_datasource.dashboard.selection import EPOCH
+from pi_datasource.dashboard.panels.tag import HOURLY_COUNTS, PART
+from pi_datasource.dashboard.selection import EPOCH, HOUR_US
 
-__all__ = ["csv_of"]
+__all__ = ["csv_of", "parts"]
 
-_PIECE = 20_000
 _COLUMNS = "tag_name,timestamp,sequence,value,value_string,state_code,value_kind,good,questionable,substituted,annotated,units"
 
 
-def csv_of(ask: Ask, piece: int = _PIECE) -> Iterator[str]:
+def csv_of(ask: Ask, part_rows: int | None = None) -> Iterator[str]:
     """The lines of the file: every event of the range in order; times are UTC with six digits.
 
-    The first piece is read before anything is sent, so that a table that cannot be read is an error and no short file.
+    The range is read in parts of ``part_rows`` events or one hour, whichever is more, each by one statement. The first
+    events are read before anything is sent, so that a table that cannot be read is an error and no short file.
 
     Raises:
-        TablesUnavailable: the first piece could not be read. When a later one cannot, the download breaks off.
+        TablesUnavailable: the first events could not be read. When later ones cannot, the download breaks off.
     """
-    first = _piece(ask, ask.selection.start_us, -1, piece)
-    return _lines(ask, first, piece)
+    counts = [(row["moment"], row["events"]) for row in ask(HOURLY_COUNTS)]
+    blocks = _blocks(ask, parts(counts, part_rows or ask.backend.streamed_rows))
+    first = next(blocks, [])
+    return _lines(chain([first], blocks))
 
 
-def _lines(ask: Ask, rows: list[dict[str, Any]], piece: int) -> Iterator[str]:
+def parts(counts: Iterable[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Spans ``[start, end)`` that cover all hours of ``counts`` (start of the hour, events) and hold ``most`` events each.
+
+    One that is a single hour may hold more.
+    """
+    found: list[tuple[int, int]] = []
+    held = 0
+    for hour, events in counts:
+        if found and held + events <= most:
+            found[-1] = (found[-1][0], hour + HOUR_US)
+            held += events
+        else:
+            found.append((hour, hour + HOUR_US))
+            held = events
+    return found
+
+
+def _blocks(ask: Ask, spans: Iterable[tuple[int, int]]) -> Iterator[list[dict[str, Any]]]:
+    chosen = ask.selection
+    for start, end in spans:
+        yield from ask.stream(PART, first=max(start, chosen.start_us), last=min(end, chosen.end_us))
+
+
+def _lines(blocks: Iterable[list[dict[str, Any]]]) -> Iterator[str]:
     yield _COLUMNS + "\r\n"
-    while rows:
+    for rows in blocks:
         yield _text(rows)
-        if len(rows) < piece:
-            return
-        last = rows[-1]
-        rows = _piece(ask, last["moment"], last["sequence"], piece)
-
-
-def _piece(ask: Ask, start: int, sequence: int, piece: int) -> list[dict[str, Any]]:
-    return ask(MORE_ROWS, tag=ask.tag, start=start, sequence=sequence, most=piece)
 
 
 def _text(rows: list[dict[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -29,11 +29,14 @@ MACROS = (
     "CREATE MACRO timestamp_micros(micros) AS make_timestamptz(micros)",
     "CREATE MACRO pmod(number, divisor) AS ((number % divisor) + divisor) % divisor",
 )
+_FETCHED_ROWS = 10_000
 _FRESH_S = 2.0  # how long a table's log is taken as read
 
 
 class LocalBackend:
     """Reads a lakehouse folder. Which files a statement needs is decided by the statistics in Delta's log."""
+
+    streamed_rows = 500_000
 
     def __init__(self, lakehouse: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         folder = lakehouse.expanduser().absolute()
@@ -98,9 +101,39 @@ class LocalBackend:
         try:
             return self._rows(statement)
         except duckdb.IOException:
-            with self._lock:
-                self._known.clear()  # files of an older version may have been vacuumed away: look once more
+            self._forget()
             return self._rows(statement)
+
+    def stream(self, statement: Statement) -> Iterator[list[Row]]:
+        """The answer in lists of rows; duckdb keeps what it has sorted, and Python one list."""
+        with self._cursors.opened() as cursor:
+            try:
+                names = self._executed(cursor, statement)
+            except duckdb.IOException:
+                self._forget()
+                names = self._executed(cursor, statement)
+            while rows := self._fetched(cursor):
+                yield [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _executed(self, cursor: duckdb.DuckDBPyConnection, statement: Statement) -> list[str]:
+        with self._cursors.watched(cursor):
+            cursor.execute("SET TimeZone = 'UTC'")
+            cursor.execute(*self._prepared(cursor, statement, {}))
+            return [column[0] for column in cursor.description or ()]
+
+    def _fetched(self, cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+        try:
+            with self._cursors.watched(cursor):
+                rows: list[tuple[Any, ...]] = cursor.fetchmany(_FETCHED_ROWS)
+                return rows
+        except duckdb.IOException as cause:
+            message = f"a file of the table could not be read: {str(cause).splitlines()[0][:300]}"
+            raise TablesUnavailable(message) from cause
+
+    def _forget(self) -> None:
+        """Files of an older version may have been vacuumed away: the tables are looked up once more."""
+        with self._lock:
+            self._known.clear()
 
     def _rows(self, statement: Statement) -> list[Row]:
         shared = {name: self._extract(name, part) for name, part in statement.shared.items()}

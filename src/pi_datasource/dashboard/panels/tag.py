@@ -13,7 +13,7 @@ from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us
 from pi_datasource.model import json_number
 
-__all__ = ["MORE_ROWS", "PANELS", "search"]
+__all__ = ["HOURLY_COUNTS", "PANELS", "PART", "search"]
 
 _RAW_POINTS = 4000  # up to here every event is drawn
 _STATES = 1500
@@ -79,11 +79,17 @@ STATES = Query(
     "WHERE (before IS NULL AND state <> '') OR state <> before ORDER BY timestamp, sequence LIMIT :most"
 )
 LATEST = Query(f"SELECT {ROW} {_EVENTS} ORDER BY timestamp DESC, sequence DESC LIMIT :most")
-# The next rows after a key, for downloads of any length in even pieces.
-MORE_ROWS = Query(
-    f"SELECT tag_name, {ROW} {_FROM_BRONZE} AND (timestamp > timestamp_micros(:start) OR sequence > :sequence) "
-    "ORDER BY timestamp, sequence LIMIT :most",
+# For downloads: how many events each hour has, and those of a part of the range.
+HOURLY_COUNTS = Query(
+    "SELECT unix_micros(timestamp) - pmod(unix_micros(timestamp), 3600000000) AS moment, count(*) AS events "
+    f"{_FROM_BRONZE} GROUP BY unix_micros(timestamp) - pmod(unix_micros(timestamp), 3600000000) ORDER BY moment",
     _WITHIN,
+    of_tag=True,
+)
+PART = Query(
+    f"SELECT tag_name, {ROW} FROM {{bronze}} WHERE tag_webid = :tag AND timestamp >= timestamp_micros(:first) "
+    "AND timestamp < timestamp_micros(:last) ORDER BY timestamp, sequence",
+    {"bronze": ("first", "last")},
     of_tag=True,
 )
 
