@@ -79,6 +79,19 @@ class TestRows:
         said = command("read", *WINDOW, "--tags", tag, "--format", kind)
         assert_equals_oracle(plant, READERS[kind](said.stdout_bytes), [tag])
 
+    def test_csv_needs_no_time_zone_data(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        columns = pa.schema([("t", schema.TIMESTAMP), ("value", pa.float64())])
+        times = pa.array([NOW, None, NOW - timedelta(microseconds=1)], schema.TIMESTAMP)
+        batch = pa.RecordBatch.from_arrays([times, pa.array([1.0, 2.0, None])], schema=columns)
+        written = []
+        for known in (True, False):
+            monkeypatch.setattr(files, "_arrow_knows_utc", lambda known=known: known)
+            with files.destination(tmp_path / "x.csv", "csv", columns) as write:
+                write(batch)
+            written.append((tmp_path / "x.csv").read_text())
+        assert written[1].replace('"', "") == written[0].replace('"', "")
+        assert "2026-02-28 23:59:59.999999Z" in written[1]
+
     def test_json_lines_tell_nan_and_the_infinities_from_null(self, tmp_path: Path) -> None:
         place = tmp_path / "events.jsonl"
         columns = pa.schema([("value", pa.float64()), ("value_string", pa.string())])

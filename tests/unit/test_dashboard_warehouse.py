@@ -16,6 +16,7 @@ from databricks.sdk.core import Config
 
 from pi_datasource.dashboard import create_app
 from pi_datasource.dashboard.asking import Ask
+from pi_datasource.dashboard.download import csv_of
 from pi_datasource.dashboard.local import LocalBackend
 from pi_datasource.dashboard.panels import PANELS, answer
 from pi_datasource.dashboard.panels.tag import search
@@ -227,3 +228,26 @@ def test_nothing_to_sign_in_with_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(TablesUnavailable, match="Set DATABRICKS_HOST and DATABRICKS_TOKEN, or a profile"):
         connect("1.0")
+
+
+def test_a_download_is_the_same_as_from_a_folder_in_few_statements(
+    backend: WarehouseBackend, fake: FakeWarehouse, folder: Path
+) -> None:
+    backend.columns()
+    before = len(fake.asked)
+    text = "".join(csv_of(_ask(backend, ("range", "7d"), tag="W3")))
+    assert text == "".join(csv_of(_ask(LocalBackend(folder), ("range", "7d"), tag="W3")))
+    assert text.count("\r\n") == 91
+    assert len(fake.asked) == before + 2
+
+
+def test_a_statement_under_way_is_cancelled_when_the_dashboard_stops(fake: FakeWarehouse) -> None:
+    with workspace(fake) as url:
+        backend = _backend(url, sleep=lambda _: backend.close())
+        fake.always = Plan(polls=10**9)
+        with pytest.raises(TablesUnavailable, match=r"^the dashboard is stopping$"):
+            backend.columns()
+        assert len(fake.cancelled) == 1
+        with pytest.raises(TablesUnavailable, match=r"^the dashboard is stopping$"):
+            backend.columns()
+        assert len(fake.asked) == 1

@@ -96,8 +96,37 @@ def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
 
 @contextmanager
 def _csv(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
-    with csv.CSVWriter(file, schema) as writer:
-        yield writer.write_batch
+    if _arrow_knows_utc():
+        with csv.CSVWriter(file, schema) as writer:
+            yield writer.write_batch
+        return
+    texts = pa.schema([pa.field(f.name, pa.string()) if _is_moment(f) else f for f in schema])
+    with csv.CSVWriter(file, texts) as writer:
+        yield lambda batch: writer.write_batch(_with_moments_as_texts(batch, texts))
+
+
+def _arrow_knows_utc() -> bool:
+    """Whether Arrow can write times in UTC: without the system's time zone data it cannot, whatever Python has."""
+    try:
+        pa.array([0], pa.timestamp("us", "UTC")).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _is_moment(field: pa.Field) -> bool:
+    return bool(pa.types.is_timestamp(field.type))
+
+
+def _with_moments_as_texts(batch: pa.RecordBatch, texts: pa.Schema) -> pa.RecordBatch:
+    """The batch with its times (UTC) as the texts that Arrow writes for them."""
+    columns = [
+        compute.binary_join_element_wise(column.cast(pa.timestamp("us")).cast(pa.string()), "Z", "")
+        if _is_moment(field)
+        else column
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=texts)
 
 
 def _lines(file: BinaryIO, schema: pa.Schema) -> AbstractContextManager[Write]:  # noqa: ARG001 - all are called alike
