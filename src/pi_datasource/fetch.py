@@ -74,10 +74,9 @@ class _Flight:
         self.retries_before = max(cursor.attempts for cursor in call.cursors)
         self._attempts = Attempts(client.max_retries, self.retries_before)
         self._settled, self._abandoned = threading.Event(), False
-        self._send_it = partial(self._send, client, urls, before)
-        self._thread: threading.Thread | None = None
-        if before is None or before._thread is not None:
-            self._thread = _started(self._send_it)
+        send = partial(self._send, client, urls, before)
+        self._thread = _started(send) if before is None or before._thread is not None else None
+        self._unsent = send if self._thread is None else None
 
     def _send(self, client: PIClient, urls: dict[str, str], before: _Flight | None) -> None:
         if before is not None:
@@ -99,10 +98,11 @@ class _Flight:
 
     def answers(self) -> list[tuple[Request, Page]]:
         """Waits for the answer: what each request brought."""
-        if self._thread is None:
-            self._send_it()
-        else:
+        if self._thread is not None:
             self._thread.join()
+        elif self._unsent is not None:
+            unsent, self._unsent = self._unsent, None  # it holds the call before, and that the one before it
+            unsent()
         for cursor in self.call.cursors:
             cursor.attempts += max(0, self._attempts.retries - self.retries_before)
         if self._error is not None:
