@@ -75,7 +75,9 @@ class _Flight:
         self._attempts = Attempts(client.max_retries, self.retries_before)
         self._settled, self._abandoned = threading.Event(), False
         send = partial(self._send, client, urls, before)
-        self._thread = _started(send) if before is None or before._thread is not None else None
+        self._thread: threading.Thread | None = None
+        if before is None or before._thread is not None:
+            self._thread = _started(send)
         self._unsent = send if self._thread is None else None
 
     def _send(self, client: PIClient, urls: dict[str, str], before: _Flight | None) -> None:
