@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+import orjson
+
 from mock_server.fault_kinds import KINDS, Case
 from mock_server.messages import Request, Response
 from mock_server.wildcards import folded
@@ -124,10 +126,20 @@ class Faults:
 
 
 def _identity(request: Request, member: bool) -> bytes:
-    """What makes two requests the same: everything but the address and port of this server."""
-    parts = (b"member" if member else b"call", request.method, request.path, request.query, request.body)
+    """What makes two requests the same: everything but the address and port of this server, and the ids within a batch."""
+    body = _without_ids(request.body)
+    parts = (b"member" if member else b"call", request.method, request.path, request.query, body)
     whole = b"\0".join(part if isinstance(part, bytes) else part.encode(errors="replace") for part in parts)
     return hashlib.blake2b(whole.replace(request.origin.encode(), b""), digest_size=16).digest()
+
+
+def _without_ids(body: bytes) -> bytes:
+    """What the requests of a batch ask for: a client may name them anew in each call."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    return orjson.dumps(list(content.values())) if isinstance(content, dict) else body
 
 
 def _check(rates: Mapping[str, float], tries: int, points: Mapping[str, str]) -> None:

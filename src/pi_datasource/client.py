@@ -73,6 +73,7 @@ class PIClient:
         self._batch_address = BatchAddress(options.url, options.batch_url)
         self._effort = Effort()
         self.windows = _windows(options.url)
+        self._distrusts_connections = False
         self._adding = Lock()  # a pause may end while the next call is on its way
         self._session = transport.session(options)
         self._failures = Failures(
@@ -148,6 +149,12 @@ class PIClient:
         if answer.body[:1] != b"{":
             raise self._failures.not_json(call.name, answer.headers, answer.body)
         return answer.body
+
+    def drop_connections(self) -> None:
+        """Closes the kept connections before the next call: answers that still arrive on them reach no later one."""
+        self._distrusts_connections = (
+            True  # closed by the thread that sends: another may be about to take one
+        )
 
     def pace(self, requests_per_second: float | None) -> None:
         """From here on at most so many requests are sent in any second, each sub-request of a batch counted."""
@@ -226,6 +233,9 @@ class PIClient:
             return Failed(error, Failure.UNREADABLE)
 
     def _once(self, call: str, url: str, data: bytes | None, attempts: Attempts) -> _Answer | Failed:
+        if self._distrusts_connections:
+            self._distrusts_connections = False
+            self._session.close()
         timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
         self._spent(Effort(calls=1))
         try:

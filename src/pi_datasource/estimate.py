@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import msgspec
 
+from pi_datasource import batching
 from pi_datasource.client import PIClient
 from pi_datasource.errors import ServerError, ServerFailed
 from pi_datasource.model import Point, Window, iso_utc
@@ -70,16 +71,17 @@ def counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str,
         "webIdType": "IDOnly",
     }
     sets = [points[i : i + TAGS_PER_SET] for i in range(0, len(points), TAGS_PER_SET)]
-    urls = {
-        str(i): client.resource("streamsets/summary", {**asked, "webId": [point.web_id for point in group]})
-        for i, group in enumerate(sets)
-    }
-    answers = _answers(client, urls)
+    urls = [
+        client.resource("streamsets/summary", {**asked, "webId": [point.web_id for point in group]})
+        for group in sets
+    ]
+    wanted = {point.web_id for point in points}
     streams = [
         stream
-        for answer in answers.values()
+        for answer in _answers(client, urls)
         if answer.Status == 200
         for stream in msgspec.convert(answer.Content, _Content).Items
+        if stream.WebId in wanted
     ]
     return {
         stream.WebId: float(item.Value.Value)
@@ -89,7 +91,7 @@ def counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str,
     }
 
 
-def _answers(client: PIClient, urls: dict[str, str]) -> dict[str, _Answer]:
+def _answers(client: PIClient, urls: Sequence[str]) -> list[_Answer]:
     """The answers to ``urls``, all of which are asked for again while the server limits its request rate.
 
     Raises:
@@ -98,8 +100,8 @@ def _answers(client: PIClient, urls: dict[str, str]) -> dict[str, _Answer]:
     attempts, outage = Attempts(client.max_retries), Outage(client.patience_s)
     pauses = 0
     while True:
-        answers = _ANSWER.decode(client.batch(urls, attempts))
-        if all(answer.Status != TOO_MANY_REQUESTS for answer in answers.values()):
+        answers = batching.ask(client, urls, _ANSWER, attempts)
+        if all(answer.Status != TOO_MANY_REQUESTS for answer in answers):
             return answers
         if attempts.retries < attempts.max_retries:
             attempts.retries += 1

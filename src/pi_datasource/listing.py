@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pi_datasource import batching
 from pi_datasource.client import PIClient
 from pi_datasource.errors import RequestRefused, ServerError, UnexpectedReply
 from pi_datasource.model import DataServer, Point
@@ -75,16 +76,16 @@ def _asked_together(
     client: PIClient, servers: Sequence[DataServer], tags: Sequence[str], fields: Sequence[str]
 ) -> dict[str, list[Point]]:
     window = {"startIndex": 0, "maxCount": NAMES_PER_CALL, "selectedFields": _selected(fields), **ID_ONLY}
-    urls = {
-        f"{t}.{s}": client.resource(f"dataservers/{server.web_id}/points", {"nameFilter": tag, **window})
-        for t, tag in enumerate(tags)
-        for s, server in enumerate(servers)
-    }
+    urls = [
+        client.resource(f"dataservers/{server.web_id}/points", {"nameFilter": tag, **window})
+        for tag in tags
+        for server in servers
+    ]
     try:
-        answers = _ANSWERS.decode(client.batch(urls))
+        answers = iter(batching.ask(client, urls, _ANSWERS))
         found: dict[str, list[Point]] = {}
-        for t, tag in enumerate(tags):
-            pages = [_whole(answers.get(f"{t}.{s}")) for s in range(len(servers))]
+        for tag in tags:
+            pages = [_whole(next(answers)) for _ in servers]
             if all(page is not None for page in pages):
                 found[tag] = [
                     _point(item, server.name)
@@ -97,9 +98,9 @@ def _asked_together(
     return found
 
 
-def _whole(answer: _Answer | None) -> list[_Point] | None:
+def _whole(answer: _Answer) -> list[_Point] | None:
     """The points of one answer; None if it failed or there may be more."""
-    if answer is None or answer.Status != 200:
+    if answer.Status != 200:
         return None
     listed = _list(answer.Content, "dataservers/…/points")
     return None if listed.Links.Next or len(listed.Items) >= NAMES_PER_CALL else listed.Items

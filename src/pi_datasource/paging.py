@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pi_datasource.calls import Cursor
-from pi_datasource.errors import UnexpectedReply
 from pi_datasource.events import Events, text_of_ticks
 
 _GROWTH = 10  # of a page that one timestamp fills
@@ -27,7 +26,7 @@ class Span:
 
 
 class Step(NamedTuple):
-    """What a page brought: events to deliver, and whether the stream is at its end, goes on, or cannot go on."""
+    """What a page brought: events to deliver, and whether the stream is at its end, goes on, or cannot go on (``failure``)."""
 
     events: Events
     finished: bool
@@ -35,49 +34,56 @@ class Step(NamedTuple):
 
 
 def advance(
-    cursor: Cursor, page: Events, size: int, *, cut: bool, span: Span, server_limit: int | None
+    cursor: Cursor,
+    page: Events,
+    size: int,
+    *,
+    cut: bool,
+    span: Span,
+    server_limit: int | None,
+    alone: bool = True,
 ) -> Step:
-    """Moves ``cursor`` behind a page of at most ``size`` events, which may have been ``cut``.
+    """Moves ``cursor`` behind a page of at most ``size`` events in order, which may have been ``cut``.
 
-    Raises:
-        UnexpectedReply: the server's pages do not advance, or their events are out of order.
+    ``server_limit`` is the most events that the server returns, None where it is not known; ``alone`` is false for a page
+    that came among those of other streams, which may have used up the limit.
     """
-    cursor.attempts = 0
+    cursor.attempts = cursor.unreadable = cursor.group = 0
     if not page.size:
         return Step(page, finished=not cut)
     ticks = page.ticks
-    if not cut and span.start <= ticks.item(0) and ticks.item(-1) < span.end:
+    # A server may ignore the start that it is asked for.
+    wanted = Span(max(span.start, cursor.start_ticks), span.end)
+    if not cut and wanted.start <= ticks.item(0) and ticks.item(-1) < wanted.end:
         return Step(page, finished=True)
-    if len(ticks) > 1 and (np.diff(ticks) < 0).any():
-        message = (
-            f"the server sent the events of {cursor.point.name} out of order, which would lose some of them"
-        )
-        raise UnexpectedReply(message)
-    if cut and ticks[-1] < span.end:
-        return _held_back(cursor, page, size, span, server_limit)
-    return Step(_within(page, span), finished=True)
+    if cut and ticks[-1] < wanted.end:
+        at_most = size * _GROWTH if server_limit is None else server_limit
+        larger = None if alone and size >= at_most else min(size * _GROWTH, at_most)
+        return _held_back(cursor, page, size, wanted, larger)
+    return Step(_within(page, wanted), finished=True)
 
 
-def _held_back(cursor: Cursor, page: Events, size: int, span: Span, server_limit: int | None) -> Step:
+def _held_back(cursor: Cursor, page: Events, size: int, span: Span, larger: int | None) -> Step:
+    """All but the last timestamp; ``larger`` is the size to ask for where that fills a page, None if there is none."""
     last = int(page.ticks[-1])
     keep = int(np.searchsorted(page.ticks, last))
-    if keep:
-        if last <= cursor.start_ticks:
-            message = (
-                f"the server's pages of {cursor.point.name} do not advance: {text_of_ticks(last)} after "
-                f"{cursor.start}"
-            )
-            raise UnexpectedReply(message)
+    if last < cursor.start_ticks or (keep and last == cursor.start_ticks):
+        message = (
+            f"the server's pages do not advance: the last event of a full page from {cursor.start} on is at "
+            f"{text_of_ticks(last)}"
+        )
+        return Step(page.cut(0, 0), finished=True, failure=message)
+    if keep or page.size < size:
         cursor.page_size = 0
-    elif server_limit is not None and size >= server_limit:
+    elif larger is not None:
+        cursor.page_size = larger
+    else:
         return Step(
             page.cut(0, 0),
             finished=True,
             failure=f"at least {size} events share the timestamp {text_of_ticks(last)}, and the server returns no more "
             "in one call; raise its MaxReturnedItemsPerCall",
         )
-    else:
-        cursor.page_size = min(size * _GROWTH, server_limit or size * _GROWTH)
     cursor.start, cursor.start_ticks = text_of_ticks(last), last
     return Step(_within(page.cut(0, keep), span), finished=False)
 

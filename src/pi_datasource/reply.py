@@ -1,74 +1,36 @@
 """Replies of PI Web API → pages of events, or the failure that they are.
 
 Rules are those of the reference: a sub-reply's content is events, a string, ``Errors`` or a ``Message``; a body with
-status 2xx may still carry a failure (``WebException``).
+status 2xx may still carry a failure at any level. Only what has the shape of a page is taken for one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
+from msgspec import UNSET
 
-from pi_datasource import events, lift, retry
+from pi_datasource import batch_json, events, lift, request_ids, retry
+from pi_datasource.batch_json import Failure, Stream, StreamSet, SubReply
 from pi_datasource.errors import UnexpectedReply
-from pi_datasource.events import Columns, Events
+from pi_datasource.events import Events
+from pi_datasource.interleaving import Cut, Interleaving
 from pi_datasource.lift import Lifted
 from pi_datasource.wire import NOT_JSON, TimedValue
 
-_Entry = TimedValue | tuple[int, int]  # an event, or the numbers of a run of lifted rows
-
-
-class _Stream(msgspec.Struct, gc=False):
-    """One stream of a stream set."""
-
-    WebId: str
-    Items: list[_Entry] = []  # an empty list may be left out altogether (reference: selectedFields)
-    UnitsAbbreviation: str | None = None
-
-
-class _Failure(msgspec.Struct, gc=False):
-    """What any content may hold in place of events."""
-
-    Errors: Any = None
-    Message: str | None = None
-    WebException: Any = None
-
-
-class _StreamContent(_Failure, gc=False):
-    Items: list[_Entry] = []
-    UnitsAbbreviation: str | None = None
-
-
-class _SetContent(_Failure, gc=False):
-    Items: list[_Stream] = []
-
-
-class _SubReply(msgspec.Struct, gc=False):
-    Status: int = 0
-    Headers: Any = None
-    StatusCode: int | None = None  # of a WebException in place of the replies
-    Errors: Any = None
-
-
-class _StreamReply(_SubReply, gc=False):
-    Content: _StreamContent | str | None = None
-
-
-class _SetReply(_SubReply, gc=False):
-    Content: _SetContent | str | None = None
-
-
 _NO_STREAMS: Mapping[str, Page] = MappingProxyType({})
+_SHOWN = 120  # characters of something unexpected
 
 
 class Page(NamedTuple):
-    """What one sub-request brought: events (of one stream, or of each in ``streams``), or status and text of a failure."""
+    """What one sub-request brought: events (of one stream, or of each in ``streams``), or status and text of a failure.
+
+    ``unrecognized`` is a failure, too: status 200 with something that is neither events nor PI Web API's words for an error.
+    """
 
     events: Events = events.NONE
     units: str | None = None
@@ -77,6 +39,9 @@ class Page(NamedTuple):
     retry_after_s: float | None = None
     streams: Mapping[str, Page] = _NO_STREAMS
     errors: tuple[str, ...] = ()  # PI Web API's own texts of a failure
+    unrecognized: bool = False
+    in_order: bool = True  # no event lies before the one above it
+    dropped: int = 0  # events beside a failure: not trusted, but they count where a limit is shared
 
     @property
     def ok(self) -> bool:
@@ -84,32 +49,32 @@ class Page(NamedTuple):
         return self.status == 200
 
 
-_STREAMS = msgspec.json.Decoder(dict[str, _StreamReply | None])
-_SETS = msgspec.json.Decoder(dict[str, _SetReply | None])
-
-
-def batch_reply(body: bytes, asked: Iterable[str] = (), *, sets: bool = False) -> dict[str, Page]:
+def batch_reply(body: bytes, asked: Sequence[str] = (), *, sets: bool = False) -> dict[str, Page]:
     """The pages of a batch reply by request id: of single streams, or with ``sets`` of stream sets.
 
+    A member that cannot be read is a failure of its own, as long as the body can be taken apart.
+
     Raises:
-        UnexpectedReply: the body is cut, no batch reply, or lacks one of the ids ``asked``; nothing of it was used.
+        UnexpectedReply: the body is cut, no batch reply, or its ids are not exactly those ``asked``; nothing of it was used.
     """
-    pages = _pages(body, lift.lift(body), sets)
-    if (
-        pages is None
-    ):  # rows stand where the reference has none: the parser says what is wrong, if anything is
-        pages = _pages(body, None, sets)
-    wanted = list(asked)
-    if missing := [key for key in wanted if key not in (pages or {})]:
-        message = f"POST batch: {len(missing)} of {len(wanted)} sub-requests were not answered"
-        raise UnexpectedReply(message)
-    return pages or {}
+    try:
+        return _read(body, asked, sets)
+    except UnexpectedReply:
+        # The members one by one: only what is wrong with the body as a whole is raised.
+        mended = batch_json.quote_bare_numbers(body)
+        members = batch_json.members(mended) or {}
+        broken = members.pop("WebException", b"null") != b"null"
+        if broken or not any(key in members for key in asked or members):
+            raise
+    if asked:
+        request_ids.check(mended, members, asked)
+    return {key: _read_one(key, member, sets) for key, member in members.items()}
 
 
 def opening(body: bytes) -> str:
     """The first words of a body, fit for an error message."""
     text = re.sub(r"<[^>]*>", " ", body[:600].decode("utf-8", "replace"))
-    return repr(" ".join(text.split())[:120]) if text.split() else "nothing"
+    return repr(" ".join(text.split())[:_SHOWN]) if text.split() else "nothing"
 
 
 def text_of(errors: Any) -> str:
@@ -131,31 +96,63 @@ def own_errors(errors: Any) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, texts)))
 
 
-def status_of(web_exception: dict[str, Any]) -> int:
-    """The HTTP status that a ``WebException`` stands for; 500 where it says none."""
-    code = web_exception.get("StatusCode")
-    return code if type(code) is int else 500
+def status_of(web_exception: Any) -> int:
+    """The HTTP status that a ``WebException`` stands for; 500 where it says none, or none of a failure."""
+    code = web_exception.get("StatusCode") if isinstance(web_exception, dict) else None
+    return code if type(code) is int and code >= 400 else 500
 
 
-def _pages(body: bytes, lifted: Lifted | None, sets: bool) -> dict[str, Page] | None:
+def _read_one(key: str, member: bytes, sets: bool) -> Page:
+    body = b"{%b:%b}" % (msgspec.json.encode(key), member)
+    try:
+        return _read(body, (key,), sets)[key]
+    except UnexpectedReply as damage:
+        return _unreadable(damage)
+
+
+def _unreadable(damage: UnexpectedReply) -> Page:
+    return _unrecognized(f"the answer cannot be read: {damage.__cause__ or damage}")
+
+
+def _unrecognized(message: str) -> Page:
+    return Page(status=500, message=message, unrecognized=True)
+
+
+def _read(body: bytes, asked: Sequence[str], sets: bool) -> dict[str, Page]:
+    lifted = lift.lift(body)
+    pages = _pages(body, lifted, asked, sets)
+    if pages is None:
+        # Rows stand where the reference has none: the parser says what is wrong, if anything is.
+        pages = _pages(body, None, asked, sets)
+    return pages or {}
+
+
+def _pages(body: bytes, lifted: Lifted | None, asked: Sequence[str], sets: bool) -> dict[str, Page] | None:
     """The pages; None if the lifted rows do not fit into what is left of the body."""
-    replies = _parsed(body, lifted, sets)
+    text = lifted.skeleton if lifted else body
+    replies = _parsed(text, body, sets)
     if replies is None:
         return None
-    weave = _Weave()
-    plans = {key: _planned(answer or _SubReply(), weave) for key, answer in replies.items()}
-    cut = weave.cut(lifted)
+    if asked:
+        request_ids.check(text, replies, asked)
+    planning = _Planning(text)
+    plans = {key: planning.member(key, answer or SubReply()) for key, answer in replies.items()}
+    cut = planning.interleaving.cut(lifted)
     if cut is None:
         return None
-    return {key: plan if isinstance(plan, Page) else _filled(plan, cut) for key, plan in plans.items()}
+    return {key: plan if isinstance(plan, Page) else plan.filled(cut) for key, plan in plans.items()}
 
 
-def _parsed(body: bytes, lifted: Lifted | None, sets: bool) -> Mapping[str, _SubReply | None] | None:
-    decoder: Any = _SETS if sets else _STREAMS
+def _parsed(text: bytes, body: bytes, sets: bool) -> Mapping[str, SubReply | None] | None:
+    decoder: Any = batch_json.SETS if sets else batch_json.STREAMS
     try:
-        replies: dict[str, _SubReply | None] = decoder.decode(lifted.skeleton if lifted else body)
+        if not text.isascii():
+            str(
+                text, "utf-8"
+            )  # the decoder passes over a name with a wrong byte, and what it names is then missing
+        replies: dict[str, SubReply | None] = decoder.decode(text)
     except NOT_JSON as cause:
-        if lifted:
+        if text is not body:
             return None
         message = f"POST batch: the body is no batch reply ({cause}); it starts with {opening(body)}"
         raise UnexpectedReply(message) from cause
@@ -164,52 +161,8 @@ def _parsed(body: bytes, lifted: Lifted | None, sets: bool) -> Mapping[str, _Sub
         message = (
             f"POST batch: the server failed while it answered: {text_of(broken.Errors) or 'no reason given'}"
         )
-        raise UnexpectedReply(message, broken.StatusCode)
+        raise UnexpectedReply(message, status_of({"StatusCode": broken.StatusCode}))
     return replies
-
-
-class _Weave:
-    """Collects the entries of all streams in the order of the body, and cuts the woven events apart again."""
-
-    def __init__(self) -> None:
-        self.entries: list[_Entry] = []
-        self.edges = [0]  # after each stream, in entries
-
-    def add(self, entries: list[_Entry]) -> int:
-        """The number under which ``cut`` gives the events of these entries."""
-        self.entries += entries
-        self.edges.append(len(self.entries))
-        return len(self.edges) - 2
-
-    def cut(self, lifted: Lifted | None) -> list[Events] | None:
-        """The events of each stream; None if the runs are not exactly those that were lifted."""
-        if lifted is None:
-            if not all(type(entry) is TimedValue for entry in self.entries):
-                message = "POST batch: a list stands in place of an event"
-                raise UnexpectedReply(message)
-            return _apart(events.of(self.entries), self.edges)  # type: ignore[arg-type]
-        items, places, rows, at = [], [], [0], 0
-        run_ends_at = 0
-        for entry in self.entries:
-            if type(entry) is TimedValue:
-                items.append(entry)
-                places.append(at)
-                at += 1
-            else:
-                first, after = entry  # type: ignore[misc]
-                if first != run_ends_at or after <= first:
-                    return None
-                run_ends_at = after
-                at += after - first
-            rows.append(at)
-        if run_ends_at != len(lifted.ticks):
-            return None
-        woven = events.woven(lifted, events.of(items), np.array(places, np.int64))
-        return _apart(woven, [rows[edge] for edge in self.edges])
-
-
-def _apart(whole: Columns, edges: list[int]) -> list[Events]:
-    return [Events(whole, first, after) for first, after in pairwise(edges)]
 
 
 class _Planned(NamedTuple):
@@ -217,38 +170,112 @@ class _Planned(NamedTuple):
 
     number: int = 0
     units: str | None = None
-    streams: dict[str, _Planned] | None = None
+    streams: dict[str, Page | _Planned] | None = None
+
+    def filled(self, cut: Cut) -> Page:
+        """The page with its events."""
+        if self.streams is None:
+            return Page(cut.streams[self.number], self.units, in_order=self.number not in cut.disordered)
+        each = {
+            web_id: plan if isinstance(plan, Page) else plan.filled(cut)
+            for web_id, plan in self.streams.items()
+        }
+        return Page(streams=each)
 
 
-def _planned(reply: _SubReply, weave: _Weave) -> Page | _Planned:
-    content: Any = getattr(reply, "Content", None)
-    failed = reply.Status or 500
-    pause = _retry_after(reply.Headers)
-    if not isinstance(content, _Failure):
-        if reply.Status == 200:
-            return Page(status=500, message=f"HTTP 200 without events: {content!r}")
-        return Page(status=failed, message=content or "", retry_after_s=pause)
-    if isinstance(content.WebException, dict):
-        told = content.WebException
-        return Page(status=status_of(told), message=text_of(told.get("Errors")))
-    if reply.Status != 200:
-        return Page(
-            status=failed,
-            message=text_of(content.Errors) or content.Message or "",
-            retry_after_s=pause,
-            errors=own_errors(content.Errors),
-        )
-    if isinstance(content, _SetContent):
-        each = {s.WebId: _Planned(weave.add(s.Items), s.UnitsAbbreviation) for s in content.Items}
-        return _Planned(streams=each)
-    assert isinstance(content, _StreamContent)
-    return _Planned(weave.add(content.Items), content.UnitsAbbreviation)
+class _Planning:
+    """Tells pages from failures, member by member."""
+
+    def __init__(self, text: bytes) -> None:
+        self.interleaving = Interleaving()
+        self._text = text
+        self._plain: Any = None
+
+    def member(self, key: str, reply: SubReply) -> Page | _Planned:
+        """What the answer to one request is."""
+        content: Any = getattr(reply, "Content", None)
+        failure = _failure_of(reply, content)
+        if isinstance(content, Stream):
+            return self._stream(content, (key, "Content"), failure)
+        if isinstance(content, StreamSet):
+            return self._set(content, (key, "Content"), failure)
+        if failure is not None:
+            return failure
+        return _unrecognized(f"HTTP 200 without events: {_shown(content)}")
+
+    def _set(self, content: StreamSet, place: tuple[str | int, ...], failure: Page | None) -> Page | _Planned:
+        items = content.Items
+        if items is UNSET:
+            return failure or _unrecognized(f"HTTP 200 without events: {_shown(self._at(place))}")
+        each = {
+            stream.WebId: self._stream(stream, (*place, "Items", number), _failure_of_part(stream))
+            for number, stream in enumerate(items)
+        }
+        if failure is None and len(each) < len(items):
+            return _unrecognized("the answer holds a stream more than once")
+        return failure or _Planned(streams=each)
+
+    def _stream(self, stream: Stream, place: tuple[str | int, ...], failure: Page | None) -> Page | _Planned:
+        items = stream.Items
+        if items is UNSET:
+            if failure is None and not batch_json.is_empty_page(self._at(place)):
+                failure = _unrecognized(f"HTTP 200 without events: {_shown(self._at(place))}")
+            items = []
+        number = self.interleaving.add(
+            items
+        )  # of a failure, too: all rows that were lifted have their stream
+        if failure is not None:
+            return failure._replace(dropped=_size(items))
+        last = items[-1] if items else None
+        if type(last) is TimedValue and last.Errors:
+            # The server handled a failure while it wrote; whether there were more events it does not say.
+            words = text_of(last.Errors) or "no reason given"
+            message = f"the events end with an error entry: {words}"
+            return Page(status=500, message=message, dropped=_size(items))
+        return _Planned(number, stream.UnitsAbbreviation)
+
+    def _at(self, place: Sequence[str | int]) -> Any:
+        """What stands at a place, with the names that the typed objects do not have."""
+        if self._plain is None:
+            try:
+                self._plain = msgspec.json.decode(self._text)
+            except NOT_JSON as cause:  # in a part that the typed objects do not have either
+                message = f"POST batch: the body is no batch reply ({cause})"
+                raise UnexpectedReply(message) from cause
+        found = self._plain
+        for step in place:
+            found = found[step]
+        return found
 
 
-def _filled(plan: _Planned, cut: list[Events]) -> Page:
-    if plan.streams is not None:
-        return Page(streams={web_id: _filled(stream, cut) for web_id, stream in plan.streams.items()})
-    return Page(cut[plan.number], plan.units)
+def _size(items: Sequence[batch_json.Entry]) -> int:
+    return sum(1 if isinstance(each, TimedValue) else each[1] - each[0] for each in items)
+
+
+def _shown(content: Any) -> str:
+    text = repr(content) if isinstance(content, str) else msgspec.json.encode(content).decode()
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _failure_of(reply: SubReply, content: Any) -> Page | None:
+    """The failure that a member is, by its status and by what it says of itself; None where it is none."""
+    inner = content if isinstance(content, Failure) else None
+    failure = _failure_of_part(reply) or (_failure_of_part(inner) if inner is not None else None)
+    if reply.Status == 200 or (inner is not None and inner.WebException is not None):
+        return failure
+    words = content if isinstance(content, str) else failure.message if failure else ""
+    errors = own_errors(inner.Errors) if inner is not None else ()
+    pause_s = _retry_after(reply.Headers)
+    return Page(status=reply.Status or 500, message=words, retry_after_s=pause_s, errors=errors)
+
+
+def _failure_of_part(part: Failure) -> Page | None:
+    """The failure that a part with status 200 holds, whatever data stand beside it."""
+    told = part.WebException
+    if told is None and not part.Errors and not part.exception and not part.Message:
+        return None
+    words = text_of(told) or text_of(part.Errors) or text_of(part.exception) or text_of(part.Message)
+    return Page(status=status_of(told), message=words)
 
 
 def _retry_after(headers: Any) -> float | None:

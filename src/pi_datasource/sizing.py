@@ -49,7 +49,7 @@ class Sizes:
         """Takes from the front of ``waiting`` what the next call shall ask for; ``idle`` if none is under way."""
         as_sets = sets and not waiting[0].alone
         most = self._most_tags(as_sets)
-        alike = _alike(waiting, most + 1) if sets else len(waiting)
+        alike = _alike(waiting, most + 1, sets)
         tags = min(alike, most)
         if idle and tags == alike >= _WORTH_OVERLAPPING:
             tags = (tags + 1) // 2
@@ -101,12 +101,14 @@ class Sizes:
         return True
 
 
-def _alike(waiting: deque[Cursor], most: int) -> int:
+def _alike(waiting: deque[Cursor], most: int, sets: bool) -> int:
     """How many cursors at the front can share a call with the first; counted up to ``most``."""
     first = waiting[0]
 
     def like(cursor: Cursor) -> bool:
+        if cursor.group != first.group:
+            return False
         together = cursor.start == first.start and cursor.parts.length == first.parts.length
-        return cursor.alone == first.alone and (cursor.alone or together)
+        return not sets or (cursor.alone == first.alone and (cursor.alone or together))
 
     return sum(1 for _ in takewhile(like, islice(waiting, most)))

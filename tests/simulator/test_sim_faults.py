@@ -36,6 +36,17 @@ def test_the_schedule_is_a_function_of_seed_request_and_attempt(now: Any) -> Non
     assert [meet(Faults(2, rates), query, now) for query in queries] != first
 
 
+def test_a_batch_whose_requests_have_other_ids_is_the_same_batch(now: Any) -> None:
+    def sent(seed: int, *prefixes: str) -> list[str]:
+        faults = Faults(seed, {"500": 0.5}, tries=2)
+        batches = ({f"{prefix}_{i}": {"Resource": f"r{i}"} for i in range(3)} for prefix in prefixes)
+        return [meet(faults, "", now, body=json.dumps(batch).encode()) for batch in batches]
+
+    met = [sent(seed, "ab", "cd", "ef") for seed in range(20)]
+    assert met == [sent(seed, "ab", "ab", "ab") for seed in range(20)]
+    assert len({tuple(names) for names in met}) > 2
+
+
 def test_the_shares_are_those_asked_for(now: Any) -> None:
     faults = Faults(3, {"500": 0.3, "cut": 0.1, "member.503": 0.9})
     met = Counter(meet(faults, str(number), now) for number in range(4000))

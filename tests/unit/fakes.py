@@ -84,6 +84,7 @@ class FakePI:
         self.refuses_sets: tuple[int, str] | None = None
         self.sets_share_the_count = False  # maxCount holds for all streams of a set together
         self.pauses: list[int] = []
+        self.dropped = 0  # how often the kept connections were closed
         self.least_pauses_s: list[float] = []
         self.effort = Effort()
         self.windows = Memory()
@@ -102,6 +103,9 @@ class FakePI:
 
     def pace(self, requests_per_second: float | None) -> None:
         self.paced = requests_per_second
+
+    def drop_connections(self) -> None:
+        self.dropped += 1
 
     def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
         asked = {key: str(value) for key, value in (params or {}).items()}
@@ -133,6 +137,9 @@ class FakePI:
             key: self._reply(web_ids, asked, urls[key].partition("?")[0])
             for key, (web_ids, asked) in parsed.items()
         }
+        return self._body(replies)
+
+    def _body(self, replies: dict[str, Any]) -> bytes:
         return json.dumps(replies, separators=(",", ":")).encode()
 
     def _listed(self, url: str) -> dict[str, Any]:
@@ -152,7 +159,7 @@ class FakePI:
         web_ids = [match[1]] if match[1] else given.pop("webId")
         asked = {key: values[0] for key, values in given.items()}
         assert asked["boundaryType"] == "Inside"
-        self.selected.append(asked["selectedFields"])
+        self.selected.append(asked.get("selectedFields", ""))
         return web_ids, asked
 
     def _reply(self, web_ids: list[str], asked: dict[str, str], path: str) -> dict[str, Any]:

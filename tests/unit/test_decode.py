@@ -82,7 +82,14 @@ def test_a_golden_reply_of_readings_becomes_exactly_these_rows() -> None:
             None,
             *tail,
         ),
+        (*head, at(10), 0, 72.5, None, None, "number", True, False, False, False, *tail),
     ]
+
+
+def test_a_page_that_ends_with_an_error_entry_is_not_complete() -> None:
+    page = golden("types_and_states.json")["8"]
+    assert (page.status, page.events.size) == (500, 0)
+    assert page.message == "the events end with an error entry: Point data not available."
 
 
 def test_a_golden_reply_of_states_keeps_names_and_codes_and_no_number() -> None:
@@ -134,7 +141,15 @@ def test_a_golden_reply_of_every_other_kind_of_value() -> None:
 
 def test_an_empty_answer_has_no_events_with_or_without_the_key_items() -> None:
     pages = golden("types_and_states.json")
-    assert [(pages[key].events.size, pages[key].units) for key in "56"] == [(0, "m3/h"), (0, None)]
+    assert [(pages[key].ok, pages[key].events.size, pages[key].units) for key in "57"] == [
+        (True, 0, "m3/h"),
+        (True, 0, "m3/h"),
+    ]
+
+
+def test_an_answer_without_anything_is_not_an_empty_one() -> None:
+    page = golden("types_and_states.json")["6"]
+    assert (page.ok, page.unrecognized, page.message) == (False, True, "HTTP 200 without events: {}")
 
 
 def test_golden_failures_keep_status_and_text_and_no_event() -> None:
@@ -170,11 +185,11 @@ def test_a_web_exception_of_null_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"0":1}', b'{"0":{"Status":"x"}}', b"\xff{}", b'{"Message":"no"}']
+    "body", [b"", b"{", b"[]", b"null", b'{"Errors":["no"]}', b"\xff{}", b'{"Message":"no"}']
 )
 def test_a_body_that_is_no_batch_reply_is_refused_and_quoted(body: bytes) -> None:
     with pytest.raises(UnexpectedReply, match=r"^POST batch: the body is no batch reply \(") as caught:
-        reply.batch_reply(body)
+        reply.batch_reply(body, ["0"])
     assert str(caught.value).endswith("; it starts with " + reply.opening(body))
 
 
@@ -185,9 +200,34 @@ def test_a_batch_that_answers_less_than_asked_is_refused() -> None:
 
 
 @pytest.mark.parametrize("missing", ['"Value":1', '"Timestamp":null', '"Timestamp":5'])
-def test_an_event_without_a_timestamp_refuses_the_reply(missing: str) -> None:
-    with pytest.raises(UnexpectedReply, match="Timestamp"):
-        reply.batch_reply(f'{{"0":{{"Status":200,"Content":{{"Items":[{{{missing}}}]}}}}}}'.encode())
+def test_an_event_without_a_timestamp_makes_its_member_a_failure(missing: str) -> None:
+    body = f'{{"0":{{"Status":200,"Content":{{"Items":[{{{missing}}}]}}}},"1":{{"Status":200,"Content":{{"Items":[]}}}}}}'
+    pages = reply.batch_reply(body.encode(), ["0", "1"])
+    assert (pages["0"].ok, pages["0"].events.size, pages["1"].ok) == (False, 0, True)
+    assert "Timestamp" in pages["0"].message
+
+
+@pytest.mark.parametrize("member", ["1", '{"Status":"x"}', "[]", '{"Status":200,"Content":[]}'])
+def test_a_member_of_another_shape_is_a_failure_of_its_own(member: str) -> None:
+    pages = reply.batch_reply(f'{{"0":{member},"1":{{"Status":200,"Content":{{"Items":[]}}}}}}'.encode())
+    assert [(page.ok, page.unrecognized) for page in pages.values()] == [(False, True), (True, False)]
+    assert pages["0"].message.startswith("the answer cannot be read: Expected ")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"ab_0":{"Status":200},"ab_1":{"Status":200},"ab_0":{"Status":200}}', "a member more than once"),
+        ('{"ab_0":{"Status":200}}', "1 of 2 sub-requests were not answered"),
+        ('{"ab_0":{"Status":200},"cd_1":{"Status":200}}', "1 of 2 sub-requests were not answered"),
+        ('{"ab_0":{"Status":200},"ab_1":{},"cd_1":{}}', "1 member(s) that were not asked for"),
+        ('{"ab_0":{"Status":"x"},"ab_1":{},"cd_1":{}}', "1 member(s) that were not asked for"),
+    ],
+)
+def test_only_an_answer_to_exactly_these_requests_is_read(body: str, words: str) -> None:
+    with pytest.raises(UnexpectedReply) as caught:
+        reply.batch_reply(body.encode(), ["ab_0", "ab_1"])
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -497,6 +537,8 @@ def pages(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
             for item in items:
                 clock[name] += draw(st.sampled_from([0, 0, 1, 4, 10, 10_000_000, 86_400 * 10_000_000]))
                 stamped.append({**item, "ticks": clock[name], "Timestamp": wire(clock[name])})
+            if stamped:
+                stamped[-1].pop("Errors", None)  # such a page would not be complete
             units = draw(st.sampled_from(["bar", "", None]))
             groups.append({"name": name, "type": kinds[name], "units": units, "items": stamped})
         if any(group["items"] for group in groups):

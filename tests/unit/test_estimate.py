@@ -73,9 +73,12 @@ def test_a_count_that_the_rate_limit_refuses_is_asked_for_again() -> None:
 
 @responses.activate
 def test_a_rate_limit_that_outlasts_the_retries_is_an_error_unless_it_is_waited_for() -> None:
-    refused = json.dumps({"0": {"Status": 429, "Headers": {}, "Content": {"Errors": ["busy"]}}})
+    def refused(request: Any) -> tuple[int, dict[str, str], str]:
+        busy = {"Status": 429, "Headers": {}, "Content": {"Errors": ["busy"]}}
+        return 207, {}, json.dumps(dict.fromkeys(json.loads(request.body), busy))
+
     for _ in range(4):
-        responses.add("POST", f"{URL}/batch", refused, status=207)
+        responses.add_callback("POST", f"{URL}/batch", refused)
     responses.add_callback("POST", f"{URL}/batch", counted)
     part = Window(BASE + timedelta(hours=23), BASE + timedelta(hours=24))
     with pytest.raises(ServerFailed, match="HTTP 429"):
@@ -117,15 +120,50 @@ def test_nothing_is_asked_where_it_does_not_pay(points: list[Point], window: Win
     [
         (404, "{}"),
         (500, "{}"),
-        (207, '{"0": {"Status": 403, "Content": {"Message": "no"}}}'),
-        (207, '{"0": {"Status": 200, "Content": "text"}}'),
-        (207, '{"0": {"Status": 200, "Content": {"Items": [{"WebId": 5}]}}}'),
-        (207, '{"0": {"Status": 200, "Content": {"Items": [{"WebId": "W_A", "Items": [{"Value": {}}]}]}}}'),
+        (207, '{"ID": {"Status": 403, "Content": {"Message": "no"}}}'),
+        (207, '{"ID": {"Status": 200, "Content": "text"}}'),
+        (207, '{"ID": {"Status": 200, "Content": {"Items": [{"WebId": 5}]}}}'),
+        (207, '{"ID": {"Status": 200, "Content": {"Items": [{"WebId": "W_A", "Items": [{"Value": {}}]}]}}}'),
         (207, "{"),
         (207, "[]"),
     ],
 )
 @responses.activate
 def test_a_server_that_does_not_count_is_read_all_the_same(status: int, body: str) -> None:
-    responses.add("POST", f"{URL}/batch", body, status=status)
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        return status, {}, body.replace("ID", next(iter(json.loads(request.body))))
+
+    responses.add_callback("POST", f"{URL}/batch", answer)
     assert estimate.events(client(), [point("A")], DAY, tasks=8) is None
+    assert len(responses.calls) == 1
+
+
+@responses.activate
+def test_counts_of_points_that_were_not_asked_for_are_left_out() -> None:
+    def counted_too_much(request: Any) -> tuple[int, dict[str, str], str]:
+        status, headers, body = counted(request)
+        return status, headers, body.replace('"W_A"', '"W_Z"')
+
+    responses.add_callback("POST", f"{URL}/batch", counted_too_much)
+    part = Window(BASE + timedelta(hours=23), BASE + timedelta(days=1))
+    assert estimate.counts(client(), [point("A"), point("C")], part) == {"W_C": 100.0}
+
+
+@responses.activate
+def test_counts_of_another_call_are_not_used() -> None:
+    """A proxy answers with the answer before; the call is sent again."""
+    last = ["{}"]
+
+    def late(request: Any) -> tuple[int, dict[str, str], str]:
+        status, headers, body = counted(request)
+        if len(responses.calls) == 1:
+            return status, headers, last[0]
+        last[0] = body
+        return status, headers, body
+
+    responses.add_callback("POST", f"{URL}/batch", late)
+    part = Window(BASE + timedelta(hours=23), BASE + timedelta(days=1))
+    api = PIClient(Options.parse({"url": URL, "max_retries": "1"}), sleep=lambda _: None)
+    assert estimate.counts(api, [point("A")], part) == {"W_A": 5.0}
+    assert estimate.counts(api, [point("C")], part) == {"W_C": 100.0}
+    assert len(responses.calls) == 3

@@ -19,7 +19,6 @@ from pi_datasource.errors import (
     RequestRefused,
     ServerTimeout,
     ServerUnreachable,
-    UnexpectedReply,
 )
 from pi_datasource.model import Point, ReadTask
 
@@ -197,8 +196,8 @@ def test_the_pause_that_the_server_asks_for_is_kept() -> None:
     ("columns", "fields"),
     [
         (["tag_name", "timestamp", "value"], "Timestamp Value Errors"),
-        (["timestamp", "good", "annotated"], "Timestamp Good Annotated"),
-        (["tag_webid"], "Timestamp"),
+        (["timestamp", "good", "annotated"], "Timestamp Good Annotated Errors"),
+        (["tag_webid"], "Timestamp Errors"),
         (SCHEMA.names, "Timestamp Value Good Questionable Substituted Annotated Errors"),
     ],
 )
@@ -481,8 +480,17 @@ def test_a_whole_call_that_fails_keeps_its_class_and_names_the_task(monkeypatch:
 def test_a_server_that_ignores_the_start_is_refused_and_never_asked_for_ever(page_size: int) -> None:
     server = FakePI({"W_A": steady(30)}, limit=20)
     server.ignores_start, server.most_calls = True, 50
-    with pytest.raises(UnexpectedReply, match=r"pages of A do not advance|events of A out of order"):
+    with pytest.raises(
+        ReadFailed, match=r"A \(no status\): (the server's pages do not advance|at least 20 events)"
+    ):
         read(server, task(point("A"), page_size=page_size))
+
+
+def test_a_start_that_the_server_ignores_brings_no_event_twice() -> None:
+    server = FakePI({"W_A": steady(30)})
+    server.ignores_start = True
+    begun = replace(task(point("A"), page_size=40), starts=(moment(10 * SECOND),))
+    assert read(server, begun) == {"A": expected_rows(steady(30), 10 * SECOND, FOREVER)}
 
 
 def test_events_before_the_window_are_never_delivered() -> None:
@@ -517,8 +525,9 @@ def test_a_timestamp_that_cannot_be_read_is_a_named_error(text: str) -> None:
             content["Items"][-1]["Timestamp"] = text
             return status, content
 
-    with pytest.raises(UnexpectedReply):
-        read(Odd({"W_A": steady(3)}), task(point("A")))
+    with pytest.raises(ReadFailed) as caught:
+        read(Odd({"W_A": steady(3), "W_B": []}), task(point("A")))
+    assert [(failure.point, text in failure.message) for failure in caught.value.failures] == [("A", True)]
 
 
 def test_units_and_states_pass_through() -> None:

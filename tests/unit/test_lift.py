@@ -179,9 +179,43 @@ def test_rows_in_a_place_where_the_reference_has_none_are_not_taken_for_events()
     assert contents(reply.batch_reply(body)) == contents(plainly(body))
 
 
-def test_a_list_in_place_of_an_event_is_refused() -> None:
-    with pytest.raises(PIError, match="list stands in place of an event"):
-        reply.batch_reply(b'{"0":{"Status":200,"Content":{"Items":[[0,1]]}}}')
+def test_a_list_in_place_of_an_event_is_a_failure() -> None:
+    (page,) = reply.batch_reply(b'{"0":{"Status":200,"Content":{"Items":[[0,1]]}}}').values()
+    assert (page.ok, page.events.size) == (False, 0)
+    assert "list stands in place of an event" in page.message
+
+
+@pytest.mark.parametrize("sets", [False, True])
+def test_rows_of_a_failure_are_dropped_and_those_of_the_others_lifted(sets: bool) -> None:
+    last = [*plain_items(200), {"Timestamp": wire(10**10), "Value": None, "Errors": ["cut"]}]
+    broken = {"WebException": {"StatusCode": 502, "Errors": ["off"]}}
+    streams = [
+        {"WebId": "W0", "Items": plain_items(150, 1), "Errors": ["down"]},
+        {"WebId": "W1", "Items": plain_items(150, 2), **broken},
+        {"WebId": "W2", "Items": last},
+        {"WebId": "W3", "Items": plain_items(150, 3), "UnitsAbbreviation": "bar"},
+        {"WebId": "W4", "Items": list(reversed(plain_items(150, 4)))},
+    ]
+    answer: dict[str, Any] = (
+        {"0": {"Status": 200, "Content": {"Items": streams}}}
+        if sets
+        else {stream["WebId"]: {"Status": 200, "Content": stream} for stream in streams}
+    )
+    body = json.dumps(answer, separators=(",", ":")).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lift, "_WORTH", 10)
+        assert lift.lift(body) is not None
+        read = reply.batch_reply(body, sets=sets)
+    pages = read["0"].streams if sets else read
+    assert [(page.status, page.message, page.events.size, page.in_order) for page in pages.values()] == [
+        (500, "down", 0, True),
+        (502, "off", 0, True),
+        (500, "the events end with an error entry: cut", 0, True),
+        (200, "", 150, True),
+        (200, "", 150, False),
+    ]
+    wanted = [float(item["Value"]) for item in plain_items(150, 3)]
+    assert pages["W3"].events.own().values.tolist() == wanted
 
 
 def test_seven_digits_are_kept() -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import pytest
+
 from pi_datasource import discover, listing
 from pi_datasource.errors import RequestRefused
 from pi_datasource.model import DataServer
@@ -25,7 +30,7 @@ def batches(server: FakePI) -> list[int]:
     sizes: list[int] = []
     plain = server.batch
 
-    def counted(urls: dict[str, str]) -> bytes:
+    def counted(urls: dict[str, str], _attempts: Any = None) -> bytes:
         sizes.append(len(urls))
         return plain(urls)
 
@@ -63,7 +68,7 @@ def test_patterns_among_the_names_stay_patterns() -> None:
 def test_a_server_that_refuses_the_batch_is_asked_name_by_name() -> None:
     server = plant(A=points_of("SRVA", ["A", "B"]))
 
-    def refused(_urls: dict[str, str]) -> bytes:
+    def refused(_urls: dict[str, str], _attempts: Any = None) -> bytes:
         message = "POST batch: HTTP 404"
         raise RequestRefused(message, 404)
 
@@ -77,3 +82,21 @@ def test_a_call_holds_no_more_than_half_of_the_rate() -> None:
     assert len(found(server, [A], tags=",".join(NAMES[:9]), requests_per_second="8")) == 9
     assert sizes == [4, 4, 1]
     assert listing.named(server, [A], ["A", "B"], ("WebId", "Name"), most_requests=1) == {}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["events", "points"])
+def test_points_in_another_calls_answer_are_not_used(kind: str) -> None:
+    """A proxy answers the first call with what an earlier one has asked for."""
+    server = plant(A=points_of("SRVA", NAMES[:3]))
+    plain = server.batch
+    foreign = {"WebId": "W_Z", "Name": "T000", "Path": "another", "PointType": "Float64"}
+    content = {"Items": [foreign if kind == "points" else {"Timestamp": "2024-05-01T00:00:00Z"}]}
+
+    def late(urls: dict[str, str], _attempts: Any = None) -> bytes:
+        server.batch = plain  # type: ignore[method-assign]
+        other = {f"late_{number}": {"Status": 200, "Content": content} for number in range(len(urls))}
+        return json.dumps(other).encode()
+
+    server.batch = late  # type: ignore[method-assign]
+    assert found(server, [A], tags="T000,T001") == [f"\\\\SRVA\\{name}" for name in NAMES[:2]]
+    assert (server.dropped, server.pauses) == (1, [0])
