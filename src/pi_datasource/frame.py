@@ -81,7 +81,7 @@ def _text(value: Any) -> str:
 def _moments(spark: SparkSession, expressions: Sequence[str]) -> list[int | None]:
     """What Spark takes ``expressions`` for as timestamps, in microseconds; None for what it refuses."""
     columns = ", ".join(
-        f"unix_micros(TRY_CAST(({sql}) AS TIMESTAMP)) AS c{i}" for i, sql in enumerate(expressions)
+        f"unix_micros(TRY_CAST(({sql}) AS TIMESTAMP_LTZ)) AS c{i}" for i, sql in enumerate(expressions)
     )
     try:
         row = spark.sql(f"SELECT {columns}").first()

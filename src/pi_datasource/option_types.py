@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field
 
-from pi_datasource import condition, timespec
+from pi_datasource import condition, schema, timespec
 
 # Any will do to see whether a time text can be read.
 SOME_MOMENT = datetime(2024, 5, 15, 12, tzinfo=timezone.utc)
@@ -53,6 +53,7 @@ def _pattern(value: str) -> str:
     except re.error as cause:
         message = f"is no regular expression: {cause}"
         raise ValueError(message) from cause
+    schema.check_pattern_columns(tuple(groups))
     if not groups:
         message = "has no named group such as (?P<plant>[^.]+); each named group becomes a column"
         raise ValueError(message)

@@ -63,24 +63,82 @@ _EVENT = [
 _METADATA = [pa.field("tag_path", pa.string()), pa.field("server_name", pa.string())]
 _LINEAGE = [pa.field("ingestion_timestamp", TIMESTAMP, nullable=False)]
 
+_CURVE = pa.struct(
+    [
+        pa.field("first_at", TIMESTAMP),
+        pa.field("first_number", pa.float64()),
+        pa.field("last_at", TIMESTAMP),
+        pa.field("last_number", pa.float64()),
+        pa.field("area", pa.float64()),
+        pa.field("seconds", pa.float64()),
+    ]
+)
+_HOUR = [pa.field("tag_webid", pa.string()), pa.field("hour", TIMESTAMP), pa.field("tag_name", pa.string())]
+_FIGURES = [
+    pa.field("units", pa.string()),
+    pa.field("event_count", pa.int64()),
+    pa.field("good_count", pa.int64()),
+    pa.field("good_share", pa.float64()),
+    pa.field("min_value", pa.float64()),
+    pa.field("max_value", pa.float64()),
+    pa.field("mean_value", pa.float64()),
+    pa.field("time_weighted_mean", pa.float64()),
+    pa.field("first_value", pa.float64()),
+    pa.field("last_value", pa.float64()),
+    pa.field("last_value_string", pa.string()),
+    pa.field("curve", _CURVE),
+]
+# Of `pi_points`, beside an event while its hour is computed.
+_STEP = "step"
 
-def timeseries(pattern_columns: Iterable[str] = (), include_metadata: bool = False) -> pa.Schema:
-    """The columns of ``pi_timeseries`` in their order; one row is one event.
+RESERVED = tuple(
+    dict.fromkeys([field.name for field in [*_EVENT, *_METADATA, *_LINEAGE, *_HOUR, *_FIGURES]] + [_STEP])
+)
+"""What no named group of ``tag_pattern`` may be called, in any case: columns that stand beside it in some table.
+
+Names that begin with ``_`` are the pipeline's own helpers, Delta's and Spark's, and reserved as well.
+"""
+
+
+def check_pattern_columns(names: Sequence[str]) -> None:
+    """Makes sure that columns of these names can stand in every table.
 
     Raises:
-        InvalidOption: a named group of ``tag_pattern`` bears the name of another column.
+        ValueError: a name is reserved, or two differ in case only.
     """
-    fixed = [*_EVENT, *(_METADATA if include_metadata else []), *_LINEAGE]
-    taken = {field.name for field in [*_EVENT, *_METADATA, *_LINEAGE]}
-    groups = list(pattern_columns)
-    if clash := [name for name in groups if name.lower() in taken]:
-        message = f"option 'tag_pattern': the group name {clash[0]!r} is a column already; choose another"
-        raise InvalidOption(message)
-    if len({name.lower() for name in groups}) < len(groups):
-        message = "option 'tag_pattern': two group names differ in case only, which Spark cannot tell apart"
-        raise InvalidOption(message)
-    columns = [pa.field(name, pa.string()) for name in groups]
-    return pa.schema([*fixed[: len(_EVENT)], *columns, *fixed[len(_EVENT) :]])
+    for name in names:
+        if name.startswith("_"):
+            message = f"the group name {name!r} begins with '_', as only internal columns do; choose another"
+            raise ValueError(message)
+        if _folded(name) in RESERVED:
+            message = (
+                f"the group name {name!r} is the name of another column of the tables; choose another than "
+                f"{', '.join(RESERVED)}"
+            )
+            raise ValueError(message)
+    if len({_folded(name) for name in names}) < len(names):
+        message = "two group names differ in case only, which Spark cannot tell apart"
+        raise ValueError(message)
+
+
+def _folded(name: str) -> str:
+    """Alike for names that Spark takes for the same, which it compares in upper and in lower case."""
+    return name.upper().casefold()
+
+
+def timeseries(pattern_columns: Iterable[str] = (), include_metadata: bool = False) -> pa.Schema:
+    """The columns of ``pi_timeseries`` in their order; one row is one event."""
+    metadata = _METADATA if include_metadata else []
+    return pa.schema([*_EVENT, *_texts(pattern_columns), *metadata, *_LINEAGE])
+
+
+def hourly(pattern_columns: Iterable[str] = ()) -> pa.Schema:
+    """The columns of ``pi_metrics_hourly`` in their order; one row is one hour of one tag."""
+    return pa.schema([*_HOUR, *_texts(pattern_columns), *_FIGURES])
+
+
+def _texts(names: Iterable[str]) -> list[pa.Field]:
+    return [pa.field(name, pa.string()) for name in names]
 
 
 def selection(full: pa.Schema, names: Sequence[str]) -> pa.Schema:

@@ -76,7 +76,7 @@ def test_options_are_checked_when_the_source_is_made() -> None:
         source(tgs="x")
     with pytest.raises(InvalidOption, match="there is no table 'x'"):
         source(table="x")
-    with pytest.raises(InvalidOption, match="the group name 'value' is a column already"):
+    with pytest.raises(InvalidOption, match="the group name 'value' is the name of another column"):
         source(tag_pattern="(?P<value>.)")
     with pytest.raises(InvalidOption, match="CREATE TEMPORARY VIEW"):
         PIDataSource({})

@@ -53,7 +53,7 @@ def test_a_checkpoint_elsewhere_is_left_to_spark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "last"), [((), -1), (("0", "9", "10"), 10), (("3", ".4.crc", ".5.tmp"), 3)]
+    ("names", "last"), [((), -1), (("0", "9", "10"), 10), (("3", ".4.crc", ".5.tmp", "6.crc"), 3)]
 )
 def test_what_runs_have_begun_is_told_by_sparks_own_log(
     tmp_path: Path, names: tuple[str, ...], last: int

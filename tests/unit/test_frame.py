@@ -107,7 +107,7 @@ def test_the_whole_predicate_filters_and_what_is_understood_narrows() -> None:
     given = read(session, text)
     assert narrow_of(given) == All((Match("tag_name", "in", ("a",)), condition.ALWAYS, Span(T, None)))
     assert session.steps == [
-        ("sql", "SELECT unix_micros(TRY_CAST(('2026-01-01') AS TIMESTAMP)) AS c0"),
+        ("sql", "SELECT unix_micros(TRY_CAST(('2026-01-01') AS TIMESTAMP_LTZ)) AS c0"),
         ("load",),
         ("where", text),
     ]

@@ -324,19 +324,44 @@ def test_pattern_columns_stand_in_the_order_of_their_groups() -> None:
     assert parsed().pattern_columns == ()
 
 
-@pytest.mark.parametrize("name", ["value", "TIMESTAMP", "tag_path", "server_name", "ingestion_timestamp"])
-def test_a_named_group_cannot_take_the_name_of_a_column(name: str) -> None:
+@pytest.mark.parametrize("name", [*schema.RESERVED, "TIMESTAMP", "Step", "Hour", "\u017ftep", "un\u0131ts"])
+def test_a_named_group_cannot_take_the_name_of_a_column_of_any_table(name: str) -> None:
     with pytest.raises(InvalidOption) as caught:
-        tables.lookup("pi_timeseries").schema(parsed(tag_pattern=f"(?P<{name}>.*)"))
-    assert (
-        str(caught.value)
-        == f"option 'tag_pattern': the group name {name!r} is a column already; choose another"
+        parsed(tag_pattern=f"(?P<{name}>.*)")
+    assert str(caught.value) == (
+        f"option 'tag_pattern': the group name {name!r} is the name of another column of the tables; choose another than "
+        f"{', '.join(schema.RESERVED)}"
     )
 
 
-def test_two_named_groups_cannot_differ_in_case_only_because_spark_would_not_tell_them_apart() -> None:
-    with pytest.raises(InvalidOption):
-        tables.lookup("pi_timeseries").schema(parsed(tag_pattern="(?P<plant>.)(?P<Plant>.)"))
+@pytest.mark.parametrize(
+    "name", ["_change", "_read", "_stored", "_asked", "_GONE", "_touched", "_metadata", "_x"]
+)
+def test_a_named_group_cannot_be_called_as_only_internal_columns_are(name: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        parsed(tag_pattern=f"(?P<plant>.)(?P<{name}>.*)")
+    assert str(caught.value) == (
+        f"option 'tag_pattern': the group name {name!r} begins with '_', as only internal columns do; choose another"
+    )
+
+
+def test_columns_that_stand_beside_a_named_group_in_any_table_are_reserved() -> None:
+    beside = {*schema.timeseries(include_metadata=True).names, *schema.hourly().names, "step"}
+    assert beside == set(schema.RESERVED)
+    assert schema.hourly(("plant",)).names[3] == "plant"
+
+
+@pytest.mark.parametrize("other", ["Plant", "PLANT", "pLaNT"])
+def test_two_named_groups_cannot_differ_in_case_only_because_spark_would_not_tell_them_apart(
+    other: str,
+) -> None:
+    with pytest.raises(InvalidOption, match="'tag_pattern': two group names differ in case only"):
+        parsed(tag_pattern=f"(?P<plant>.)(?P<{other}>.)")
+
+
+def test_other_names_are_free_whatever_letters_they_have() -> None:
+    names = ("status", "größe", "Ort", "s", "t", "select", "window_start", "x_")
+    assert parsed(tag_pattern="".join(f"(?P<{name}>.)" for name in names)).pattern_columns == names
 
 
 @pytest.mark.parametrize(

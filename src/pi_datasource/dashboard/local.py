@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from pi_datasource import places
 from pi_datasource.dashboard import snapshot
 from pi_datasource.dashboard.backend import Row, Statement
 from pi_datasource.dashboard.cursors import Cursors
@@ -39,7 +40,8 @@ class LocalBackend:
     streamed_rows = 500_000
 
     def __init__(self, lakehouse: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        folder = lakehouse.expanduser().absolute()
+        otherwise = "have the tables in a catalog: --warehouse and --catalog"
+        folder = places.local(lakehouse, "lakehouse", otherwise).expanduser().absolute()
         if folder.exists() and not folder.is_dir():
             message = f"lakehouse: {folder} is a file; name the folder that pi-datasource ingest writes to"
             raise InvalidOption(message)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource import schema
+from pi_datasource.delta import moments
 from pi_datasource.delta.changes import CHANGE, DELETE, INSERT, KEY, LINEAGE, Counts
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
@@ -39,15 +38,15 @@ def is_event() -> Column:
 
 def failures(batch: DataFrame) -> DataFrame:
     """One row per point and window that could not be read."""
-    told = F.from_json("value_string", "window_end timestamp, status int, message string")
+    told = F.from_json("value_string", "window_end string, status int, message string")
     return batch.where(F.col("value_kind") == READ_FAILURE).select(
         "tag_webid",
         "tag_name",
         F.col("timestamp").alias("window_start"),
-        told["window_end"].alias("window_end"),
+        told["window_end"].cast(moments.TYPE).alias("window_end"),
         told["status"].alias("status"),
         told["message"].alias("message"),
-        F.lit(None).cast("timestamp").alias("repaired_at"),
+        F.lit(None).cast(moments.TYPE).alias("repaired_at"),
         F.col(LINEAGE),
     )
 
@@ -75,7 +74,9 @@ def between(spark: SparkSession, table: str, window: Window, as_of: int | None =
     """
     rows = spark.read if as_of is None else spark.read.option("versionAsOf", as_of)
     stamp = F.col("timestamp")
-    return rows.table(table).where((stamp >= F.lit(window.start)) & (stamp < F.lit(window.end)))
+    return rows.table(table).where(
+        (stamp >= moments.column(window.start)) & (stamp < moments.column(window.end))
+    )
 
 
 def apply(spark: SparkSession, table: str, changes: DataFrame, counts: Counts) -> None:
@@ -84,7 +85,10 @@ def apply(spark: SparkSession, table: str, changes: DataFrame, counts: Counts) -
     The bounds of ``counts`` let Delta skip every file outside them. Deletions are rows of the source and not
     ``NOT MATCHED BY SOURCE``, for which Delta reads the whole table.
     """
-    within = f"t.timestamp >= timestamp'{counts.first}' AND t.timestamp <= timestamp'{counts.last}'"
+    assert counts.first is not None
+    assert counts.last is not None
+    first, last = moments.literal(counts.first), moments.literal(counts.last)
+    within = f"t.timestamp >= {first} AND t.timestamp <= {last}"
     same_key = " AND ".join(f"t.{column} = s.{column}" for column in KEY)
     values = {f"`{name}`": f"s.`{name}`" for name in changes.columns if name != CHANGE}
     retried(
@@ -100,16 +104,6 @@ def apply(spark: SparkSession, table: str, changes: DataFrame, counts: Counts) -
             .execute()
         )
     )
-
-
-def aware(moment: datetime) -> datetime:
-    """Spark hands over times without a zone, in this process's zone."""
-    return moment.astimezone(timezone.utc)
-
-
-def utc_text(moment: datetime) -> str:
-    """``moment`` for a SQL literal, whatever the session's time zone."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def merge_failures(spark: SparkSession, table: str, new: DataFrame) -> None:

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource import tables
+from pi_datasource.delta import moments
 from pi_datasource.model import Window
 
 KEY = tables.TABLES["pi_timeseries"].key
@@ -17,18 +18,17 @@ CHANGE = "_change"
 INSERT, UPDATE, DELETE = "insert", "update", "delete"
 
 _READ, _STORED = "_read", "_stored"
-_UTC = "date_format(to_utc_timestamp({}, current_timezone()), \"yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'\")"
 
 
 class Counts(NamedTuple):
-    """How many changes there are; ``first`` and ``last`` are the ends of their timestamps, as UTC text."""
+    """How many changes there are, and the first and last of their timestamps."""
 
     inserted: int
     updated: int
     deleted: int
     late: int
-    first: str | None
-    last: str | None
+    first: datetime | None
+    last: datetime | None
 
     @property
     def any(self) -> bool:
@@ -64,7 +64,8 @@ def between(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: D
         both = both.join(
             tags.select(F.col("tag_webid").alias("_asked")), F.col("t.tag_webid") == F.col("_asked"), "left"
         )
-        inside = (F.col("t.timestamp") >= replaced.start) & (F.col("t.timestamp") < replaced.end)
+        start, end = moments.column(replaced.start), moments.column(replaced.end)
+        inside = (F.col("t.timestamp") >= start) & (F.col("t.timestamp") < end)
         both = both.where(~gone | (inside & F.col("_asked").isNotNull()))
     shaped = [
         F.coalesce(F.col(f"s.`{name}`"), F.col(f"t.`{name}`")).alias(name)
@@ -77,17 +78,12 @@ def between(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: D
 
 def counted(changes: DataFrame, window_start: datetime) -> Counts:
     """How many changes there are; an event inserted before ``window_start`` is late."""
-    late = (F.col(CHANGE) == INSERT) & (F.col("timestamp") < window_start)
-    row = (
-        changes.agg(
-            *(F.count_if(F.col(CHANGE) == kind).alias(kind) for kind in (INSERT, UPDATE, DELETE)),
-            F.count_if(late).alias("late"),
-            F.min("timestamp").alias("first_at"),
-            F.max("timestamp").alias("last_at"),
-        )
-        .select(
-            INSERT, UPDATE, DELETE, "late", *(F.expr(_UTC.format(end)) for end in ("first_at", "last_at"))
-        )
-        .first()
+    late = (F.col(CHANGE) == INSERT) & (F.col("timestamp") < moments.column(window_start))
+    totals = changes.agg(
+        *(F.count_if(F.col(CHANGE) == kind).alias(kind) for kind in (INSERT, UPDATE, DELETE)),
+        F.count_if(late).alias("late"),
+        F.min("timestamp").alias("first_at"),
+        F.max("timestamp").alias("last_at"),
     )
-    return Counts(*row) if row else Counts(0, 0, 0, 0, None, None)
+    (row,) = moments.rows(totals)
+    return Counts(*row)

@@ -19,7 +19,7 @@ from pyspark.sql.window import Window
 REACH = timedelta(
     days=7
 )  # the farthest event that an hour's mean looks at; bounds what a micro-batch reads of gold
-_HOUR_S = 3600.0
+_HOUR = timedelta(hours=1)
 
 
 def with_segments(hourly: DataFrame, reading: Column) -> DataFrame:
@@ -71,10 +71,10 @@ def with_mean(hours: DataFrame, touched: str) -> DataFrame:
 
 
 def _mean() -> Column:
-    start, end = F.col("hour"), F.col("hour") + F.expr("INTERVAL 1 HOUR")
+    start, end = F.col("hour"), _moved(F.col("hour"), _HOUR)
     step, curve = F.coalesce(F.col("step"), F.lit(False)), F.col("curve")
-    before = _within_reach(F.col("_before"), F.col("_before.last_at") >= start - F.lit(REACH))
-    after = _within_reach(F.col("_after"), F.col("_after.first_at") < end + F.lit(REACH))
+    before = _within_reach(F.col("_before"), F.col("_before.last_at") >= _moved(start, -REACH))
+    after = _within_reach(F.col("_after"), F.col("_after.first_at") < _moved(end, REACH))
     left_s, right_s = _seconds(start, curve["first_at"]), _seconds(curve["last_at"], end)
     left = _piece(
         before["last_number"],
@@ -113,6 +113,11 @@ def _within_reach(neighbour: Column, near: Column) -> Column:
 
 def _if(piece: Column, seconds: Column) -> Column:
     return F.when(piece.isNotNull(), seconds).otherwise(F.lit(0.0))
+
+
+def _moved(moment: Column, by: timedelta) -> Column:
+    """Not Spark's sum, which adds days by the calendar of the session's zone."""
+    return F.timestamp_micros(F.unix_micros(moment) + F.lit(by // timedelta(microseconds=1)))
 
 
 def _seconds(start: Column, end: Column) -> Column:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
-from pyspark.sql.types import StructType
+from pyspark.sql.pandas.types import from_arrow_schema
 
-from pi_datasource.delta import bronze, curve
+from pi_datasource import schema
+from pi_datasource.delta import curve, moments
 from pi_datasource.delta.bronze import FIXED_COLUMNS
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
@@ -19,19 +20,13 @@ from pi_datasource.model import Window
 # UTC hours whatever the session's time zone, which may be half an hour off.
 HOUR = "timestamp_seconds(floor(unix_micros(timestamp) / 3600000000) * 3600)"
 _TOUCHED = "_touched"
-_COLUMNS = (
-    "tag_webid string, hour timestamp, tag_name string, {groups}units string, event_count bigint, good_count bigint, "
-    "good_share double, min_value double, max_value double, mean_value double, time_weighted_mean double, "
-    "first_value double, last_value double, last_value_string string, curve struct<first_at: timestamp, "
-    "first_number: double, last_at: timestamp, last_number: double, area: double, seconds: double>"
-)
+_HOUR = timedelta(hours=1)
 
 
 def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> None:
     """Makes sure that the table exists and has all columns that come of ``events``."""
     groups = [name for name in events.columns if name not in FIXED_COLUMNS]
-    shape = StructType.fromDDL(_COLUMNS.format(groups="".join(f"`{name}` string, " for name in groups)))
-    assert isinstance(shape, StructType)
+    shape = from_arrow_schema(schema.hourly(groups))
     lakehouse.table(spark, lakehouse.gold, shape, cluster_by=("hour", "tag_webid"))
 
 
@@ -75,8 +70,8 @@ def hours_of(events: DataFrame) -> DataFrame:
 def hours_within(spark: SparkSession, lakehouse: Lakehouse, window: Window) -> DataFrame:
     """The (tag, hour) pairs that the table has of ``window``."""
     table = spark.read.table(lakehouse.gold).select("tag_webid", "hour")
-    first = F.lit(window.start) - F.expr("INTERVAL 1 HOUR")
-    return table.where((F.col("hour") > first) & (F.col("hour") < F.lit(window.end)))
+    first, end = moments.column(window.start - _HOUR), moments.column(window.end)
+    return table.where((F.col("hour") > first) & (F.col("hour") < end))
 
 
 def refresh(spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame) -> None:
@@ -85,10 +80,11 @@ def refresh(spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame) -> No
     # came to it only then would be taken for pairs without events.
     touched = touched.localCheckpoint(eager=False).persist()
     try:
-        ends = touched.agg(F.min("hour").alias("first"), F.max("hour").alias("last")).first()
-        if ends is None or ends["first"] is None:
+        ((first, last),) = moments.rows(
+            touched.agg(F.min("hour").alias("first"), F.max("hour").alias("last"))
+        )
+        if first is None:
             return
-        first, last = (bronze.aware(ends[end]) for end in ("first", "last"))
         retried(lambda: _merge(spark, lakehouse, touched, first, last))
     finally:
         touched.unpersist()
@@ -98,10 +94,10 @@ def _computed(
     spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame, first: datetime, last: datetime
 ) -> DataFrame:
     """The touched hours, and those beside them in time, whose mean depends on them; ``_gone`` marks one without events."""
-    hour, pair = F.expr("INTERVAL 1 HOUR"), ["tag_webid", "hour"]
-    stamp = F.col("timestamp")
+    pair, stamp = ["tag_webid", "hour"], F.col("timestamp")
     # Plain bounds on the timestamp let Delta skip the files of all other hours.
-    events = spark.read.table(lakehouse.bronze).where((stamp >= F.lit(first)) & (stamp < F.lit(last) + hour))
+    start, end = moments.column(first), moments.column(last + _HOUR)
+    events = spark.read.table(lakehouse.bronze).where((stamp >= start) & (stamp < end))
     events = events.withColumn("hour", F.expr(HOUR)).join(touched, pair, "left_semi")
     # A tag has a row for each selection that it belongs to.
     points = spark.read.table(lakehouse.points).groupBy("tag_webid")
@@ -109,9 +105,8 @@ def _computed(
     fresh = metrics(events.join(steps, "tag_webid", "left"))
     rows = touched.join(fresh, pair, "left").withColumn(_TOUCHED, F.lit(True))
     reach = curve.REACH + curve.REACH  # a neighbour needs its own neighbours
-    stored = spark.read.table(lakehouse.gold).where(
-        (F.col("hour") >= F.lit(first - reach)) & (F.col("hour") <= F.lit(last + reach))
-    )
+    low, high = moments.column(first - reach), moments.column(last + reach)
+    stored = spark.read.table(lakehouse.gold).where((F.col("hour") >= low) & (F.col("hour") <= high))
     beside = stored.drop("time_weighted_mean").join(touched, pair, "left_anti")
     beside = beside.join(touched.select("tag_webid").distinct(), "tag_webid", "left_semi")
     around = rows.unionByName(beside.withColumn(_TOUCHED, F.lit(False)), allowMissingColumns=True)
@@ -127,8 +122,8 @@ def _merge(
     rows = _computed(spark, lakehouse, touched, first, last)
     table = DeltaTable.forName(spark, lakehouse.gold)
     values = {f"`{name}`": f"s.`{name}`" for name in table.toDF().columns if name in rows.columns}
-    low, high = (bronze.utc_text(moment) for moment in (first - curve.REACH, last + curve.REACH))
-    within = f"t.hour >= timestamp'{low}' AND t.hour <= timestamp'{high}'"
+    low, high = (moments.literal(moment) for moment in (first - curve.REACH, last + curve.REACH))
+    within = f"t.hour >= {low} AND t.hour <= {high}"
     (
         table.alias("t")
         .merge(rows.alias("s"), f"{within} AND t.tag_webid = s.tag_webid AND t.hour = s.hour")

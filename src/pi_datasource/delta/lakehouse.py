@@ -14,6 +14,8 @@ from urllib.request import url2pathname
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
+from pi_datasource import places
+from pi_datasource.delta import moments
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
 
@@ -35,8 +37,15 @@ class Lakehouse:
 
     @classmethod
     def in_directory(cls, path: str | Path) -> Lakehouse:
-        """Tables under a folder of this machine, as ``FOLDER/bronze/pi_timeseries`` and so on."""
-        folder = Path(path).expanduser().absolute()
+        """Tables under a folder of this machine, as ``FOLDER/bronze/pi_timeseries`` and so on.
+
+        Raises:
+            InvalidOption: it is a file, or the address of another place, such as ``s3://…``.
+        """
+        otherwise = (
+            "have the tables in a catalog of a cluster: --catalog and --checkpoints, Lakehouse.in_catalog"
+        )
+        folder = places.local(path, "lakehouse", otherwise).expanduser().absolute()
         if folder.exists() and not folder.is_dir():
             message = f"lakehouse: {folder} is a file; name a folder"
             raise InvalidOption(message)
@@ -94,16 +103,22 @@ class Lakehouse:
         digest = hashlib.sha256(json.dumps(selection).encode()).hexdigest()[:10]
         return f"{options.table}-{digest}"
 
+    def stream_name(self, options: Options) -> str:
+        """What Spark shows the ingestion of this server and selection as: no two of a session share a name."""
+        return f"{self.selection(options)} into {self.bronze.replace('`', '')}"
+
     def table(self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]) -> str:
         """``name`` itself, after making sure that the table exists with these columns and this session knows it.
 
         Raises:
-            InvalidOption: the session knows a table of that name in another folder.
+            InvalidOption: the session knows a table of that name in another folder, or its times are without a zone.
         """
         self._known(spark, name, columns, cluster_by)
-        stored = {field.name.lower() for field in spark.read.table(name).schema}
+        known = spark.read.table(name).schema
+        _check_times(name, columns, known)
+        stored = {field.name.lower() for field in known}
         if missing := [field for field in columns if field.name.lower() not in stored]:
-            added = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in missing)
+            added = ", ".join(f"`{field.name}` {moments.sql_type(field.dataType)}" for field in missing)
             spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({added})")
         return name
 
@@ -148,6 +163,20 @@ def _check_place(spark: SparkSession, name: str, location: str) -> None:
         raise InvalidOption(message)
 
 
+def _check_times(name: str, columns: StructType, stored: StructType) -> None:
+    """Fails if the table holds wall-clock times; versions before this one made it so in some sessions."""
+    ours = {field.name.lower() for field in columns}
+    times = [field.name for field in stored if "timestamp_ntz" in field.dataType.simpleString()]
+    zoneless = [column for column in times if column.lower() in ours]
+    if zoneless:
+        message = (
+            f"lakehouse: the column {zoneless[0]!r} of {name.replace('`', '')} holds times without a time zone "
+            "(timestamp_ntz), as it was made in a session with spark.sql.timestampType=TIMESTAMP_NTZ; name another "
+            "folder or catalog, or remove the table with its checkpoints and ingest anew"
+        )
+        raise InvalidOption(message)
+
+
 def _has_commit(log: Path) -> bool:
     """Whether a table was ever committed; what a process left that was killed before that is cleared away.
 
@@ -171,7 +200,7 @@ def _is_commit(file: Path) -> bool:
 
 
 def _create(name: str, columns: StructType, cluster_by: tuple[str, ...], location: str | None) -> str:
-    fields = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in columns)
+    fields = ", ".join(f"`{field.name}` {moments.sql_type(field.dataType)}" for field in columns)
     keys = ", ".join(f"`{column}`" for column in cluster_by)
     place = f" LOCATION '{_quoted(location)}'" if location else ""
     return f"CREATE TABLE IF NOT EXISTS {name} ({fields}) USING delta CLUSTER BY ({keys}){place}"

@@ -16,13 +16,11 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import DoubleType, LongType, StringType, StructType, TimestampType
 
-from pi_datasource import offsets
+from pi_datasource.delta import moments
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.effort import NONE, Effort
-from pi_datasource.errors import OffsetError
 from pi_datasource.model import Window
-from pi_datasource.offsets import Position
 from pi_datasource.schema import BATCH_COUNTS
 
 COMMITS_SEARCHED = 1000  # back to which a replay finds what an earlier attempt wrote
@@ -144,9 +142,9 @@ def report_of(
 
 def reports(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> list[BatchReport]:
     """The rows of one stream, oldest batch first."""
-    rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id).collect()
+    rows = moments.rows(spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id))
     ordered = sorted(rows, key=lambda row: row["batch_id"])  # for Spark it would be three jobs
-    return [BatchReport(**{name: _aware(row[name]) for name in SCHEMA.names}) for row in ordered]
+    return [BatchReport(**{name: _counted(row[name]) for name in SCHEMA.names}) for row in ordered]
 
 
 def reach(
@@ -155,17 +153,19 @@ def reach(
     """From where the first recorded micro-batch of a stream began to where the last one ended; of those recorded ``since``."""
     rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
     if since is not None:
-        rows = rows.where(F.col("created_at") >= F.lit(since))
-    row = rows.agg(F.min("window_start"), F.max("window_end")).first()
-    return Window(_aware(row[0]), _aware(row[1])) if row and row[0] is not None else None
+        rows = rows.where(F.col("created_at") >= moments.column(since))
+    ((start, end),) = moments.rows(
+        rows.agg(F.min("window_start").alias("start"), F.max("window_end").alias("end"))
+    )
+    return None if start is None else Window(start, end)
 
 
 def windows(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> dict[int, list[Window]]:
     """What is recorded of each batch number of a stream."""
     rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
     found: dict[int, list[Window]] = {}
-    for number, start, end in rows.select("batch_id", "window_start", "window_end").collect():
-        found.setdefault(number, []).append(Window(_aware(start), _aware(end)))
+    for number, start, end in moments.rows(rows.select("batch_id", "window_start", "window_end")):
+        found.setdefault(number, []).append(Window(start, end))
     return found
 
 
@@ -198,23 +198,8 @@ def last_begun(checkpoint: str) -> int | None:
     """
     if not Path(checkpoint).is_absolute() or not Path(checkpoint).is_dir():
         return None
-    return max((int(file.name) for file in Path(checkpoint, "offsets").glob("[0-9]*")), default=-1)
-
-
-def batch_position(spark: SparkSession, checkpoint: str, batch_id: int) -> Position:
-    """Where a micro-batch ends, and what it was planned with, from Spark's own write-ahead log.
-
-    Raises:
-        OffsetError: the log holds no offset of this source.
-    """
-    last_line = _text(spark, f"{checkpoint}/offsets/{batch_id}").strip().rpartition("\n")[2]
-    try:
-        return offsets.parse(json.loads(last_line))
-    except ValueError as cause:
-        message = (
-            f"{checkpoint}/offsets/{batch_id} ends in {last_line[:80]!r}, which is no offset of format('pi')"
-        )
-        raise OffsetError(message) from cause
+    begun = (int(file.name) for file in Path(checkpoint, "offsets").glob("*") if file.name.isdecimal())
+    return max(begun, default=-1)
 
 
 def written(spark: SparkSession, table: str, mark: str) -> Written:
@@ -242,11 +227,9 @@ def _row(spark: SparkSession, report: BatchReport) -> DataFrame:
     return spark.createDataFrame([tuple(getattr(report, field.name) for field in fields(report))], SCHEMA)
 
 
-def _aware(value: Any) -> Any:
-    """Spark hands over times without a zone, in this process's zone; a count from before it was counted is 0."""
-    if value is None:
-        return 0
-    return value.astimezone(timezone.utc) if isinstance(value, datetime) else value
+def _counted(value: Any) -> Any:
+    """A count from before it was counted is 0."""
+    return 0 if value is None else value
 
 
 def _metric(commits: list[Row], name: str) -> int:

@@ -18,7 +18,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from pi_datasource import discover
 from pi_datasource.client import PIClient
-from pi_datasource.delta import bronze
+from pi_datasource.delta import moments
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Point
@@ -75,13 +75,13 @@ def look(options: Options) -> Discovery:
 def known(spark: SparkSession, lakehouse: Lakehouse, selection: str) -> Known:
     """What is recorded of the tags of a selection."""
     table = spark.read.table(lakehouse.points).where(F.col("selection") == selection)
-    return {row["tag_webid"]: row for row in table.collect()}
+    return {row["tag_webid"]: row for row in moments.rows(table)}
 
 
 def back(known: Known, found: Discovery) -> dict[Point, datetime]:
     """The points that had ended and are listed again, each with when it had been seen before."""
     return {
-        point: bronze.aware(known[point.web_id]["last_seen"])
+        point: known[point.web_id]["last_seen"]
         for point in found.points
         if point.web_id in known and known[point.web_id]["ended_at"] is not None
     }
@@ -107,10 +107,10 @@ def record(
         return
     first_look = not known
     fresh = _frame(spark, found.points).withColumn("selection", F.lit(selection))
-    now = F.lit(found.at)
-    filled = F.lit(None if fill_new and not first_look else found.at).cast("timestamp")
+    now, never = moments.column(found.at), F.lit(None).cast(moments.TYPE)
+    filled = never if fill_new and not first_look else now
     given = {name: f"s.{name}" for name in (*_AS_FOUND, "selection")}
-    seen = {**given, "last_seen": now, "ended_at": F.lit(None).cast("timestamp")}
+    seen = {**given, "last_seen": now, "ended_at": never}
     retried(
         lambda: (
             DeltaTable.forName(spark, lakehouse.points)
@@ -137,7 +137,7 @@ def unfilled(
         (F.col("selection") == selection) & F.col("filled_at").isNull() & F.col("ended_at").isNull()
     )
     if seen_before is not None:
-        waiting = waiting.where(F.col("first_seen") < F.lit(seen_before))
+        waiting = waiting.where(F.col("first_seen") < moments.column(seen_before))
     return {row[0] for row in waiting.select("tag_webid").collect()}
 
 
@@ -146,7 +146,9 @@ def mark_filled(
 ) -> None:
     """These tags of the selection wait no longer."""
     chosen = _chosen(selection, web_ids)
-    retried(lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"filled_at": F.lit(at)}))
+    retried(
+        lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"filled_at": moments.column(at)})
+    )
 
 
 def end(
@@ -154,7 +156,9 @@ def end(
 ) -> None:
     """These tags of the selection have ended, as far as they had not."""
     chosen = _chosen(selection, web_ids) & F.col("ended_at").isNull()
-    retried(lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"ended_at": F.lit(at)}))
+    retried(
+        lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"ended_at": moments.column(at)})
+    )
 
 
 def web_ids(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
@@ -176,7 +180,7 @@ def _news(known: Known, found: Discovery) -> bool:
     ):
         return True
     oldest = min(known[web_id]["last_seen"] for web_id in living)
-    return found.at - bronze.aware(oldest) >= SEEN_EVERY
+    return bool(found.at - oldest >= SEEN_EVERY)
 
 
 def _as_found(point: Point) -> tuple[str | bool | None, ...]:

@@ -11,7 +11,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import bronze, ledger, points, preparing
+from pi_datasource.delta import bronze, ledger, moments, points, preparing
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
@@ -88,9 +88,9 @@ def _waiting(
     rows = spark.read.table(lakehouse.errors).where(F.col("repaired_at").isNull())
     windows: dict[Window, list[str]] = {}
     without_tag = 0
-    for tag, start, end in rows.select("tag_webid", "window_start", "window_end").collect():
+    for tag, start, end in moments.rows(rows.select("tag_webid", "window_start", "window_end")):
         if tag in known:
-            windows.setdefault(Window(bronze.aware(start), bronze.aware(end)), []).append(tag)
+            windows.setdefault(Window(start, end), []).append(tag)
         else:
             without_tag += 1
     return windows, without_tag
@@ -101,9 +101,9 @@ def _mark(spark: SparkSession, lakehouse: Lakehouse, window: Window, tags: list[
         return
     chosen = (
         F.col("repaired_at").isNull()
-        & (F.col("window_start") == F.lit(window.start))
-        & (F.col("window_end") == F.lit(window.end))
+        & (F.col("window_start") == moments.column(window.start))
+        & (F.col("window_end") == moments.column(window.end))
         & F.col("tag_webid").isin(tags)
     )
-    now = F.lit(datetime.now(timezone.utc))
+    now = moments.column(datetime.now(timezone.utc))
     retried(lambda: DeltaTable.forName(spark, lakehouse.errors).update(chosen, {"repaired_at": now}))

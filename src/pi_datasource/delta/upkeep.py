@@ -8,7 +8,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import bronze
+from pi_datasource.delta import moments
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 
@@ -46,8 +46,7 @@ def upkeep(
 def _last_optimized(spark: SparkSession, name: str) -> datetime:
     """When the table was optimized last, or made; where neither can be found, when the oldest known commit was."""
     commits = DeltaTable.forName(spark, name).history(COMMITS_SEARCHED)
-    row = commits.agg(
-        F.coalesce(F.max(F.when(F.col("operation") == "OPTIMIZE", F.col("timestamp"))), F.min("timestamp"))
-    ).first()
-    assert row is not None
-    return bronze.aware(row[0])
+    optimized = F.max(F.when(F.col("operation") == "OPTIMIZE", F.col("timestamp")))
+    ((last,),) = moments.rows(commits.agg(F.coalesce(optimized, F.min("timestamp")).alias("last")))
+    assert isinstance(last, datetime)
+    return last

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow import compute, csv, parquet
 
+from pi_datasource import places
 from pi_datasource.errors import InvalidOption
 from pi_datasource.model import json_number
 
@@ -30,6 +31,8 @@ def kind_of(path: Path | None, named: str | None) -> str:
     if named is not None and named not in (*FORMS, "table"):
         message = f"--format {named!r}: there is no such format; use {', '.join(FORMS)} or table"
         raise InvalidOption(message)
+    if path is not None:
+        places.local(path, "--output")
     kind = named or ("table" if path is None else _ENDINGS.get(path.suffix.lower(), ""))
     if not kind:
         message = f"--output {str(path)!r}: the ending says no format; use .parquet, .csv or .jsonl, or give --format"

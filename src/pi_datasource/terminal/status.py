@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pi_datasource import places
 from pi_datasource.errors import InvalidOption, MissingPackage, TablesUnavailable
 from pi_datasource.schema import BATCH_COUNTS as _COUNTS
 from pi_datasource.schema import is_past_job
@@ -34,7 +35,7 @@ def show(folder: Path, out: Console, now: datetime | None = None) -> None:
         TablesUnavailable: a table is there, but cannot be read here.
     """
     now = now or datetime.now(timezone.utc)
-    connection = _opened(folder)
+    connection = _opened(places.local(folder, "--lakehouse"))
     out.print(_streams(_rows(connection, _STREAMS), now))
     out.print(_batches(_rows(connection, _BATCHES)))
     for name, what, query in (

@@ -1,0 +1,48 @@
+"""Moments as literals, and types as DDL, that mean the same in every session."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StringType, StructType, TimestampNTZType, TimestampType
+
+from pi_datasource import schema
+from pi_datasource.delta import moments
+from pi_datasource.delta.lakehouse import _check_times, _create
+from pi_datasource.errors import InvalidOption
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2026, 3, 29, 2, 30, tzinfo=timezone.utc), "timestamp_ltz'2026-03-29T02:30:00.000000Z'"),
+        (
+            datetime(2026, 3, 29, 2, 30, 0, 7, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+            "timestamp_ltz'2026-03-28T20:45:00.000007Z'",
+        ),
+        (datetime(1, 1, 1, tzinfo=timezone.utc), "timestamp_ltz'0001-01-01T00:00:00.000000Z'"),
+    ],
+)
+def test_a_literal_is_in_utc(moment: datetime, text: str) -> None:
+    assert moments.literal(moment) == text
+
+
+def test_types_of_time_are_written_out_at_any_depth() -> None:
+    inner = StructType().add("timestamp", TimestampType()).add("n", StringType())
+    columns = StructType().add("at", TimestampType()).add("curve", inner)
+    assert _create("t", columns, ("at",), None) == (
+        "CREATE TABLE IF NOT EXISTS t (`at` timestamp_ltz, `curve` struct<`timestamp`: timestamp_ltz, `n`: string>) "
+        "USING delta CLUSTER BY (`at`)"
+    )
+    hours = moments.sql_type(from_arrow_schema(schema.hourly()))
+    assert hours.count("timestamp_ltz") == 3
+
+
+def test_a_table_of_wall_clock_times_is_refused_and_a_users_own_column_is_not() -> None:
+    columns = StructType().add("at", TimestampType()).add("n", StringType())
+    stored = StructType().add("At", TimestampNTZType()).add("n", StringType())
+    with pytest.raises(InvalidOption, match=r"the column 'At' of bronze\.t holds times without a time zone"):
+        _check_times("`bronze`.`t`", columns, stored)
+    _check_times("`bronze`.`t`", columns, StructType(columns.fields).add("own", TimestampNTZType()))
