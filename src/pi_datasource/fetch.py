@@ -22,7 +22,7 @@ from pi_datasource.events import ticks_at
 from pi_datasource.flight import Flight
 from pi_datasource.gone import apart
 from pi_datasource.isolation import Isolation, Verdict
-from pi_datasource.model import Point, ReadTask, iso_utc
+from pi_datasource.model import NO_POINT, Point, ReadTask, iso_utc
 from pi_datasource.outcome import Outcome, TaskState
 from pi_datasource.parts import REQUEST_TIMEOUT
 from pi_datasource.retry import TOO_MANY_REQUESTS
@@ -76,8 +76,10 @@ class _Run(TaskState):
             flying = following or self._launch(None)
         yield from self._report()
         if self.task.report_effort:
-            told = json.dumps(asdict(self.client.effort - self.effort))
-            yield self._told([(self.task.points[0], told)], schema.READ_EFFORT)
+            told = asdict(self.client.effort - self.effort)
+            if self.task.offset is not None:
+                told["offset"] = json.loads(self.task.offset)
+            yield self._told([((*points, NO_POINT)[0], json.dumps(told))], schema.READ_EFFORT)
 
     def _launch(self, before: Flight | None) -> Flight | None:
         if not self.waiting:

@@ -89,6 +89,10 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     step: bool = False
 
 
+NO_POINT = Point("", "", "", None, "", "")
+"""Stands in a row that tells of the read where no point was read."""
+
+
 @dataclass(frozen=True)
 class ReadTask:
     """A whole read request: these points, this window. It is the plan, the partition and the log line.
@@ -109,6 +113,7 @@ class ReadTask:
     starts: tuple[datetime, ...] = ()  # of each point, where they are not all that of the window
     report_effort: bool = False
     ends_gone: bool = False  # a point that was deleted since it was listed has no events, and is no failure
+    offset: str | None = None  # of a stream: where its micro-batch ends, as JSON; told with the effort
 
     def __getstate__(self) -> dict[str, Any]:
         """All fields, the points packed."""

@@ -202,7 +202,8 @@ class Options(BaseModel):
     report_effort: bool = Field(
         False,
         description="Adds a row for each task with `value_kind = 'read_effort'`, whose `value_string` holds `calls`, `retries` "
-        "and `throttled_seconds`; in a stream also one with `read_gone` for each tag that it has found to be gone.",
+        "and `throttled_seconds`. In a stream it also holds `offset`, the end of the micro-batch, and is there even when nothing "
+        "was to be read; and each tag found to be gone has a row `read_gone`.",
     )
     settle: Span = Field(
         timedelta(seconds=5),

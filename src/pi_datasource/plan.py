@@ -45,20 +45,31 @@ def plan(
         tasks += [(tuple(points[i] for i in group), window) for group in _dealt(others, events, bins)]
     rates = _shares(options.requests_per_second, len(tasks))
     return [
-        ReadTask(
-            table=options.table,
-            window=part,
-            points=group,
-            ingestion_time=ingestion_time,
-            page_size=options.page_size,
-            batch_size=options.batch_size,
-            on_error=options.on_error,
-            report_effort=options.report_effort,
-            read_mode=options.read_mode,
-            requests_per_second=rate,
-        )
+        _task(group, part, options, ingestion_time, rate)
         for (group, part), rate in zip(tasks, rates, strict=True)
     ]
+
+
+def without_points(window: Window, options: Options, ingestion_time: datetime) -> ReadTask:
+    """A task that asks the server nothing: its only rows tell of the read."""
+    return _task((), window, options, ingestion_time, None)
+
+
+def _task(
+    points: tuple[Point, ...], window: Window, options: Options, ingestion_time: datetime, rate: float | None
+) -> ReadTask:
+    return ReadTask(
+        table=options.table,
+        window=window,
+        points=points,
+        ingestion_time=ingestion_time,
+        page_size=options.page_size,
+        batch_size=options.batch_size,
+        on_error=options.on_error,
+        report_effort=options.report_effort,
+        read_mode=options.read_mode,
+        requests_per_second=rate,
+    )
 
 
 def _slices(events: Sequence[float] | None, points: int, wanted: int) -> dict[int, int]:

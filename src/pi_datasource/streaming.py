@@ -7,6 +7,7 @@ it, and after a restart Spark plans the last logged one, empty, before it asks f
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from pi_datasource.model import Point, ReadTask, Window, iso_utc
 from pi_datasource.offsets import Offset, Position, window_of
 from pi_datasource.options import Options
 from pi_datasource.outage import Outage
-from pi_datasource.plan import plan
+from pi_datasource.plan import plan, without_points
 from pi_datasource.roster import Roster
 from pi_datasource.server_clock import ServerClock
 from pi_datasource.sparkio import PIPartition, plainly, read_partition
@@ -112,7 +113,7 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
                 return []
             window = _between(offsets.parse(start), last)
             self._roster.ready(self._clock.now, last.points, _pending(window, last.started))
-            return [PIPartition(task) for task in self._tasks(window, last.started)]
+            return [PIPartition(task) for task in self._tasks(window, last)]
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task."""
@@ -189,13 +190,18 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def _count(self, window: Window) -> float:
         return volume.events(client.shared(self.options), self._roster.points, window, self.options)
 
-    def _tasks(self, window: Window, started: datetime) -> Iterator[ReadTask]:
-        pending = _pending(window, started)
+    def _tasks(self, window: Window, last: Position) -> list[ReadTask]:
+        pending = _pending(window, last.started)
         each = self._roster.starts(pending) if pending else None
-        for task in plan(self._roster.points, window, self.options, window.end):
-            kept = starts.begun(task, each) if each else task
-            if kept is not None:
-                yield replace(kept, ends_gone=True)
+        planned = plan(self._roster.points, window, self.options, window.end)
+        begun = [starts.begun(task, each) for task in planned] if each else planned
+        tasks = [replace(task, ends_gone=True) for task in begun if task is not None]
+        if not self.options.report_effort:
+            return tasks
+        # Rows say where the micro-batch ends: who writes it need not read Spark's own log. One says so without a point.
+        offset = json.dumps(last.to_json())
+        tasks = tasks or [without_points(window, self.options, window.end)]
+        return [replace(task, offset=offset) for task in tasks]
 
 
 def _pending(window: Window, started: datetime) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 import pytest
@@ -84,6 +84,14 @@ def test_a_task_tells_its_own_effort_and_not_that_of_the_task_before() -> None:
     server.failures = {"W_B": [(503, "busy"), (429, "Rate limit was reached")]}
     (row,) = told(server, task("A", "B", report_effort=True))
     assert row == asdict(Effort(calls=len(server.calls), retries=2, throttled_seconds=1.0))
+
+
+def test_a_task_tells_where_its_micro_batch_ends_without_any_point_as_well() -> None:
+    ends = {"version": 2, "to": "2024-05-01T00:01:40Z"}
+    for names, calls in ((("A",), 1), ((), 0)):
+        server = FakePI({"W_A": [(SECOND, 1.0)]})
+        (row,) = told(server, replace(task(*names, report_effort=True), offset=json.dumps(ends)))
+        assert row == {**asdict(Effort(calls=calls)), "offset": ends}
 
 
 def test_a_task_that_is_not_asked_tells_nothing() -> None:

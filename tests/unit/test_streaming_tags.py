@@ -264,6 +264,28 @@ class TestATagThatIsDeleted:
             (row["tag_webid"], row["value_kind"]) for row in rows if row["value_kind"] in schema.NO_EVENTS
         ]
         assert sorted(told) == [("W_T1", "read_effort"), ("W_T2", "read_effort"), ("W_T2", "read_gone")]
+        effort = [json.loads(row["value_string"]) for row in rows if row["value_kind"] == schema.READ_EFFORT]
+        assert [each["offset"] for each in effort] == [end, end]
+
+    def test_leaves_a_row_that_says_where_the_micro_batch_ends_when_no_tag_has_begun(
+        self, pi: Site, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "starts.json"
+        file.write_text(json.dumps({"T1": "2024-05-01T00:00:00Z", "T2": "2024-05-01T00:00:40Z"}))
+        given = {"discovery_interval": "0s", "max_window_per_trigger": "20s", "start_times": str(file)}
+        stream = Following(report_effort="true", **given)
+        stream.batch()
+        pi.delete("W_T1")
+        end = stream.reader.latestOffset(stream.position, None)
+        (only,) = stream.reader.partitions(stream.position, end)
+        (row,) = [row for batch in stream.reader.read(only) for row in batch.to_pylist()]
+        assert (row["tag_webid"], row["value_kind"]) == ("", "read_effort")
+        assert json.loads(row["value_string"]) == {
+            "calls": 0,
+            "retries": 0,
+            "throttled_seconds": 0.0,
+            "offset": end,
+        }
 
     def test_is_a_row_for_those_who_want_failures_as_rows(self, pi: Site) -> None:
         stream = Following(on_error="report")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -13,15 +14,18 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
+from pi_datasource import offsets
 from pi_datasource.delta import bronze, ledger
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.reading import effort_columns, window_read
 from pi_datasource.delta.tags import Tags
 from pi_datasource.delta.writing import Reading, write
 from pi_datasource.effort import NONE, Effort
+from pi_datasource.errors import OffsetError
 from pi_datasource.model import Point, Window
+from pi_datasource.offsets import Position
 from pi_datasource.options import Options
-from pi_datasource.schema import READ_FAILURE, READ_GONE
+from pi_datasource.schema import READ_EFFORT, READ_FAILURE, READ_GONE
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +71,20 @@ class BatchWriter:
         began = time.monotonic()
         spark = batch.sparkSession
         stream = ledger.stream_id(spark, self.checkpoint)
-        position = ledger.batch_position(spark, self.checkpoint, batch_id)
-        window = position.window
-        # Before anything is written: gold looks up in `pi_points` how a tag's curve runs.
-        chosen = self.tags.current(spark, position.points).points
         may_repeat = self._begun is None or batch_id <= self._begun
+        # Before the server is asked.
+        since = bronze.version(spark, self.lakehouse.bronze) if self.options.overlap else None
         batch.persist()  # without it every action would read the PI server again
         try:
+            position = _position(batch)
+            if position is None:
+                log.info("micro-batch %d was planned without a window: there is nothing to write", batch_id)
+                return
+            window = position.window
+            # Before anything is written: gold looks up in `pi_points` how a tag's curve runs.
+            chosen = self.tags.current(spark, position.points).points
             overlap = self._overlap(spark, stream, window)
-            with self._with_overlap(spark, batch, window, overlap, chosen) as (found, again):
+            with self._with_overlap(spark, batch, window, overlap, chosen, since) as (found, again):
                 mark = f"pi-datasource {stream} {batch_id}"
                 done = write(spark, self.lakehouse, found, mark, may_repeat=may_repeat)
             # Not before: what Spark lost meanwhile, as with an executor, it has read anew, and other tags may have failed.
@@ -114,13 +123,14 @@ class BatchWriter:
         return Window(start, window.start) if start < window.start else None
 
     @contextmanager
-    def _with_overlap(
+    def _with_overlap(  # noqa: PLR0917 - what is read, and what it will be compared with
         self,
         spark: SparkSession,
         batch: DataFrame,
         window: Window,
         overlap: Window | None,
         chosen: Sequence[Point],
+        since: int | None,
     ) -> Iterator[tuple[Reading, _Counts]]:
         """The events of the micro-batch and, as they are now, those of the overlap."""
         events = bronze.events(batch)
@@ -132,7 +142,7 @@ class BatchWriter:
                 bronze.merge_failures(spark, self.lakehouse.errors, again.failures)
             whole = Window(overlap.start, window.end)
             both = events.union(again.events)
-            found = Reading(both, whole, window.start, overlap, again.whole, again.since)
+            found = Reading(both, whole, window.start, overlap, again.whole, since)
             yield found, _Counts(again.rows, again.failed, effort=again.effort)
 
 
@@ -146,6 +156,22 @@ def _counts(batch: DataFrame) -> _Counts:
         *effort_columns(),
     ).first()
     return _Counts(row[0], row[1], row[2], row[3], Effort(*row[4:])) if row else _Counts()
+
+
+def _position(batch: DataFrame) -> Position | None:
+    """Where the micro-batch ends, which its rows say; None if it has none.
+
+    Raises:
+        OffsetError: its rows do not say it, or not all the same.
+    """
+    told = batch.where(_kind(READ_EFFORT)).select("value_string").collect()
+    ends = {json.dumps(json.loads(row[0])["offset"]): None for row in told}
+    if len(ends) == 1:
+        return offsets.parse(json.loads(next(iter(ends))))
+    if not ends and batch.isEmpty():
+        return None
+    message = f"the rows of a micro-batch tell {len(ends)} offsets at which it ends, and not one: nothing of it is written"
+    raise OffsetError(message)
 
 
 def _kind(kind: str) -> Column:

@@ -19,6 +19,7 @@ from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.ledger import BatchReport
 from pi_datasource.delta.points import Discovery
 from pi_datasource.delta.tags import Tags
+from pi_datasource.errors import StreamInUse
 from pi_datasource.options import Options, by_name
 
 
@@ -33,10 +34,11 @@ def start(
     Raises:
         ConfigurationError: an option that cannot be used; nothing has been read or written.
         ServerError: the server cannot be reached or does not let us in; nothing has been written.
-        StreamInUse: another process ingests the same server and tags.
+        StreamInUse: the same server and tags are being ingested, by this process or another one.
     """
     checked = Options.parse(options)
     preparing.columns_of(checked)
+    _check_name(spark, lakehouse.stream_name(checked))
     found = points.look(checked)  # a server that does not let us in shall leave no empty tables behind
     checkpoint = lakehouse.checkpoint(checked)
     lease = Lease.take(checkpoint)
@@ -63,9 +65,21 @@ def _started(
     tags = Tags(checked, lakehouse)
     tags.note(spark, found)
     clear_unplanned(checkpoint)
-    writer = rows.writeStream.queryName("pi_timeseries").option("checkpointLocation", checkpoint)
+    writer = rows.writeStream.queryName(lakehouse.stream_name(checked)).option(
+        "checkpointLocation", checkpoint
+    )
     writer = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
     return writer.foreachBatch(BatchWriter(checked, lakehouse, checkpoint, tags)).start()
+
+
+def _check_name(spark: SparkSession, name: str) -> None:
+    """Fails if Spark would refuse the name, but before anything is written."""
+    if any(query.name == name for query in spark.streams.active):
+        message = (
+            f"this Spark session has an active query called {name!r}, and runs no second one of that name: wait for it to "
+            "end, or stop it"
+        )
+        raise StreamInUse(message)
 
 
 def _rows(spark: SparkSession, options: Mapping[str, str]) -> DataFrame:
