@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -138,3 +139,20 @@ def test_what_an_older_version_did_not_count_is_left_open(tmp_path: Path) -> Non
 def test_a_folder_without_tables_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match=r"there are no tables in .*; run pi-datasource ingest"):
         shown(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
+)
+def test_windows_are_told_in_utc_by_a_process_of_any_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    end = datetime(2026, 3, 29, 2, 30, tzinfo=timezone.utc)
+    rows = pa.Table.from_pylist([batch(0, end, rows_read=1)])
+    write_deltalake(tmp_path / "checkpoints/pi_ingestion_checkpoint", rows)
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", zone)
+        time.tzset()
+        text = shown(tmp_path)
+    time.tzset()
+    assert "03-29 02:15:00 – 03-29 02:30:00" in text

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import statistics
+import time
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -549,3 +550,45 @@ def test_a_broken_log_is_named(tmp_path: Path) -> None:
     assert len(panel(backend, "health")["runs"]) == 6  # what does not need the table is there
     assert panel(backend, "errors")["waiting"] == 1
     assert set(backend.sizes()) == {"bronze", "errors", "ledger"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "last"),
+    [
+        ("Europe/Berlin", "2026-03-29T05:00:30+00:00"),
+        ("America/New_York", "2026-11-01T09:00:30+00:00"),
+        ("Australia/Lord_Howe", "2026-10-04T05:00:30+00:00"),
+        ("Asia/Kathmandu", "2026-06-01T00:00:30+00:00"),
+    ],
+)
+def test_figures_are_the_same_in_a_process_of_any_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str, last: str
+) -> None:
+    now = datetime.fromisoformat(last)
+    moved = [{**row, "timestamp": row["timestamp"] + (now - NOW)} for row in lake.events()]
+    lake.write(tmp_path, moved)
+    query = [("from", (now - timedelta(hours=12)).isoformat()), ("to", now.isoformat())]
+
+    def told() -> dict[str, Any]:
+        made = LocalBackend(tmp_path)
+        try:
+            return {
+                name: answer(shown, Ask(made, Selection.parse(query, now), now, "W4", 800))
+                for name, shown in PANELS.items()
+            }
+        finally:
+            made.close()
+
+    in_utc = told()
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", zone)
+        time.tzset()
+        elsewhere = told()
+    time.tzset()
+    for answers in (in_utc, elsewhere):
+        for one in answers.values():
+            one.pop("took_ms", None)
+    assert elsewhere == in_utc
+    shown = {row["moment"] for row in elsewhere["tag-rows"]["data"]["rows"]}
+    mine = sorted((us(row["timestamp"]) for row in moved if row["tag_webid"] == "W4"), reverse=True)
+    assert shown == set(mine[:100])

@@ -45,4 +45,4 @@ def test_a_table_of_wall_clock_times_is_refused_and_a_users_own_column_is_not() 
     stored = StructType().add("At", TimestampNTZType()).add("n", StringType())
     with pytest.raises(InvalidOption, match=r"the column 'At' of bronze\.t holds times without a time zone"):
         _check_times("`bronze`.`t`", columns, stored)
-    _check_times("`bronze`.`t`", columns, StructType(columns.fields).add("own", TimestampNTZType()))
+    _check_times("`bronze`.`t`", columns, StructType([*columns.fields]).add("own", TimestampNTZType()))
