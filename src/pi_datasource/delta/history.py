@@ -67,6 +67,7 @@ def backfill(
         ReadFailed: with ``on_error="fail"``, a tag could not be read; what was done before stays.
         StreamInUse: another backfill of the same tags is running.
     """
+    preparing.check_session(spark)
     checked = Options.parse(options)
     with PIClient(checked) as api:
         servers = discover.data_servers(api, checked)

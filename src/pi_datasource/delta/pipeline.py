@@ -32,10 +32,11 @@ def start(
     they stand; ``start_time`` counts only for the first run.
 
     Raises:
-        ConfigurationError: an option that cannot be used; nothing has been read or written.
+        ConfigurationError: an option or a session that cannot be used; nothing has been read or written.
         ServerError: the server cannot be reached or does not let us in; nothing has been written.
         StreamInUse: the same server and tags are being ingested, by this process or another one.
     """
+    preparing.check_session(spark)
     checked = Options.parse(options)
     preparing.columns_of(checked)
     _check_name(spark, lakehouse.stream_name(checked))

@@ -12,6 +12,8 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import Options
 
+_TIMESTAMP_TYPE = "spark.sql.timestampType"
+
 
 def columns_of(options: Options) -> StructType:
     """The columns of the rows that are read.
@@ -23,6 +25,21 @@ def columns_of(options: Options) -> StructType:
         message = "option 'columns': the tables hold whole events; leave it out"
         raise InvalidOption(message)
     return from_arrow_schema(tables.columns(options))
+
+
+def check_session(spark: SparkSession) -> None:
+    """Makes sure that Delta compares moments in this session.
+
+    Raises:
+        InvalidOption: ``TIMESTAMP`` means one without a time zone. Delta 4.4 then compares the ends of a file's moments as
+            wall-clock times, of which an hour exists twice: it fails, or would pass over files.
+    """
+    if str(spark.conf.get(_TIMESTAMP_TYPE, "TIMESTAMP_LTZ")).upper() == "TIMESTAMP_NTZ":
+        message = (
+            f"this Spark session has {_TIMESTAMP_TYPE}=TIMESTAMP_NTZ, in which Delta cannot compare moments; set it to "
+            "TIMESTAMP_LTZ, or use another session: spark.newSession()"
+        )
+        raise InvalidOption(message)
 
 
 def prepare(spark: SparkSession, lakehouse: Lakehouse, options: Options) -> StructType:

@@ -42,6 +42,7 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
         ServerError: the server cannot be reached or does not let us in.
         StreamInUse: another repair of the same tags is running.
     """
+    preparing.check_session(spark)
     checked = Options.parse(options).model_copy(update={"on_error": "report"})
     with Lease.take(f"{lakehouse.checkpoint_root}/repair-{lakehouse.selection(checked)}", "repair"):
         return _repaired(spark, checked, lakehouse)
