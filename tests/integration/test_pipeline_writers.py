@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from mock_server import Plant
-from pi_datasource.delta import batch, bronze, gold, repair, repairing, writing
+from pi_datasource.delta import batch, bronze, gold, moments, repair, repairing, writing
 from pi_datasource.model import Window
 from tests.integration.support.site import NOW, Site, site_of
 
@@ -123,4 +123,4 @@ def _append(site: Site, table: str, row: Mapping[str, Any]) -> None:
 
 
 def _is(row: Any) -> str:
-    return f"tag_webid = '{row['tag_webid']}' AND timestamp = timestamp'{bronze.utc_text(row['timestamp'])}' AND sequence = {row['sequence']}"
+    return f"tag_webid = '{row['tag_webid']}' AND timestamp = {moments.literal(row['timestamp'])} AND sequence = {row['sequence']}"

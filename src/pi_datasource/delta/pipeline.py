@@ -36,9 +36,9 @@ def start(
         ServerError: the server cannot be reached or does not let us in; nothing has been written.
         StreamInUse: the same server and tags are being ingested, by this process or another one.
     """
-    preparing.check_session(spark)
     checked = Options.parse(options)
     preparing.columns_of(checked)
+    preparing.check_session(spark)
     _check_name(spark, lakehouse.stream_name(checked))
     found = points.look(checked)  # a server that does not let us in shall leave no empty tables behind
     checkpoint = lakehouse.checkpoint(checked)
