@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from mock_server import Faults, Plant, running
 from oracle_check import compare
-from pi_datasource.delta import absence, backfill, history, ledger, points, preparing, repair
+from pi_datasource.delta import absence, backfill, dismissal, gold, history, ledger, points, preparing, repair
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.points import Discovery
@@ -206,6 +207,55 @@ def test_what_could_not_be_read_is_repaired(
         assert all(row["repaired_at"] is not None for row in errors)
 
 
+def test_errors_of_a_deleted_tag_wait_no_longer_until_it_is_back(site: Site) -> None:
+    site.ingest()
+    hidden, start = site.plant.points[2], NOW - timedelta(minutes=30)
+    _note_error(site, hidden.web_id("IDOnly"), start, "before the columns were added")
+    site.plant.catalog.delete(hidden)
+    done = repair(site.spark, site.options, site.lakehouse)
+    assert (done.repaired, done.failing, done.without_tag, done.dismissed) == (0, 0, 0, 1)
+    (row,) = site.table("bronze/pi_timeseries_errors").to_pylist()
+    assert (row["repaired_at"], row["dismissed_reason"]) == (None, dismissal.UNLISTED)
+    assert row["dismissed_at"] is not None
+    again = repair(site.spark, site.options, site.lakehouse)
+    assert (again.without_tag, again.dismissed) == (0, 0)
+    site.plant.catalog.restore(hidden)
+    site.now += timedelta(minutes=5)
+    site.ingest()
+    rows = site.table("bronze/pi_timeseries_errors").to_pylist()
+    assert {row["message"] for row in rows} == {"before the columns were added", absence.MESSAGE}
+    assert all(row["dismissed_at"] is None and row["dismissed_reason"] is None for row in rows)
+    done = repair(site.spark, site.options, site.lakehouse)
+    assert (done.repaired, done.failing, done.dismissed) == (2, 0, 0)
+    site.assert_bronze_is_exact(start)
+
+
+def test_a_backfill_of_one_tag_leaves_all_others_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.ingest()
+    point, start = site.plant.points[2], NOW - timedelta(minutes=30)
+    refresh, recomputed = gold.refresh, []
+
+    def watched(spark: Any, lakehouse: Any, touched: Any) -> None:
+        recomputed.extend(row["tag_webid"] for row in touched.collect())
+        refresh(spark, lakehouse, touched)
+
+    monkeypatch.setattr(gold, "refresh", watched)
+    options = {**site.options, "tags": point.name, "start_time": start.isoformat()}
+    tables = ("bronze/pi_timeseries", "gold/pi_metrics_hourly")
+    before = [_files(site, table) for table in tables]
+    steps = list(backfill(site.spark, options, site.lakehouse))
+    assert steps[-1].report is not None
+    assert steps[-1].report.rows_read > 0
+    assert set(recomputed) == {point.web_id("IDOnly")}
+    assert [_files(site, table) for table in tables] == before  # nothing has changed, and nothing is written
+    web_id = point.web_id("IDOnly")
+    site.spark.sql(f"DELETE FROM {site.lakehouse.bronze} WHERE tag_webid = '{web_id}'")
+    site.spark.sql(f"UPDATE {site.lakehouse.gold} SET mean_value = -1 WHERE tag_webid = '{web_id}'")
+    list(backfill(site.spark, options, site.lakehouse, again=True))
+    site.assert_bronze_is_exact(start)
+    site.assert_gold_is_recomputed()
+
+
 def test_a_tag_that_cannot_be_read_is_not_taken_for_one_that_is_gone(spark: Any, tmp_path: Path) -> None:
     plant, larger = (Plant(seed=12, tags=tags, plants=1) for tags in (4, 5))
     hidden = plant.points[1].name  # listed; its events are not, as of one that was deleted
@@ -254,6 +304,17 @@ def test_a_renamed_tag_stays_itself_and_a_deleted_one_ends(spark: Any, tmp_path:
 
 def _keys(events: pa.Table) -> set[tuple[Any, ...]]:
     return {tuple(row.values()) for row in events.select(["tag_webid", "timestamp", "sequence"]).to_pylist()}
+
+
+def _note_error(site: Site, web_id: str, start: datetime, message: str) -> None:
+    schema = site.spark.read.table(site.lakehouse.errors).schema
+    row = {"tag_webid": web_id, "window_start": start, "window_end": NOW, "message": message}
+    rows = site.spark.createDataFrame([tuple(row.get(name) for name in schema.names)], schema)
+    rows.write.format("delta").mode("append").saveAsTable(site.lakehouse.errors)
+
+
+def _files(site: Site, table: str) -> set[str]:
+    return set(DeltaTable(f"{site.lakehouse.directory}/{table}").file_uris())
 
 
 def _power_cut(*_: Any) -> None:

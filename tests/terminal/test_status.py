@@ -156,3 +156,17 @@ def test_windows_are_told_in_utc_by_a_process_of_any_zone(
         text = shown(tmp_path)
     time.tzset()
     assert "03-29 02:15:00 – 03-29 02:30:00" in text
+
+
+def test_dismissed_errors_do_not_wait_and_are_told_with_their_reason(tmp_path: Path) -> None:
+    rows = [batch(0, NOW - timedelta(minutes=30))]
+    write_deltalake(tmp_path / "checkpoints/pi_ingestion_checkpoint", pa.Table.from_pylist(rows))
+    waiting = {"tag_webid": "W1", "repaired_at": None, "dismissed_at": None, "dismissed_reason": None}
+    dismissed = {**waiting, "tag_webid": "W2", "dismissed_at": NOW, "dismissed_reason": "tag [deleted]"}
+    repaired = {**dismissed, "tag_webid": "W3", "repaired_at": NOW}
+    write_deltalake(
+        tmp_path / "bronze/pi_timeseries_errors", pa.Table.from_pylist([repaired, waiting, dismissed])
+    )
+    text = shown(tmp_path)
+    assert "1 window(s) of a tag wait for pi-datasource repair" in text
+    assert "1 window(s) of a tag dismissed: tag [deleted]" in text

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from pi_datasource.dashboard import snapshot
+from pi_datasource.dashboard import metrics, snapshot
 from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.local import LocalBackend
 from pi_datasource.dashboard.panels import PANELS, answer
@@ -266,6 +266,22 @@ def test_only_errors_that_wait_are_shown(backend: LocalBackend) -> None:
     assert [(r["tag_webid"], r["tag_name"], r["status"], r["message"]) for r in got["rows"]] == [
         ("W3", NASTY, 502, f"HTTP 502: {NASTY}")
     ]
+
+
+def test_dismissed_errors_do_not_wait_and_are_counted_by_reason(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    assert panel(LocalBackend(tmp_path), "errors")["dismissed"] == []  # a table without these columns
+    dismissed = {**lake.failures()[0], "tag_webid": "W4", "dismissed_at": NOW, "dismissed_reason": "deleted"}
+    columns = pa.schema([*lake.FAILURES, ("dismissed_at", lake.MOMENT), ("dismissed_reason", pa.string())])
+    repaired = {**dismissed, "tag_webid": "W1", "repaired_at": NOW}
+    lake.put(tmp_path, "bronze/pi_timeseries_errors", [dismissed, repaired], columns)
+    backend = LocalBackend(tmp_path)
+    got = panel(backend, "errors")
+    assert got["waiting"] == 1
+    assert [row["tag_webid"] for row in got["rows"]] == ["W3"]
+    assert got["dismissed"] == [{"reason": "deleted", "dismissed": 1}]
+    found = metrics.figures(Ask(backend, Selection.parse([], NOW), NOW))
+    assert found["pi_datasource_errors_waiting"] == {'{table="errors"}': 1}
 
 
 def test_an_audit_is_shown_where_it_ran(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pi_datasource.delta import Lakehouse, points, tags
+from pi_datasource.delta import Lakehouse, dismissal, points, tags
 from pi_datasource.delta.points import Discovery
 from pi_datasource.options import Options
 from pi_datasource.roster import fingerprint
@@ -27,6 +27,7 @@ class Listed:
         monkeypatch.setattr(points, "look", self._look)
         monkeypatch.setattr(points, "known", lambda *_: {})
         monkeypatch.setattr(points, "record", self._record)
+        monkeypatch.setattr(dismissal, "restore", lambda *_: None)
         options = Options.parse({"url": "h", "discovery_interval": "10m"})
         self.tags = tags.Tags(options, Lakehouse.in_directory(folder))
         self.tags.note(None, Discovery(tuple(ONE), BASE))  # type: ignore[arg-type]

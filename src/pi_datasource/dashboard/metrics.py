@@ -19,7 +19,9 @@ _LEDGER = Query(
     "coalesce(sum(read_failures), 0) AS failures, unix_micros(max(window_end)) AS read_until, "
     "unix_micros(max(created_at)) AS last_run FROM {ledger} GROUP BY stream_id ORDER BY last_run DESC, stream_id"
 )
-_WAITING = Query("SELECT count(*) AS waiting FROM {errors} WHERE repaired_at IS NULL")
+_WAITING = Query(
+    "SELECT count(*) AS waiting FROM {errors} WHERE repaired_at IS NULL AND dismissed_at IS NULL"
+)
 
 _FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("pi_datasource_up", "gauge", "Whether the tables could be read: 1 or 0."),

@@ -34,7 +34,13 @@ _GROUPS = {"plant": "STRING", "sensor_type": "STRING"}
 
 TABLES: Mapping[str, Table] = {
     "bronze": Table("bronze", "pi_timeseries", "timestamp", _NOT_YET, _GROUPS),
-    "errors": Table("bronze", "pi_timeseries_errors", "window_start", _NOT_YET),
+    "errors": Table(
+        "bronze",
+        "pi_timeseries_errors",
+        "window_start",
+        _NOT_YET,
+        {"dismissed_at": "TIMESTAMP", "dismissed_reason": "STRING"},
+    ),
     "gold": Table("gold", "pi_metrics_hourly", "hour", _NOT_YET, _GROUPS),
     "ledger": Table(
         "checkpoints",

@@ -47,6 +47,8 @@ def failures(batch: DataFrame) -> DataFrame:
         told["status"].alias("status"),
         told["message"].alias("message"),
         F.lit(None).cast(moments.TYPE).alias("repaired_at"),
+        F.lit(None).cast(moments.TYPE).alias("dismissed_at"),
+        F.lit(None).cast("string").alias("dismissed_reason"),
         F.col(LINEAGE),
     )
 

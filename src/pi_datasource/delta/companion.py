@@ -1,4 +1,4 @@
-"""What has to be done beside a continuous ingestion: the history of new tags, and upkeep of the tables."""
+"""What has to be done beside a continuous ingestion: the history of new tags, and maintenance of the tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 60.0
 
 
-def beside(
+def run_beside(
     spark: SparkSession,
     options: Options,
     lakehouse: Lakehouse,
@@ -28,27 +28,33 @@ def beside(
     *,
     optimize_every: timedelta | None,
     keep: timedelta | None,
-) -> None:
-    """Does it once a minute while ``query`` is active, in a thread and a session of its own.
+) -> threading.Thread | None:
+    """Does it once a minute while ``query`` is active, in a thread and a session of its own; None if nothing is to do.
 
-    What fails is logged and tried again: it must not end an ingestion that works.
+    What fails is logged and tried again: it must not end an ingestion that works. When the query ends, the thread stops
+    after the table or the piece of history at which it is.
     """
+    if options.new_tags != "backfill" and optimize_every is None:
+        return None
     own = spark.newSession()  # settings of one must not reach the other
-
-    jobs: dict[str, Callable[[], object]] = {
-        "history of new tags": lambda: fill_new_tags(
-            own, options, lakehouse, str(query.id), settled_only=True
+    jobs: dict[str, Callable[[], object]] = {}
+    if options.new_tags == "backfill":
+        jobs["history of new tags"] = lambda: fill_new_tags(
+            own, options, lakehouse, str(query.id), settled_only=True, wanted=lambda: query.isActive
         )
-    }
     if optimize_every is not None:
-        jobs["upkeep"] = lambda: upkeep(own, lakehouse, optimize_every=optimize_every, keep=keep)
+        jobs["maintenance"] = lambda: upkeep(
+            own, lakehouse, optimize_every=optimize_every, keep=keep, wanted=lambda: query.isActive
+        )
 
     def work() -> None:
         while not _waited(query):
             for what, job in jobs.items():
                 _attempt(what, job)
 
-    threading.Thread(target=work, name="pi-datasource companion", daemon=True).start()
+    thread = threading.Thread(target=work, name="pi-datasource companion", daemon=True)
+    thread.start()
+    return thread
 
 
 def _waited(query: StreamingQuery) -> bool:

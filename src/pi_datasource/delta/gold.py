@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -75,30 +75,44 @@ def hours_within(spark: SparkSession, lakehouse: Lakehouse, window: Window) -> D
 
 
 def refresh(spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame) -> None:
-    """Recomputes these (tag, hour) pairs from bronze; one without events has no row afterwards, all others stay."""
+    """Recomputes these (tag, hour) pairs from bronze; one without events has no row afterwards, all others stay.
+
+    Rows that are stored as they are computed are not written.
+    """
     # Persisted alone it would be computed anew when another writer changes a table that it was read from, and pairs that
     # came to it only then would be taken for pairs without events.
     touched = touched.localCheckpoint(eager=False).persist()
     try:
-        ((first, last),) = moments.rows(
-            touched.agg(F.min("hour").alias("first"), F.max("hour").alias("last"))
+        ((first, last, low, high),) = moments.rows(
+            touched.agg(
+                F.min("hour").alias("first"),
+                F.max("hour").alias("last"),
+                F.min("tag_webid").alias("low"),
+                F.max("tag_webid").alias("high"),
+            )
         )
         if first is None:
             return
-        retried(lambda: _merge(spark, lakehouse, touched, first, last))
+        tags = F.col("tag_webid").between(low, high)  # lets Delta skip the files of other tags
+        retried(lambda: _merge(spark, lakehouse, touched, first, last, tags))
     finally:
         touched.unpersist()
 
 
-def _computed(
-    spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame, first: datetime, last: datetime
+def _computed(  # noqa: PLR0917 - what is computed, and the bounds of it
+    spark: SparkSession,
+    lakehouse: Lakehouse,
+    touched: DataFrame,
+    first: datetime,
+    last: datetime,
+    tags: Column,
 ) -> DataFrame:
     """The touched hours, and those beside them in time, whose mean depends on them; ``_gone`` marks one without events."""
     pair, stamp = ["tag_webid", "hour"], F.col("timestamp")
     # Plain bounds on the timestamp let Delta skip the files of all other hours.
     start, end = moments.column(first), moments.column(last + _HOUR)
     events = spark.read.table(lakehouse.bronze).where((stamp >= start) & (stamp < end))
-    events = events.withColumn("hour", F.expr(HOUR)).join(touched, pair, "left_semi")
+    events = events.where(tags).withColumn("hour", F.expr(HOUR)).join(touched, pair, "left_semi")
     # A tag has a row for each selection that it belongs to.
     points = spark.read.table(lakehouse.points).groupBy("tag_webid")
     steps = points.agg(F.max_by("step", "last_seen").alias("step"))
@@ -107,28 +121,47 @@ def _computed(
     reach = curve.REACH + curve.REACH  # a neighbour needs its own neighbours
     low, high = moments.column(first - reach), moments.column(last + reach)
     stored = spark.read.table(lakehouse.gold).where((F.col("hour") >= low) & (F.col("hour") <= high))
-    beside = stored.drop("time_weighted_mean").join(touched, pair, "left_anti")
+    beside = stored.where(tags).drop("time_weighted_mean").join(touched, pair, "left_anti")
     beside = beside.join(touched.select("tag_webid").distinct(), "tag_webid", "left_semi")
     around = rows.unionByName(beside.withColumn(_TOUCHED, F.lit(False)), allowMissingColumns=True)
     weighed = curve.with_mean(around.join(steps, "tag_webid", "left"), _TOUCHED)
     return weighed.withColumn("_gone", F.col("event_count").isNull())
 
 
-def _merge(
-    spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame, first: datetime, last: datetime
+def _merge(  # noqa: PLR0917 - as above
+    spark: SparkSession,
+    lakehouse: Lakehouse,
+    touched: DataFrame,
+    first: datetime,
+    last: datetime,
+    tags: Column,
 ) -> None:
     # Not held: Delta reads the events after its transaction has begun, so that hours which another writer commits after
     # that are a conflict, and those before hold what is read here.
-    rows = _computed(spark, lakehouse, touched, first, last)
+    rows = _computed(spark, lakehouse, touched, first, last, tags)
     table = DeltaTable.forName(spark, lakehouse.gold)
     values = {f"`{name}`": f"s.`{name}`" for name in table.toDF().columns if name in rows.columns}
     low, high = (moments.literal(moment) for moment in (first - curve.REACH, last + curve.REACH))
     within = f"t.hour >= {low} AND t.hour <= {high}"
+    stored = table.toDF().where(tags).alias("t").where(within)
     (
         table.alias("t")
-        .merge(rows.alias("s"), f"{within} AND t.tag_webid = s.tag_webid AND t.hour = s.hour")
+        .merge(
+            _different(rows, stored).alias("s"), f"{within} AND t.tag_webid = s.tag_webid AND t.hour = s.hour"
+        )
         .whenMatchedDelete("s._gone")
         .whenMatchedUpdate(set=values)
         .whenNotMatchedInsert("NOT s._gone", values)
         .execute()
     )
+
+
+def _different(rows: DataFrame, stored: DataFrame) -> DataFrame:
+    """The ``rows`` that ``stored`` lacks or holds with other values, and those marked ``_gone`` that it still holds."""
+    pair = ["tag_webid", "hour"]
+    known = [name for name in stored.columns if name in rows.columns]
+    held = stored.select(*pair, F.struct(*(F.col(f"`{name}`") for name in known)).alias("_held"))
+    both = rows.withColumn("_new", F.struct(*(F.col(f"`{name}`") for name in known)))
+    both = both.join(held, pair, "left")
+    same = F.when(F.col("_gone"), F.col("_held").isNull()).otherwise(F.col("_new").eqNullSafe(F.col("_held")))
+    return both.where(~same).drop("_new", "_held")

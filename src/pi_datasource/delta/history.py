@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -83,14 +83,23 @@ def backfill(
 
 
 def fill_new_tags(
-    spark: SparkSession, options: Options, lakehouse: Lakehouse, stream_id: str, *, settled_only: bool = False
+    spark: SparkSession,
+    options: Options,
+    lakehouse: Lakehouse,
+    stream_id: str,
+    *,
+    settled_only: bool = False,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> None:
     """Reads what the tags that wait for it have recorded since the stream's start, up to where the stream stands.
 
     Beside a running stream, ``settled_only`` leaves out tags that it may not read yet: it keeps its list for a while.
-    A history can take longer than the time to the next run: while another one fills it, this one leaves it alone.
+    A history can take longer than the time to the next run: while another one fills it, this one leaves it alone. No
+    further piece of it is begun when ``wanted`` no longer holds; the pieces that are left come the next time.
     """
     selection = lakehouse.selection(options)
+    if not points.unfilled(spark, lakehouse, selection):
+        return
     reach = ledger.reach(spark, lakehouse, stream_id)
     if reach is None:
         return
@@ -105,11 +114,16 @@ def fill_new_tags(
     with lease:
         # Asked again: whoever had the lease may have filled them.
         if waiting := points.unfilled(spark, lakehouse, selection, seen_before):
-            _fill_waiting(spark, options, lakehouse, waiting, reach)
+            _fill_waiting(spark, options, lakehouse, waiting, reach, wanted)
 
 
-def _fill_waiting(
-    spark: SparkSession, options: Options, lakehouse: Lakehouse, waiting: set[str], reach: Window
+def _fill_waiting(  # noqa: PLR0917 - as above
+    spark: SparkSession,
+    options: Options,
+    lakehouse: Lakehouse,
+    waiting: set[str],
+    reach: Window,
+    wanted: Callable[[], bool],
 ) -> None:
     chosen = tuple(point for point in points.look(options).points if point.web_id in waiting)
     if not chosen:
@@ -119,8 +133,9 @@ def _fill_waiting(
     digest = hashlib.sha256(" ".join(web_ids).encode()).hexdigest()[:10]
     selection = lakehouse.selection(options)
     job = _Job(f"{HISTORY} {selection} {digest}", options, lakehouse, chosen, preparing.columns_of(options))
-    for _ in job.run(spark, reach, PIECE, newest_first=True, again=False):
-        pass
+    for step in job.run(spark, reach, PIECE, newest_first=True, again=False):
+        if step.done < step.total and not wanted():
+            return
     points.mark_filled(spark, lakehouse, selection, web_ids, reach.end)
 
 
@@ -155,7 +170,7 @@ class _Job:
         """Each piece that is not recorded yet, once."""
         whole = pieces(window, length)
         stream = f"{self.stream_id} {int(length.total_seconds())}s"
-        known = {} if again else ledger.windows(spark, self.lakehouse, stream)
+        known = {} if again else ledger.windows(spark, self.lakehouse, stream, window)
         left = [(n, piece) for n, piece in whole if not _covers(known.get(n), piece)]
         began = time.monotonic()
         yield Filled(len(whole) - len(left), len(whole), 0, 0.0)

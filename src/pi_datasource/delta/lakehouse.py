@@ -89,6 +89,11 @@ class Lakehouse:
         """The table with one row per micro-batch."""
         return self._name(self.checkpoint_schema, "pi_ingestion_checkpoint")
 
+    @property
+    def maintenance(self) -> str:
+        """The table that says when each of the others was optimized last."""
+        return self._name(self.checkpoint_schema, "pi_maintenance")
+
     def checkpoint(self, options: Options) -> str:
         """The folder of Spark's checkpoint for this server and selection of tags."""
         return f"{self.checkpoint_root}/{self.selection(options)}"

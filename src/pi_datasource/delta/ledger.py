@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,13 +18,18 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import DoubleType, LongType, StringType, StructType, TimestampType
 
 from pi_datasource.delta import moments
-from pi_datasource.delta.conflicts import retried
+from pi_datasource.delta.conflicts import LOST, retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.effort import NONE, Effort
 from pi_datasource.model import Window
 from pi_datasource.schema import BATCH_COUNTS
 
+log = logging.getLogger(__name__)
+
 COMMITS_SEARCHED = 1000  # back to which a replay finds what an earlier attempt wrote
+# Every row is a file of its own, and a query of the table costs by the file. A compaction takes two seconds, and leaves a
+# copy of the whole table on disk until that is vacuumed.
+COMPACT_EVERY = 200
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def record(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, *, ma
 
     Where there is none it is a plain append, of which Delta drops a second one (``txnVersion``).
     """
-    if may_repeat and report.batch_id in windows(spark, lakehouse, report.stream_id):
+    if may_repeat and _recorded(spark, lakehouse, report):
         same = "t.stream_id = s.stream_id AND t.batch_id = s.batch_id"
         target = DeltaTable.forName(spark, lakehouse.ledger).alias("t")
         merge = target.merge(_row(spark, report).alias("s"), same)
@@ -98,11 +104,13 @@ def record(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, *, ma
         return
     once = {"txnAppId": f"pi-datasource {report.stream_id}", "txnVersion": str(report.batch_id)}
     _append(spark, lakehouse, report, once)
+    _compact(spark, lakehouse, report)
 
 
 def record_piece(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> None:
     """Adds the row of a piece of a backfill or a repair, which come in any order and are asked for before they are done."""
     _append(spark, lakehouse, report)
+    _compact(spark, lakehouse, report)
 
 
 def report_of(
@@ -140,10 +148,24 @@ def report_of(
     )
 
 
-def reports(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> list[BatchReport]:
-    """The rows of one stream, oldest batch first."""
-    rows = moments.rows(spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id))
-    ordered = sorted(rows, key=lambda row: row["batch_id"])  # for Spark it would be three jobs
+def reports(
+    spark: SparkSession,
+    lakehouse: Lakehouse,
+    stream_id: str,
+    *,
+    since: datetime | None = None,
+    newest: int | None = None,
+) -> list[BatchReport]:
+    """The rows of one stream, oldest batch first.
+
+    ``since`` leaves out what was recorded before, and ``newest`` all but that many of the last batches.
+    """
+    rows = _of_stream(spark, lakehouse, stream_id)
+    if since is not None:
+        rows = rows.where(F.col("created_at") >= moments.column(since))
+    if newest is not None:
+        rows = rows.orderBy(F.col("batch_id").desc()).limit(newest)
+    ordered = sorted(moments.rows(rows), key=lambda row: row["batch_id"])  # for Spark it would be three jobs
     return [BatchReport(**{name: _counted(row[name]) for name in SCHEMA.names}) for row in ordered]
 
 
@@ -151,7 +173,7 @@ def reach(
     spark: SparkSession, lakehouse: Lakehouse, stream_id: str, since: datetime | None = None
 ) -> Window | None:
     """From where the first recorded micro-batch of a stream began to where the last one ended; of those recorded ``since``."""
-    rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
+    rows = _of_stream(spark, lakehouse, stream_id)
     if since is not None:
         rows = rows.where(F.col("created_at") >= moments.column(since))
     ((start, end),) = moments.rows(
@@ -160,9 +182,14 @@ def reach(
     return None if start is None else Window(start, end)
 
 
-def windows(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> dict[int, list[Window]]:
-    """What is recorded of each batch number of a stream."""
-    rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
+def windows(
+    spark: SparkSession, lakehouse: Lakehouse, stream_id: str, within: Window
+) -> dict[int, list[Window]]:
+    """What is recorded of each batch number of a stream, as far as it overlaps ``within``."""
+    rows = _of_stream(spark, lakehouse, stream_id).where(
+        (F.col("window_end") > moments.column(within.start))
+        & (F.col("window_start") < moments.column(within.end))
+    )
     found: dict[int, list[Window]] = {}
     for number, start, end in moments.rows(rows.select("batch_id", "window_start", "window_end")):
         found.setdefault(number, []).append(Window(start, end))
@@ -171,8 +198,7 @@ def windows(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> dict[i
 
 def next_batch(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> int:
     """The first number of a stream that has no row."""
-    rows = spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
-    row = rows.agg(F.max("batch_id")).first()
+    row = _of_stream(spark, lakehouse, stream_id).agg(F.max("batch_id")).first()
     return row[0] + 1 if row and row[0] is not None else 0
 
 
@@ -203,9 +229,13 @@ def last_begun(checkpoint: str) -> int | None:
 
 
 def written(spark: SparkSession, table: str, mark: str) -> Written:
-    """What the commits whose mark begins with ``mark`` have written into ``table``."""
+    """What the MERGEs whose mark begins with ``mark`` have written into ``table``.
+
+    A table that compacts itself does so within the writer's commit, and what it commits has the writer's mark as well.
+    """
     noted = F.col("userMetadata")
-    commits = DeltaTable.forName(spark, table).history(COMMITS_SEARCHED).where(noted.startswith(f"{mark} "))
+    commits = DeltaTable.forName(spark, table).history(COMMITS_SEARCHED)
+    commits = commits.where(noted.startswith(f"{mark} ") & (F.col("operation") == "MERGE"))
     found = commits.select("operationMetrics", noted).collect()
     late = sum(int(commit["userMetadata"].rpartition("late=")[2]) for commit in found)
     return Written(
@@ -223,8 +253,28 @@ def _append(
     row.write.format("delta").mode("append").options(**(once or {})).saveAsTable(lakehouse.ledger)
 
 
+def _compact(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> None:
+    """Merges the table's small files after every ``COMPACT_EVERY`` rows of a stream, so that no question reads more."""
+    if report.batch_id % COMPACT_EVERY != COMPACT_EVERY - 1:
+        return
+    try:
+        DeltaTable.forName(spark, lakehouse.ledger).optimize().executeCompaction()
+    except LOST:
+        log.info("another writer compacts %s", lakehouse.ledger, exc_info=True)
+
+
+def _of_stream(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> DataFrame:
+    return spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
+
+
+def _recorded(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> bool:
+    rows = _of_stream(spark, lakehouse, report.stream_id)
+    return not rows.where(F.col("batch_id") == report.batch_id).isEmpty()
+
+
 def _row(spark: SparkSession, report: BatchReport) -> DataFrame:
-    return spark.createDataFrame([tuple(getattr(report, field.name) for field in fields(report))], SCHEMA)
+    values = tuple(getattr(report, field.name) for field in fields(report))
+    return spark.createDataFrame([values], SCHEMA).coalesce(1)  # else each empty partition is a file as well
 
 
 def _counted(value: Any) -> Any:

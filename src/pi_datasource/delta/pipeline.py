@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from pi_datasource import register
-from pi_datasource.delta import ledger, points, preparing
+from pi_datasource.delta import companion, ledger, points, preparing
 from pi_datasource.delta.batch import BatchWriter
 from pi_datasource.delta.checkpoint import clear_unplanned
 from pi_datasource.delta.history import fill_new_tags
@@ -19,25 +19,40 @@ from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.ledger import BatchReport
 from pi_datasource.delta.points import Discovery
 from pi_datasource.delta.tags import Tags
-from pi_datasource.errors import StreamInUse
+from pi_datasource.delta.upkeep import upkeep
+from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.options import Options, by_name
 
 
 def start(
-    spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse, *, every: str | None = None
+    spark: SparkSession,
+    options: Mapping[str, str],
+    lakehouse: Lakehouse,
+    *,
+    every: str | None = None,
+    optimize_every: timedelta | None = None,
+    keep_versions: timedelta | None = None,
 ) -> StreamingQuery:
     """Starts the ingestion and returns its query: up to the server's present time and then done, or ``every`` so often.
 
     ``every`` is a Spark interval such as ``"15 minutes"``. The same lakehouse, server and selection of tags go on where
     they stand; ``start_time`` counts only for the first run.
 
+    With ``every``, a thread beside the query fills the history of new tags (``new_tags="backfill"``) and maintains the
+    tables as ``upkeep`` does, if ``optimize_every`` is given. It ends with the query; what fails in it is logged as a
+    warning and tried again a minute later. Without ``every``, ``ingest`` does both after the run.
+
     Raises:
-        ConfigurationError: an option or a session that cannot be used; nothing has been read or written.
+        ConfigurationError: an option, argument or session that cannot be used; nothing has been read or written.
         ServerError: the server cannot be reached or does not let us in; nothing has been written.
         StreamInUse: the same server and tags are being ingested, by this process or another one.
     """
     checked = Options.parse(options)
     preparing.columns_of(checked)
+    check_maintenance(optimize_every, keep_versions)
+    if optimize_every is not None and every is None:
+        message = "optimize_every: start() maintains the tables of a run that is repeated; give 'every' too, or use ingest()"
+        raise InvalidOption(message)
     preparing.check_session(spark)
     _check_name(spark, lakehouse.stream_name(checked))
     found = points.look(checked)  # a server that does not let us in shall leave no empty tables behind
@@ -49,6 +64,10 @@ def start(
         lease.release()
         raise
     lease.keep_until(query)
+    if every is not None:
+        companion.run_beside(
+            spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions
+        )
     return query
 
 
@@ -94,18 +113,54 @@ def _rows(spark: SparkSession, options: Mapping[str, str]) -> DataFrame:
         return stream.load()
 
 
-def ingest(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse) -> list[BatchReport]:
+def ingest(
+    spark: SparkSession,
+    options: Mapping[str, str],
+    lakehouse: Lakehouse,
+    *,
+    optimize_every: timedelta | None = None,
+    keep_versions: timedelta | None = None,
+) -> list[BatchReport]:
     """Reads all that is new up to the server's present time; returns the reports of this run's micro-batches.
 
+    Afterwards the history of new tags is filled (``new_tags="backfill"``), and with ``optimize_every`` the tables are
+    maintained as ``upkeep`` does.
+
     Raises:
-        ConfigurationError: an option that cannot be used.
+        ConfigurationError: an option or argument that cannot be used.
         StreamingQueryException: the run failed; what it had committed stays, and the next run goes on from there.
     """
     began = datetime.now(timezone.utc)
+    check_maintenance(optimize_every, keep_versions)
     query = start(spark, options, lakehouse)
     query.awaitTermination()
-    checked = Options.parse(options)
-    if checked.new_tags == "backfill":
-        fill_new_tags(spark, checked, lakehouse, str(query.id))
-    rows = ledger.reports(spark, lakehouse, str(query.id))
-    return [row for row in rows if row.created_at >= began]
+    finish(spark, Options.parse(options), lakehouse, query, optimize_every=optimize_every, keep=keep_versions)
+    return ledger.reports(spark, lakehouse, str(query.id), since=began)
+
+
+def finish(
+    spark: SparkSession,
+    options: Options,
+    lakehouse: Lakehouse,
+    query: StreamingQuery,
+    *,
+    optimize_every: timedelta | None,
+    keep: timedelta | None,
+) -> None:
+    """What a single run does after its micro-batches: the history of new tags, and maintenance of the tables."""
+    if options.new_tags == "backfill":
+        fill_new_tags(spark, options, lakehouse, str(query.id))
+    if optimize_every is not None:
+        upkeep(spark, lakehouse, optimize_every=optimize_every, keep=keep)
+
+
+def check_maintenance(optimize_every: timedelta | None, keep_versions: timedelta | None) -> None:
+    """Raises InvalidOption for spans that maintenance cannot use."""
+    if keep_versions is not None and optimize_every is None:
+        message = (
+            "keep_versions: old files are deleted when the tables are optimized; give 'optimize_every' too"
+        )
+        raise InvalidOption(message)
+    if optimize_every is not None and optimize_every <= timedelta(0):
+        message = "optimize_every: must be longer than 0s"
+        raise InvalidOption(message)

@@ -27,6 +27,7 @@ from pi_datasource.options import Options
 SEEN_EVERY = timedelta(
     hours=1
 )  # how exact `last_seen` is; writing it at each look would rewrite the table each time
+FEW_TAGS = 200  # so many are listed in a condition; of more, only their range is
 _MOMENT = pa.timestamp("us", tz="UTC")
 _AS_FOUND = {
     "tag_name": pa.string(),
@@ -164,6 +165,17 @@ def end(
 def web_ids(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
     """One row ``tag_webid`` per point."""
     return spark.createDataFrame(pa.table({"tag_webid": pa.array([p.web_id for p in points], pa.string())}))
+
+
+def among(web_ids: Sequence[str]) -> Column:
+    """Whether a row is of one of these tags; of many, whether its tag lies between the first and the last of them.
+
+    Delta skips the files that hold none of them.
+    """
+    tag = F.col("tag_webid")
+    if len(web_ids) <= FEW_TAGS:
+        return tag.isin(list(web_ids))
+    return tag.between(min(web_ids), max(web_ids))
 
 
 def _chosen(selection: str, web_ids: Sequence[str]) -> Column:

@@ -32,7 +32,7 @@ _SQL_TYPES = {"int": "bigint", "float": "double"}
 class Read:
     """What was read of a window: its events, the tags (``tag_webid``) that were read whole, and what could not be.
 
-    ``since`` is the version that bronze had before the server was asked.
+    ``since`` is the version that bronze had before the server was asked, ``asked`` the WebIds that it was asked for.
     """
 
     since: int
@@ -42,6 +42,7 @@ class Read:
     failures: DataFrame
     failed: int
     effort: Effort
+    asked: tuple[str, ...]
 
 
 @contextmanager
@@ -76,7 +77,8 @@ def window_read(  # noqa: PLR0917 - what is read, and what it will be compared w
         recorded = failures.where(~F.col("tag_webid").isin(gone))
         counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
         assert counts is not None
-        yield Read(since, events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]))
+        asked = tuple(point.web_id for point in chosen)
+        yield Read(since, events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]), asked)
         if lost := [failure for failure in _told(rows) if failure.web_id not in incomplete]:
             what = f"could not be read again in {window}, which Spark had lost; run it again"
             message = f"{len(lost)} tag(s) {what}: {shown(lost)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,7 +12,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import bronze, ledger, moments, points, preparing
+from pi_datasource.delta import bronze, dismissal, ledger, moments, points, preparing
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
@@ -24,18 +25,24 @@ from pi_datasource.schema import REPAIR
 
 @dataclass(frozen=True)
 class Repair:
-    """What became of the error rows: repaired, failing as before, or of tags that the options select no more."""
+    """What became of the error rows that wait: repaired, failing as before, or of tags that these options do not select.
+
+    ``without_tag`` are those of such tags that go on waiting, because another selection of tags has them. ``dismissed`` are
+    those that no longer wait: no selection has their tags any more.
+    """
 
     repaired: int
     failing: int
     without_tag: int
     rows_inserted: int
+    dismissed: int = 0
 
 
 def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse) -> Repair:
-    """Reads every window of the errors table that waits for it, and notes in ``repaired_at`` which could be read.
+    """Reads every window of the errors table that is not repaired yet, and notes in ``repaired_at`` which could be read.
 
-    Each window leaves a row in the checkpoint table.
+    Rows of tags that are deleted or no longer selected are dismissed: ``dismissed_at`` and ``dismissed_reason`` say so. A
+    dismissed row waits again as soon as an ingestion lists its tag again, and is read by any repair that selects it. Each window leaves a row in the checkpoint table.
 
     Raises:
         ConfigurationError: an option that cannot be used.
@@ -50,17 +57,20 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
 
 def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Repair:
     columns = preparing.prepare(spark, lakehouse, checked)
-    known = {point.web_id: point for point in points.look(checked).points}
-    waiting, without_tag = _waiting(spark, lakehouse, set(known))
-    stream = f"{REPAIR} {lakehouse.selection(checked)}"
+    found = points.look(checked)
+    known = {point.web_id: point for point in found.points}
+    waiting, unlisted = _waiting(spark, lakehouse, set(known))
+    selection = lakehouse.selection(checked)
+    gone = dismissal.dismiss(spark, lakehouse, selection, found, unlisted)
+    stream = f"{REPAIR} {selection}"
     repaired = inserted = 0
     for window, tags in sorted(waiting.items(), key=lambda item: item[0].start):
         began = time.monotonic()
         chosen = [known[tag] for tag in tags]
         with window_read(spark, checked, lakehouse, chosen, window, columns) as read:
             number = ledger.next_batch(spark, lakehouse, stream)
-            found = Reading.replacing(read, window)
-            done = write(spark, lakehouse, found, f"pi-datasource {stream} {number}", may_repeat=True)
+            replacing = Reading.replacing(read, window)
+            done = write(spark, lakehouse, replacing, f"pi-datasource {stream} {number}", may_repeat=True)
             if read.failed:
                 bronze.merge_failures(spark, lakehouse.errors, read.failures)
             whole = [row[0] for row in read.whole.collect()]
@@ -80,21 +90,24 @@ def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Re
         _mark(spark, lakehouse, window, whole)
         repaired, inserted = repaired + len(whole), inserted + done.inserted
     asked = sum(len(tags) for tags in waiting.values())
-    return Repair(repaired, asked - repaired, without_tag, inserted)
+    dismissed = sum(count for tag, count in unlisted.items() if tag in gone)
+    return Repair(repaired, asked - repaired, sum(unlisted.values()) - dismissed, inserted, dismissed)
 
 
 def _waiting(
     spark: SparkSession, lakehouse: Lakehouse, known: set[str]
-) -> tuple[dict[Window, list[str]], int]:
+) -> tuple[dict[Window, list[str]], Counter[str]]:
+    """The windows to read with their tags, and how many rows wait of each tag that is not ``known``."""
     rows = spark.read.table(lakehouse.errors).where(F.col("repaired_at").isNull())
     windows: dict[Window, list[str]] = {}
-    without_tag = 0
-    for tag, start, end in moments.rows(rows.select("tag_webid", "window_start", "window_end")):
+    unlisted: Counter[str] = Counter()
+    waiting = rows.select("tag_webid", "window_start", "window_end", "dismissed_at")
+    for tag, start, end, dismissed_at in moments.rows(waiting):
         if tag in known:
             windows.setdefault(Window(start, end), []).append(tag)
-        else:
-            without_tag += 1
-    return windows, without_tag
+        elif dismissed_at is None:
+            unlisted[tag] += 1
+    return windows, unlisted
 
 
 def _mark(spark: SparkSession, lakehouse: Lakehouse, window: Window, tags: list[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
-from pi_datasource.delta import absence, points
+from pi_datasource.delta import absence, dismissal, points
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.points import Discovery
 from pi_datasource.options import Options
@@ -32,6 +32,7 @@ class Tags:
         back = points.back(known, found)
         if back:  # before they are recorded as living: whoever is stopped in between finds them ended again
             absence.note(spark, self.lakehouse, self.lakehouse.checkpoint(self.options), back, found.at)
+        dismissal.restore(spark, self.lakehouse, known, found)
         fill_new = self.options.new_tags == "backfill"
         points.record(spark, self.lakehouse, selection, known, found, fill_new=fill_new)
 

@@ -65,22 +65,19 @@ def ingest(
         optimize, keep = _span("--optimize-every", optimize_every), _span("--keep-versions", keep_versions)
         began = time.monotonic()
         spark = _session(catalog)
-        from pi_datasource.delta import companion, follow, history, ledger, start, upkeep
+        from pi_datasource.delta import follow, ledger, pipeline, start
 
-        query = start(spark, options, place, every=every)
-        if every:
-            companion.beside(spark, sound, place, query, optimize_every=optimize, keep=keep)
+        pipeline.check_maintenance(optimize, keep)
+        beside = (optimize, keep) if every else (None, None)  # else when the run is done
+        query = start(spark, options, place, every=every, optimize_every=beside[0], keep_versions=beside[1])
         try:
             show_progress(err, follow(query), "Reading")
-            if sound.new_tags == "backfill":
-                history.fill_new_tags(spark, sound, place, str(query.id))
-            if optimize is not None:
-                upkeep(spark, place, optimize_every=optimize, keep=keep)
+            pipeline.finish(spark, sound, place, query, optimize_every=optimize, keep=keep)
         except KeyboardInterrupt:
             err.print("Stopping; the next run goes on from here.")
             logging.getLogger("py4j").setLevel(logging.CRITICAL)  # that a micro-batch is cut short is meant
             query.stop()
-        for report in ledger.reports(spark, place, str(query.id))[-SHOWN_BATCHES:]:
+        for report in ledger.reports(spark, place, str(query.id), newest=SHOWN_BATCHES):
             out.print(str(report), markup=False, highlight=False)
         err.print(f"Done in {time.monotonic() - began:.1f} s.")
 
@@ -156,7 +153,8 @@ def repair(
         done = mend(spark, options, place)
         err.print(
             f"{done.repaired} window(s) of a tag repaired, {done.rows_inserted:,} event(s) found; {done.failing} fail as "
-            f"before; {done.without_tag} are of tags that these options do not select.",
+            f"before; {done.dismissed} dismissed, because their tags are deleted or no longer selected; "
+            f"{done.without_tag} are of tags that another selection has: run repair with its options.",
             soft_wrap=True,
         )
         if done.failing:

@@ -25,6 +25,12 @@ _BATCHES = f"""
 SELECT stream_id, batch_id, window_start, window_end, tags, {", ".join(_COUNTS)}, seconds, lag_seconds
 FROM ledger ORDER BY created_at DESC, batch_id DESC LIMIT {SHOWN_BATCHES}"""
 
+_ADDED_LATER = {"ledger": _COUNTS, "errors": ("dismissed_at", "dismissed_reason")}
+"""Columns that tables of older versions lack; they read as null."""
+_DISMISSED = """
+SELECT dismissed_reason AS reason, count(*) AS n FROM errors
+WHERE repaired_at IS NULL AND dismissed_at IS NOT NULL GROUP BY reason ORDER BY reason"""
+
 
 def show(folder: Path, out: Console, now: datetime | None = None) -> None:
     """Prints each stream with its lag and sums, the last batches, tags and error rows that wait for repair.
@@ -52,11 +58,15 @@ def show(folder: Path, out: Console, now: datetime | None = None) -> None:
         (
             "errors",
             "window(s) of a tag wait for pi-datasource repair",
-            "SELECT count(*) AS n FROM errors WHERE repaired_at IS NULL",
+            "SELECT count(*) AS n FROM errors WHERE repaired_at IS NULL AND dismissed_at IS NULL",
         ),
     ):
         if connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = ?", [name]).fetchone():
             out.print(f"{_rows(connection, query)[0]['n']:,} {what}", highlight=False)
+    if connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = 'errors'").fetchone():
+        for row in _rows(connection, _DISMISSED):
+            what = f"{row['n']:,} window(s) of a tag dismissed: {row['reason'] or 'no reason given'}"
+            out.print(what, highlight=False, markup=False, soft_wrap=True)
 
 
 def _opened(folder: Path) -> Any:
@@ -81,7 +91,9 @@ def _opened(folder: Path) -> Any:
     ):
         if (folder / path / "_delta_log").is_dir():
             rows = _read(folder, path)
-            for missing in (n for n in _COUNTS if name == "ledger" and n not in rows.column_names):
+            for missing in (
+                column for column in _ADDED_LATER.get(name, ()) if column not in rows.column_names
+            ):
                 rows = rows.append_column(missing, pa.nulls(rows.num_rows, pa.int64()))
             connection.register(f"{name}_rows", rows)
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}_rows")

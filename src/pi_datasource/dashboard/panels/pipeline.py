@@ -33,7 +33,7 @@ STREAMS = Query(
     "FROM numbered WHERE age <= 20 ORDER BY stream_id, created_at DESC"
 )
 STATUSES = Query(
-    "SELECT DISTINCT status FROM {errors} WHERE repaired_at IS NULL "
+    "SELECT DISTINCT status FROM {errors} WHERE repaired_at IS NULL AND dismissed_at IS NULL "
     "AND window_end > timestamp_micros(:since) AND window_start < timestamp_micros(:until) "
     "ORDER BY status NULLS LAST LIMIT 5"
 )
@@ -68,10 +68,15 @@ RECENT = Query(
     "WHERE timestamp >= timestamp_micros(:recent) AND timestamp < timestamp_micros(:end){where} GROUP BY plant",
     {"bronze": ("recent", "end")},
 )
-WAITING = Query("SELECT count(*) AS waiting FROM {errors} WHERE repaired_at IS NULL")
+WAITING = Query("SELECT count(*) AS waiting FROM {errors} WHERE repaired_at IS NULL AND dismissed_at IS NULL")
+DISMISSED = Query(
+    "SELECT dismissed_reason AS reason, count(*) AS dismissed FROM {errors} "
+    "WHERE repaired_at IS NULL AND dismissed_at IS NOT NULL GROUP BY dismissed_reason ORDER BY reason NULLS LAST"
+)
 ERRORS = Query(
     "SELECT tag_webid, tag_name, unix_micros(window_start) AS window_start, "
-    "unix_micros(window_end) AS window_end, status, message FROM {errors} WHERE repaired_at IS NULL "
+    "unix_micros(window_end) AS window_end, status, message FROM {errors} "
+    "WHERE repaired_at IS NULL AND dismissed_at IS NULL "
     "ORDER BY window_start DESC, tag_name, tag_webid LIMIT :shown"
 )
 AUDITED = Query(
@@ -158,8 +163,12 @@ def freshness(ask: Ask) -> dict[str, Any]:
 
 
 def errors(ask: Ask) -> dict[str, Any]:
-    """Tags and windows that could not be read and wait for repair, newest first."""
-    return {**ask.one(WAITING), "rows": ask(ERRORS, shown=_ROWS_SHOWN)}
+    """Tags and windows that could not be read and wait for repair, newest first; those dismissed are counted by reason."""
+    return {
+        **ask.one(WAITING),
+        "rows": ask(ERRORS, shown=_ROWS_SHOWN),
+        "dismissed": ask(DISMISSED),
+    }
 
 
 def audit(ask: Ask) -> dict[str, Any]:

@@ -193,6 +193,7 @@ function audit(body, data) {
 function errors(body, data) {
   if (!data) return;
   words(body, "sum", data.waiting ? `${count(data.waiting)} waiting` : "None: every window of every tag has been read.", data.waiting ? "bad" : "ok");
+  words(body, "dismissed", data.dismissed.map((r) => `${count(r.dismissed)} dismissed: ${r.reason ?? "no reason given"}.`).join(" "));
   if (!data.rows.length) { body.querySelector('[data-table="errors"]')?.remove(); return; }
   table(body, "errors", [
     { label: "Tag", cell: (r) => named(r.tag_name) },
