@@ -1,0 +1,1 @@
+"""Faults of servers, proxies and networks of which the simulator knows nothing."""
