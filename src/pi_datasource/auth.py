@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import AuthBase
 
 from pi_datasource.errors import AuthenticationFailed, MissingPackage
 from pi_datasource.options import Options
 from pi_datasource.secrets import secret
-from pi_datasource.tokens import Bearer, ClientCredentials, Grant
+from pi_datasource.tokens import Bearer, ClientCredentials, Grant, basic
 
 if TYPE_CHECKING:
     from requests import Session
+
+log = logging.getLogger(__name__)
 
 Connect = Callable[[], "Session"]
 
@@ -54,19 +59,33 @@ def _anonymous(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001 
 
 
 def _basic(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
-    # Bytes, because requests would encode text as latin-1 and fail on every other letter.
-    password = secret("password", options.password).encode()
-    return HTTPBasicAuth((options.username or "").encode(), password)
+    _warn_of_plain_http(options.url)
+    return basic(options.username or "", secret("password", options.password))
 
 
 def _bearer(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
-    # Looked up again when it is refused: whoever keeps the file up to date may have replaced it.
-    way = Bearer(lambda: Grant(secret("token", options.token)))
+    _warn_of_plain_http(options.url)
+    way = Bearer(_TokenOption(options))
     way.token()
     return way
 
 
+class _TokenOption:
+    """Looks the option ``token`` up; asked again, the last one was refused, and its place may hold another by now."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._last: str | None = None
+
+    def __call__(self) -> Grant:
+        self._last = secret("token", self._options.token, refused=self._last)
+        return Grant(self._last)
+
+
 def _oidc(options: Options, connect: Connect) -> AuthBase:
+    _warn_of_plain_http(options.url)
+    if options.token_url is not None:
+        _warn_of_plain_http(options.token_url)
     return Bearer(ClientCredentials(options, connect))
 
 
@@ -109,6 +128,21 @@ def _ntlm(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
                 raise AuthenticationFailed(message, response.status_code) from cause
 
     return NTLM(options.username, secret("password", options.password))
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether ``url`` is an address of the machine itself, which no other can listen to."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+@lru_cache(maxsize=128)  # once in a process for each address
+def _warn_of_plain_http(url: str) -> None:
+    if url.startswith("http:") and not on_this_machine(url):
+        log.warning(
+            "credentials are sent to %s without encryption: whoever is on the way can read them; use https",
+            url.partition("?")[0],
+        )
 
 
 def _optional(module: str, extra: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pi_datasource.errors import ServerError
+from pi_datasource.redaction import shorten
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class BatchAddress:
             return None
         if self.base == before:
             return False
-        log.warning("PI Web API does not know %s: sub-requests go to %s", before, self.base)
+        log.warning("PI Web API does not know %s: sub-requests go to %s", before, shorten(self.base))
         return True
 
     def _likely(self, get: Callable[[str], Any]) -> Iterator[str]:

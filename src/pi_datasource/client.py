@@ -29,6 +29,7 @@ from pi_datasource.outage import PAUSE_S, Outage
 from pi_datasource.pacing import Pacer
 from pi_datasource.parts import Memory
 from pi_datasource.query import query
+from pi_datasource.redaction import redacted_errors, shorten
 from pi_datasource.retry import Attempts, Failed, Failure
 from pi_datasource.wire import NOT_JSON
 
@@ -76,9 +77,7 @@ class PIClient:
         self._distrusts_connections = False
         self._adding = Lock()  # a pause may end while the next call is on its way
         self._session = transport.session(options)
-        self._failures = Failures(
-            options.url, self.timeout_s, auth.chosen(options) != "anonymous", self._session.discreet
-        )
+        self._failures = Failures(options.url, self.timeout_s, auth.chosen(options) != "anonymous")
 
     def __enter__(self) -> PIClient:
         return self
@@ -93,10 +92,12 @@ class PIClient:
         asked = query(params or {})
         return f"{self.url}/{path}" + (f"?{asked}" if asked else "")
 
+    @redacted_errors()
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON body of a GET, after a look for the failure that a 200 may hide (``WebException``)."""
         return self._json(f"GET {path}", self.resource(path, params), None)
 
+    @redacted_errors()
     def post(self, path: str, content: Any) -> Any:
         """The JSON body of the answer to a POST of ``content``, with the same look; for small answers."""
         return self._json(f"POST {path}", self.resource(path), msgspec.json.encode(content))
@@ -119,6 +120,7 @@ class PIClient:
             parsed.setdefault("Date", headers["Date"])
         return parsed
 
+    @redacted_errors()
     def batch(self, requests_by_id: Mapping[str, str], attempts: Attempts | None = None) -> bytes:
         """The body of the answer to many GETs sent as one call of the batch endpoint.
 
@@ -265,7 +267,7 @@ class PIClient:
 
     def _refusal(self, call: str, response: requests.Response, body: bytes) -> ServerError | None:
         if 300 <= response.status_code < 400:
-            place = response.headers.get("Location", "elsewhere").partition("?")[0]
+            place = shorten(response.headers.get("Location", "elsewhere")).partition("?")[0]
             message = (
                 f"{call}: {self.url} sends the caller on to {place}; give PI Web API's own address as 'url'"
             )
@@ -307,7 +309,7 @@ def _body(response: requests.Response) -> bytes:
     body = b"".join(chunks)
     expected = response.headers.get("Content-Length", "")
     if expected.isdecimal() and "Content-Encoding" not in response.headers and len(body) < int(expected):
-        message = f"{len(body)} of {expected} bytes"
+        message = f"{len(body)} of {shorten(expected)} bytes"
         raise _BodyCut(message)
     return body
 

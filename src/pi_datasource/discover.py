@@ -21,6 +21,7 @@ from pi_datasource.errors import (
 from pi_datasource.listing import ID_ONLY, PAGE_SIZE, matching, typed
 from pi_datasource.model import DataServer, Point, iso_utc
 from pi_datasource.options import Options
+from pi_datasource.redaction import shorten
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,9 @@ def _clock(item: _DataServer, date: datetime | None) -> datetime | None:
     try:
         clock = timespec.parse_wire(item.ServerTime)
     except ValueError as cause:
-        message = f"GET dataservers: the ServerTime of {item.Name} cannot be read: {cause}"
+        message = (
+            f"GET dataservers: the ServerTime of {shorten(item.Name)} cannot be read: {shorten(str(cause))}"
+        )
         raise UnexpectedReply(message) from cause
     if clock.year in _PLAUSIBLE_YEARS:
         return clock
@@ -80,9 +83,7 @@ def _chosen(found: list[DataServer], options: Options, url: str) -> list[DataSer
         raise UnexpectedReply(message)
     by_name = {server.name.lower(): server for server in found}
     if unknown := [name for name in options.data_servers if name.lower() not in by_name]:
-        message = (
-            f"option 'data_servers': there is no {unknown[0]!r}; there are {', '.join(s.name for s in found)}"
-        )
+        message = f"option 'data_servers': there is no {unknown[0]!r}; there are {shorten(', '.join(s.name for s in found))}"
         raise InvalidOption(message)
     return [by_name[name.lower()] for name in options.data_servers] or found
 
@@ -186,7 +187,7 @@ def sample(client: PIClient, servers: list[DataServer], options: Options) -> tup
 def _no_match(unmatched: list[str], servers: list[DataServer], options: Options) -> NoTagMatches:
     names = ", ".join(repr(tag) for tag in unmatched[:SHOWN_NAMES])
     more = f" and {len(unmatched) - SHOWN_NAMES} more" if len(unmatched) > SHOWN_NAMES else ""
-    where = f"on {', '.join(server.name for server in servers)}"
+    where = f"on {shorten(', '.join(server.name for server in servers))}"
     if not options.tags:
         return NoTagMatches(f"there is no tag {where} that this account can see")
     return NoTagMatches(

@@ -21,14 +21,17 @@
       x StreamInUse               another process ingests the same stream now
       x TablesUnavailable         the tables that the dashboard shows cannot be read now
 
-Messages say what failed, on which option, point or call, and what to do next. They never hold the value of a
-secret option: nothing here formats one.
+Messages say what failed, on which option, point or call, and what to do next. They never hold a secret, whoever
+repeats it: each passes through ``redaction``, and so do the errors that led to it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from pi_datasource import redaction
 
 __all__ = [
     "AccessDenied",
@@ -53,10 +56,19 @@ __all__ = [
 ]
 
 SHOWN_FAILURES = 20
+MOST_TEXTS = 20  # of a server, that one error keeps
 
 
 class PIError(Exception):
-    """The root: catch this to catch everything that this package raises on purpose."""
+    """The root: catch this to catch everything that this package raises on purpose.
+
+    No text of it holds a secret or is longer than ``redaction.LONGEST_MESSAGE``; nor does the error that is being handled
+    where it is made, which a traceback prints above it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redaction.shorten(message, redaction.LONGEST_MESSAGE))
+        redaction.redact_error(sys.exc_info()[1])
 
 
 class ConfigurationError(PIError):
@@ -82,13 +94,14 @@ class NoTagMatches(ConfigurationError):
 class ServerError(PIError):
     """One call failed; ``status`` is its HTTP status, or None where there was no answer.
 
-    ``errors`` are PI Web API's own texts (``Errors`` of its JSON), empty if something else answered or refused the address.
+    ``errors`` are PI Web API's own texts (``Errors`` of its JSON), empty if something else answered or refused the address:
+    the first ``MOST_TEXTS`` of them, each without secrets and not longer than ``redaction.LONGEST_TEXT``.
     """
 
     def __init__(self, message: str, status: int | None = None, errors: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.status = status
-        self.errors = errors
+        self.errors = tuple(map(redaction.shorten, errors[:MOST_TEXTS]))
 
     def __reduce__(self) -> tuple[type[ServerError], tuple[str, int | None, tuple[str, ...]]]:
         return type(self), (str(self), self.status, self.errors)
@@ -124,13 +137,20 @@ class UnexpectedReply(ServerError):
 
 @dataclass(frozen=True)
 class PointFailure:
-    """One point whose events could not be read, and why; ``not_found`` if PI Web API itself said so with its 404."""
+    """One point whose events could not be read, and why; ``not_found`` if PI Web API itself said so with its 404.
+
+    The message holds no secret, and is not of any length.
+    """
 
     point: str
     web_id: str
     status: int | None
     message: str
     not_found: bool = False
+
+    def __post_init__(self) -> None:
+        """Redacts the message: it goes into rows, too."""
+        object.__setattr__(self, "message", redaction.shorten(self.message, 2 * redaction.LONGEST_TEXT))
 
     def __str__(self) -> str:
         status = f"HTTP {self.status}" if self.status else "no status"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pi_datasource import arrays, timespec
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.lift import Lifted
+from pi_datasource.redaction import shorten
 from pi_datasource.wire import FLAGS, TimedValue
 
 TICKS_PER_MICROSECOND = 10
@@ -189,7 +190,7 @@ def _one(text: str) -> int:
     try:
         moment = timespec.parse_wire(text)
     except ValueError as cause:
-        message = f"an event's Timestamp cannot be read: {cause}"
+        message = f"an event's Timestamp cannot be read: {shorten(str(cause))}"
         raise UnexpectedReply(message) from cause
     seventh = _SEVENTH_DIGIT.search(text)
     return ticks_at(moment) + (int(seventh[1]) if seventh else 0)

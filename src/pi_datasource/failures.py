@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +18,7 @@ from pi_datasource.errors import (
     ServerTimeout,
     UnexpectedReply,
 )
+from pi_datasource.redaction import shorten
 from pi_datasource.wire import NOT_JSON
 
 _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
@@ -34,19 +35,16 @@ _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
     503: (ServerFailed, "the PI Web API service is not running, or starting"),
     504: (ServerFailed, "the proxy gave up waiting: read a shorter window, or set a smaller 'page_size'"),
 }
-
-
-_MOST_ERRORS, _LONGEST = 20, 500  # texts that an error keeps, and characters of each
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{1,31}")
 
 
 @dataclass(frozen=True)
 class Failures:
-    """The errors of calls to one PI Web API; ``discreet`` hides secrets in what the server says."""
+    """The errors of calls to one PI Web API."""
 
     url: str
     timeout_s: float
     signs_in: bool
-    discreet: Callable[[str], str]
 
     def late(self, call: str, *, connecting: bool) -> ServerTimeout:
         """No answer in time, or no connection."""
@@ -71,25 +69,25 @@ class Failures:
             hint = "sign in with the options 'username' and 'password', or 'token'"
         if status == 401 and (schemes := _schemes((headers or {}).get("WWW-Authenticate", ""))):
             hint += f"; it offers {', '.join(schemes)}"
-        words = self.discreet(text)
+        words = shorten(text)
         said = f": {words.rstrip('.') if hint else words}" if words else ""
         message = f"{call}: HTTP {status}{said}" + (f"; {hint}" if hint else "")
-        return kind(message, status, tuple(self.discreet(each)[:_LONGEST] for each in errors[:_MOST_ERRORS]))
+        return kind(message, status, errors)
 
     def not_routed(self, base: str) -> RequestRefused:
         """PI Web API knows the address of no sub-request."""
         return RequestRefused(
-            f"POST batch: PI Web API answers at {self.url}, but does not know the sub-requests' address {base}: a proxy "
+            f"POST batch: PI Web API answers at {self.url}, but does not know the sub-requests' address {shorten(base)}: a proxy "
             "maps its path; give the address under which PI Web API knows itself as option 'batch_url'",
             404,
         )
 
     def not_json(self, call: str, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
         """An answer that is not PI Web API's, such as a proxy's page."""
-        kind = headers.get("Content-Type", "no content type")
+        kind = shorten(headers.get("Content-Type", "no content type"))
         return UnexpectedReply(
             f"{call}: {self.url} did not answer with PI Web API's JSON but with {kind}, starting with "
-            f"{self.discreet(reply.opening(body))}; check that 'url' is the address of PI Web API "
+            f"{reply.opening(body)}; check that 'url' is the address of PI Web API "
             "(https://HOST/piwebapi)"
         )
 
@@ -100,7 +98,7 @@ def error_text(body: bytes) -> str:
         parsed = msgspec.json.decode(body)
     except NOT_JSON:
         return reply.opening(body) if body else ""
-    return reply.text_of(parsed)[:500]
+    return reply.text_of(parsed)
 
 
 def own_errors(body: bytes, headers: Mapping[str, str]) -> tuple[str, ...]:
@@ -120,6 +118,6 @@ def own_errors(body: bytes, headers: Mapping[str, str]) -> tuple[str, ...]:
 
 def _schemes(challenges: str) -> list[str]:
     """The names of the schemes in a ``WWW-Authenticate`` header, without their parameters."""
-    parts = re.sub(r'"[^"]*"', "", challenges).split(",")  # a quoted realm may hold commas
+    parts = re.sub(r'"[^"]*"', "", shorten(challenges)).split(",")  # a quoted realm may hold commas
     first_words = [part.split()[0] for part in parts if part.split()]
-    return sorted({word for word in first_words if "=" not in word})
+    return sorted({word for word in first_words if _SCHEME.fullmatch(word)})

@@ -13,6 +13,7 @@ from pi_datasource import batching
 from pi_datasource.client import PIClient
 from pi_datasource.errors import RequestRefused, ServerError, UnexpectedReply
 from pi_datasource.model import DataServer, Point
+from pi_datasource.redaction import shorten
 
 PAGE_SIZE = 10_000
 MOST_MOVES = 100  # of a list under the reader's hands; one that moves more often is in no order
@@ -212,7 +213,7 @@ def typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
     try:
         return msgspec.convert(reply, shape)
     except msgspec.ValidationError as cause:
-        message = f"GET {path}: the answer is none of PI Web API's ({cause}); check that 'url' is its address"
+        message = f"GET {path}: the answer is none of PI Web API's ({shorten(str(cause))}); check that 'url' is its address"
         raise UnexpectedReply(message) from cause
 
 
@@ -225,7 +226,7 @@ def _list(reply: Any, path: str) -> Points:
     listed = typed(reply, Points, path)
     if isinstance(reply, dict) and "Items" not in reply and (unknown := reply.keys() - _BESIDE_ITEMS):
         message = (
-            f"GET {path}: the answer is not a list of PI Web API (it holds {', '.join(sorted(unknown))}); check that "
+            f"GET {path}: the answer is not a list of PI Web API (it holds {shorten(', '.join(sorted(unknown)))}); check that "
             "'url' is its address"
         )
         raise UnexpectedReply(message)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pi_datasource import timespec
 from pi_datasource.errors import InvalidOption, UnknownOption
@@ -26,8 +26,12 @@ from pi_datasource.option_types import (
     Names,
     Pattern,
     Predicate,
+    Proxy,
+    Secret,
     Span,
     Time,
+    Token,
+    UserName,
     Zone,
 )
 
@@ -35,11 +39,14 @@ DEFAULT_TABLE = "pi_timeseries"
 # What Spark 4.2 gives instead of, or beside, the options of CREATE TABLE … USING pi.
 _TABLE_PROPERTIES = {"owner", "provider"}
 _NEEDS = {"basic": "username", "ntlm": "username", "bearer": "token", "oidc": "client_id"}
+_ALL_KINDS = ("auto", "anonymous", "basic", "bearer", "oidc", "kerberos", "ntlm")
 _PARTNERS = (  # an option, the kinds of sign-in for which it matters, and the option that it needs then
     ("username", ("auto", "basic", "ntlm"), "password"),
     ("client_id", ("auto", "oidc"), "client_secret"),
     ("client_secret", ("auto", "oidc"), "client_id"),
-    ("client_key", ("auto", "anonymous", "basic", "bearer", "oidc", "kerberos", "ntlm"), "client_cert"),
+    ("client_key", _ALL_KINDS, "client_cert"),
+    ("proxy_username", _ALL_KINDS, "proxy"),
+    ("proxy_password", _ALL_KINDS, "proxy_username"),
 )
 
 
@@ -105,22 +112,22 @@ class Options(BaseModel):
         description="How to sign in: `auto` (bearer with `token`, oidc with `client_id`, basic with `username`, else "
         "anonymous), `anonymous`, `basic`, `bearer`, `oidc` (OpenID Connect client credentials), `kerberos`, `ntlm`.",
     )
-    username: str | None = Field(
+    username: UserName | None = Field(
         None, description="User name for basic and NTLM: `DOMAIN\\user` or `user@domain`."
     )
-    password: SecretStr | None = Field(
+    password: Secret | None = Field(
         None,
         description="Password, or better where it is found: `env:NAME`, `file:PATH` or `secret:SCOPE/KEY` "
         "(Databricks).",
     )
-    token: SecretStr | None = Field(
+    token: Token | None = Field(
         None,
         description="Bearer token, or where it is found, like `password`. Looked up again when it is refused.",
     )
-    client_id: str | None = Field(
+    client_id: UserName | None = Field(
         None, description="OpenID Connect: the client that asks for a token. Implies `auth=oidc`."
     )
-    client_secret: SecretStr | None = Field(
+    client_secret: Secret | None = Field(
         None, description="OpenID Connect: the client's secret, or where it is found, like `password`."
     )
     token_url: Endpoint | None = Field(
@@ -141,13 +148,18 @@ class Options(BaseModel):
     client_key: Path | None = Field(
         None, description="PEM file of the key of `client_cert`. Not needed when both are in one file."
     )
-    client_key_password: SecretStr | None = Field(
+    client_key_password: Secret | None = Field(
         None, description="Password of an encrypted client key, or where it is found, like `password`."
     )
-    proxy: SecretStr | None = Field(
+    proxy: Proxy | None = Field(
         None,
-        description="HTTP proxy, `http://HOST:PORT` (with a password better as `env:NAME`), or `none` for none. When "
-        "empty the variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count.",
+        description="HTTP proxy, `http://HOST:PORT`, or where it is found, like `password`, or `none` for none. Only one "
+        "that is found by reference may hold a user name and password. When empty the variables `HTTPS_PROXY`, "
+        "`HTTP_PROXY` and `NO_PROXY` count.",
+    )
+    proxy_username: UserName | None = Field(None, description="User name that `proxy` asks for.")
+    proxy_password: Secret | None = Field(
+        None, description="Password that `proxy` asks for, or where it is found, like `password`."
     )
     compression: Literal["auto", "gzip", "none"] = Field(
         "auto",

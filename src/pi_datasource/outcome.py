@@ -8,7 +8,7 @@ import re
 from pi_datasource.calls import Call, Cursor, Request
 from pi_datasource.client import PIClient
 from pi_datasource.decode import Rows
-from pi_datasource.errors import PointFailure, ServerFailed
+from pi_datasource.errors import SHOWN_FAILURES, PointFailure, ServerFailed
 from pi_datasource.events import ticks_at
 from pi_datasource.model import Point, ReadTask, iso_utc
 from pi_datasource.outage import Outage
@@ -37,6 +37,7 @@ class TaskState:
         self.outage = Outage(client.patience_s)
         self.sets = task.read_mode != "streams"
         self.sets_refused = 0
+        self.repeated = 0  # requests that were asked for again
         self.failures: list[tuple[Point, PointFailure]] = []
 
     def give_up(self, point: Point, status: int | None, message: str, *, not_found: bool = False) -> None:
@@ -177,7 +178,11 @@ class Outcome:
         names = ", ".join(cursor.point.name for cursor in request.cursors[:3])
         more = f" and {len(request.cursors) - 3} more" if len(request.cursors) > 3 else ""
         words = page.message or "without a reason"
-        log.warning("%s%s: HTTP %s %s, asking again", names, more, page.status, words)
+        self.state.repeated += 1
+        level = logging.WARNING if self.state.repeated <= SHOWN_FAILURES else logging.DEBUG
+        log.log(level, "%s%s: HTTP %s %s, asking again", names, more, page.status, words)
+        if self.state.repeated == SHOWN_FAILURES:
+            log.warning("more requests of this task that are asked for again are logged at level DEBUG")
         for cursor in request.cursors:
             cursor.attempts += 1
         self.pauses.append((page.status or 0, request.cursors[0].attempts - 1, page.retry_after_s or 0.0))

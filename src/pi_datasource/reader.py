@@ -10,7 +10,7 @@ from pyspark.sql.datasource import DataSourceReader, InputPartition
 from pi_datasource import tables
 from pi_datasource.condition import ALWAYS, Condition
 from pi_datasource.options import Options
-from pi_datasource.sparkio import PIPartition, plainly, planned, read_partition
+from pi_datasource.sparkio import plainly, planned, read_planned
 
 
 class PIReader(DataSourceReader):
@@ -28,5 +28,4 @@ class PIReader(DataSourceReader):
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task; Spark passes None, or a partition without a task, when there is none."""
-        task = partition.value if isinstance(partition, PIPartition) else None
-        return read_partition(self.options, self.schema, task)
+        return read_planned(self.options, self.schema, partition)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from pi_datasource import batch_json, events, lift, request_ids, retry
+from pi_datasource import batch_json, events, lift, redaction, request_ids, retry
 from pi_datasource.batch_json import Failure, Stream, StreamSet, SubReply
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.events import Events
@@ -24,6 +24,7 @@ from pi_datasource.wire import NOT_JSON, TimedValue
 
 _NO_STREAMS: Mapping[str, Page] = MappingProxyType({})
 _SHOWN = 120  # characters of something unexpected
+_OPENING = 4096  # bytes of a body that are looked at for a message
 
 
 class Page(NamedTuple):
@@ -73,18 +74,24 @@ def batch_reply(body: bytes, asked: Sequence[str] = (), *, sets: bool = False) -
 
 def opening(body: bytes) -> str:
     """The first words of a body, fit for an error message."""
-    text = re.sub(r"<[^>]*>", " ", body[:600].decode("utf-8", "replace"))
-    return repr(" ".join(text.split())[:_SHOWN]) if text.split() else "nothing"
+    # Redacted before a cut or a tag goes through a secret.
+    start = redaction.redact(body[:_OPENING].decode("utf-8", "replace"))
+    words = re.sub(r"<[^>]*>", " ", start[: _OPENING // 2]).split()
+    return repr(" ".join(words)[:_SHOWN]) if words else "nothing"
 
 
 def text_of(errors: Any) -> str:
-    """One line from any of PI's forms of error text: a string, a list of them, or field errors."""
+    """One text from any of PI's forms of errors (a string, a list, field errors): without secrets, and not at any length."""
+    return redaction.shorten(_text_of(errors))
+
+
+def _text_of(errors: Any) -> str:
     if isinstance(errors, str):
         return errors
     if isinstance(errors, dict):
-        return text_of(errors.get("Message") or errors.get("Errors"))
+        return _text_of(errors.get("Message") or errors.get("Errors"))
     if isinstance(errors, list):
-        return "; ".join(filter(None, map(text_of, errors)))
+        return "; ".join(filter(None, map(_text_of, errors)))
     return ""
 
 
@@ -111,7 +118,7 @@ def _read_one(key: str, member: bytes, sets: bool) -> Page:
 
 
 def _unreadable(damage: UnexpectedReply) -> Page:
-    return _unrecognized(f"the answer cannot be read: {damage.__cause__ or damage}")
+    return _unrecognized(f"the answer cannot be read: {redaction.shorten(str(damage.__cause__ or damage))}")
 
 
 def _unrecognized(message: str) -> Page:
@@ -253,8 +260,11 @@ def _size(items: Sequence[batch_json.Entry]) -> int:
 
 
 def _shown(content: Any) -> str:
-    text = repr(content) if isinstance(content, str) else msgspec.json.encode(content).decode()
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    text = content if isinstance(content, str) else msgspec.json.encode(content).decode()
+    clean = redaction.shorten(text)  # before a cut goes through a secret
+    if isinstance(content, str):
+        clean = repr(clean)
+    return clean if len(clean) <= _SHOWN else clean[:_SHOWN] + "…"
 
 
 def _failure_of(reply: SubReply, content: Any) -> Page | None:
@@ -263,7 +273,7 @@ def _failure_of(reply: SubReply, content: Any) -> Page | None:
     failure = _failure_of_part(reply) or (_failure_of_part(inner) if inner is not None else None)
     if reply.Status == 200 or (inner is not None and inner.WebException is not None):
         return failure
-    words = content if isinstance(content, str) else failure.message if failure else ""
+    words = text_of(content) if isinstance(content, str) else failure.message if failure else ""
     errors = own_errors(inner.Errors) if inner is not None else ()
     pause_s = _retry_after(reply.Headers)
     return Page(status=reply.Status or 500, message=words, retry_after_s=pause_s, errors=errors)

@@ -6,65 +6,99 @@ secret: only the driver may ask the workspace for it, so it is looked up where a
 
 from __future__ import annotations
 
-import base64
 import importlib
 import os
 from collections.abc import Callable
-from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from pi_datasource import redaction
 from pi_datasource.errors import InvalidOption, MissingPackage
+from pi_datasource.option_types import is_reference, unsendable
 from pi_datasource.options import Options
 from pi_datasource.version import __version__
 
+_BARE = ("token", "proxy")
+_PUBLIC = "pi-datasource piwebapi PI Web API"  # may be part of a password, and be shown all the same
 _PATIENCE_S = 30  # the SDK's own is five minutes, and applies to every step of signing in
 
 
 class Found(SecretStr):
-    """A secret that has been looked up: it is the value, whatever it looks like."""
+    """A secret that has been looked up: it is the value, whatever it looks like.
+
+    ``reference`` says where it was found, so that it can be looked up again; it stays in the process that found it.
+    """
+
+    def __init__(self, value: str, reference: str | None = None) -> None:
+        super().__init__(value)
+        self.reference = reference
+
+    def __reduce__(self) -> tuple[type[Found], tuple[str]]:
+        """What travels to tasks, which cannot ask a workspace, is the value alone."""
+        return Found, (self.get_secret_value(),)
 
 
-def secret(name: str, reference: SecretStr | None) -> str:
+def secret(name: str, reference: SecretStr | None, refused: str | None = None) -> str:
     """The secret that an option holds or refers to: ``env:``, ``file:``, ``secret:``, else the text itself.
 
+    Line ends behind it are taken away, of a token and a proxy also other white space around it. From here on no text of
+    this process shows it (``redaction``). A value that was ``refused`` by the server is looked up again.
+
     Raises:
-        InvalidOption: there is nothing at that place; the message names the place, never a value.
+        InvalidOption: there is nothing at that place, or what cannot be sent; the message names the place, never a value.
         MissingPackage: a Databricks secret without databricks-sdk.
     """
+    found, place = _looked_up(name, reference, refused)
+    bare = name in _BARE
+    value = found.strip() if bare else found.rstrip("\r\n")
+    if (
+        name != "proxy"
+    ):  # most of which is an address, to be shown; its password is registered where it is taken apart
+        redaction.register(value, public=(*Options.model_fields, _PUBLIC))
+    if problem := unsendable(value, in_header=name == "token"):
+        at = f" ({place})" if place else ""
+        message = f"option {name!r}{at}: holds {problem}; give it without"
+        raise InvalidOption(message)
+    return value
+
+
+def _looked_up(name: str, reference: SecretStr | None, refused: str | None) -> tuple[str, str]:
+    """The value, and the reference by which it was found, if any."""
     text = reference.get_secret_value() if reference is not None else ""
-    kind, _, place = text.partition(":")
-    if isinstance(reference, Found) or kind not in _PLACES:
-        return text
-    return _PLACES[kind](name, place)
+    if isinstance(reference, Found):
+        if reference.reference is None:
+            return text, ""
+        try:
+            return _looked_up(name, SecretStr(reference.reference), refused)
+        except (InvalidOption, MissingPackage):
+            return text, reference.reference
+    if not is_reference(text):
+        return text, ""
+    kind, _, place = text.strip().partition(":")
+    return _PLACES[kind](name, place, refused), f"{kind}:{place}"
 
 
 def looked_up(options: Options) -> Options:
-    """The options with Databricks secrets in place of references to them, for tasks that cannot ask a workspace."""
-    found = {
-        name: Found(secret(name, value))
-        for name, value in _given(options).items()
-        if value.get_secret_value().startswith("secret:") and not isinstance(value, Found)
-    }
-    return options.model_copy(update=found) if found else options
+    """The options with Databricks secrets in place of references to them, for tasks that cannot ask a workspace.
+
+    They are those that this process found last: of a token that was refused meanwhile, the one that came after it.
+    """
+    found = found_in_workspace(options)
+    changed = any(found[name] != getattr(options, name) for name in found)
+    return options.model_copy(update=found) if changed else options
 
 
-def unspeakable(options: Options) -> list[str]:
-    """Texts that no message may hold, should a server repeat what it was sent."""
+def found_in_workspace(options: Options) -> dict[str, Found]:
+    """The values of those options that refer to Databricks secrets."""
     found = {}
-    for name, reference in _given(options).items():
-        with suppress(InvalidOption, MissingPackage):  # what cannot be found is not sent either
-            found[name] = secret(name, reference)
-    if "password" in found:
-        pair = f"{options.username}:{found['password']}"
-        found["basic"] = base64.b64encode(pair.encode()).decode()
-    if "proxy" in found:
-        found["proxy"] = unquote(urlsplit(found["proxy"]).password or "")
-    return [text for text in found.values() if text]
+    for name, value in _given(options).items():
+        reference = value.reference if isinstance(value, Found) else value.get_secret_value().strip()
+        if reference is not None and reference.startswith("secret:"):
+            found[name] = Found(secret(name, value), reference)
+    return found
 
 
 def _given(options: Options) -> dict[str, SecretStr]:
@@ -72,7 +106,7 @@ def _given(options: Options) -> dict[str, SecretStr]:
     return {name: value for name, value in values.items() if isinstance(value, SecretStr)}
 
 
-def _from_environment(name: str, place: str) -> str:
+def _from_environment(name: str, place: str, refused: str | None) -> str:  # noqa: ARG001 - all are called alike
     if place not in os.environ:
         message = (
             f"option {name!r} refers to the environment variable {place!r}, which is not set in this process"
@@ -81,9 +115,9 @@ def _from_environment(name: str, place: str) -> str:
     return os.environ[place]
 
 
-def _from_file(name: str, place: str) -> str:
+def _from_file(name: str, place: str, refused: str | None) -> str:  # noqa: ARG001
     try:
-        return Path(place).read_text(encoding="utf-8").strip()
+        return Path(place).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as cause:
         message = (
             f"option {name!r} refers to the file {place!r}, which cannot be read: {type(cause).__name__}"
@@ -91,8 +125,14 @@ def _from_file(name: str, place: str) -> str:
         raise InvalidOption(message) from cause
 
 
-@lru_cache(maxsize=32)
-def _from_workspace(name: str, place: str) -> str:
+def _from_workspace(name: str, place: str, refused: str | None) -> str:
+    with _asking:
+        if place not in _found_in_workspace or _found_in_workspace[place].strip() == refused:
+            _found_in_workspace[place] = _asked_of_workspace(name, place)
+        return _found_in_workspace[place]
+
+
+def _asked_of_workspace(name: str, place: str) -> str:
     scope, slash, key = place.partition("/")
     if not (scope and slash and key):
         message = f"option {name!r} refers to a Databricks secret, which is written secret:SCOPE/KEY"
@@ -136,7 +176,9 @@ def _workspace(sdk: Any) -> Any:
     return sdk.WorkspaceClient(config=config)
 
 
-_PLACES: dict[str, Callable[[str, str], str]] = {
+_found_in_workspace: dict[str, str] = {}  # by scope/key, for as long as the server takes it
+_asking = Lock()
+_PLACES: dict[str, Callable[[str, str, str | None], str]] = {
     "env": _from_environment,
     "file": _from_file,
     "secret": _from_workspace,

@@ -26,7 +26,7 @@ from pi_datasource.outage import Outage
 from pi_datasource.plan import plan, without_points
 from pi_datasource.roster import Roster
 from pi_datasource.server_clock import ServerClock
-from pi_datasource.sparkio import PIPartition, plainly, read_partition
+from pi_datasource.sparkio import carried, plainly, read_planned
 
 try:
     from pyspark.sql.streaming.datasource import (
@@ -113,12 +113,11 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
                 return []
             window = _between(offsets.parse(start), last)
             self._roster.ready(self._clock.now, last.points, _pending(window, last.started))
-            return [PIPartition(task) for task in self._tasks(window, last)]
+            return carried(self._tasks(window, last), self.options)
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task."""
-        task = partition.value if isinstance(partition, PIPartition) else None
-        return read_partition(self.options, self.schema, task)
+        return read_planned(self.options, self.schema, partition)
 
     def getDefaultReadLimit(self) -> ReadLimit:
         """Lets Spark tell a bounded trigger from ``once``, which takes all there is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from requests import PreparedRequest, Response
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
-from pi_datasource import adapter, retry
+from pi_datasource import adapter, redaction, retry
 from pi_datasource.errors import (
     AuthenticationFailed,
     InvalidOption,
@@ -25,6 +26,7 @@ from pi_datasource.errors import (
     ServerUnreachable,
     UnexpectedReply,
 )
+from pi_datasource.option_types import unsendable
 from pi_datasource.options import Options
 from pi_datasource.retry import Attempts, Failed
 from pi_datasource.secrets import secret
@@ -74,10 +76,6 @@ class Bearer(AuthBase):
                 )
             return self._token
 
-    def spoken(self) -> list[str]:
-        """What was sent, and must be in no message."""
-        return [self._token] if self._token else []
-
     def _again(self, response: Response, **settings: Any) -> Response:
         if response.status_code != 401:
             return response
@@ -97,6 +95,16 @@ class Bearer(AuthBase):
         again.history.append(response)
         again.request = request
         return again
+
+
+def basic(username: str, password: str) -> HTTPBasicAuth:
+    """Basic sign-in in UTF-8, whose pair of name and password no text holds from now on."""
+    pair = (
+        username.encode(),
+        password.encode(),
+    )  # requests would encode text as latin-1 and fail on every other letter
+    redaction.register(base64.b64encode(b":".join(pair)).decode())
+    return HTTPBasicAuth(*pair)
 
 
 class _Discovery(msgspec.Struct):
@@ -136,10 +144,14 @@ class ClientCredentials:
             form = {"grant_type": "client_credentials", "scope": self._options.scope}
             settings: dict[str, Any] = {}
             if "client_secret_basic" in methods and "client_secret_post" not in methods:
-                settings["auth"] = HTTPBasicAuth(identity["client_id"].encode(), proof.encode())
+                settings["auth"] = basic(identity["client_id"], proof)
             else:
                 form |= {**identity, "client_secret": proof}
             granted = self._ask(session, "POST", place, _Granted, data=form, **settings)
+        redaction.register(granted.access_token, granted=True)
+        if problem := unsendable(granted.access_token, in_header=True):
+            message = f"signing in: POST {place.partition('?')[0]}: the token that it gives holds {problem}"
+            raise UnexpectedReply(message)
         return Grant(granted.access_token, granted.expires_in)
 
     def _endpoint(self, session: Session) -> tuple[str, list[str]]:
@@ -195,8 +207,7 @@ class ClientCredentials:
             if isinstance(said, dict)
             else []
         )
-        proof = secret("client_secret", self._options.client_secret)
-        text = ": ".join(words)[:300].replace(proof or "\0", "***")
+        text = redaction.shorten(": ".join(words))
         hint = (
             "check 'client_id', 'client_secret' and 'scope'"
             if answer.request.method == "POST"

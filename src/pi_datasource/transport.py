@@ -6,13 +6,12 @@ import logging
 import ssl
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
-from pi_datasource import auth, secrets
+from pi_datasource import auth, proxy, secrets
 from pi_datasource.adapter import DeadlineAdapter, causes, is_damaged
 from pi_datasource.errors import (
     AuthenticationFailed,
@@ -22,7 +21,7 @@ from pi_datasource.errors import (
     UnexpectedReply,
 )
 from pi_datasource.options import Options
-from pi_datasource.tokens import Bearer
+from pi_datasource.redaction import shorten
 from pi_datasource.version import __version__
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ class Session(requests.Session):
 
     def __init__(self, options: Options) -> None:
         super().__init__()
-        self._proxies = _proxies(options)
+        self._proxies = proxy.proxies(options)
         self._trusted = _trust(options)
         adapter = DeadlineAdapter(_client_certificate(options))
         self.mount("https://", adapter)
@@ -54,7 +53,6 @@ class Session(requests.Session):
             }
         )
         self.auth = auth.Anonymous()
-        self._unspeakable = secrets.unspeakable(options)
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """As inherited, but an option outdoes a variable of the environment, not the other way round."""
@@ -64,14 +62,7 @@ class Session(requests.Session):
         return super().merge_environment_settings(url, proxies, stream, trusted, cert)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: requests would take the ``Location`` apart even where it must not follow, and fail on a malformed one."""
-
-    def discreet(self, text: str) -> str:
-        """``text`` without any secret that this session sends."""
-        spoken = self.auth.spoken() if isinstance(self.auth, Bearer) else []
-        for secret in (*self._unspeakable, *spoken):
-            text = text.replace(secret, "***")
-        return text
+        """None: credentials might go to the target, and requests would take even one apart that it must not follow."""
 
 
 def session(options: Options) -> Session:
@@ -114,28 +105,13 @@ def failure(call: str, url: str, cause: Exception) -> ServerError:
 def reason(error: BaseException) -> str:
     """The innermost cause in a few words."""
     *_, inner = causes(error)
-    return f"{type(inner).__name__}: {inner}"
+    return f"{type(inner).__name__}: {shorten(str(inner))}"
 
 
 def _compressed(options: Options) -> bool:
     if options.compression != "auto":
         return options.compression == "gzip"
-    host = urlsplit(options.url).hostname or ""
-    return host != "localhost" and not host.startswith("127.") and host != "::1"
-
-
-def _proxies(options: Options) -> dict[str, str | None] | None:
-    """What requests should use, or None where the environment may say."""
-    if options.proxy is None:
-        return None
-    text = secrets.secret("proxy", options.proxy).strip()
-    if text.lower() == "none":
-        return {"http": None, "https": None, "all": None}
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        message = "option 'proxy' is no address; use http://HOST:PORT, or none"
-        raise InvalidOption(message)
-    return {"http": text, "https": text}
+    return not auth.on_this_machine(options.url)
 
 
 def _trust(options: Options) -> bool | str:

@@ -11,15 +11,33 @@ from pathlib import Path
 import pytest
 
 from mock_server import Plant, running
+from mock_server.oidc import Oidc
 from tests.integration.support import canary
 from tests.integration.support.clock import NOW, Clock
+from tests.integration.support.gate import gate
+from tests.unit.certificates import Authority
 
 pytestmark = pytest.mark.integration
 SIGNING = [
     {"username": canary.USER, "password": canary.PASSWORD},
     {"username": canary.USER, "password": "env:PI_TEST_PASSWORD"},
     {"token": canary.TOKEN},
+    {"client_id": canary.CLIENT_ID, "client_secret": canary.CLIENT_SECRET},
 ]
+
+
+def _through_gates(folder: Path, proxy: str) -> dict[str, str]:
+    """Options that name every secret that gateways and proxies want, beside a sign-in."""
+    certificate, key = Authority(folder).sign("gateway", canary.KEY_PASSWORD)
+    return {
+        "token": canary.TOKEN,
+        "proxy": proxy,
+        "proxy_username": canary.GATE_USER,
+        "proxy_password": canary.GATE_PASSWORD,
+        "client_cert": str(certificate),
+        "client_key": str(key),
+        "client_key_password": canary.KEY_PASSWORD,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +46,15 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("told")
     site = Plant(seed=1, tags=8, plants=1)
     signing = {"user": canary.USER, "password": canary.PASSWORD, "token": canary.TOKEN}
-    options = [{**each, "start_time": "*-10m"} for each in SIGNING]
-    with running(site, clock=Clock(NOW), **signing) as url:
+    oidc = Oidc(canary.CLIENT_ID, canary.CLIENT_SECRET)
+    with (
+        running(site, clock=Clock(NOW), oidc=oidc, **signing) as url,
+        gate(url, canary.GATE_USER, canary.GATE_PASSWORD) as proxy,
+    ):
+        every = [*SIGNING, _through_gates(tmp_path_factory.mktemp("keys"), proxy)]
+        options = json.dumps([{**each, "start_time": "*-10m"} for each in every])
         child = subprocess.run(
-            [sys.executable, "-m", "tests.integration.support.canary_child", str(folder), url, json.dumps(options)],
+            [sys.executable, "-m", "tests.integration.support.canary_child", str(folder), url, f"{proxy}/piwebapi", options],
             env={**os.environ, **canary.ENVIRONMENT, "PYSPARK_PYTHON": sys.executable},
             capture_output=True, text=True, timeout=500, check=False,
         )  # fmt: skip
@@ -44,8 +67,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_the_program_did_read_and_was_looked_at(told: dict[str, str]) -> None:
     rows = json.loads(told["rows.json"])
     assert rows[0] > 0
-    assert rows == [rows[0]] * len(SIGNING)
-    assert told["plans.txt"].count("BatchScan pi") == len(SIGNING)
+    assert rows == [rows[0]] * (len(SIGNING) + 1)
+    assert told["plans.txt"].count("BatchScan pi") == len(rows)
     events = "".join(text for name, text in told.items() if Path(name).parts[0] == "events")
     assert "BatchScan pi" in events
     assert "SparkListenerTaskEnd" in events
@@ -56,6 +79,14 @@ def test_the_program_did_read_and_was_looked_at(told: dict[str, str]) -> None:
     assert any("BatchScan pi" in page for page in pages)
     assert [name for name in told if name.startswith("checkpoint/offsets/")]
     assert "INFO" in told["stderr"]
+
+
+def test_a_server_that_repeats_credentials_ends_a_read_and_a_stream_without_them(
+    told: dict[str, str],
+) -> None:
+    assert told["refused.txt"].count("StreamingQueryException") >= 1
+    assert told["refused.txt"].count("HTTP 500: refused: Basic ***") >= 3
+    assert told["stderr"].count("HTTP 500: refused: Basic ***") >= 1
 
 
 def test_nothing_holds_a_secret(told: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pi_datasource import client
+from pi_datasource import client, redaction
 from pi_datasource.client import PIClient
 from pi_datasource.options import Options
 
@@ -64,3 +64,4 @@ def _fresh_shared_client() -> Iterator[None]:
     yield
     client.shared.cache_clear()
     client._windows.cache_clear()
+    redaction.forget()  # else what was secret in one test would be hidden in the texts of the next

@@ -321,6 +321,21 @@ def says(content: Any, status: int = 200) -> Reply:
     return reply(status, json.dumps(content).encode())
 
 
+def answers_each(content: Any) -> Reply:
+    """A batch reply with the same member for every sub-request; to a call of another kind that member alone."""
+
+    def play(handler: _Handler) -> None:
+        ids = ids_of(handler.server.asked[-1])
+        says(dict.fromkeys(ids, content) if ids else content)(handler)
+
+    return play
+
+
+def ids_of(asked: Asked) -> list[str]:
+    """The ids of the sub-requests of a batch call; none of another call."""
+    return list(json.loads(asked.body)) if asked.body.startswith(b"{") else []
+
+
 def zipped(body: bytes, sent: int | None = None) -> Reply:
     """A gzip body, cut after ``sent`` bytes though its length says otherwise."""
 

@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 
 from pi_datasource import auth, transport
 from pi_datasource.client import PIClient
-from pi_datasource.errors import AuthenticationFailed, MissingPackage
+from pi_datasource.errors import AuthenticationFailed, MissingPackage, UnexpectedReply
 from pi_datasource.options import Options
 
 from .fakes import WebServer, reply, says
@@ -222,3 +222,72 @@ def test_kerberos_accepts_servers_that_do_not_prove_themselves_and_names_what_it
     assert made.arguments == {"mutual_authentication": Kerberos.OPTIONAL}
     with pytest.raises(MissingPackage, match=r"pip install 'pi-datasource\[kerberos\]'$"):
         connect(auth="kerberos").get("x")
+
+
+SIGN_IN: list[dict[str, str]] = [
+    {"username": "u", "password": "pw-CANARY"},
+    {"token": "tk-CANARY"},
+    {"client_id": "c", "client_secret": "cs-CANARY", "token_url": "https://id.example/token"},
+]
+
+
+@pytest.mark.parametrize("given", SIGN_IN, ids=["basic", "bearer", "oidc"])
+def test_credentials_over_plain_http_to_another_machine_are_warned_of_once(
+    given: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    auth._warn_of_plain_http.cache_clear()
+    for _ in range(3):
+        transport.session(Options.parse({"url": "http://pi.example/piwebapi", **given}))
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "credentials are sent to http://pi.example/piwebapi without encryption: whoever is on the way can read "
+         "them; use https"),
+    ]  # fmt: skip
+
+
+def test_a_client_secret_over_plain_http_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    auth._warn_of_plain_http.cache_clear()
+    given = {**SIGN_IN[2], "token_url": "http://id.example/token?x=1"}
+    transport.session(Options.parse({"url": "https://pi.example", **given}))
+    assert [record.args for record in caplog.records] == [("http://id.example/token",)]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://pi.example", "http://localhost:1", "http://127.8.0.1", "http://[::1]:1"]
+)
+def test_credentials_that_nobody_else_can_read_are_not_warned_of(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    auth._warn_of_plain_http.cache_clear()
+    for given in SIGN_IN:
+        transport.session(Options.parse({"url": url, **given}))
+    transport.session(Options.parse({"url": "http://pi.example"}))  # nor is what carries none
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("given", [*SIGN_IN[:2], NTLM], ids=["basic", "bearer", "ntlm"])
+def test_a_redirect_is_not_followed_so_that_no_other_place_gets_credentials(
+    web: WebServer, connect: Connect, status: int, given: dict[str, str]
+) -> None:
+    other = WebServer()
+    try:
+        web.answers(reply(status, b"{}", Location=f"{other.url}/x"))
+        api = connect(**given)
+        for ask in (lambda: api.get("x"), lambda: api.post("x", {}), lambda: api.batch({"0": "http://h/x"})):
+            with pytest.raises(UnexpectedReply, match="sends the caller on to"):
+                ask()
+        assert len(web.asked) == 3
+        assert other.asked == []
+    finally:
+        other.close()
+
+
+def test_a_provider_that_redirects_gets_no_client_secret_elsewhere(web: WebServer, connect: Connect) -> None:
+    other = WebServer()
+    try:
+        web.answers(reply(307, b"{}", Location=f"{other.url}/token"))
+        with pytest.raises(AuthenticationFailed, match="HTTP 307"):
+            connect(**{**SIGN_IN[2], "token_url": f"{web.url}/token"}).get("x")
+        assert other.asked == []
+    finally:
+        other.close()

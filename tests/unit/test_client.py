@@ -90,7 +90,7 @@ def test_a_status_is_an_error_class_with_the_servers_words_and_a_hint(
         (b'"bare"', ": bare"),
         (b"5", ""),
         (HTML, ": 'Sign in Who are you?'"),
-        (b'{"Errors":["' + b"x" * 900 + b'"]}', ": " + "x" * 500),
+        (b'{"Errors":["' + b"x" * 900 + b'"]}', ": " + "x" * 500 + "… (900 characters)"),
     ],
 )
 def test_any_form_of_error_body_is_told_in_short(

@@ -94,7 +94,7 @@ def test_defaults_are_these() -> None:
         "username": None, "password": None, "token": None,
         "client_id": None, "client_secret": None, "token_url": None, "scope": "system",
         "verify_tls": True, "ca_bundle": None, "client_cert": None, "client_key": None, "client_key_password": None,
-        "proxy": None, "compression": "auto", "timeout": timedelta(seconds=60), "max_retries": 5,
+        "proxy": None, "proxy_username": None, "proxy_password": None, "compression": "auto", "timeout": timedelta(seconds=60), "max_retries": 5,
         "page_size": 10_000, "batch_size": 1000, "read_mode": "auto", "requests_per_second": None,
         "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail", "report_effort": False,
         "settle": timedelta(seconds=5), "max_window_per_trigger": None, "overlap": timedelta(0), "new_tags": "from_now",
@@ -260,7 +260,7 @@ def test_the_window_is_resolved_against_the_time_given_and_the_zone() -> None:
 def test_secrets_appear_in_no_text_of_the_options() -> None:
     given = parsed(
         username="u", password=CANARY, token=CANARY, client_id="c", client_secret=CANARY,
-        client_key_password=CANARY, proxy=f"http://u:{CANARY}@h:1",
+        client_key_password=CANARY, proxy="http://h:1", proxy_username="u", proxy_password=CANARY,
     )  # fmt: skip
     texts = [repr(given), str(given), repr(copy.copy(given)), repr(pickle.loads(pickle.dumps(given))),
              repr(given.model_dump()), given.model_dump_json(), format(given), repr(given.__dict__)]  # fmt: skip
@@ -295,9 +295,17 @@ def test_a_password_in_the_address_is_not_repeated(url: str) -> None:
     assert CANARY not in refused(url=url)
 
 
-@pytest.mark.parametrize("sign", ["/", "#", "?"])
-def test_a_password_with_a_special_sign_in_the_address_is_not_repeated(sign: str) -> None:
-    assert CANARY not in refused(url=f"https://u:{CANARY}{sign}x@h/piwebapi")
+@pytest.mark.parametrize("sign", ["/", "#", "?", "\\", "[", "%"])
+@pytest.mark.parametrize("option", ["url", "token_url", "proxy"])
+@pytest.mark.parametrize(
+    "shape", ["https://u:{}x@h/piwebapi", "https://u:x{}@h:port", "http://{}@h", "u:{}@h"]
+)
+def test_a_password_with_a_special_sign_in_an_address_is_refused_and_not_repeated(
+    sign: str, option: str, shape: str
+) -> None:
+    text = refused(**{option: shape.format(f"{sign}{CANARY}{sign}")})
+    assert text.startswith(f"option {option!r}: ")
+    assert CANARY not in text
 
 
 def test_options_cannot_be_changed() -> None:

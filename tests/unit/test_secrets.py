@@ -6,6 +6,7 @@ import base64
 import os
 import pickle
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from pi_datasource import secrets, transport
+from pi_datasource import client, secrets, transport
 from pi_datasource.client import PIClient
 from pi_datasource.datasource import PIDataSource
-from pi_datasource.errors import InvalidOption, MissingPackage
+from pi_datasource.errors import InvalidOption, MissingPackage, UnexpectedReply
 from pi_datasource.options import Options
 
-from .fakes import WebServer, reply, says
+from .fakes import WebServer, answers_each, reply, says
 
 Connect = Callable[..., PIClient]
 VALUE = "CANARY-päss"
@@ -102,8 +103,12 @@ def workspace(web: WebServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("DATABRICKS_TOKEN", "dapi-token")
     monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none"))
     web.answers(play)
-    secrets._from_workspace.cache_clear()
     return web
+
+
+@pytest.fixture(autouse=True)
+def _nothing_found_yet() -> None:
+    secrets._found_in_workspace.clear()
 
 
 def test_a_databricks_secret_is_asked_of_the_workspace_once(workspace: WebServer) -> None:
@@ -149,7 +154,6 @@ def test_a_databricks_secret_without_the_sdk_names_the_command_that_brings_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "databricks.sdk", None)
-    secrets._from_workspace.cache_clear()
     with pytest.raises(MissingPackage, match=r"pip install 'pi-datasource\[databricks\]'$"):
         secrets.secret("token", SecretStr(PLACE))
 
@@ -163,7 +167,7 @@ def test_a_databricks_secret_is_looked_up_where_a_read_is_planned_and_travels_to
     assert workspace.asked == []
     reader = getattr(source, kind)(source.schema())
     monkeypatch.delenv("DATABRICKS_HOST")  # a task cannot ask the workspace
-    secrets._from_workspace.cache_clear()
+    secrets._found_in_workspace.clear()
     there = pickle.loads(pickle.dumps(reader)).options
     assert secrets.secret("password", there.password) == VALUE
     assert there.token.get_secret_value() == "env:PI_LATER"  # a task looks this up itself
@@ -186,16 +190,183 @@ def test_options_without_databricks_secrets_are_left_alone() -> None:
     assert secrets.looked_up(options) is options
 
 
-def test_all_that_is_sent_in_secret_is_unspeakable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PI_TEST_PW", "pw")
+class Rotating:
+    """A workspace whose one secret changes, and a PI Web API that takes the newest only."""
+
+    def __init__(self, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.value = "token-1-Jx8Qv2Lm6"
+        monkeypatch.setenv("DATABRICKS_HOST", web.url.removesuffix("/piwebapi"))
+        monkeypatch.setenv("DATABRICKS_TOKEN", "dapi-token")
+        web.answers(self)
+
+    def __call__(self, handler: Any) -> None:
+        """One answer of either."""
+        if handler.path.startswith("/api/2.0/secrets/get"):
+            says({"key": "pi", "value": base64.b64encode(f"{self.value}\n".encode()).decode()})(handler)
+        elif handler.headers["Authorization"] != f"Bearer {self.value}":
+            says({"Message": f"no {handler.headers['Authorization']}"}, 401)(handler)
+        elif "/batch" in handler.path:
+            said = {"Items": [{"Timestamp": "2024-05-01T05:59:59Z", "Value": 1.5, "Good": True}]}
+            answers_each({"Status": 200, "Headers": {}, "Content": said})(handler)
+        elif "/points" in handler.path:
+            says({"Items": [{"WebId": "P", "Name": "T", "PointType": "Float64"}]})(handler)
+        else:
+            says({"Items": [{"WebId": "S", "Name": "SRV", "ServerTime": "2024-05-01T06:00:00Z"}]})(handler)
+
+
+@pytest.fixture
+def rotating(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> Rotating:
+    return Rotating(web, monkeypatch)
+
+
+def test_a_databricks_token_that_is_refused_is_looked_up_again(
+    web: WebServer, connect: Connect, rotating: Rotating
+) -> None:
+    options = Options.parse({"url": web.url, "token": "secret:plant/pi"})
+    carried = secrets.looked_up(options)
+    clients = [connect(token="secret:plant/pi"), PIClient(carried, lambda _: None)]
+    for value in ("token-1-Jx8Qv2Lm6", "token-2-Wd0Rt5Yh3", "token-3-Bn4Gf7Ks9"):
+        rotating.value = value
+        for one in clients:
+            assert one.get("dataservers")["Items"]
+        assert secrets.looked_up(carried).token == secrets.Found(value)
+    web.asked.clear()
+    rotating.value = "token-4-Zx1Cv6Op8"
+    assert all(one.get("dataservers")["Items"] for one in clients)
+    assert len([asked for asked in web.asked if "secrets" in asked.path]) == 1  # for both
+    clients[1].__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["batch", "stream"])
+def test_what_is_planned_after_a_databricks_token_was_replaced_carries_the_new_one_to_its_tasks(
+    web: WebServer, rotating: Rotating, monkeypatch: pytest.MonkeyPatch, streams: bool
+) -> None:
+    """Spark keeps the reader that runs the tasks as it was when the query began."""
     given = {
-        "username": "u", "password": "env:PI_TEST_PW", "token": "tk", "client_id": "c", "client_secret": "cs",
-        "client_key_password": "kp", "proxy": "http://u:p%20x@h:1",
-    }  # fmt: skip
-    assert sorted(secrets.unspeakable(Options.parse({"url": "h", **given}))) == sorted(
-        ["pw", "tk", "cs", "kp", "p x", base64.b64encode(b"u:pw").decode()]
+        "url": web.url,
+        "token": "secret:plant/pi",
+        "read_mode": "streams",
+        "settle": "0s",
+        "max_retries": "0",
+    }
+    source = PIDataSource(given | ({"start_time": "2024-05-01T05:00:00Z"} if streams else {}))
+    planner: Any = (source.streamReader if streams else source.reader)(source.schema())
+    begun = pickle.loads(pickle.dumps(planner))
+    if streams:
+        first = planner.initialOffset()
+        planner._clock._answered_at = -10.0
+    rotating.value = "token-2-Wd0Rt5Yh3"
+    offsets = (first, planner.latestOffset(first)) if streams else ()
+    parts = [pickle.loads(pickle.dumps(part)) for part in planner.partitions(*offsets)]
+    assert "Wd0Rt5Yh3" not in repr(parts) + str(parts[0].__dict__)
+    secrets._found_in_workspace.clear()
+    monkeypatch.setattr(secrets, "_asked_of_workspace", _no_workspace)  # as in a task
+    client.shared.cache_clear()
+    rows = [row for part in parts for batch in begun.read(part) for row in batch.to_pylist()]
+    assert [(row["tag_name"], row["value"]) for row in rows] == [("T", 1.5)]
+
+
+def _no_workspace(name: str, place: str) -> str:
+    message = f"option {name!r}: no workspace can be asked for {place}"
+    raise InvalidOption(message)
+
+
+BAD = {
+    "line feed": ("ab\ncd", "a line end (character 3)"),
+    "carriage return": ("ab\rcd", "a line end (character 3)"),
+    "escape": ("ab\x1bcd", "a control character (character 3)"),
+    "zero": ("ab\0cd", "a control character (character 3)"),
+    "C1": ("ab\x85cd", "a control character (character 3)"),
+}
+WITH = {
+    "password": {"username": "u"},
+    "token": {},
+    "client_secret": {"client_id": "c"},
+    "client_key_password": {"client_cert": "cert.pem"},
+    "proxy": {},
+    "proxy_password": {"proxy": "http://h:1", "proxy_username": "u"},
+}
+
+
+def _refused(web: WebServer, **options: str) -> str:
+    with pytest.raises(InvalidOption) as caught:
+        PIClient(Options.parse({"url": web.url, **options}))
+    assert web.asked == []
+    told = "".join(traceback.format_exception(caught.value))
+    assert not [half for half in ("ab", "cd") if f"{half}\\" in told or f"\\{half}" in told]
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("option", WITH)
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("given", ["plain", "env", "file", "workspace"])
+def test_a_secret_that_cannot_be_sent_is_refused_by_its_options_name_before_any_request(  # noqa: PLR0917 - fixtures and cases
+    web: WebServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, bad: str, given: str
+) -> None:
+    value, problem = BAD[bad]
+    (tmp_path / "it").write_bytes(value.encode())
+    monkeypatch.setattr(secrets, "_asked_of_workspace", lambda *_: value)
+    if (bad, given) == ("zero", "env"):
+        return  # no variable of the environment can hold it
+    monkeypatch.setitem(os.environ, "PI_TEST_IT", value.replace("\0", ""))
+    reference = {
+        "plain": value,
+        "env": "env:PI_TEST_IT",
+        "file": f"file:{tmp_path}/it",
+        "workspace": "secret:a/b",
+    }
+    place = "" if given == "plain" else f" ({reference[given]})"
+    text = _refused(web, **WITH[option], **{option: reference[given]})
+    assert text == f"option {option!r}{place}: holds {problem}; give it without"
+
+
+@pytest.mark.parametrize("value", ["ab€cd", "ab\ufeffcd", "密码"])
+def test_a_token_that_no_header_can_hold_is_refused(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("PI_TEST_IT", value)
+    place = 1 if value == "密码" else 3
+    problem = f"holds a character that no HTTP header may hold (character {place}); give it without"
+    assert _refused(web, token=value) == f"option 'token': {problem}"
+    assert _refused(web, token="env:PI_TEST_IT") == f"option 'token' (env:PI_TEST_IT): {problem}"
+
+
+@pytest.mark.parametrize("option", ["username", "client_id", "proxy_username"])
+def test_a_user_name_with_a_line_end_is_refused(web: WebServer, option: str) -> None:
+    more = {"username": "password", "client_id": "client_secret", "proxy_username": "proxy_password"}[option]
+    text = _refused(web, proxy="http://h:1", **{option: "ab\r\ncd", more: "x"})
+    assert text == f"option {option!r}: holds a line end (character 3); give it without"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("given", ["plain", "env", "file", "workspace"])
+def test_a_line_end_behind_a_secret_is_not_part_of_it(  # noqa: PLR0917
+    web: WebServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str, given: str
+) -> None:
+    value = f"abcd{end}"
+    monkeypatch.setenv("PI_TEST_IT", value)
+    (tmp_path / "it").write_text(f"\ufeff{value}", encoding="utf-8", newline="")  # as Windows writes it
+    monkeypatch.setattr(secrets, "_asked_of_workspace", lambda *_: value)
+    reference = {
+        "plain": value,
+        "env": "env:PI_TEST_IT",
+        "file": f"file:{tmp_path}/it",
+        "workspace": "secret:a/b",
+    }
+    assert sent(web, connect, token=reference[given]) == "Bearer abcd"
+    assert sent(web, connect, username="u", password=reference[given]) == basic("u", "abcd")
+
+
+def test_a_token_that_a_provider_gives_is_refused_without_being_shown(
+    web: WebServer, connect: Connect
+) -> None:
+    web.answers(says({"access_token": "ab\r\ncd", "token_type": "Bearer"}))
+    api = connect(client_id="c", client_secret="s3cret", token_url=f"{web.url}/token")
+    with pytest.raises(UnexpectedReply) as caught:
+        api.get("x")
+    assert str(caught.value) == (
+        f"signing in: POST {web.url}/token: the token that it gives holds a line end (character 3)"
     )
-    assert secrets.unspeakable(Options.parse({"url": "h", "token": "env:PI_NOT_SET", "proxy": "none"})) == []
 
 
 def test_what_a_task_carries_holds_references_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

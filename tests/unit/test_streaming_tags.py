@@ -29,7 +29,7 @@ def refused(
 ) -> ServerError:
     """What the client raises when ``path`` is answered so."""
     headers = {"Content-Type": kind}
-    sayings = Failures("https://pi.example/piwebapi", 5.0, False, lambda text: text)
+    sayings = Failures("https://pi.example/piwebapi", 5.0, False)
     return sayings.refusal(f"GET {path}", status, error_text(body), headers, own_errors(body, headers))
 
 

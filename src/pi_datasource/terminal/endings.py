@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from pi_datasource.errors import PIError
+from pi_datasource.redaction import redact_error
 
 err = Console(stderr=True)
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF, errno.EAGAIN)
@@ -28,6 +29,7 @@ def one_sentence() -> Iterator[None]:
     except PIError as error:
         fail(str(error))
     except Exception as error:
+        redact_error(error)
         text = ours_within(str(error))
         if text is None:
             raise

@@ -1,6 +1,6 @@
 """A Spark program of its own that reads and streams with secrets, and keeps all that Spark tells about it.
 
-Arguments: a folder, the address of a PI server, and a JSON list of options. Event log, web pages, checkpoint and progress end
+Arguments: a folder, the addresses of a PI server and of one that repeats credentials, and a JSON list of options. Event log, web pages, checkpoint and progress end
 up in the folder; logs on stderr.
 """
 
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from pyspark.errors import PySparkException
+from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql import SparkSession
 
 PAGES = (
@@ -47,7 +48,25 @@ def session(folder: Path) -> SparkSession:
     return spark
 
 
-def main(folder: Path, url: str, every: list[dict[str, str]]) -> None:
+def refused(spark: SparkSession, folder: Path, url: str, options: dict[str, str]) -> str:
+    """What is told of a read and of a stream that the server at ``url`` refuses."""
+    given = {"url": url, "max_retries": "0", **options}
+    told = []
+    try:
+        spark.read.format("pi").options(**given).load().count()
+    except PySparkException:
+        told.append(traceback.format_exc())
+    stream = spark.readStream.format("pi").options(**given).load()
+    writer = stream.writeStream.format("noop").option("checkpointLocation", str(folder / "refused"))
+    query = writer.trigger(availableNow=True).start()
+    try:
+        query.awaitTermination(120)
+    except StreamingQueryException as error:
+        told += [traceback.format_exc(), repr(error), str(query.exception()), str(query.lastProgress)]
+    return "\n".join(told)
+
+
+def main(folder: Path, url: str, echo: str, every: list[dict[str, str]]) -> None:
     """Reads and fails with each set of options, streams with the first; then fetches the pages."""
     (folder / "events").mkdir()
     spark = session(folder)
@@ -66,6 +85,7 @@ def main(folder: Path, url: str, every: list[dict[str, str]]) -> None:
     query = writer.trigger(availableNow=True).start()
     query.awaitTermination(120)
     (folder / "progress.txt").write_text(str(query.lastProgress), encoding="utf-8")
+    (folder / "refused.txt").write_text(refused(spark, folder, echo, every[0]), encoding="utf-8")
     app, place = spark.sparkContext.applicationId, spark.sparkContext.uiWebUrl
     for number, page in enumerate(PAGES):
         with suppress(HTTPError), urlopen(f"{place}/{page.format(app=app)}", timeout=30) as answer:
@@ -74,4 +94,4 @@ def main(folder: Path, url: str, every: list[dict[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], json.loads(sys.argv[4]))
