@@ -207,6 +207,7 @@ class _DataServer(msgspec.Struct):
     Name: str
     ServerTime: str | None = None
     IsConnected: bool | None = None
+    PointType: None = None  # a point, in an answer that belongs to another request, has one
 
 
 class _DataServers(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from sys import intern
@@ -15,6 +16,8 @@ from pi_datasource.errors import RequestRefused, ServerError, UnexpectedReply
 from pi_datasource.model import DataServer, Point
 from pi_datasource.redaction import shorten
 
+log = logging.getLogger(__name__)
+
 PAGE_SIZE = 10_000
 MOST_MOVES = 100  # of a list under the reader's hands; one that moves more often is in no order
 FEWEST_CAPPED = (
@@ -23,6 +26,8 @@ FEWEST_CAPPED = (
 NAMES_PER_CALL = 100  # each is a request of its own to the server's rate limit
 ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
 _REQUIRED_FIELDS = ("WebId", "Name", "PointType")
+_INTERPRETED = re.compile(r"[\[\]\\]")
+_REGULAR = {"*": ".*", "?": "."}
 _WILDCARD = re.compile(r"[*?\[\]]")
 
 
@@ -34,8 +39,7 @@ def matching(
         yield from _by_path(client, servers, tag, fields)
         return
     for server in servers:
-        asked = {"nameFilter": tag, "selectedFields": _selected(fields)}
-        for item in _pages(client, f"dataservers/{server.web_id}/points", asked):
+        for item in _pages(client, f"dataservers/{server.web_id}/points", tag, _selected(fields)):
             if _meant(tag, item):
                 yield _point(item, server.name)
 
@@ -129,10 +133,14 @@ def _by_path(
         if refused.status == 404 and refused.errors:
             return
         raise
-    yield _point(typed(item, _Point, "points"), owner)
+    found = typed(item, _Point, "points")
+    if found.Name.lower() != path.rpartition("\\")[2].lower():
+        message = f"GET points: the answer is {shorten(found.Name)}, and not {path}; look for a proxy that delivers answers late"
+        raise UnexpectedReply(message)
+    yield _point(found, owner)
 
 
-def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_Point]:
+def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Iterator[_Point]:
     """All items of a paged list; ends at an empty page, or one shorter than any cap without a ``Next`` link.
 
     Each page begins with the last item of the one before. If it does not, points were deleted meanwhile, and as many
@@ -145,15 +153,15 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_
     last: list[_Point] = []
     while True:
         joint = int(len(last) > 1)  # a server may send points one by one
-        page = {**params, **ID_ONLY, "startIndex": start - joint, "maxCount": size}
+        paging = {"startIndex": start - joint, "maxCount": size}
+        asked = {"nameFilter": tag, "selectedFields": selected_fields, **ID_ONLY, **paging}
         try:
-            reply = client.get(path, page)
+            listed = _page(client, path, asked)
         except ServerError as refused:
             if size == 1 or "greater than the maximum allowed" not in str(refused):
                 raise
             size //= 2
             continue
-        listed = _list(reply, path)
         items = listed.Items
         if items and items == last:
             message = (
@@ -172,6 +180,45 @@ def _pages(client: PIClient, path: str, params: Mapping[str, Any]) -> Iterator[_
         short = len(items) < min(size, FEWEST_CAPPED)
         if len(items) <= joint or (short and not listed.Links.Next):
             return
+
+
+def _page(client: PIClient, path: str, asked: Mapping[str, Any]) -> Points:
+    """One page; an answer that belongs to another request is asked for again, once, on a connection of its own.
+
+    Raises:
+        UnexpectedReply: it is another list again, or none.
+    """
+    tag = asked["nameFilter"]
+    listed = _list(client.get(path, asked), path)
+    if (stranger := _stranger(tag, listed.Items)) is None:
+        return listed
+    log.warning("GET %s: the answer holds %s, which %r does not select; asking again", path, stranger, tag)
+    client.drop_connections()
+    listed = _list(client.get(path, asked), path)
+    if (stranger := _stranger(tag, listed.Items)) is None:
+        return listed
+    message = (
+        f"GET {path}: the answer holds {stranger}, which {tag!r} does not select, so it belongs to another request; look "
+        "for a proxy that delivers answers late"
+    )
+    raise UnexpectedReply(message)
+
+
+def _stranger(tag: str, items: Sequence[_Point]) -> str | None:
+    """The name of an item that ``tag`` cannot select; None if there is none, or none that is certain.
+
+    Certain are stars and question marks; sets, escapes and letters beyond ASCII are the server's to interpret. What a server
+    makes of a name without wildcards differs (reference: quirk 30), but something of it contains the name.
+    """
+    if not tag.strip("*") or not tag.isascii() or _INTERPRETED.search(tag):
+        return None
+    names = [item.Name for item in items if item.Name.isascii()]
+    if not _WILDCARD.search(tag):
+        return None if not names or any(tag.lower() in name.lower() for name in names) else names[0]
+    pattern = re.compile(
+        "".join(_REGULAR.get(letter, re.escape(letter)) for letter in tag), re.IGNORECASE | re.DOTALL
+    )
+    return next((name for name in names if not pattern.fullmatch(name)), None)
 
 
 class _Point(msgspec.Struct):

@@ -367,3 +367,14 @@ def test_slow_tables_are_waited_for_and_lost_ones_told(browser: Browser, folder:
         page.get_by_role("button", name="Refresh").click()
         visit.settle()
         visit.trouble = [text for text in visit.trouble if "net::ERR_FAILED" not in text]
+
+
+def test_times_are_utc_in_a_browser_of_any_zone(browser: Browser, base: str) -> None:
+    texts = []
+    for zone in ("UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"):
+        with visiting(browser, base, timezone_id=zone) as visit:
+            page = visit.open()
+            assert page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone") == zone
+            texts.append(page.locator("[data-panel]").all_inner_texts())
+    assert texts[0] != []
+    assert texts[1:] == texts[:1] * 3

@@ -107,13 +107,20 @@ def assert_as_on_the_server(lakehouse: Lakehouse, pi: SmallPI, tag: str = "A") -
     assert hours(lakehouse, tag) == hours_of(pi.events[tag])
 
 
+@pytest.mark.parametrize(
+    "changes", [CHANGES[:2], pytest.param(CHANGES[2:], marks=pytest.mark.slow)], ids=["berlin", "elsewhere"]
+)
 def test_edits_and_deletions_arrive_whenever_the_sessions_clocks_change(
-    spark: Any, pi: SmallPI, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+    spark: Any,
+    pi: SmallPI,
+    lakehouse: Lakehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: tuple[tuple[str, str], ...],
 ) -> None:
     options = {**pi.options, "start_time": START.isoformat(), "overlap": "300d"}
     ingest(spark, options, lakehouse)
     assert_as_on_the_server(lakehouse, pi)
-    for name, at in CHANGES:
+    for name, at in changes:
         middle = utc(at)
         pi.now += timedelta(seconds=1)
         # Nothing else changes: the bounds of what is written are these times.
@@ -127,7 +134,10 @@ def test_edits_and_deletions_arrive_whenever_the_sessions_clocks_change(
         assert_as_on_the_server(lakehouse, pi)
 
 
-@pytest.mark.parametrize("change", CHANGES[:2], ids=["skipped", "twice"])
+@pytest.mark.parametrize(
+    "change",
+    [pytest.param(CHANGES[0], id="skipped"), pytest.param(CHANGES[1], id="twice", marks=pytest.mark.slow)],
+)
 def test_repair_and_backfill_know_the_windows_that_they_are_to_read(
     spark: Any, pi: SmallPI, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str]
 ) -> None:

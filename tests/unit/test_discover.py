@@ -260,6 +260,41 @@ def test_an_answer_that_is_not_a_list_of_points_is_not_a_name_that_does_not_exis
         names(plant(A=lambda _: reply), [A], strict=False, tags="T1,T2")
 
 
+@pytest.mark.parametrize(
+    ("tag", "names_of_another"),
+    [("FIC*", ["FIC1", "TIC2"]), ("FIC?", ["FIC10"]), ("fic1", ["TIC1", "TIC2"]), ("*.PV", ["A.SP"])],
+)
+def test_a_list_of_other_tags_is_asked_for_again_and_then_refused(
+    tag: str, names_of_another: list[str]
+) -> None:
+    foreign = {"Items": [item("SRVA", name) for name in names_of_another]}
+    own = {"Items": [item("SRVA", "X.PV" if tag == "*.PV" else "FIC1")]}
+    answers = [foreign, own]
+    assert names(plant(A=lambda _: answers.pop(0)), [A], tags=tag) == [own["Items"][0]["Name"]]
+    with pytest.raises(UnexpectedReply) as caught:
+        names(plant(A=lambda _: foreign), [A], tags=tag, strict=False)
+    assert (
+        f"the answer holds {names_of_another[-1 if '*' in tag and len(names_of_another) > 1 else 0]}, which"
+        in str(caught.value)
+    )
+
+
+@pytest.mark.parametrize("tag", ["[FT]IC*", "F\\\\*", "ÄB*", "*", "**"])
+def test_what_only_the_server_can_interpret_is_not_compared(tag: str) -> None:
+    answer = {"Items": [item("SRVA", "TIC1"), item("SRVA", "äb")]}
+    assert names(plant(A=lambda _: answer), [A], tags=tag) == ["TIC1", "äb"]
+
+
+def test_a_point_found_by_path_is_the_one_asked_for() -> None:
+    with pytest.raises(UnexpectedReply, match="GET points: the answer is T2, and not"):
+        names(by_path(item("SRVA", "T2")), [A], tags="\\\\SRVA\\T1")
+
+
+def test_points_in_place_of_the_data_servers_are_refused() -> None:
+    with pytest.raises(UnexpectedReply, match="GET dataservers: the answer is none of PI Web API's"):
+        servers({"Items": [item("SRVA", "T1")]})
+
+
 def test_a_point_found_by_path_has_a_type() -> None:
     with pytest.raises(UnexpectedReply, match="GET points: the answer is none of PI Web API's"):
         names(by_path({"WebId": "1", "Name": "T"}), [A], strict=False, tags="\\\\SRVA\\T")
