@@ -58,7 +58,6 @@ class Faults:
         self.tries = tries
         self.points = dict(points or {})
         _check(self.rates, tries, self.points)
-        self._by_name = {folded(name): fault for name, fault in self.points.items()}
         self._asked: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -85,8 +84,7 @@ class Faults:
         tags: Collection[str] = (),
     ) -> Response:
         """What comes of a request for the data of `tags`: the answer of `serve`, or what the schedule makes of it."""
-        met = (self._by_name[name] for tag in tags if (name := folded(tag)) in self._by_name)
-        name, draw = next(met, ""), 0.5
+        name, draw = self._tied_to(tags) if self.points else "", 0.5
         if not name and self.rates:
             identity = _identity(request, member)
             name, draw = self.scheduled(identity, self._attempt(identity), member)
@@ -94,6 +92,11 @@ class Faults:
             return serve()
         response = KINDS[name].act(Case(request, serve, draw, now))
         return replace(response, fault=(MEMBER if member else "") + name)
+
+    def _tied_to(self, tags: Collection[str]) -> str:
+        """The fault of the first of `tags` that has one, in whatever case `points`, which may change, holds its name."""
+        by_name = {folded(name): fault for name, fault in self.points.items()}
+        return next((by_name[name] for tag in tags if (name := folded(tag)) in by_name), "")
 
     def scheduled(self, identity: bytes, attempt: int, member: bool) -> tuple[str, float]:
         """The fault (or "") that the request meets when it is sent for the `attempt`-th time, counted from 0.

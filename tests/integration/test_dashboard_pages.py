@@ -371,7 +371,12 @@ def test_slow_tables_are_waited_for_and_lost_ones_told(browser: Browser, folder:
 
 def test_times_are_utc_in_a_browser_of_any_zone(browser: Browser, base: str) -> None:
     texts = []
-    minutes = {"UTC": 0, "America/New_York": 300, "Australia/Lord_Howe": -600, "Asia/Kathmandu": -330}  # in 1970
+    minutes = {
+        "UTC": 0,
+        "America/New_York": 300,
+        "Australia/Lord_Howe": -600,
+        "Asia/Kathmandu": -330,
+    }  # in 1970
     for zone, behind_utc in minutes.items():
         with visiting(browser, base, timezone_id=zone) as visit:
             page = visit.open()

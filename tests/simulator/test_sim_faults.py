@@ -223,3 +223,12 @@ def test_points_need_a_fault_of_theirs_and_to_exist(make_client: Any) -> None:
         make_client().server.check_points(Faults(points={"X": "500"}))
     with pytest.raises(ValueError, match="tries"):
         Faults(tries=-1)
+
+
+def test_a_fault_tied_to_a_point_while_the_server_runs_is_met(now: Any) -> None:
+    faults = Faults()
+    faults.points["Tank1.Level"] = "500"
+    asked = Request("GET", "/piwebapi/streams/x/recorded")
+    assert faults.meet(asked, lambda: RIGHT, now=now, tags=["TANK1.LEVEL"]).fault == "500"
+    faults.points.clear()
+    assert faults.meet(asked, lambda: RIGHT, now=now, tags=["TANK1.LEVEL"]).fault == ""
