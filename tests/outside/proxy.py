@@ -99,6 +99,7 @@ class DamagingProxy:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are sent apart
     proxy: ClassVar[DamagingProxy]
 
     def do_GET(self) -> None:
