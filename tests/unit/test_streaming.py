@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,9 +50,8 @@ class Clocked(FakePI):
     def _points(self, asked: dict[str, str]) -> Any:
         if asked["startIndex"] != "0":
             return {}
-        return {
-            "Items": [{"WebId": f"W_SRV_{tag}", "Name": tag, "PointType": "Float64"} for tag in self.tags]
-        }
+        found = fnmatch.filter(self.tags, asked["nameFilter"])
+        return {"Items": [{"WebId": f"W_SRV_{tag}", "Name": tag, "PointType": "Float64"} for tag in found]}
 
 
 @pytest.fixture(autouse=True)
