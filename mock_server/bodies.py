@@ -152,7 +152,7 @@ def _links_wanted(tree: fields.Tree) -> bool:
 
 
 def _list(items: list[bytes]) -> bytes:
-    """A JSON list, gone when it has items and nothing is left of any."""
+    """A JSON list; left out when it has items and nothing is left of any."""
     if items and not any(items):
         return _GONE
     return b"[" + b",".join(item or b"{}" for item in items) + b"]"

@@ -71,7 +71,7 @@ def create_app(
 
 
 class _Download(StreamingResponse):
-    """Lines of CSV; ``done`` is called when they have been sent, or when the reader has gone."""
+    """Lines of CSV; ``done`` is called when they have been sent, or when the client has disconnected."""
 
     def __init__(self, lines: Iterator[str], done: Callable[[], object], headers: dict[str, str]) -> None:
         super().__init__(lines, media_type="text/csv; charset=utf-8", headers=headers)

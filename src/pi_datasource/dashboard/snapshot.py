@@ -103,16 +103,16 @@ def load(lakehouse: Path, table: Table) -> Snapshot | None:
         return None
     except DeltaProtocolError as cause:
         message = (
-            f"{table.path}: the table uses a feature of Delta that this page cannot read: {_short(cause)}. "
+            f"{table.path}: the table uses a feature of Delta that this page cannot read: {first_line(cause)}. "
             f"Take it away in Spark: ALTER TABLE delta.`{folder}` DROP FEATURE deletionVectors"
         )
         raise TablesUnavailable(message) from cause
     except (DeltaError, OSError) as cause:
-        message = f"{table.path}: Delta's log cannot be read: {_short(cause)}. Repair the table, or remove its folder and ingest anew"
+        message = f"{table.path}: Delta's log cannot be read: {first_line(cause)}. Repair the table, or remove its folder and ingest anew"
         raise TablesUnavailable(message) from cause
 
 
-def _short(cause: Exception) -> str:
+def first_line(cause: Exception) -> str:
     """The first line: what follows it are frames of deltalake's own stack."""
     return (str(cause).strip().splitlines() or ["no reason given"])[0][:300]
 

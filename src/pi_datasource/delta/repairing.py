@@ -61,7 +61,7 @@ def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Re
     known = {point.web_id: point for point in found.points}
     waiting, unlisted = _waiting(spark, lakehouse, set(known))
     selection = lakehouse.selection(checked)
-    gone = dismissal.dismiss(spark, lakehouse, selection, found, unlisted)
+    dismissed_tags = dismissal.dismiss(spark, lakehouse, selection, found, unlisted)
     stream = f"{REPAIR} {selection}"
     repaired = inserted = 0
     for window, tags in sorted(waiting.items(), key=lambda item: item[0].start):
@@ -90,7 +90,7 @@ def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Re
         _mark(spark, lakehouse, window, whole)
         repaired, inserted = repaired + len(whole), inserted + done.inserted
     asked = sum(len(tags) for tags in waiting.values())
-    dismissed = sum(count for tag, count in unlisted.items() if tag in gone)
+    dismissed = sum(count for tag, count in unlisted.items() if tag in dismissed_tags)
     return Repair(repaired, asked - repaired, sum(unlisted.values()) - dismissed, inserted, dismissed)
 
 

@@ -109,21 +109,19 @@ def _read(folder: Path, path: str) -> Any:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, DeltaProtocolError
 
+    from pi_datasource.dashboard.snapshot import first_line
+
     try:
         return DeltaTable(str(folder / path)).to_pyarrow_table()
     except DeltaProtocolError as cause:
         message = (
-            f"{path}: the table has a feature of Delta that status cannot read: {_first_line(cause)}. Read it with Spark, "
+            f"{path}: the table has a feature of Delta that status cannot read: {first_line(cause)}. Read it with Spark, "
             f"or take the feature away: ALTER TABLE delta.`{folder / path}` DROP FEATURE deletionVectors"
         )
         raise TablesUnavailable(message) from cause
     except (DeltaError, OSError) as cause:
-        message = f"{path}: the table cannot be read: {_first_line(cause)}"
+        message = f"{path}: the table cannot be read: {first_line(cause)}"
         raise TablesUnavailable(message) from cause
-
-
-def _first_line(cause: Exception) -> str:
-    return (str(cause).strip().splitlines() or ["no reason given"])[0][:300]
 
 
 def _rows(connection: Any, query: str) -> list[dict[str, Any]]:
