@@ -208,7 +208,7 @@ def jumping_clock(rng: Random, content: Any) -> Any:
     times = [
         "0001-01-01T00:00:00Z",
         "1970-01-01T00:00:00Z",
-        "2025-06-01T00:00:00Z",
+        "2025-06-02T09:00:00Z",  # hours, not days: a stream that begins there reads them all
         "2025-06-02T11:00:00Z",
         None,
     ]

@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any, ClassVar
@@ -134,6 +135,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
         else:
             self.wfile.write(way)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - http.server has it
+        """The ``Date`` of every answer, which is the clock of a server that tells no other: the simulator's, not today."""
+        return formatdate(self.proxy.server.clock().timestamp(), usegmt=True)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
