@@ -23,9 +23,9 @@ import duckdb
 from benchmarks.dashboard_page import measure_pages
 from benchmarks.dashboard_tables import DAYS, END, FILES, TAGS, make
 from pi_datasource.dashboard import LocalBackend
-from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.panels import PANELS, Panel, answer
 from pi_datasource.dashboard.panels.tag import search
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.errors import TablesUnavailable
 

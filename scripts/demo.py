@@ -23,8 +23,8 @@ from rich.table import Table
 
 from mock_server import TAG_PATTERN, Plant
 from oracle_check import Comparison, compare, read_delta
-from pi_datasource.delta import BatchReport, Lakehouse, follow, ledger, local_spark, start
-from pi_datasource.terminal.commands import show_progress
+from pi_datasource.cli.commands import show_progress
+from pi_datasource.delta import BatchReport, Lakehouse, audit, follow, local_spark, start
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_LAKEHOUSE = ROOT / "build" / "demo" / "lakehouse"
@@ -124,7 +124,7 @@ def _ingest(demo: Demo, title: str) -> None:
     query = start(demo.spark, demo.options, demo.lakehouse)
     before = datetime.now(timezone.utc)
     show_progress(console, follow(query), "  reading")
-    new = [r for r in ledger.reports(demo.spark, demo.lakehouse, str(query.id)) if r.created_at >= before]
+    new = [r for r in audit.reports(demo.spark, demo.lakehouse, str(query.id)) if r.created_at >= before]
     seconds = time.monotonic() - began
     rows = sum(report.rows_inserted for report in new)
     console.print(
@@ -154,7 +154,7 @@ def _check(demo: Demo) -> Comparison:
 
 def _reports(demo: Demo) -> list[BatchReport]:
     rows = demo.spark.read.table(demo.lakehouse.ledger).select("stream_id").distinct().collect()
-    return ledger.reports(demo.spark, demo.lakehouse, rows[0][0])
+    return audit.reports(demo.spark, demo.lakehouse, rows[0][0])
 
 
 def _print_tables(demo: Demo) -> None:

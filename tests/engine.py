@@ -13,8 +13,8 @@ from pyspark.sql.streaming.datasource import ReadAllAvailable
 
 from pi_datasource import schema
 from pi_datasource.model import ReadTask, Window
-from pi_datasource.offsets import window_of
-from pi_datasource.streaming import PIStreamReader
+from pi_datasource.spark.offsets import window_of
+from pi_datasource.spark.stream_reader import PIStreamReader
 
 SCHEMA = schema.timeseries()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from pyspark.serializers import CPickleSerializer
 
-from pi_datasource.datasource import PIDataSource
+from pi_datasource.spark.datasource import PIDataSource
 
 
 def main() -> int:

@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pi_datasource import client, fetch
-from pi_datasource.datasource import PIDataSource
+from pi_datasource.recorded import fetch
+from pi_datasource.spark.datasource import PIDataSource
+from pi_datasource.webapi import client
 
 
 def main() -> int:

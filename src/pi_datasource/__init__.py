@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pi_datasource.errors import PIError
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
 from pi_datasource.version import __version__
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from pi_datasource.datasource import PIDataSource
+    from pi_datasource.spark.datasource import PIDataSource
 
 __all__ = ["Options", "PIDataSource", "PIError", "__version__", "read", "register"]
 
@@ -39,14 +39,14 @@ def read(spark: SparkSession, where: str | None = None, **options: Any) -> DataF
         ConfigurationError: an option that cannot be used, or sqlglot is not installed.
         AnalysisException: Spark does not understand the predicate.
     """
-    from pi_datasource import frame
+    from pi_datasource.spark import frame
 
     return frame.read(spark, where, options)
 
 
 def register(spark: SparkSession) -> None:
     """Makes ``format("pi")`` known to this session; harmless where it is known already."""
-    from pi_datasource.datasource import PIDataSource
+    from pi_datasource.spark.datasource import PIDataSource
 
     try:
         spark.dataSource.register(PIDataSource)
@@ -58,7 +58,7 @@ def register(spark: SparkSession) -> None:
 def __getattr__(name: str) -> Any:
     """Loads what needs Spark only when it is asked for, so that the core imports without it."""
     if name == "PIDataSource":
-        from pi_datasource.datasource import PIDataSource
+        from pi_datasource.spark.datasource import PIDataSource
 
         return PIDataSource
     message = f"module {__name__!r} has no attribute {name!r}"

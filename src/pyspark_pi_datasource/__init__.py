@@ -7,7 +7,7 @@ source from loading is logged instead, as Spark itself says only that there is n
 import logging
 
 try:
-    from pi_datasource.datasource import PIDataSource as DefaultSource  # noqa: F401
+    from pi_datasource.spark.datasource import PIDataSource as DefaultSource  # noqa: F401
 except Exception as _cause:  # noqa: BLE001 - whatever it is, other sources must still be found
     logging.getLogger(__name__).warning(
         "format('pi') is not available in this Python environment: %s: %s. "

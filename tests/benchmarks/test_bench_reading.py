@@ -26,8 +26,9 @@ from benchmarks.read.baseline import SCHEMA, BaselineReader
 from benchmarks.read.recordings import END, FIELDS, START, Shape
 from benchmarks.read.static_points import Directory
 from benchmarks.read.static_server import StaticServer
-from pi_datasource import client, fetch
-from pi_datasource.datasource import PIDataSource
+from pi_datasource.recorded import fetch
+from pi_datasource.spark.datasource import PIDataSource
+from pi_datasource.webapi import client
 
 MIXED = Shape(8, 60, "mixed")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

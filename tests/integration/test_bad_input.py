@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from mock_server import Plant, running
-from pi_datasource.terminal.commands import app
+from pi_datasource.cli.commands import app
 from tests.integration.support import canary
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.faults import broken_server

@@ -15,9 +15,11 @@ import pytest
 
 from mock_server import Plant, running
 from oracle_check import compare
-from pi_datasource import fetch, survey, tables
-from pi_datasource.client import PIClient
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning import planner
+from pi_datasource.recorded import fetch
+from pi_datasource.tables import registry
+from pi_datasource.webapi.client import PIClient
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle, pi
 
@@ -103,9 +105,9 @@ def test_two_attempts_of_one_task_at_once_give_the_same_rows_and_one_given_up_di
     options = Options.parse(
         {"url": url, "start_time": start.isoformat(), "end_time": NOW.isoformat(), "page_size": "50", "num_partitions": "1"}
     )  # fmt: skip
-    schema = tables.columns(options)
+    schema = registry.columns(options)
     with PIClient(options) as client:
-        (task,) = survey.tasks(client, options)
+        (task,) = planner.tasks(client, options)
 
     def attempt(most: int | None) -> list[pa.RecordBatch]:
         found = []

@@ -15,8 +15,8 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from mock_server import TAG_PATTERN, Plant, running
 from pi_datasource.dashboard import LocalBackend, create_app
-from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.panels import PANELS, answer
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.delta import Lakehouse, ingest
 from tests.integration.support.site import forget

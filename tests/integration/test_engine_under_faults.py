@@ -15,11 +15,13 @@ import pytest
 from mock_server import Plant, running
 from mock_server.faults import Faults
 from oracle_check import compare
-from pi_datasource import discover, fetch, tables
-from pi_datasource.client import PIClient
 from pi_datasource.errors import PIError, ReadFailed
-from pi_datasource.options import Options
-from pi_datasource.plan import plan
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning.tiling import plan
+from pi_datasource.points import discovery
+from pi_datasource.recorded import fetch
+from pi_datasource.tables import registry
+from pi_datasource.webapi.client import PIClient
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -61,10 +63,10 @@ def options_for(url: str, dice: random.Random, **more: str) -> Options:
 
 def read(options: Options) -> pa.Table:
     """All rows of the options' window, task after task."""
-    schema = tables.columns(options)
+    schema = registry.columns(options)
     with PIClient(options, sleep=lambda _seconds: None) as client:
-        servers = discover.data_servers(client, options)
-        points = discover.points(client, servers, options)
+        servers = discovery.data_servers(client, options)
+        points = discovery.points(client, servers, options)
         tasks = plan(points, options.window(NOW), options, NOW)
         batches = [batch for task in tasks for batch in fetch.run(client, task, schema)]
     return pa.Table.from_batches(batches, schema)
@@ -150,9 +152,9 @@ def test_no_second_sees_more_requests_than_the_rate_though_tasks_run_side_by_sid
             url, random.Random(1), requests_per_second=str(rate), num_partitions="8", read_mode="streams",
             page_size="4", batch_size="1000", start_time=long_ago.isoformat(),
         )  # fmt: skip
-        schema = tables.columns(options)
+        schema = registry.columns(options)
         with PIClient(options) as client:
-            points = discover.points(client, discover.data_servers(client, options), options)
+            points = discovery.points(client, discovery.data_servers(client, options), options)
         tasks = plan(points, options.window(NOW), options, NOW)
 
         def run(task: Any) -> list[pa.RecordBatch]:

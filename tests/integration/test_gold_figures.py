@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import curve, gold
+from pi_datasource.delta import gold, time_weighted
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +27,7 @@ def figures(spark: Any, values: list[float | None], *, step: bool) -> dict[str, 
         for n, value in enumerate(values)
     ]
     hours = gold.metrics(spark.createDataFrame(events, COLUMNS))
-    weighed = curve.with_mean(hours.withColumns({"step": F.lit(step), "_all": F.lit(True)}), "_all")
+    weighed = time_weighted.with_mean(hours.withColumns({"step": F.lit(step), "_all": F.lit(True)}), "_all")
     (row,) = weighed.drop("curve").collect()
     return row.asDict()  # type: ignore[no-any-return]
 

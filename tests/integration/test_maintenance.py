@@ -18,12 +18,12 @@ from delta.tables import DeltaTable
 
 from mock_server import Plant
 from oracle_check import compare
-from pi_datasource.delta import Lakehouse, companion, ledger, preparing, start, upkeep
-from pi_datasource.delta.ledger import BatchReport
-from pi_datasource.delta.writing import Reading, write
+from pi_datasource.delta import Lakehouse, audit, background, maintenance, schema_setup, start
+from pi_datasource.delta.audit import BatchReport
+from pi_datasource.delta.write import Reading, write
 from pi_datasource.errors import InvalidOption
 from pi_datasource.model import Window
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
 from tests.integration.support.site import NOW, forget, site_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -36,7 +36,7 @@ OPTIONS = Options.parse({"url": "http://localhost:1/piwebapi"})
 def lakehouse(spark: Any, tmp_path: Path) -> Iterator[Lakehouse]:
     forget(spark)
     lakehouse = Lakehouse.in_directory(tmp_path / "lake")
-    preparing.prepare(spark, lakehouse, OPTIONS)
+    schema_setup.prepare(spark, lakehouse, OPTIONS)
     yield lakehouse
     forget(spark)
 
@@ -48,14 +48,14 @@ def test_tables_are_optimized_once_per_interval_whatever_their_histories_hold(
     now = datetime.now(timezone.utc)
 
     def run(after: timedelta = timedelta(0)) -> list[str]:
-        return upkeep(spark, lakehouse, optimize_every=DAY, now=now + after)
+        return maintenance(spark, lakehouse, optimize_every=DAY, now=now + after)
 
     assert run(timedelta(hours=1)) == []  # the tables were made an hour ago
     for number in range(4):
         _append(spark, lakehouse, number)
     spark.sql(f"DELETE FROM {lakehouse.maintenance}")  # as of a version that did not keep it
     # Made two days ago, and busy: of the commits that are searched, each is younger than the interval.
-    monkeypatch.setattr(sys.modules["pi_datasource.delta.upkeep"], "COMMITS_SEARCHED", 2)
+    monkeypatch.setattr(sys.modules["pi_datasource.delta.maintenance"], "COMMITS_SEARCHED", 2)
     _made(lakehouse, "checkpoints/pi_ingestion_checkpoint", now - 2 * DAY)
     assert run() == [lakehouse.ledger]
     assert _files(spark, lakehouse.ledger) == 1
@@ -71,13 +71,13 @@ def test_what_somebody_else_has_optimized_is_left_alone(spark: Any, lakehouse: L
     for number in range(2):
         _append(spark, lakehouse, number)
     DeltaTable.forName(spark, lakehouse.ledger).optimize().executeCompaction()
-    optimized = upkeep(
+    optimized = maintenance(
         spark, lakehouse, optimize_every=timedelta(seconds=1), now=datetime.now(timezone.utc) + DAY
     )
     assert lakehouse.ledger in optimized
     _append(spark, lakehouse, 2)
     DeltaTable.forName(spark, lakehouse.ledger).optimize().executeCompaction()
-    assert lakehouse.ledger not in upkeep(
+    assert lakehouse.ledger not in maintenance(
         spark, lakehouse, optimize_every=DAY, now=datetime.now(timezone.utc)
     )
 
@@ -85,20 +85,20 @@ def test_what_somebody_else_has_optimized_is_left_alone(spark: Any, lakehouse: L
 def test_the_audit_table_never_holds_more_small_files_than_a_bound(
     spark: Any, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "COMPACT_EVERY", 5)
+    monkeypatch.setattr(audit, "COMPACT_EVERY", 5)
     for number in range(6):
-        ledger.record(spark, lakehouse, _report(number), may_repeat=number == 3)
+        audit.record(spark, lakehouse, _report(number), may_repeat=number == 3)
         assert _files(spark, lakehouse.ledger) == (number + 1 if number < 4 else number - 3)
-    rows = ledger.reports(spark, lakehouse, "stream")
+    rows = audit.reports(spark, lakehouse, "stream")
     assert rows == [_report(number) for number in range(6)]
-    assert ledger.reports(spark, lakehouse, "stream", newest=2) == rows[-2:]
-    assert ledger.reports(spark, lakehouse, "stream", since=rows[4].created_at) == rows[4:]
-    reach = ledger.reach(spark, lakehouse, "stream")
+    assert audit.reports(spark, lakehouse, "stream", newest=2) == rows[-2:]
+    assert audit.reports(spark, lakehouse, "stream", since=rows[4].created_at) == rows[4:]
+    reach = audit.reach(spark, lakehouse, "stream")
     assert reach is not None
     assert (reach.start, reach.end) == (rows[0].window_start, rows[-1].window_end)
     third = Window(rows[2].window_start, rows[2].window_end)
-    assert ledger.windows(spark, lakehouse, "stream", third) == {2: [third]}
-    assert ledger.next_batch(spark, lakehouse, "stream") == 6
+    assert audit.windows(spark, lakehouse, "stream", third) == {2: [third]}
+    assert audit.next_batch(spark, lakehouse, "stream") == 6
 
 
 def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, lakehouse: Lakehouse) -> None:
@@ -108,7 +108,7 @@ def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, l
     ):
         spark.conf.set(option, "2" if option.endswith("Files") else "true")
     try:
-        columns = preparing.columns_of(OPTIONS)
+        columns = schema_setup.columns_of(OPTIONS)
         window = Window(NOW - DAY, NOW)
         for late in range(1, 4):
             events = spark.createDataFrame([_event(columns, number) for number in range(late)], columns)
@@ -129,7 +129,7 @@ def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, l
 def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(companion, "LOOK_EVERY_S", 0.5)
+    monkeypatch.setattr(background, "LOOK_EVERY_S", 0.5)
     maintained = Event()
 
     def fails_first(*_: Any, **named: Any) -> None:
@@ -140,7 +140,7 @@ def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
             raise OSError(message)
         maintained.set()
 
-    monkeypatch.setattr(companion, "upkeep", fails_first)
+    monkeypatch.setattr(background, "upkeep", fails_first)
     with site_of(spark, tmp_path / "lake", Plant(seed=11, tags=4, plants=2)) as site:
         site.options |= {"start_time": (NOW - timedelta(minutes=30)).isoformat(), "new_tags": "backfill"}
         site.ingest()
@@ -163,7 +163,7 @@ def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
             query.stop()
         thread.join(60)
         assert not thread.is_alive()
-        reach = ledger.reach(spark, site.lakehouse, str(query.id))
+        reach = audit.reach(spark, site.lakehouse, str(query.id))
         assert reach is not None
         comparison = compare(
             site.plant, site.table("bronze/pi_timeseries"), reach.start, reach.end, as_of=site.now
@@ -204,7 +204,7 @@ def _made(lakehouse: Lakehouse, table: str, at: datetime) -> None:
 
 
 def _append(spark: Any, lakehouse: Lakehouse, number: int) -> None:
-    ledger.record_piece(spark, lakehouse, _report(number))
+    audit.record_piece(spark, lakehouse, _report(number))
 
 
 def _report(number: int) -> BatchReport:

@@ -12,7 +12,7 @@ from pyspark.errors import StreamingQueryException
 
 from mock_server import TAG_PATTERN, Plant
 from oracle_check import compare
-from pi_datasource.delta import ledger
+from pi_datasource.delta import audit
 from tests.integration.support.site import NOW, SETTLE, Site, site_of
 
 pytestmark = pytest.mark.integration
@@ -66,7 +66,7 @@ def test_a_crash_between_bronze_and_the_audit_row_doubles_nothing(
         raise RuntimeError(message)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ledger, "record", crash)
+        patched.setattr(audit, "record", crash)
         with pytest.raises(StreamingQueryException, match="the power went out"):
             site.ingest()
     assert site.reports() == []

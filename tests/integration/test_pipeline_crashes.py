@@ -13,14 +13,14 @@ from pyspark.errors import StreamingQueryException
 
 from benchmarks.proof import assert_one_audit_row_per_batch
 from mock_server import Plant
-from pi_datasource.delta import bronze, changes, gold, ledger, start
-from pi_datasource.options import Options
+from pi_datasource.delta import audit, bronze, changes, gold, start
+from pi_datasource.options.declaration import Options
 from tests.integration.support.site import NOW, Site, site_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PERIOD_S = 2.0
-STEPS = [(bronze, "apply"), (gold, "refresh"), (ledger, "record")]
+STEPS = [(bronze, "apply"), (gold, "refresh"), (audit, "record")]
 CRASHES = [(module, step, before) for module, step in STEPS for before in (True, False)]
 
 

@@ -14,14 +14,24 @@ from deltalake import DeltaTable
 
 from mock_server import Faults, Plant, running
 from oracle_check import compare
-from pi_datasource.delta import absence, backfill, dismissal, gold, history, ledger, points, preparing, repair
+from pi_datasource.delta import (
+    audit,
+    backfill,
+    dismissed_errors,
+    gold,
+    history,
+    missing_points,
+    points,
+    repair,
+    schema_setup,
+)
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.points import Discovery
-from pi_datasource.delta.reading import window_read
+from pi_datasource.delta.reread import window_read
 from pi_datasource.errors import ReadFailed, StreamInUse
 from pi_datasource.model import Window
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
 from tests.integration.support.site import NOW, SETTLE, Site, site_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -46,7 +56,7 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site, monkeypatch: pytest.
     waiting = [row["tag_name"] for row in site.table("bronze/pi_points").to_pylist() if not row["filled_at"]]
     assert sorted(waiting) == sorted(point.name for point in new)  # one at a time fills them
     options = Options.parse(site.options)
-    stream = ledger.stream_id(site.spark, site.lakehouse.checkpoint(options))
+    stream = audit.stream_id(site.spark, site.lakehouse.checkpoint(options))
     with monkeypatch.context() as patched:
         patched.setattr(points, "look", lambda _: Discovery((), seen))  # the server hides them for a moment
         fill_new_tags(site.spark, options, site.lakehouse, stream)
@@ -67,7 +77,7 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site, monkeypatch: pytest.
 def test_tags_that_come_while_a_run_goes_on_are_noted_by_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, look, new, looks = ledger.record, points.look, [], []
+    record, look, new, looks = audit.record, points.look, [], []
 
     def counted(options: Options) -> Discovery:
         looks.append(look(options))
@@ -80,7 +90,7 @@ def test_tags_that_come_while_a_run_goes_on_are_noted_by_it(
             site.now += timedelta(minutes=11)  # so that the stream lists the tags anew
 
     monkeypatch.setattr(points, "look", counted)
-    monkeypatch.setattr(ledger, "record", after_the_first_micro_batch)
+    monkeypatch.setattr(audit, "record", after_the_first_micro_batch)
     assert len(site.ingest(max_window_per_trigger="15m", new_tags="backfill")) == 2
     assert len(looks) == 3  # at the start, when the stream has found others, and to fill their history
     known = {row["tag_name"]: row for row in site.table("bronze/pi_points").to_pylist()}
@@ -99,14 +109,14 @@ def test_what_was_read_without_a_hidden_tag_is_told_and_repaired(
 ) -> None:
     hidden = site.plant.points[2]
     if listed:  # hidden between two micro-batches of one run, and back before the tags are listed again
-        record = ledger.record
+        record = audit.record
 
         def before_the_second_micro_batch(*arguments: Any, **named: Any) -> None:
             record(*arguments, **named)
             site.plant.catalog.delete(hidden)
 
         with monkeypatch.context() as patched:
-            patched.setattr(ledger, "record", before_the_second_micro_batch)
+            patched.setattr(audit, "record", before_the_second_micro_batch)
             site.ingest(max_window_per_trigger="15m")
     else:
         site.ingest()
@@ -118,7 +128,7 @@ def test_what_was_read_without_a_hidden_tag_is_told_and_repaired(
     site.now += timedelta(minutes=5)
     site.ingest()
     (waiting,) = site.table("bronze/pi_timeseries_errors").to_pylist()
-    assert (waiting["tag_name"], waiting["message"]) == (hidden.name, absence.MESSAGE)
+    assert (waiting["tag_name"], waiting["message"]) == (hidden.name, missing_points.MESSAGE)
     done = repair(site.spark, site.options, site.lakehouse)
     assert (done.repaired, done.failing) == (1, 0)
     site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
@@ -186,7 +196,7 @@ def test_what_could_not_be_read_is_repaired(
         with running(plant, clock=lambda: site.now) as mended:
             site.options["url"] = mended
             with monkeypatch.context() as patched:
-                patched.setattr(ledger, "record_piece", _power_cut)
+                patched.setattr(audit, "record_piece", _power_cut)
                 with pytest.raises(RuntimeError, match="the power went out"):
                     repair(spark, site.options, site.lakehouse)
             busy = pytest.raises(StreamInUse, match="another repair of this server and these tags is running")
@@ -198,9 +208,9 @@ def test_what_could_not_be_read_is_repaired(
         assert done.rows_inserted > 0
         assert again.repaired == 0
         rows = site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
-        audit = site.table("checkpoints/pi_ingestion_checkpoint")
+        audited = site.table("checkpoints/pi_ingestion_checkpoint")
         # What the repair that was cut short has written is told as well.
-        assert sum(audit["rows_inserted"].to_pylist()) == rows
+        assert sum(audited["rows_inserted"].to_pylist()) == rows
         site.assert_gold_is_recomputed()
         errors = site.table("bronze/pi_timeseries_errors").to_pylist()
         assert {row["tag_name"] for row in errors} == {bad}
@@ -215,7 +225,7 @@ def test_errors_of_a_deleted_tag_wait_no_longer_until_it_is_back(site: Site) -> 
     done = repair(site.spark, site.options, site.lakehouse)
     assert (done.repaired, done.failing, done.without_tag, done.dismissed) == (0, 0, 0, 1)
     (row,) = site.table("bronze/pi_timeseries_errors").to_pylist()
-    assert (row["repaired_at"], row["dismissed_reason"]) == (None, dismissal.UNLISTED)
+    assert (row["repaired_at"], row["dismissed_reason"]) == (None, dismissed_errors.UNLISTED)
     assert row["dismissed_at"] is not None
     again = repair(site.spark, site.options, site.lakehouse)
     assert (again.without_tag, again.dismissed) == (0, 0)
@@ -223,7 +233,7 @@ def test_errors_of_a_deleted_tag_wait_no_longer_until_it_is_back(site: Site) -> 
     site.now += timedelta(minutes=5)
     site.ingest()
     rows = site.table("bronze/pi_timeseries_errors").to_pylist()
-    assert {row["message"] for row in rows} == {"before the columns were added", absence.MESSAGE}
+    assert {row["message"] for row in rows} == {"before the columns were added", missing_points.MESSAGE}
     assert all(row["dismissed_at"] is None and row["dismissed_reason"] is None for row in rows)
     done = repair(site.spark, site.options, site.lakehouse)
     assert (done.repaired, done.failing, done.dismissed) == (2, 0, 0)
@@ -263,7 +273,7 @@ def test_a_tag_that_cannot_be_read_is_not_taken_for_one_that_is_gone(spark: Any,
         options = Options.parse(site.options)
         found = points.look(options).points
         gone = msgspec.structs.replace(found[0], web_id=larger.points[4].web_id("IDOnly"), name="GONE")
-        columns = preparing.prepare(spark, site.lakehouse, options)
+        columns = schema_setup.prepare(spark, site.lakehouse, options)
         told = {}
         for on_error in ("fail", "report"):
             checked = options.model_copy(update={"on_error": on_error})

@@ -15,7 +15,7 @@ import pytest
 
 import pi_datasource
 from oracle_check import read_delta
-from pi_datasource.delta import Lakehouse, backfill, ingest, ledger, moments, repair, start, upkeep
+from pi_datasource.delta import Lakehouse, audit, backfill, ingest, maintenance, repair, start, timestamps
 from pi_datasource.errors import InvalidOption, StreamInUse
 from tests.integration.support.site import forget
 from tests.integration.support.small_pi import Answer, SmallPI, serving
@@ -128,7 +128,7 @@ def test_edits_and_deletions_arrive_whenever_the_sessions_clocks_change(
         del pi.events["A"][middle + 2 * QUARTER]
         with zone(spark, monkeypatch, name):
             (report,) = ingest(spark, options, lakehouse)
-            assert report == ledger.reports(spark, lakehouse, report.stream_id)[-1]
+            assert report == audit.reports(spark, lakehouse, report.stream_id)[-1]
         assert (report.rows_updated, report.rows_deleted, report.rows_inserted) == (1, 1, 0)
         assert (report.window_start, report.window_end) == (pi.now - timedelta(seconds=1), pi.now)
         assert_as_on_the_server(lakehouse, pi)
@@ -152,16 +152,16 @@ def test_repair_and_backfill_know_the_windows_that_they_are_to_read(
         assert (report.window_start, report.window_end, report.read_failures) == (begin, pi.now, 1)
         pi.broken = set()
         assert repair(spark, options, lakehouse).repaired == 1
-        (failure,) = moments.rows(spark.read.table(lakehouse.errors))
+        (failure,) = timestamps.rows(spark.read.table(lakehouse.errors))
         assert (failure["window_start"], failure["window_end"]) == (begin, pi.now)
         assert failure["repaired_at"] is not None
         assert stored(lakehouse, "B") == wanted
         earlier = {**options, "start_time": (middle - QUARTER).isoformat(), "end_time": pi.now.isoformat()}
         assert [step.worked for step in backfill(spark, earlier, lakehouse, piece=QUARTER)] == [0, 1, 2, 3, 4]
         assert [step.worked for step in backfill(spark, earlier, lakehouse, piece=QUARTER)] == [0]
-        assert upkeep(spark, lakehouse, optimize_every=timedelta(days=1)) == []
+        assert maintenance(spark, lakehouse, optimize_every=timedelta(days=1)) == []
         later = datetime.now(timezone.utc) + timedelta(days=1, minutes=1)
-        assert lakehouse.bronze in upkeep(spark, lakehouse, optimize_every=timedelta(days=1), now=later)
+        assert lakehouse.bronze in maintenance(spark, lakehouse, optimize_every=timedelta(days=1), now=later)
     wanted = {
         moment: value for moment, value in pi.events["B"].items() if middle - QUARTER <= moment < pi.now
     }
@@ -182,18 +182,18 @@ def test_a_session_whose_timestamps_have_no_zone_reads_and_does_not_ingest(
         assert not Path(lakehouse.directory or "").exists()
         rows = spark.read.format("pi").options(**options).load()
         assert dict(rows.dtypes)["timestamp"] == "timestamp"
-        assert {row["timestamp"]: row["value"] for row in moments.rows(rows)} == pi.events["A"]
+        assert {row["timestamp"]: row["value"] for row in timestamps.rows(rows)} == pi.events["A"]
         stream = spark.readStream.format("pi").options(**options).load()
         writer = stream.writeStream.format("parquet").option("path", str(tmp_path / "rows"))
         writer = writer.option("checkpointLocation", str(tmp_path / "checkpoint"))
         writer.trigger(availableNow=True).start().awaitTermination()
         rows = spark.read.parquet(str(tmp_path / "rows"))
-        assert {row["timestamp"]: row["value"] for row in moments.rows(rows)} == pi.events["A"]
+        assert {row["timestamp"]: row["value"] for row in timestamps.rows(rows)} == pi.events["A"]
         # 03:15 in Berlin is 01:15 UTC: what has no zone is in the session's.
         predicate = "timestamp >= TIMESTAMP '2026-03-29 03:15:00' AND timestamp < '2026-03-29T01:45:00Z'"
         some = pi_datasource.read(spark, predicate, url=pi.url, read_mode="streams")
         middle = utc("2026-03-29T02:00")
-        assert {row["timestamp"] for row in moments.rows(some)} == {
+        assert {row["timestamp"] for row in timestamps.rows(some)} == {
             middle - 3 * QUARTER,
             middle - 2 * QUARTER,
         }

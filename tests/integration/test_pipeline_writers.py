@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from mock_server import Plant
-from pi_datasource.delta import batch, bronze, gold, moments, repair, repairing, writing
+from pi_datasource.delta import batch, bronze, gold, repair, repairs, timestamps, write
 from pi_datasource.model import Window
 from tests.integration.support.site import NOW, Site, site_of
 
@@ -43,7 +43,7 @@ def test_an_event_that_another_writer_changes_meanwhile_stands_once(
         apply(*arguments)
 
     monkeypatch.setattr(bronze, "apply", after_another)
-    writing.write(site.spark, site.lakehouse, writing.Reading(read, WINDOW, NOW), "a mark", may_repeat=False)
+    write.write(site.spark, site.lakehouse, write.Reading(read, WINDOW, NOW), "a mark", may_repeat=False)
     for row in (old, new):
         assert site.spark.read.table(site.lakehouse.bronze).where(_is(row)).count() == 1
 
@@ -57,12 +57,12 @@ def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: 
 
     def after_another(*arguments: Any) -> None:
         monkeypatch.setattr(gold, "_merge", merge)
-        other = writing.Reading(earlier, whole, NOW)
-        writing.write(site.spark, site.lakehouse, other, "the other", may_repeat=False)
+        other = write.Reading(earlier, whole, NOW)
+        write.write(site.spark, site.lakehouse, other, "the other", may_repeat=False)
         merge(*arguments)
 
     monkeypatch.setattr(gold, "_merge", after_another)
-    writing.write(site.spark, site.lakehouse, writing.Reading(read, whole, NOW), "a mark", may_repeat=True)
+    write.write(site.spark, site.lakehouse, write.Reading(read, whole, NOW), "a mark", may_repeat=True)
     assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * read.count()
     site.assert_gold_is_recomputed()
 
@@ -80,17 +80,17 @@ def test_an_hour_that_another_writer_computes_meanwhile_has_the_events_of_both(
     def before_another(*arguments: Any) -> Any:
         rows = computed(*arguments)
         monkeypatch.setattr(gold, "_computed", computed)
-        other = writing.Reading(others, whole, NOW)
-        writing.write(site.spark, site.lakehouse, other, "the other", may_repeat=False)
+        other = write.Reading(others, whole, NOW)
+        write.write(site.spark, site.lakehouse, other, "the other", may_repeat=False)
         return rows
 
     monkeypatch.setattr(gold, "_computed", before_another)
-    writing.write(site.spark, site.lakehouse, writing.Reading(mine, whole, NOW), "a mark", may_repeat=False)
+    write.write(site.spark, site.lakehouse, write.Reading(mine, whole, NOW), "a mark", may_repeat=False)
     assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * read.count()
     site.assert_gold_is_recomputed()
 
 
-@pytest.mark.parametrize("way", [batch, repairing])
+@pytest.mark.parametrize("way", [batch, repairs])
 def test_what_another_writer_stores_after_the_server_was_asked_is_no_excess(
     way: ModuleType, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,4 +123,4 @@ def _append(site: Site, table: str, row: Mapping[str, Any]) -> None:
 
 
 def _is(row: Any) -> str:
-    return f"tag_webid = '{row['tag_webid']}' AND timestamp = {moments.literal(row['timestamp'])} AND sequence = {row['sequence']}"
+    return f"tag_webid = '{row['tag_webid']}' AND timestamp = {timestamps.literal(row['timestamp'])} AND sequence = {row['sequence']}"

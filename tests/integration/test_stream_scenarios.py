@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pytest
 
 from mock_server import Plant, running
-from pi_datasource import client, server_clock
 from pi_datasource.errors import ServerUnreachable
+from pi_datasource.webapi import client, server_clock
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle
 from tests.integration.support.engine import following

@@ -15,7 +15,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
 from mock_server import Plant, running
-from pi_datasource.offsets import window_of
+from pi_datasource.spark.offsets import window_of
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle
 

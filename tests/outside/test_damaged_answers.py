@@ -13,11 +13,14 @@ import pytest
 
 from mock_server import Plant, Server
 from oracle_check import compare
-from pi_datasource import client, fetch, schema, survey
-from pi_datasource.client import PIClient
+from pi_datasource import schema
 from pi_datasource.errors import NoTagMatches, ReadFailed, ServerError
-from pi_datasource.options import Options
-from pi_datasource.streaming import PIStreamReader
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning import planner
+from pi_datasource.recorded import fetch
+from pi_datasource.spark.stream_reader import PIStreamReader
+from pi_datasource.webapi import client
+from pi_datasource.webapi.client import PIClient
 from tests.engine import Engine
 
 from . import proxy
@@ -66,7 +69,9 @@ def batch_read(given: dict[str, str]) -> Read:
     parsed = Options.parse({**given, "end_time": END.isoformat()})
     with PIClient(parsed, sleep=lambda _: None) as api:
         return START, [
-            batch for task in survey.tasks(api, parsed) for batch in fetch.run(api, task, schema.timeseries())
+            batch
+            for task in planner.tasks(api, parsed)
+            for batch in fetch.run(api, task, schema.timeseries())
         ]
 
 

@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mock_server import Plant, running
-from pi_datasource.terminal.commands import app
+from pi_datasource.cli.commands import app
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from mock_server import Plant, running
-from pi_datasource.options import Options
-from pi_datasource.terminal import checkup
-from pi_datasource.terminal.checkup import Checkup, Finding
+from pi_datasource.cli import server_check
+from pi_datasource.cli.server_check import Checkup, Finding
+from pi_datasource.options.declaration import Options
 from tests.unit.fakes import Reply, WebServer, reply, says
 
 from .conftest import NOW, Command
 
-NAMES = list(checkup.NAMES)
+NAMES = list(server_check.NAMES)
 SERVERS = {"Items": [{"WebId": "S1", "Name": "SRV", "ServerTime": "2026-03-01T00:00:00Z"}]}
 POINTS = {
     "Items": [
@@ -284,7 +284,7 @@ class TestOneThingWrong:
 
 def test_the_verdict_is_the_worst_of_all() -> None:
     def of(*verdicts: Any) -> str:
-        return checkup.worst([Finding("x", verdict, "") for verdict in verdicts])
+        return server_check.worst([Finding("x", verdict, "") for verdict in verdicts])
 
     assert [of(), of("ok", "skipped"), of("ok", "warning"), of("warning", "failed", "ok")] == [
         "ok", "ok", "warning", "failed",

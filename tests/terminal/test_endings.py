@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 from mock_server import Plant
+from pi_datasource.cli import exit_codes, files
+from pi_datasource.cli.exit_codes import without_tracebacks
 from pi_datasource.errors import InvalidOption
-from pi_datasource.terminal import endings, files
-from pi_datasource.terminal.endings import without_tracebacks
 
 from .conftest import Command
 from .test_read import WINDOW, assert_equals_oracle, from_csv
@@ -58,7 +58,7 @@ def test_a_full_stdout_is_one_line(words: list[str], url: str) -> None:
 def test_what_this_machine_refuses_is_one_line(
     error: Exception, words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(endings, "_discard_stdout", lambda: None)
+    monkeypatch.setattr(exit_codes, "_discard_stdout", lambda: None)
     with pytest.raises(SystemExit) as ended, without_tracebacks():
         raise error
     assert ended.value.code == 1

@@ -9,8 +9,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from pi_datasource.options import Options
-from pi_datasource.terminal.commands import app
+from pi_datasource.cli.commands import app
+from pi_datasource.options.declaration import Options
 
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")

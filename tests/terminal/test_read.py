@@ -18,9 +18,10 @@ from pyarrow import csv, parquet
 
 from mock_server import Plant, running
 from oracle_check import compare
-from pi_datasource import calls, fetch, schema
+from pi_datasource import schema
+from pi_datasource.cli import files, parallel
 from pi_datasource.errors import ServerFailed
-from pi_datasource.terminal import crew, files
+from pi_datasource.recorded import calls, fetch
 
 from .conftest import NOW, Command
 
@@ -278,4 +279,4 @@ class TestCrew:
 
         monkeypatch.setattr(fetch, "run", counted)
         command("read", *WINDOW, "--limit", "1", "--format", "csv", "--num-partitions", "24")
-        assert 1 <= len(begun) <= crew.WAITING_BATCHES + 3
+        assert 1 <= len(begun) <= parallel.WAITING_BATCHES + 3

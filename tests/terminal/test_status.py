@@ -14,9 +14,9 @@ from deltalake import write_deltalake
 from rich.console import Console
 from typer.testing import CliRunner
 
+from pi_datasource.cli import status
+from pi_datasource.cli.commands import app
 from pi_datasource.errors import InvalidOption, TablesUnavailable
-from pi_datasource.terminal import status
-from pi_datasource.terminal.commands import app
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 

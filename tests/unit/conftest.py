@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pi_datasource import client, redaction
-from pi_datasource.client import PIClient
-from pi_datasource.options import Options
+from pi_datasource import redaction
+from pi_datasource.options.declaration import Options
+from pi_datasource.webapi import client
+from pi_datasource.webapi.client import PIClient
 
 from .fakes import WebServer
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal
 
-from pi_datasource import fetch, schema
+from pi_datasource import schema
 from pi_datasource.model import ReadTask
+from pi_datasource.recorded import fetch
 
 from .fakes import BASE, SECOND, FakePI, point, window, wire
 

@@ -17,10 +17,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
-from pi_datasource.effort import Effort
 from pi_datasource.errors import RequestRefused, ServerError
 from pi_datasource.model import Point, Window
-from pi_datasource.parts import Memory
+from pi_datasource.recorded.window_parts import Memory
+from pi_datasource.webapi.metrics import Effort
 
 UTC = timezone.utc
 BASE = datetime(2024, 5, 1, tzinfo=UTC)

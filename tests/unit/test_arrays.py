@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi_datasource import arrays
+from pi_datasource.recorded import arrays
 
 READS_ALL_KINDS = """
 import json, sys

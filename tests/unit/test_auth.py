@@ -12,10 +12,10 @@ import pytest
 import spnego
 from requests.auth import AuthBase
 
-from pi_datasource import auth, transport
-from pi_datasource.client import PIClient
 from pi_datasource.errors import AuthenticationFailed, MissingPackage, UnexpectedReply
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.webapi import auth, transport
+from pi_datasource.webapi.client import PIClient
 
 from .fakes import WebServer, reply, says
 from .identity import Identity

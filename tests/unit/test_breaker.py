@@ -6,11 +6,11 @@ import pytest
 import requests
 import responses
 
-from pi_datasource import breaker
-from pi_datasource.breaker import FAILURES, REST_S, Breaker
-from pi_datasource.client import PIClient
 from pi_datasource.errors import RequestRefused, ServerError, ServerFailed, ServerTimeout, ServerUnreachable
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.webapi import circuit_breaker
+from pi_datasource.webapi.circuit_breaker import FAILURES, REST_S, Breaker
+from pi_datasource.webapi.client import PIClient
 
 URL = "https://pi.example/piwebapi"
 GONE = ServerUnreachable("GET system: cannot reach the server")
@@ -75,7 +75,7 @@ def test_a_client_stops_asking_a_server_that_is_down(
     failure: int | Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(breaker.Breaker.__init__, "__defaults__", (clock,))
+    monkeypatch.setattr(circuit_breaker.Breaker.__init__, "__defaults__", (clock,))
     how = {"status": failure} if isinstance(failure, int) else {"body": failure}
     responses.add("GET", f"{URL}/system", **how)  # type: ignore[arg-type]
     client = PIClient(Options.parse({"url": URL, "max_retries": "0"}))

@@ -15,8 +15,6 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from pi_datasource import client, retry
-from pi_datasource.client import PIClient
 from pi_datasource.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -28,7 +26,9 @@ from pi_datasource.errors import (
     ServerUnreachable,
     UnexpectedReply,
 )
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.webapi import client, retry
+from pi_datasource.webapi.client import PIClient
 
 from . import fakes
 from .fakes import WebServer, chunked, cut, reply, says, zipped

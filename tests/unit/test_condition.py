@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.wildcards import wildcard_pattern
-from pi_datasource import condition
-from pi_datasource.condition import ALWAYS, NEVER, All, Condition, Either, Match, Span
+from pi_datasource.planning import predicates
+from pi_datasource.planning.predicates import ALWAYS, NEVER, All, Condition, Either, Match, Span
 
 NORTH, FLOW = Match("plant", "in", ("NORTH",)), Match("sensor_type", "in", ("FLOW",))
 GROUPS = ("plant", "sensor_type")
@@ -50,16 +50,16 @@ GROUPS = ("plant", "sensor_type")
     ids=str,
 )
 def test_a_match_holds_as_in_sql(test: Match, text: str | None, holds: bool) -> None:
-    assert condition.admits(test, {"c": text}) is holds
-    assert condition.admits(test, {"d": "z"}) is True  # nothing is known of the column
+    assert predicates.admits(test, {"c": text}) is holds
+    assert predicates.admits(test, {"d": "z"}) is True  # nothing is known of the column
 
 
 def test_parts_are_joined_as_they_say() -> None:
     labels: dict[str, str | None] = {"plant": "NORTH", "sensor_type": "TEMP"}
-    assert condition.admits(Either((NORTH, FLOW)), labels)
-    assert not condition.admits(All((NORTH, FLOW)), labels)
-    assert condition.admits(All((NORTH, Span(1, 2))), labels)
-    assert (condition.admits(ALWAYS, labels), condition.admits(NEVER, labels)) == (True, False)
+    assert predicates.admits(Either((NORTH, FLOW)), labels)
+    assert not predicates.admits(All((NORTH, FLOW)), labels)
+    assert predicates.admits(All((NORTH, Span(1, 2))), labels)
+    assert (predicates.admits(ALWAYS, labels), predicates.admits(NEVER, labels)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_parts_are_joined_as_they_say() -> None:
 def test_bounds_are_the_hull_of_all_times_that_may_be(
     given_condition: Condition, expected: tuple[float, float]
 ) -> None:
-    assert condition.bounds(given_condition) == expected
+    assert predicates.bounds(given_condition) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_bounds_are_the_hull_of_all_times_that_may_be(
     [("=", {5}), ("<", {4}), ("<=", {4, 5}), (">", {6}), (">=", {5, 6}), ("<>", {4, 5, 6})],
 )
 def test_a_comparison_with_a_time_spans_whole_microseconds(op: str, admitted: set[int]) -> None:
-    low, high = condition.bounds(condition.compare_time(op, 5))
+    low, high = predicates.bounds(predicates.compare_time(op, 5))
     assert {micros for micros in (4, 5, 6) if low <= micros < high} == admitted
 
 
@@ -115,29 +115,29 @@ def test_a_comparison_with_a_time_spans_whole_microseconds(op: str, admitted: se
 def test_names_are_asked_for_in_pis_syntax(
     given_condition: Condition, expected: tuple[str, ...] | None
 ) -> None:
-    assert condition.patterns(given_condition, GROUPS) == expected
+    assert predicates.patterns(given_condition, GROUPS) == expected
 
 
 def test_many_names_are_asked_for_by_what_they_share() -> None:
-    many = Match("tag_name", "in", tuple(f"P1.TI{i}" for i in range(condition.MOST_LOOKUPS + 1)))
-    assert condition.patterns(many, GROUPS) == ("P1.TI*",)
+    many = Match("tag_name", "in", tuple(f"P1.TI{i}" for i in range(predicates.MOST_LOOKUPS + 1)))
+    assert predicates.patterns(many, GROUPS) == ("P1.TI*",)
     mixed = Either((many, Match("tag_name", "like", ("P1.%",))))
-    assert condition.patterns(mixed, GROUPS) == ("P1.*",)
-    assert condition.patterns(Either((many, Match("tag_name", "in", ("Q",)))), GROUPS) is None
+    assert predicates.patterns(mixed, GROUPS) == ("P1.*",)
+    assert predicates.patterns(Either((many, Match("tag_name", "in", ("Q",)))), GROUPS) is None
 
 
 @given(st.text("ab*?[]\\%_.", max_size=8), st.text("ab%_", max_size=6))
 def test_what_is_asked_for_matches_every_name_that_is_meant(name: str, pattern: str) -> None:
     for test in (Match("tag_name", "in", (name,)), Match("tag_name", "like", (pattern,))):
-        for asked in condition.patterns(test, ()) or ():
-            if condition.admits(test, {"tag_name": name}):
+        for asked in predicates.patterns(test, ()) or ():
+            if predicates.admits(test, {"tag_name": name}):
                 assert wildcard_pattern(asked).match(name), asked
-    assert condition.admits(Match("c", "like", (condition.escaped(name),)), {"c": name})
+    assert predicates.admits(Match("c", "like", (predicates.escaped(name),)), {"c": name})
 
 
 def test_a_condition_travels_as_json() -> None:
     whole = All((Either((NORTH, Match("tag_name", "null"))), Span(None, 2**60), Span(-5, None), NEVER))
-    assert condition.loads(condition.dumps(whole)) == whole
+    assert predicates.loads(predicates.dumps(whole)) == whole
     for text in ("", "{}", '{"type":"match","column":"a","op":"~","values":[]}', "[" * 100_000):
         with pytest.raises(ValueError, match=r"^is no condition; leave it to pi_datasource\.read"):
-            condition.loads(text)
+            predicates.loads(text)

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from pi_datasource import adapter, outage, retry
-from pi_datasource.client import PIClient
 from pi_datasource.errors import ServerError, ServerTimeout, ServerUnreachable, UnexpectedReply
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.webapi import deadline_adapter, outage, retry
+from pi_datasource.webapi.client import PIClient
 
 Step = bytes | Callable[[socket.socket], None]
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"Items":[]}'
@@ -185,9 +185,9 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(
     wire.script = [[GOOD] * 3, [GOOD]]
     api = reach()
     items(api)
-    ahead[0] += adapter.LONGEST_IDLE_S - 5
+    ahead[0] += deadline_adapter.LONGEST_IDLE_S - 5
     items(api)
-    ahead[0] += adapter.LONGEST_IDLE_S + 1
+    ahead[0] += deadline_adapter.LONGEST_IDLE_S + 1
     items(api)
     assert wire.requests == [0, 0, 1]
 
@@ -203,7 +203,7 @@ def test_all_kept_connections_go_when_one_was_dropped(wire: Wire, reach: Reach) 
 
 
 def test_sockets_notice_a_dead_peer() -> None:
-    names = {(level, name) for level, name, _ in adapter._socket_options()}
+    names = {(level, name) for level, name, _ in deadline_adapter._socket_options()}
     assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE) in names
     assert not hasattr(socket, "TCP_USER_TIMEOUT") or (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) in names
 
@@ -217,10 +217,10 @@ def test_a_peer_that_acknowledges_nothing_is_a_broken_connection_and_not_a_slow_
         def readinto(self, _: Any) -> int:
             raise TimeoutError(110, "Connection timed out")
 
-    monkeypatch.setattr(adapter.errno, "ETIMEDOUT", 110)
+    monkeypatch.setattr(deadline_adapter.errno, "ETIMEDOUT", 110)
     dead: Any = Dead()
     with pytest.raises(ConnectionAbortedError):
-        adapter._TimedBytes(dead, dead, time.monotonic() + 9).readinto(bytearray(1))
+        deadline_adapter._TimedBytes(dead, dead, time.monotonic() + 9).readinto(bytearray(1))
 
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
@@ -376,9 +376,10 @@ def test_a_certificate_without_trust_is_not_asked_for_again() -> None:
     import requests
 
     distrusted = requests.exceptions.SSLError(ssl.SSLCertVerificationError(1, "self-signed"))
-    assert adapter.kind(distrusted) is None
+    assert deadline_adapter.kind(distrusted) is None
     assert (
-        adapter.kind(requests.exceptions.SSLError(ssl.SSLEOFError(8, "eof"))) is retry.Failure.NOT_CONNECTED
+        deadline_adapter.kind(requests.exceptions.SSLError(ssl.SSLEOFError(8, "eof")))
+        is retry.Failure.NOT_CONNECTED
     )
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pi_datasource import client as shared_client
-from pi_datasource import fetch, schema, server_clock
+from pi_datasource import schema
 from pi_datasource.errors import ReadFailed, UnexpectedReply
-from pi_datasource.options import Options
-from pi_datasource.streaming import PIStreamReader
+from pi_datasource.options.declaration import Options
+from pi_datasource.recorded import fetch
+from pi_datasource.spark.stream_reader import PIStreamReader
+from pi_datasource.webapi import client as shared_client
+from pi_datasource.webapi import server_clock
 from tests.engine import Engine
 
 from .damage import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pi_datasource.dashboard.answers import Answers, Busy, Failed, Ready, Waiting
+from pi_datasource.dashboard.cache import Answers, Busy, Failed, Ready, Waiting
 from pi_datasource.errors import TablesUnavailable
 
 

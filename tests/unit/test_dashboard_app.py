@@ -20,9 +20,9 @@ from urllib.parse import quote
 import pytest
 
 from pi_datasource.dashboard import LocalBackend, create_app
-from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.download import csv_of, parts
 from pi_datasource.dashboard.panels import PANELS
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.errors import TablesUnavailable
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pi_datasource.terminal.commands import app
+from pi_datasource.cli.commands import app
 
 from . import dashboard_lake as lake
 from .dashboard_http import get

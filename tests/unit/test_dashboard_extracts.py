@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pi_datasource.dashboard import extracts, local, snapshot
-from pi_datasource.dashboard.asking import Ask
-from pi_datasource.dashboard.extracts import Extracts
+from pi_datasource.dashboard import delta_log, local, shared_frames
 from pi_datasource.dashboard.local import LocalBackend
 from pi_datasource.dashboard.panels import PANELS, answer
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import Selection
+from pi_datasource.dashboard.shared_frames import Extracts
 from pi_datasource.dashboard.tables import TABLES
 
 from . import dashboard_lake as lake
@@ -118,20 +118,20 @@ def test_figures_are_the_same_when_rows_are_too_many_to_keep(
         figure: pytest.approx(want.pop(figure), rel=1e-12) for figure in fractions
     }
     assert got == want
-    assert extracts.MOST_ROWS > 10
+    assert shared_frames.MOST_ROWS > 10
 
 
 def test_a_table_that_was_made_anew_is_noticed(tmp_path: Path) -> None:
     lake.put(tmp_path, "bronze/pi_timeseries", lake.events()[:10], lake.EVENTS)
     folder = tmp_path / "bronze/pi_timeseries"
-    known = snapshot.load(tmp_path, TABLES["bronze"])
+    known = delta_log.load(tmp_path, TABLES["bronze"])
     assert known is not None
     assert known.is_newest(folder)
     folder.rename(tmp_path / "old")
     assert not known.is_newest(folder)
     lake.put(tmp_path, "bronze/pi_timeseries", lake.events()[:20], lake.EVENTS)
     assert not known.is_newest(folder)
-    newer = snapshot.load(tmp_path, TABLES["bronze"])
+    newer = delta_log.load(tmp_path, TABLES["bronze"])
     assert newer is not None
     assert newer.is_newest(folder)
     lake.put(tmp_path, "bronze/pi_timeseries", lake.events()[20:30], lake.EVENTS)
@@ -142,7 +142,7 @@ def test_files_without_the_tag_are_not_opened(tmp_path: Path) -> None:
     for tag in ("A", "B", "C"):
         rows = [lake.event(f"{tag}{n}", tag, NOW - timedelta(minutes=5), 1.0, ("A", "F")) for n in range(3)]
         lake.put(tmp_path, "bronze/pi_timeseries", rows, lake.EVENTS)
-    known = snapshot.load(tmp_path, TABLES["bronze"])
+    known = delta_log.load(tmp_path, TABLES["bronze"])
     assert known is not None
     everything = (0, 10**18)
     assert len(known.within(*everything)) == 3
@@ -151,7 +151,7 @@ def test_files_without_the_tag_are_not_opened(tmp_path: Path) -> None:
 
 
 def test_a_tag_longer_than_the_statistics_is_not_lost() -> None:
-    cut = snapshot.DataFile(
+    cut = delta_log.DataFile(
         "f", 1, None, None, "F1DP-aaa", "F1DP-bbb"
     )  # Delta cuts texts after 32 characters
     assert cut.may_hold("F1DP-bbb-and-more")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.local import LocalBackend
 from pi_datasource.dashboard.panels import PANELS, answer
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import EPOCH, HOUR_US, Selection
 
 from . import dashboard_lake as lake

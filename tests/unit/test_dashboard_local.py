@@ -16,11 +16,11 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from pi_datasource.dashboard import metrics, snapshot
-from pi_datasource.dashboard.asking import Ask
+from pi_datasource.dashboard import delta_log, metrics
 from pi_datasource.dashboard.local import LocalBackend
 from pi_datasource.dashboard.panels import PANELS, answer
 from pi_datasource.dashboard.panels.tag import search
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import EPOCH, Selection
 from pi_datasource.dashboard.tables import TABLES
 from pi_datasource.errors import InvalidOption, TablesUnavailable
@@ -451,7 +451,7 @@ def test_an_event_in_the_last_microsecond_of_a_files_statistics_is_found(tmp_pat
         DeltaTable(str(tmp_path / "bronze/pi_timeseries")).get_add_actions(flatten=True)
     ).to_pylist()
     assert action["max.timestamp"].microsecond == 0  # statistics are cut to milliseconds
-    snap = snapshot.load(tmp_path, TABLES["bronze"])
+    snap = delta_log.load(tmp_path, TABLES["bronze"])
     assert snap is not None
     assert len(snap.within(us(minute) + 500, us(minute) + 1000)) == 1
     assert snap.within(us(minute) + 2000, us(minute) + 3000) == []

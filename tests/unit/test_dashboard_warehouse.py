@@ -15,11 +15,11 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 
 from pi_datasource.dashboard import create_app
-from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.download import csv_of
 from pi_datasource.dashboard.local import LocalBackend
 from pi_datasource.dashboard.panels import PANELS, answer
 from pi_datasource.dashboard.panels.tag import search
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.dashboard.warehouse import WarehouseBackend, connect
 from pi_datasource.errors import TablesUnavailable

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pi_datasource.dashboard.words import Stream, Verdict, duration, headline, judge
+from pi_datasource.dashboard.health_text import Stream, Verdict, duration, headline, judge
 
 S = 1_000_000
 NOW_US = 1_800_000_000 * S

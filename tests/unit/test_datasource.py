@@ -20,10 +20,12 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from pi_datasource import client, register, schema, sparkio
-from pi_datasource.datasource import PIDataSource, PIReader
+from pi_datasource import register, schema
 from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, UnknownOption
-from pi_datasource.sparkio import PIPartition, plainly
+from pi_datasource.spark import partitions
+from pi_datasource.spark.datasource import PIDataSource, PIReader
+from pi_datasource.spark.partitions import PIPartition, plainly
+from pi_datasource.webapi import client
 
 from .fakes import SECOND, FakePI, expected_rows, is_told_alone, moment, wire
 
@@ -50,7 +52,7 @@ def pi(monkeypatch: pytest.MonkeyPatch) -> FakePI:
 
 @pytest.fixture(autouse=True)
 def _unfrozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(sparkio, "_frozen", False)
+    monkeypatch.setattr(partitions, "_frozen", False)
     yield
     gc.unfreeze()
 
@@ -164,7 +166,7 @@ def test_what_is_selected_reaches_fetch(monkeypatch: pytest.MonkeyPatch) -> None
         asked.append(given[2].names)
         return iter(())
 
-    monkeypatch.setattr(sparkio.fetch, "run", run)
+    monkeypatch.setattr(partitions.fetch, "run", run)
     found = source(num_partitions="1", columns="timestamp,value")
     stream = PIDataSource({"url": "h", "columns": "value,timestamp"})
     (part,) = found.reader(found.schema()).partitions()
@@ -227,12 +229,12 @@ def test_a_failure_is_told_in_the_columns_that_are_read(pi: FakePI) -> None:
 
 
 def test_a_narrowed_read_asks_for_less_and_never_fails_for_a_tag_that_is_not_there(pi: FakePI) -> None:
-    from pi_datasource import condition
+    from pi_datasource.planning import predicates
 
-    wanted = condition.All(
-        (condition.Match("tag_name", "in", ("P1.TI1", "GONE")), condition.Match("plant", "in", ("P1",)))
+    wanted = predicates.All(
+        (predicates.Match("tag_name", "in", ("P1.TI1", "GONE")), predicates.Match("plant", "in", ("P1",)))
     )
-    text = {"narrow": condition.dumps(wanted), "tag_pattern": "(?P<plant>P.)"}
+    text = {"narrow": predicates.dumps(wanted), "tag_pattern": "(?P<plant>P.)"}
     pi.replies["dataservers/DS/points"] = lambda asked: {
         "Items": [{"WebId": "W1", "Name": "P1.TI1", "PointType": "Float64", "EngineeringUnits": ""}]
         if asked["nameFilter"] == "P1.TI1" and asked["startIndex"] == "0"
@@ -242,7 +244,7 @@ def test_a_narrowed_read_asks_for_less_and_never_fails_for_a_tag_that_is_not_the
     assert set(table.column("tag_name").to_pylist()) == {"P1.TI1"}
     assert [web_id for call in pi.calls for web_id, _, _ in call] == ["W1"]
     pi.calls.clear()
-    others = condition.dumps(condition.Match("tag_name", "not in", ("P1.TI1",)))
+    others = predicates.dumps(predicates.Match("tag_name", "not in", ("P1.TI1",)))
     pi.replies["dataservers/DS/points"] = lambda asked: {
         "Items": [
             {"WebId": f"W{i}", "Name": name, "PointType": "String", "EngineeringUnits": ""}
@@ -253,7 +255,7 @@ def test_a_narrowed_read_asks_for_less_and_never_fails_for_a_tag_that_is_not_the
     read_all(source(num_partitions="1", narrow=others))
     assert [web_id for call in pi.calls for web_id, _, _ in call] == ["W2"]
     pi.gets.clear()
-    never = source(narrow=condition.dumps(condition.NEVER))
+    never = source(narrow=predicates.dumps(predicates.NEVER))
     assert never.reader(never.schema()).partitions() == []
     assert all("points" not in path for path, _ in pi.gets)
     for tags in ("GONE", "*,GONE"):  # but the user's own choice of tags is still checked
@@ -322,10 +324,10 @@ def test_a_secret_that_is_referred_to_is_in_no_pickle(monkeypatch: pytest.Monkey
 
 
 def test_a_source_without_streams_says_what_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pi_datasource import tables
+    from pi_datasource.tables import registry
 
-    only = tables.Table("pi_timeseries", "x", (), lambda _: schema.timeseries(), streams=False)
-    monkeypatch.setitem(tables.TABLES, "pi_timeseries", only)
+    only = registry.Table("pi_timeseries", "x", (), lambda _: schema.timeseries(), streams=False)
+    monkeypatch.setitem(registry.TABLES, "pi_timeseries", only)
     with pytest.raises(InvalidOption) as caught:
         source().streamReader(source().schema())
     assert str(caught.value) == "option 'table': 'pi_timeseries' cannot be streamed; use spark.read"

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pi_datasource import decode, events, reply, schema
-from pi_datasource.decode import Numbering, Rows
+from pi_datasource import schema
 from pi_datasource.errors import PIError, UnexpectedReply
-from pi_datasource.reply import Page
-from pi_datasource.wire import TimedValue
+from pi_datasource.recorded import decode, events, reply
+from pi_datasource.recorded.decode import Numbering, Rows
+from pi_datasource.recorded.reply import Page
+from pi_datasource.recorded.wire import TimedValue
 
 from .fakes import point, wire
 

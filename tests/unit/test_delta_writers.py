@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from delta.exceptions import ConcurrentAppendException
 
-from pi_datasource.delta import conflicts, ledger
+from pi_datasource.delta import audit, conflicts
 from pi_datasource.delta.lease import Lease
 from pi_datasource.errors import StreamInUse
 
@@ -61,12 +61,12 @@ def test_what_runs_have_begun_is_told_by_sparks_own_log(
     (tmp_path / "offsets").mkdir()
     for name in names:
         (tmp_path / "offsets" / name).touch()
-    assert ledger.last_begun(str(tmp_path)) == last
+    assert audit.last_begun(str(tmp_path)) == last
 
 
 def test_what_runs_have_begun_elsewhere_is_not_known(tmp_path: Path) -> None:
-    assert ledger.last_begun("s3://bucket/checkpoints/stream") is None
-    assert ledger.last_begun(str(tmp_path / "not here")) is None
+    assert audit.last_begun("s3://bucket/checkpoints/stream") is None
+    assert audit.last_begun(str(tmp_path / "not here")) is None
 
 
 def test_a_lost_race_is_run_again_after_ever_longer_pauses() -> None:

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi_datasource import discover
 from pi_datasource.errors import (
     AccessDenied,
     InvalidOption,
@@ -23,7 +22,8 @@ from pi_datasource.errors import (
     UnexpectedReply,
 )
 from pi_datasource.model import DataServer, Point
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.points import discovery
 
 from .fakes import FakePI
 
@@ -74,13 +74,13 @@ def plant(**lists: Callable[[Any], Any]) -> FakePI:
 
 
 def names(server: FakePI, servers: list[DataServer], *, strict: bool = True, **given: str) -> list[str]:
-    return [p.name for p in discover.points(server, servers, options(**given), strict=strict)]  # type: ignore[arg-type]
+    return [p.name for p in discovery.points(server, servers, options(**given), strict=strict)]  # type: ignore[arg-type]
 
 
 def servers(reply: Any, **given: str) -> list[DataServer]:
     server = FakePI()
     server.replies = {"dataservers": lambda _: reply}
-    return discover.data_servers(server, options(**given))  # type: ignore[arg-type]
+    return discovery.data_servers(server, options(**given))  # type: ignore[arg-type]
 
 
 def test_the_golden_list_of_data_servers_tells_names_and_clocks() -> None:
@@ -96,7 +96,7 @@ def test_the_golden_list_of_data_servers_tells_names_and_clocks() -> None:
 def test_the_golden_list_of_points_tells_what_reading_needs() -> None:
     reply = json.loads((GOLDEN / "points.json").read_text(encoding="utf-8"))
     server = plant(A=lambda asked: reply if asked["startIndex"] == "0" else {})
-    assert discover.points(server, [A], options()) == [  # type: ignore[arg-type]
+    assert discovery.points(server, [A], options()) == [  # type: ignore[arg-type]
         Point(
             "I1DPW62PD8vZn0ahZXCGdyiVDgKgAAAA",
             "FIC101.PV",
@@ -134,13 +134,13 @@ def test_a_pi_web_api_without_data_server_is_told(reply: Any) -> None:
 def test_the_present_is_the_clock_furthest_behind() -> None:
     early, late = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 1, 0, 10, tzinfo=UTC)
     clocks = [DataServer("1", "a", late), DataServer("2", "b", None), DataServer("3", "c", early)]
-    assert discover.server_now(clocks) == early
+    assert discovery.server_now(clocks) == early
 
 
 def test_connected_servers_whose_clocks_disagree_are_named_with_the_option_that_chooses_one() -> None:
     early, late = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 1, 0, 10, 0, 1, UTC)
     with pytest.raises(UnexpectedReply) as caught:
-        discover.server_now([DataServer("1", "a", late), DataServer("2", "b", early)])
+        discovery.server_now([DataServer("1", "a", late), DataServer("2", "b", early)])
     assert str(caught.value) == (
         "the clocks of the data servers disagree (a says 2024-05-01T00:10:00.000001Z, b says 2024-05-01T00:00:00Z), so '*' "
         "has no meaning for all of them; set them by one time service, or read one of them: data_servers=NAME"
@@ -152,14 +152,14 @@ def test_connected_servers_whose_clocks_disagree_are_named_with_the_option_that_
 )
 def test_the_clock_of_a_server_that_is_not_connected_does_not_count(dead_clock: str) -> None:
     server = two_archives(dead_clock, [item("DEAD", "T1")])
-    listed = discover.data_servers(server, options())  # type: ignore[arg-type]
+    listed = discovery.data_servers(server, options())  # type: ignore[arg-type]
     assert [(each.name, each.connected) for each in listed] == [("LIVE", True), ("DEAD", False)]
-    assert discover.server_now(listed) == datetime(2024, 5, 1, 6, tzinfo=UTC)
+    assert discovery.server_now(listed) == datetime(2024, 5, 1, 6, tzinfo=UTC)
 
 
 def test_the_clock_of_servers_of_which_none_is_connected_is_better_than_none() -> None:
     clock = datetime(2024, 5, 1, tzinfo=UTC)
-    assert discover.server_now([DataServer("1", "a", clock, connected=False)]) == clock
+    assert discovery.server_now([DataServer("1", "a", clock, connected=False)]) == clock
 
 
 @pytest.mark.parametrize("clock", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
@@ -167,7 +167,7 @@ def test_a_server_time_that_cannot_be_a_clock_is_ignored_with_a_warning(
     clock: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     reply = {"Items": [{"WebId": "1", "Name": "a", "ServerTime": clock}], "Date": DATE}
-    assert discover.server_now(servers(reply)) == datetime(2024, 5, 1, 6, 0, 7, tzinfo=UTC)
+    assert discovery.server_now(servers(reply)) == datetime(2024, 5, 1, 6, 0, 7, tzinfo=UTC)
     assert [record.getMessage() for record in caplog.records] == [
         f"the ServerTime of a is {clock}, which cannot be its clock: ignored"
     ]
@@ -200,18 +200,18 @@ def test_a_server_that_cannot_be_read_is_named_with_the_option_that_leaves_it_ou
 ) -> None:
     server = two_archives("2024-04-30T21:00:00Z", points)
     with pytest.raises(ServerFailed) as caught:
-        discover.data_servers(server, options())  # type: ignore[arg-type]
+        discovery.data_servers(server, options())  # type: ignore[arg-type]
     assert str(caught.value) == (
         f"the data server DEAD is not connected, so its tags cannot be read ({why}); connect it to PI Web API, or leave it "
         "out: data_servers=LIVE"
     )
     assert caught.value.status == 503
-    assert [each.name for each in discover.data_servers(server, options(data_servers="live"))] == ["LIVE"]  # type: ignore[arg-type]
+    assert [each.name for each in discovery.data_servers(server, options(data_servers="live"))] == ["LIVE"]  # type: ignore[arg-type]
 
 
 def test_a_server_without_any_clock_is_told() -> None:
     with pytest.raises(UnexpectedReply) as caught:
-        discover.server_now([A])
+        discovery.server_now([A])
     assert str(caught.value) == (
         "the server tells no time (neither ServerTime nor a Date header), so '*' has no meaning"
     )
@@ -219,7 +219,7 @@ def test_a_server_without_any_clock_is_told() -> None:
 
 def test_all_points_of_all_data_servers_are_found() -> None:
     server = plant(A=listing("SRVA", ["T1", "T2"]), B=listing("SrvB", ["T1"]))
-    assert discover.points(server, [A, B], options()) == [  # type: ignore[arg-type]
+    assert discovery.points(server, [A, B], options()) == [  # type: ignore[arg-type]
         found("SRVA", "T1"), found("SRVA", "T2"), found("SrvB", "T1"),
     ]  # fmt: skip
 
@@ -305,13 +305,13 @@ def test_a_point_found_by_path_has_a_type() -> None:
 def test_a_list_is_read_to_its_end_with_and_without_next_links(
     count: int, links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
+    monkeypatch.setattr("pi_datasource.points.listing.PAGE_SIZE", 7)
     tags = [f"T{i}" for i in range(count)]
     assert names(plant(A=listing("SRVA", tags, links=links)), [A], strict=False) == tags
 
 
 def test_the_next_page_begins_with_the_last_point_received(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
+    monkeypatch.setattr("pi_datasource.points.listing.PAGE_SIZE", 7)
     server = plant(A=listing("SRVA", [f"T{i}" for i in range(9)], links=True))
     names(server, [A])
     assert [(q["startIndex"], q["maxCount"]) for _, q in server.gets] == [(at, "7") for at in "0246"]
@@ -321,7 +321,7 @@ def test_the_next_page_begins_with_the_last_point_received(monkeypatch: pytest.M
 def test_points_deleted_while_the_list_is_read_take_no_others_with_them(
     deleted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
+    monkeypatch.setattr("pi_datasource.points.listing.PAGE_SIZE", 7)
     tags = [f"T{i:02}" for i in range(30)]
     left = list(tags)
     whole = listing("SRVA", left)
@@ -337,7 +337,7 @@ def test_points_deleted_while_the_list_is_read_take_no_others_with_them(
 
 
 def test_a_list_in_another_order_at_each_look_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 7)
+    monkeypatch.setattr("pi_datasource.points.listing.PAGE_SIZE", 7)
     tags = [f"T{i}" for i in range(20)]
     whole = listing("SRVA", tags)
 
@@ -423,7 +423,7 @@ def by_path(reply: Any) -> FakePI:
 
 def test_a_full_path_is_asked_for_directly() -> None:
     server = by_path(item("SRVA", "A,1"))
-    assert discover.points(server, [A, B], options(tags='["\\\\\\\\SRVA\\\\A,1"]')) == [found("SRVA", "A,1")]  # type: ignore[arg-type]
+    assert discovery.points(server, [A, B], options(tags='["\\\\\\\\SRVA\\\\A,1"]')) == [found("SRVA", "A,1")]  # type: ignore[arg-type]
     assert [(path, asked["path"], asked["webIdType"]) for path, asked in server.gets] == [
         ("points", "\\\\SRVA\\A,1", "IDOnly")
     ]
@@ -431,7 +431,7 @@ def test_a_full_path_is_asked_for_directly() -> None:
 
 def test_a_point_found_by_path_bears_the_servers_own_name() -> None:
     server = by_path(item("SRVA", "T1"))
-    assert discover.points(server, [A], options(tags="\\\\srva\\T1")) == [found("SRVA", "T1")]  # type: ignore[arg-type]
+    assert discovery.points(server, [A], options(tags="\\\\srva\\T1")) == [found("SRVA", "T1")]  # type: ignore[arg-type]
 
 
 def test_a_full_path_that_does_not_exist_is_named() -> None:
@@ -470,7 +470,7 @@ def test_a_list_of_another_shape_is_refused(reply: Any) -> None:
 def test_a_server_that_ignores_the_start_index_is_refused_and_never_asked_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pi_datasource.listing.PAGE_SIZE", 2)
+    monkeypatch.setattr("pi_datasource.points.listing.PAGE_SIZE", 2)
     with pytest.raises(UnexpectedReply):
         names(plant(A=lambda _: {"Items": [item("SRVA", "T1"), item("SRVA", "T2")]}), [A])
 

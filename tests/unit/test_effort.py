@@ -9,10 +9,11 @@ from dataclasses import asdict, replace
 import pyarrow as pa
 import pytest
 
-from pi_datasource import fetch, schema
-from pi_datasource.client import PIClient
-from pi_datasource.effort import Effort
+from pi_datasource import schema
 from pi_datasource.model import ReadTask
+from pi_datasource.recorded import fetch
+from pi_datasource.webapi.client import PIClient
+from pi_datasource.webapi.metrics import Effort
 
 from .fakes import BASE, SECOND, FakePI, WebServer, cut, point, reply, says, window
 
@@ -52,7 +53,7 @@ def test_what_is_asked_again_is_a_call_and_a_retry(
     web: WebServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, status: int, held_back_s: float
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr("pi_datasource.adapter.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("pi_datasource.webapi.deadline_adapter.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("time.sleep", lambda s: clock.__setitem__(0, clock[0] + s))
     web.answers(reply(status, Retry_After="3"), says(GOOD))
     api = connect()

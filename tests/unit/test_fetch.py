@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pi_datasource import fetch, schema, sizing
+from pi_datasource import schema
 from pi_datasource.errors import (
     PointFailure,
     ReadFailed,
@@ -21,6 +21,7 @@ from pi_datasource.errors import (
     ServerUnreachable,
 )
 from pi_datasource.model import Point, ReadTask
+from pi_datasource.recorded import fetch, sizing
 
 from .fakes import BASE, SECOND, FakePI, expected_rows, moment, point, window, wire
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pi_datasource.errors import PointFailure, ReadFailed, ServerFailed, ServerUnreachable
-from pi_datasource.retry import Attempts
+from pi_datasource.webapi.retry import Attempts
 
 from .fakes import FakePI, point
 from .test_fetch import read, steady, task

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pi_datasource import fetch
-from pi_datasource.client import PIClient
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.model import ReadTask
+from pi_datasource.recorded import fetch
+from pi_datasource.webapi.client import PIClient
 
 from .damage import (
     CONFUSIONS,

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pi_datasource import fetch
 from pi_datasource.errors import ReadFailed, UnexpectedReply
+from pi_datasource.recorded import fetch
 
 from .damage import (
     FOREVER,

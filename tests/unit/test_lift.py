@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pi_datasource import lift, reply
 from pi_datasource.errors import PIError
-from pi_datasource.events import Columns
+from pi_datasource.recorded import fast_rows, reply
+from pi_datasource.recorded.events import Columns
 
 from .fakes import SECOND, wire
 
@@ -41,7 +41,7 @@ def body_of(streams: dict[str, list[dict[str, Any]]], separators: tuple[str, str
 def plainly(body: bytes) -> dict[str, reply.Page]:
     """The pages by the parser alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lift, "lift", lambda _: None)
+        patch.setattr(fast_rows, "lift", lambda _: None)
         return reply.batch_reply(body)
 
 
@@ -76,7 +76,7 @@ def plain_items(count: int, seed: int = 1, step: int = 1_234_567) -> list[dict[s
 
 def test_plain_rows_are_lifted_and_the_skeleton_is_small() -> None:
     body = body_of({"0": plain_items(300), "1": plain_items(200, 2)})
-    lifted = lift.lift(body)
+    lifted = fast_rows.lift(body)
     assert lifted is not None
     assert len(lifted.ticks) == 498  # the first row of each stream follows a bracket, not a comma
     assert len(lifted.skeleton) < len(body) / 50
@@ -92,7 +92,7 @@ def test_of_states_and_texts_each_different_one_is_parsed_once() -> None:
     ]
     items = [item | {"Value": values[i % 4]} for i, item in enumerate(plain_items(400))]
     body = body_of({"0": items, "1": plain_items(100)})
-    lifted = lift.lift(body)
+    lifted = fast_rows.lift(body)
     assert lifted is not None
     # The first row of a stream follows a bracket, and the last one no other row.
     assert (len(lifted.ticks), len(lifted.odd), len(lifted.odd_items)) == (398 + 99, 398, 4)
@@ -103,7 +103,7 @@ def test_of_states_and_texts_each_different_one_is_parsed_once() -> None:
 def test_texts_that_all_differ_come_as_they_are() -> None:
     items = [item | {"Value": f"batch {i}"} for i, item in enumerate(plain_items(300))]
     body = body_of({"0": items})
-    assert lift.lift(body) is not None
+    assert fast_rows.lift(body) is not None
     assert contents(reply.batch_reply(body)) == contents(plainly(body))
 
 
@@ -127,7 +127,7 @@ def test_whatever_stands_between_plain_rows_the_events_are_those_of_the_parser(s
         streams[str(key)] = items
     body = body_of(streams, dice.choice([(",", ":"), (",", ":"), (", ", ": ")]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lift, "_BLOCK", block)
+        patch.setattr(fast_rows, "_BLOCK", block)
         found = reply.batch_reply(body)
     assert contents(found) == contents(plainly(body))
 
@@ -164,7 +164,7 @@ def test_the_streams_of_a_set_are_lifted_too() -> None:
         "1": {"Status": 404, "Content": {"Errors": ["gone"]}},
     }  # fmt: skip
     body = json.dumps(sets, separators=(",", ":")).encode()
-    assert lift.lift(body) is not None
+    assert fast_rows.lift(body) is not None
     pages = reply.batch_reply(body, sets=True)
     assert {w: page.events.size for w, page in pages["0"].streams.items()} == {"W0": 80, "W1": 80, "W2": 80}
     for i in range(3):
@@ -175,7 +175,7 @@ def test_the_streams_of_a_set_are_lifted_too() -> None:
 
 def test_rows_in_a_place_where_the_reference_has_none_are_not_taken_for_events() -> None:
     body = body_of({"0": plain_items(200)}).replace(b'"Items":', b'"Extra":')
-    assert lift.lift(body) is not None
+    assert fast_rows.lift(body) is not None
     assert contents(reply.batch_reply(body)) == contents(plainly(body))
 
 
@@ -203,8 +203,8 @@ def test_rows_of_a_failure_are_dropped_and_those_of_the_others_lifted(sets: bool
     )
     body = json.dumps(answer, separators=(",", ":")).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lift, "_WORTH", 10)
-        assert lift.lift(body) is not None
+        patch.setattr(fast_rows, "_WORTH", 10)
+        assert fast_rows.lift(body) is not None
         read = reply.batch_reply(body, sets=sets)
     pages = read["0"].streams if sets else read
     assert [(page.status, page.message, page.events.size, page.in_order) for page in pages.values()] == [

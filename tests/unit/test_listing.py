@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pi_datasource import discover, listing
 from pi_datasource.errors import RequestRefused
 from pi_datasource.model import DataServer
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.points import discovery, listing
 
 from .fakes import FakePI
 from .test_discover import A, B, plant
@@ -22,7 +22,7 @@ NAMES = [f"T{i:03}" for i in range(250)]
 def found(server: FakePI, servers: list[DataServer], **given: str) -> list[str]:
     """The paths of what the options select."""
     wanted = Options.parse({"url": "h", "include_metadata": "true", **given})
-    return [p.path for p in discover.points(server, servers, wanted)]  # type: ignore[arg-type]
+    return [p.path for p in discovery.points(server, servers, wanted)]  # type: ignore[arg-type]
 
 
 def batches(server: FakePI) -> list[int]:

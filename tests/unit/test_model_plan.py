@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pi_datasource.model import MICROSECOND, Point, ReadTask, Window, iso_utc
-from pi_datasource.options import Options
-from pi_datasource.plan import plan
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning.tiling import plan
 
 from .fakes import BASE, moment, point
 

@@ -9,7 +9,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StringType, StructType, TimestampNTZType, TimestampType
 
 from pi_datasource import schema
-from pi_datasource.delta import moments
+from pi_datasource.delta import timestamps
 from pi_datasource.delta.lakehouse import _check_times, _create
 from pi_datasource.errors import InvalidOption
 
@@ -26,7 +26,7 @@ from pi_datasource.errors import InvalidOption
     ],
 )
 def test_a_literal_is_in_utc(moment: datetime, text: str) -> None:
-    assert moments.literal(moment) == text
+    assert timestamps.literal(moment) == text
 
 
 def test_types_of_time_are_written_out_at_any_depth() -> None:
@@ -36,7 +36,7 @@ def test_types_of_time_are_written_out_at_any_depth() -> None:
         "CREATE TABLE IF NOT EXISTS t (`at` timestamp_ltz, `curve` struct<`timestamp`: timestamp_ltz, `n`: string>) "
         "USING delta CLUSTER BY (`at`)"
     )
-    hours = moments.sql_type(from_arrow_schema(schema.hourly()))
+    hours = timestamps.sql_type(from_arrow_schema(schema.hourly()))
     assert hours.count("timestamp_ltz") == 3
 
 

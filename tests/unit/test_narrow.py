@@ -6,12 +6,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pi_datasource import condition
-from pi_datasource.condition import ALWAYS, NEVER, All, Condition, Match, Span
 from pi_datasource.errors import InvalidOption
 from pi_datasource.model import Point
-from pi_datasource.narrow import Narrowing
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning import predicates
+from pi_datasource.planning.predicates import ALWAYS, NEVER, All, Condition, Match, Span
+from pi_datasource.planning.pruning import Narrowing
 
 UTC = timezone.utc
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -28,7 +28,7 @@ def between(start: datetime | None, end: datetime | None) -> Span:
 
 
 def narrowing(asked: Condition = ALWAYS, pushed: Condition = ALWAYS, **given: str) -> Narrowing:
-    return Narrowing(Options.parse({"url": "h", "narrow": condition.dumps(asked), **given}), pushed)
+    return Narrowing(Options.parse({"url": "h", "narrow": predicates.dumps(asked), **given}), pushed)
 
 
 def window(found: Narrowing) -> tuple[datetime, datetime]:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pi_datasource import option_table, options, schema, tables
+from pi_datasource import schema
 from pi_datasource.errors import InvalidOption, UnknownOption
 from pi_datasource.model import Window
-from pi_datasource.options import Options
+from pi_datasource.options import declaration, documentation
+from pi_datasource.options.declaration import Options
+from pi_datasource.tables import registry
 
 UTC = timezone.utc
 CANARY = "CANARY-7f3a"
@@ -60,7 +62,7 @@ def test_two_spellings_of_a_secret_show_neither_value() -> None:
 
 
 def test_every_option_is_found_by_its_lower_cased_name_without_underscores() -> None:
-    assert {options.canonical(name.replace("_", "")) for name in Options.model_fields} == set(
+    assert {declaration.canonical(name.replace("_", "")) for name in Options.model_fields} == set(
         Options.model_fields
     )
 
@@ -381,7 +383,7 @@ def test_other_names_are_free_whatever_letters_they_have() -> None:
 )
 def test_an_unknown_table_suggests_the_nearest(name: str, text: str) -> None:
     with pytest.raises(InvalidOption) as caught:
-        tables.lookup(name)
+        registry.lookup(name)
     assert str(caught.value) == text
 
 
@@ -401,13 +403,13 @@ def test_the_columns_of_the_table_are_these_in_this_order() -> None:
 
 
 def test_every_option_is_described() -> None:
-    rows = option_table.describe()
+    rows = documentation.describe()
     assert [name for name, _, _ in rows] == list(Options.model_fields)
     assert all(text.endswith((".", ").")) and default for _, default, text in rows)
 
 
 def described(name: str) -> Any:
-    return {row[0]: row[1] for row in option_table.describe()}[name]
+    return {row[0]: row[1] for row in documentation.describe()}[name]
 
 
 def test_defaults_are_described_as_a_user_would_write_them() -> None:
@@ -424,7 +426,7 @@ def test_defaults_are_described_as_a_user_would_write_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, default, _ in option_table.describe() if default not in {"required", "–"}]
+    "name", [name for name, default, _ in documentation.describe() if default not in {"required", "–"}]
 )
 def test_a_default_that_is_described_can_be_given(name: str) -> None:
     assert parsed(**{name: described(name).strip("`")}) == parsed()

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import requests
 
-from pi_datasource import client, outage, schema, server_clock
-from pi_datasource.breaker import Breaker
-from pi_datasource.client import PIClient
+from pi_datasource import schema
 from pi_datasource.errors import AccessDenied, ServerError, ServerFailed, ServerTimeout, ServerUnreachable
-from pi_datasource.options import Options
-from pi_datasource.streaming import PIStreamReader, window_of
+from pi_datasource.options.declaration import Options
+from pi_datasource.spark.stream_reader import PIStreamReader, window_of
+from pi_datasource.webapi import client, outage, server_clock
+from pi_datasource.webapi.circuit_breaker import Breaker
+from pi_datasource.webapi.client import PIClient
 
 from .fakes import FakePI, is_told_alone
 

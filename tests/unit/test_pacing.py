@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi_datasource.pacing import Pacer, requests_per_call
+from pi_datasource.webapi.rate_limit import Pacer, requests_per_call
 
 
 class FakeClock:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi_datasource.parts import SHORTEST, Memory, Parts
+from pi_datasource.recorded.window_parts import SHORTEST, Memory, Parts
 
 SECOND = 10_000_000
 DAY = 86_400 * SECOND

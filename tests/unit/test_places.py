@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pi_datasource.cli import files, status
 from pi_datasource.dashboard.local import LocalBackend
 from pi_datasource.delta import Lakehouse
 from pi_datasource.errors import InvalidOption
-from pi_datasource.places import local
-from pi_datasource.terminal import files, status
+from pi_datasource.paths import local
 
 ADDRESSES = [
     "s3://bucket/lake",

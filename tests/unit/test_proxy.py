@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pi_datasource import redaction, transport
-from pi_datasource.client import PIClient
+from pi_datasource import redaction
 from pi_datasource.errors import InvalidOption, PIError
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.webapi import transport
+from pi_datasource.webapi.client import PIClient
 
 from .fakes import WebServer, says
 

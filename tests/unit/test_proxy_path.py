@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from pi_datasource import fetch, schema, survey
-from pi_datasource.client import PIClient
+from pi_datasource import schema
 from pi_datasource.errors import RequestRefused
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning import planner
+from pi_datasource.recorded import fetch
+from pi_datasource.webapi.client import PIClient
 
 from .small_pi import SmallPI, hours, serving
 
@@ -29,7 +31,7 @@ def read(url: str, **given: str) -> Rows:
     with PIClient(options) as client:
         batches = [
             batch
-            for task in survey.tasks(client, options)
+            for task in planner.tasks(client, options)
             for batch in fetch.run(client, task, schema.timeseries())
         ]
     rows = [(row["tag_name"], row["value"]) for batch in batches for row in batch.to_pylist()]

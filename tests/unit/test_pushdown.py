@@ -10,13 +10,14 @@ from pyspark.sql import datasource as spark
 from pyspark.sql.datasource import CaseInsensitiveDict, DataSourceReader
 from pyspark.sql.types import StructType
 
-from pi_datasource import condition, pushdown
-from pi_datasource.condition import ALWAYS, NEVER, Condition, Either, Match, Span
-from pi_datasource.datasource import PIDataSource
 from pi_datasource.errors import InvalidOption
-from pi_datasource.narrow import Narrowing
-from pi_datasource.pushdown import PIPushdownReader, of_filter
-from pi_datasource.reader import PIReader
+from pi_datasource.planning import predicates
+from pi_datasource.planning.predicates import ALWAYS, NEVER, Condition, Either, Match, Span
+from pi_datasource.planning.pruning import Narrowing
+from pi_datasource.spark import pushdown
+from pi_datasource.spark.batch_reader import PIReader
+from pi_datasource.spark.datasource import PIDataSource
+from pi_datasource.spark.pushdown import PIPushdownReader, of_filter
 
 COLUMNS = frozenset({"tag_name", "plant"})
 AT = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -106,7 +107,7 @@ def test_filters_on_columns_that_the_reader_lacks_do_not_narrow() -> None:
     reader = found.reader(StructType(found.schema().fields[2:3]))
     assert isinstance(reader, PIPushdownReader)
     reader.pushFilters([spark.EqualTo(TAG, "a")])
-    assert condition.patterns(reader.pushed, ()) is None
+    assert predicates.patterns(reader.pushed, ()) is None
 
 
 def test_an_older_spark_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +122,7 @@ def test_an_older_spark_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [("pushdown", "true"), ("narrow", condition.dumps(ALWAYS))])
+@pytest.mark.parametrize(("name", "value"), [("pushdown", "true"), ("narrow", predicates.dumps(ALWAYS))])
 def test_a_stream_refuses_what_only_narrows_a_read(name: str, value: str) -> None:
     found = source(**{name: value})
     with pytest.raises(InvalidOption) as caught:

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi_datasource.query import query
+from pi_datasource.webapi.query import query
 
 _TEXTS = st.text(alphabet="aZ9_-.~ /+&=%é", max_size=6)
 _VALUES = st.one_of(st.none(), st.integers(), _TEXTS, st.lists(_TEXTS, max_size=4))

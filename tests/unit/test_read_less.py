@@ -19,10 +19,13 @@ from hypothesis import strategies as st
 
 from mock_server import TAG_PATTERN, Plant, running, ticks
 from mock_server.wildcards import wildcard_pattern
-from pi_datasource import client, condition, schema, sparkio, where
+from pi_datasource import schema
 from pi_datasource.model import MICROSECOND, Point
-from pi_datasource.narrow import Narrowing
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning import predicates, sql_predicate
+from pi_datasource.planning.pruning import Narrowing
+from pi_datasource.spark import partitions
+from pi_datasource.webapi import client
 
 UTC = timezone.utc
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -212,7 +215,7 @@ def times_of(draw: st.DrawFn, kind: str, zone: str, negation: str) -> str:
     return " ".join(sides if draw(st.booleans()) else sides[::-1])
 
 
-def predicates(zone: str) -> st.SearchStrategy[str]:
+def predicate_texts(zone: str) -> st.SearchStrategy[str]:
     return st.recursive(
         leaves(zone),
         lambda inner: st.one_of(
@@ -226,14 +229,16 @@ def predicates(zone: str) -> st.SearchStrategy[str]:
     )
 
 
-zoned_predicates = st.sampled_from(ZONES).flatmap(lambda zone: st.tuples(st.just(zone), predicates(zone)))
+zoned_predicates = st.sampled_from(ZONES).flatmap(
+    lambda zone: st.tuples(st.just(zone), predicate_texts(zone))
+)
 
 
 def options_for(predicate: str, database: Database, **more: str) -> Options:
-    wanted = where.of_sql(predicate, TEXTS, database.evaluate)
+    wanted = sql_predicate.of_sql(predicate, TEXTS, database.evaluate)
     return Options.parse(
         {"url": "h", "tag_pattern": TAG_PATTERN, "start_time": START.isoformat(), "end_time": NOW.isoformat(),
-         "narrow": condition.dumps(wanted), **more}
+         "narrow": predicates.dumps(wanted), **more}
     )  # fmt: skip
 
 
@@ -268,7 +273,9 @@ def rows_of(options: Options, columns: list[str]) -> list[dict[str, Any]]:
     """What a read with ``options`` brings, as Spark would get it."""
     target = pa.schema([schema.timeseries(options.pattern_columns).field(name) for name in columns])
     batches = [
-        b for part in sparkio.planned(options) for b in sparkio.read_partition(options, target, part.value)
+        b
+        for part in partitions.planned(options)
+        for b in partitions.read_partition(options, target, part.value)
     ]
     return pa.Table.from_batches(batches, target).to_pylist()
 

@@ -194,7 +194,9 @@ def logged() -> Iterator[Callable[[], str]]:
     root.removeHandler(handler)
 
 
-@pytest.mark.parametrize("name", ["pi_datasource.client", "urllib3.connection", "an.application", "root"])
+@pytest.mark.parametrize(
+    "name", ["pi_datasource.webapi.client", "urllib3.connection", "an.application", "root"]
+)
 def test_a_log_record_of_any_logger_is_redacted_with_its_traceback(
     logged: Callable[[], str], name: str
 ) -> None:

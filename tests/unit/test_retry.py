@@ -8,9 +8,9 @@ from email.utils import format_datetime
 
 import pytest
 
-from pi_datasource import retry
 from pi_datasource.errors import ServerFailed
-from pi_datasource.retry import Attempts, Failed, Failure
+from pi_datasource.webapi import retry
+from pi_datasource.webapi.retry import Attempts, Failed, Failure
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 

@@ -15,11 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from pi_datasource import client, secrets, transport
-from pi_datasource.client import PIClient
-from pi_datasource.datasource import PIDataSource
 from pi_datasource.errors import InvalidOption, MissingPackage, UnexpectedReply
-from pi_datasource.options import Options
+from pi_datasource.options import secrets
+from pi_datasource.options.declaration import Options
+from pi_datasource.spark.datasource import PIDataSource
+from pi_datasource.webapi import client, transport
+from pi_datasource.webapi.client import PIClient
 
 from .fakes import WebServer, answers_each, reply, says
 

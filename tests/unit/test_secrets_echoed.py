@@ -13,10 +13,12 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from pi_datasource import discover, fetch, tables
-from pi_datasource.client import PIClient
 from pi_datasource.model import Point, ReadTask
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.points import discovery
+from pi_datasource.recorded import fetch
+from pi_datasource.tables import registry
+from pi_datasource.webapi.client import PIClient
 
 from . import echo
 from .fakes import WebServer, answers_each, point, window
@@ -87,7 +89,7 @@ def told(options: Options, on_error: str, points: tuple[Point, ...] = (point(),)
     moment = datetime(2024, 5, 1, tzinfo=timezone.utc)
     task = ReadTask("pi_timeseries", window(0, 36_000 * 10_000_000), points, moment, 10, 1000,
                     on_error=on_error, read_mode="streams")  # type: ignore[arg-type]  # fmt: skip
-    columns = tables.columns(options)
+    columns = registry.columns(options)
 
     def use(what: Callable[[PIClient], Any]) -> Iterator[str]:
         try:
@@ -101,7 +103,7 @@ def told(options: Options, on_error: str, points: tuple[Point, ...] = (point(),)
                 + repr(vars(error))
             )
 
-    yield from use(lambda api: discover.data_servers(api, options))
+    yield from use(lambda api: discovery.data_servers(api, options))
     yield from use(lambda api: [batch.to_pydict() for batch in fetch.run(api, task, columns)])
 
 

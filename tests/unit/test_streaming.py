@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 
-from pi_datasource import client, schema, server_clock
+from pi_datasource import schema
 from pi_datasource.errors import InvalidOption, NoTagMatches, OffsetError, UnexpectedReply
 from pi_datasource.model import Window
-from pi_datasource.offsets import Position
-from pi_datasource.options import Options
-from pi_datasource.streaming import PIStreamReader, window_of
+from pi_datasource.options.declaration import Options
+from pi_datasource.spark.offsets import Position
+from pi_datasource.spark.stream_reader import PIStreamReader, window_of
+from pi_datasource.webapi import client, server_clock
 from tests.engine import Engine
 
 from .fakes import BASE, SECOND, FakePI, expected_rows, is_told_alone, moment, ticks_of, wire

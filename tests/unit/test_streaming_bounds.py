@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pi_datasource.admission import FIRST_SPAN, QUESTIONS, SHORTEST_SPAN, Budget, silent_end
 from pi_datasource.errors import ServerError, ServerTimeout
 from pi_datasource.model import Window
+from pi_datasource.spark.batch_sizing import FIRST_SPAN, QUESTIONS, SHORTEST_SPAN, Budget, silent_end
 
 from .fakes import BASE
 

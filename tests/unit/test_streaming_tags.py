@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
-from pi_datasource import client, fetch, schema, server_clock, starts
+from pi_datasource import schema
 from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, ServerError
-from pi_datasource.failures import Failures, error_text, own_errors
 from pi_datasource.model import ReadTask, Window
-from pi_datasource.options import Options
-from pi_datasource.roster import Roster
-from pi_datasource.streaming import PIStreamReader, window_of
+from pi_datasource.options.declaration import Options
+from pi_datasource.points import start_times
+from pi_datasource.points.tracked_points import Roster
+from pi_datasource.recorded import fetch
+from pi_datasource.spark.stream_reader import PIStreamReader, window_of
+from pi_datasource.webapi import client, server_clock
+from pi_datasource.webapi.http_errors import Failures, error_text, own_errors
 
 from .fakes import BASE, SECOND, FakePI, point, wire
 
@@ -442,10 +445,10 @@ class TestSingleStarts:
     def test_a_name_goes_before_patterns_and_of_these_the_first(self, tmp_path: Path) -> None:
         path = tmp_path / "s.csv"
         path.write_text("tag,start\nA*,*-3h\n*,*-2h\nAB,*-1h\n\nA[1]?,*-4h\n", encoding="utf-8")
-        known = starts.read(path)
+        known = start_times.read(path)
         assert [known.of(name) for name in ("ab", "AX", "B", "A[1]x")] == ["*-1h", "*-3h", "*-2h", "*-3h"]
-        assert starts.Starts({}, known.patterns[2:]).of("A[1]x") == "*-4h"
-        assert starts.Starts({}, known.patterns[2:]).of("A1x") is None
+        assert start_times.Starts({}, known.patterns[2:]).of("A[1]x") == "*-4h"
+        assert start_times.Starts({}, known.patterns[2:]).of("A1x") is None
 
     @pytest.mark.parametrize(
         ("text", "told"),

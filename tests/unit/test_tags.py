@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pi_datasource.delta import Lakehouse, dismissal, points, tags
+from pi_datasource.delta import Lakehouse, dismissed_errors, points, tag_discovery
 from pi_datasource.delta.points import Discovery
-from pi_datasource.options import Options
-from pi_datasource.roster import fingerprint
+from pi_datasource.options.declaration import Options
+from pi_datasource.points.tracked_points import fingerprint
 
 from .fakes import BASE, point
 
@@ -27,9 +27,9 @@ class Listed:
         monkeypatch.setattr(points, "look", self._look)
         monkeypatch.setattr(points, "known", lambda *_: {})
         monkeypatch.setattr(points, "record", self._record)
-        monkeypatch.setattr(dismissal, "restore", lambda *_: None)
+        monkeypatch.setattr(dismissed_errors, "restore", lambda *_: None)
         options = Options.parse({"url": "h", "discovery_interval": "10m"})
-        self.tags = tags.Tags(options, Lakehouse.in_directory(folder))
+        self.tags = tag_discovery.Tags(options, Lakehouse.in_directory(folder))
         self.tags.note(None, Discovery(tuple(ONE), BASE))  # type: ignore[arg-type]
 
     def names(self, planned: str | None) -> list[str]:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi_datasource import timespec
+from pi_datasource import time_strings
 from pi_datasource.model import iso_utc
 
 UTC = timezone.utc
-BERLIN = timespec.zone_named("Europe/Berlin")
+BERLIN = time_strings.zone_named("Europe/Berlin")
 NOW = datetime(2024, 5, 15, 12, 34, 56, 789_012, tzinfo=UTC)  # a Wednesday; 14:34 in Berlin
 
 
@@ -79,7 +79,7 @@ NOW = datetime(2024, 5, 15, 12, 34, 56, 789_012, tzinfo=UTC)  # a Wednesday; 14:
     ],
 )
 def test_a_pi_time_string_means_this_moment(text: str, zone: timezone, wanted: str) -> None:
-    assert iso_utc(timespec.resolve(text, NOW, zone)) == wanted
+    assert iso_utc(time_strings.resolve(text, NOW, zone)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_pi_time_string_means_this_moment(text: str, zone: timezone, wanted: s
     ],
 )
 def test_a_day_that_a_month_lacks_becomes_its_last(now: str, text: str, wanted: str) -> None:
-    assert iso_utc(timespec.resolve(text, datetime.fromisoformat(now + "T00:00:00+00:00"))) == wanted
+    assert iso_utc(time_strings.resolve(text, datetime.fromisoformat(now + "T00:00:00+00:00"))) == wanted
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_day_that_a_month_lacks_becomes_its_last(now: str, text: str, wanted: 
 def test_days_follow_the_wall_clock_and_hours_the_true_time_over_a_change_of_summer_time(
     now: str, text: str, wanted: str
 ) -> None:
-    assert iso_utc(timespec.resolve(text, datetime.fromisoformat(now), BERLIN)) == wanted
+    assert iso_utc(time_strings.resolve(text, datetime.fromisoformat(now), BERLIN)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,13 @@ def test_days_follow_the_wall_clock_and_hours_the_true_time_over_a_change_of_sum
 )  # fmt: skip
 def test_text_that_is_no_time_is_refused_and_quoted(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no time") as caught:
-        timespec.resolve(text, NOW)
+        time_strings.resolve(text, NOW)
     assert str(caught.value).startswith(repr(text))
 
 
 def test_the_refusal_shows_what_is_accepted() -> None:
     with pytest.raises(ValueError, match=r"is no time") as caught:
-        timespec.resolve("soon", NOW)
+        time_strings.resolve("soon", NOW)
     assert str(caught.value) == (
         "'soon' is no time; use '*', '*-1d', 't+8h', 'y', 'latest', 'earliest', '2024-05-01T06:00:00Z' or "
         "'1-jan-2024 08:00'"
@@ -153,14 +153,14 @@ def test_the_refusal_shows_what_is_accepted() -> None:
 )  # fmt: skip
 def test_fraction_digits_are_cut_and_never_rounded(fraction: str, micros: int) -> None:
     wanted = datetime(2024, 5, 1, 6, 0, 0, micros, tzinfo=UTC)
-    assert timespec.parse_wire(f"2024-05-01T06:00:00{fraction}Z") == wanted
-    assert timespec.resolve(f"2024-05-01T06:00:00{fraction}Z", NOW, BERLIN) == wanted
+    assert time_strings.parse_wire(f"2024-05-01T06:00:00{fraction}Z") == wanted
+    assert time_strings.resolve(f"2024-05-01T06:00:00{fraction}Z", NOW, BERLIN) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "*", "6", "2024-05-01T06:00:00.Z", "2024-05-01T06Z", "01.05.2024"])
 def test_a_wire_time_must_be_iso(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no ISO 8601 time"):
-        timespec.parse_wire(text)
+        time_strings.parse_wire(text)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_a_wire_time_must_be_iso(text: str) -> None:
      ("earliest", False), (" 2024-05-01 ", False), ("2024-05-01T06:00:00Z", False), ("1-jan-2024 08:00", False)],
 )  # fmt: skip
 def test_a_time_is_relative_when_it_depends_on_when_it_is_read(text: str, relative: bool) -> None:
-    assert timespec.is_relative(text) is relative
-    there = {timespec.resolve(text, NOW + timedelta(days=400 * i)) for i in range(2)}
+    assert time_strings.is_relative(text) is relative
+    there = {time_strings.resolve(text, NOW + timedelta(days=400 * i)) for i in range(2)}
     assert (len(there) == 2) is relative
 
 
@@ -180,13 +180,13 @@ def test_a_time_is_relative_when_it_depends_on_when_it_is_read(text: str, relati
     [("30s", 30), ("1.5h", 5400), (" 2 M ", 120), ("1d", 86_400), ("2w", 1_209_600), ("0s", 0)],
 )
 def test_a_length_of_time_is_a_number_and_a_unit(text: str, seconds: int) -> None:
-    assert timespec.duration(text) == timedelta(seconds=seconds)
+    assert time_strings.duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "30", "s", "-5s", "1mo", "1y", "1h30m", "1e3s", "PT5S"])
 def test_text_that_is_no_length_of_time_is_refused_with_the_units(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no length of time") as caught:
-        timespec.duration(text)
+        time_strings.duration(text)
     assert str(caught.value) == (
         f"{text!r} is no length of time; use a number and one of s, m, h, d, w, such as '30s' or '15m'"
     )
@@ -194,12 +194,12 @@ def test_text_that_is_no_length_of_time_is_refused_with_the_units(text: str) -> 
 
 def test_a_length_beyond_all_calendars_is_refused_as_a_value() -> None:
     with pytest.raises(ValueError, match="9w"):
-        timespec.duration("9" * 30 + "w")
+        time_strings.duration("9" * 30 + "w")
 
 
 def test_a_wire_time_before_the_calendar_is_refused_as_a_value() -> None:
     with pytest.raises(ValueError, match="0001"):
-        timespec.parse_wire("0001-01-01T00:00:00+05:00")
+        time_strings.parse_wire("0001-01-01T00:00:00+05:00")
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "Europe", "a\0b"])
@@ -207,7 +207,7 @@ def test_a_name_that_is_no_time_zone_is_refused(name: str) -> None:
     with pytest.raises(
         ValueError, match=r"there is no time zone '.*'; use an IANA name such as 'Europe/Berlin' or 'UTC'"
     ):
-        timespec.zone_named(name)
+        time_strings.zone_named(name)
 
 
 NO_ZONE_DATA = """
@@ -243,29 +243,29 @@ def test_an_offset_that_no_clock_has_is_refused(offset: str) -> None:
     words = re.escape(
         f"{offset!r} is not a valid offset from UTC; use -14:00 to +14:00, with minutes up to 59"
     )
-    for read in (lambda text: timespec.resolve(text, NOW), timespec.parse_wire):
+    for read in (lambda text: time_strings.resolve(text, NOW), time_strings.parse_wire):
         with pytest.raises(ValueError, match=words):
             read(f"2024-05-01T06:00:00{offset}")
 
 
 @pytest.mark.parametrize(("offset", "hour"), [("+14:00", -14), ("-1400", 14), ("-00:59", 0)])
 def test_the_largest_offsets_are_read(offset: str, hour: int) -> None:
-    moment = timespec.parse_wire(f"2024-05-01T00:00:00{offset}")
+    moment = time_strings.parse_wire(f"2024-05-01T00:00:00{offset}")
     assert moment == datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hour, minutes=59 * (hour == 0))
 
 
 @given(st.datetimes(datetime(1000, 1, 2), datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
 def test_iso_text_comes_back_as_the_same_moment(moment: datetime) -> None:
     text = iso_utc(moment)
-    assert timespec.parse_wire(text) == moment.astimezone(UTC)
-    assert timespec.resolve(text, NOW, BERLIN) == moment.astimezone(UTC)
-    assert iso_utc(timespec.parse_wire(text)) == text
+    assert time_strings.parse_wire(text) == moment.astimezone(UTC)
+    assert time_strings.resolve(text, NOW, BERLIN) == moment.astimezone(UTC)
+    assert iso_utc(time_strings.parse_wire(text)) == text
 
 
 @given(st.text(max_size=30) | st.from_regex(r"[*ty]?\s*[+-]\s*[0-9.]{1,12}\s*(mo|[smhdwy])", fullmatch=True))
 def test_any_text_is_a_moment_in_utc_or_a_value_error(text: str) -> None:
     try:
-        found = timespec.resolve(text, NOW, BERLIN)
+        found = time_strings.resolve(text, NOW, BERLIN)
     except ValueError:
         return
     assert found.tzinfo is UTC

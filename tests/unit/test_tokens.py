@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pi_datasource import auth, tokens
-from pi_datasource.client import PIClient
 from pi_datasource.errors import (
     AuthenticationFailed,
     InvalidOption,
@@ -18,7 +16,9 @@ from pi_datasource.errors import (
     ServerUnreachable,
     UnexpectedReply,
 )
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.webapi import auth, tokens
+from pi_datasource.webapi.client import PIClient
 
 from .fakes import WebServer, reply, says
 from .identity import Identity

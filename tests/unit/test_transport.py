@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from pi_datasource import adapter, transport
-from pi_datasource.client import PIClient
 from pi_datasource.errors import (
     AuthenticationFailed,
     InvalidOption,
@@ -21,7 +19,9 @@ from pi_datasource.errors import (
     ServerTimeout,
     ServerUnreachable,
 )
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.webapi import deadline_adapter, transport
+from pi_datasource.webapi.client import PIClient
 
 from . import fakes
 from .certificates import Authority, encrypt
@@ -235,7 +235,7 @@ def test_each_wait_is_only_as_long_as_what_is_left(monkeypatch: pytest.MonkeyPat
         settimeout = staticmethod(waits.append)
 
     sock: Any = Socket(b"abc")
-    answer = adapter._TimedBytes(sock, sock, 110.0)
+    answer = deadline_adapter._TimedBytes(sock, sock, 110.0)
     assert [answer.readinto(bytearray(1)) for _ in range(3)] == [1, 1, 1]
     with pytest.raises(TimeoutError):
         answer.readinto(bytearray(1))

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pi_datasource import where
-from pi_datasource.condition import ALWAYS, NEVER, All, Condition, Either, Match, Span
 from pi_datasource.errors import MissingPackage
+from pi_datasource.planning import sql_predicate
+from pi_datasource.planning.predicates import ALWAYS, NEVER, All, Condition, Either, Match, Span
 
 COLUMNS = ["tag_name", "Plant", "value_kind"]
 T = 10**15  # what every expression of time is taken for
-DAY, SLACK = 86_400_000_000, where.ZONE_SLACK_US
+DAY, SLACK = 86_400_000_000, sql_predicate.ZONE_SLACK_US
 
 
 def read(text: str, asked: list[str] | None = None) -> Condition:
@@ -23,7 +23,7 @@ def read(text: str, asked: list[str] | None = None) -> Condition:
             asked.extend(expressions)
         return [T] * len(expressions)
 
-    return where.of_sql(text, COLUMNS, evaluate)
+    return sql_predicate.of_sql(text, COLUMNS, evaluate)
 
 
 A, B = Match("tag_name", "in", ("a",)), Match("Plant", "in", ("b",))
@@ -144,9 +144,9 @@ def test_what_is_not_understood_narrows_nothing(text: str) -> None:
 
 
 def test_what_spark_refuses_narrows_nothing() -> None:
-    assert where.of_sql("timestamp > 'x' AND tag_name = 'a'", COLUMNS, lambda sql: [None] * len(sql)) == All(
-        (ALWAYS, A)
-    )
+    assert sql_predicate.of_sql(
+        "timestamp > 'x' AND tag_name = 'a'", COLUMNS, lambda sql: [None] * len(sql)
+    ) == All((ALWAYS, A))
 
 
 def test_a_long_list_of_ors_is_read() -> None:
@@ -165,7 +165,7 @@ def test_a_long_list_of_ors_is_read() -> None:
     ],
 )
 def test_the_columns_of_a_predicate_are_found(text: str, columns: set[str]) -> None:
-    assert where.columns_of(text) == columns
+    assert sql_predicate.columns_of(text) == columns
 
 
 def test_without_sqlglot_there_is_a_command_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

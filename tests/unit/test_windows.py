@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pi_datasource import fetch
 from pi_datasource.errors import (
     PointFailure,
     ReadFailed,
@@ -21,6 +20,7 @@ from pi_datasource.errors import (
     ServerFailed,
     ServerTimeout,
 )
+from pi_datasource.recorded import fetch
 
 from .fakes import SECOND, FakePI, expected_rows, point, ticks_of
 from .test_fetch import SCHEMA, histories, read, task

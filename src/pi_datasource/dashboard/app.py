@@ -18,13 +18,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import Receive, Scope, Send
 
 from pi_datasource.dashboard import metrics, pages
-from pi_datasource.dashboard.answers import Answers, Busy, Failed, Ready, Waiting
-from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.backend import Backend
+from pi_datasource.dashboard.cache import Answers, Busy, Failed, Ready, Waiting
 from pi_datasource.dashboard.download import csv_of
 from pi_datasource.dashboard.headers import PlainHeaders
 from pi_datasource.dashboard.panels import PANELS, Panel, answer
 from pi_datasource.dashboard.panels.tag import search
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import PARAMETERS, RANGES, Selection
 from pi_datasource.errors import InvalidOption, TablesUnavailable
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
-from pi_datasource.dashboard.asking import Ask
 from pi_datasource.dashboard.panels.tag import HOURLY_COUNTS, PART
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.selection import EPOCH, HOUR_US
 
 __all__ = ["csv_of", "parts"]

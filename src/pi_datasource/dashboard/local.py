@@ -12,12 +12,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pi_datasource import places
-from pi_datasource.dashboard import snapshot
+from pi_datasource import paths
+from pi_datasource.dashboard import delta_log
 from pi_datasource.dashboard.backend import Row, Statement
 from pi_datasource.dashboard.cursors import Cursors
-from pi_datasource.dashboard.extracts import MOST_ROWS, Extracts
-from pi_datasource.dashboard.snapshot import Snapshot
+from pi_datasource.dashboard.delta_log import Snapshot
+from pi_datasource.dashboard.shared_frames import MOST_ROWS, Extracts
 from pi_datasource.dashboard.sql import with_markers, with_tables
 from pi_datasource.dashboard.tables import TABLES
 from pi_datasource.errors import InvalidOption, TablesUnavailable
@@ -41,7 +41,7 @@ class LocalBackend:
 
     def __init__(self, lakehouse: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         otherwise = "have the tables in a catalog: --warehouse and --catalog"
-        folder = places.local(lakehouse, "lakehouse", otherwise).expanduser().absolute()
+        folder = paths.local(lakehouse, "lakehouse", otherwise).expanduser().absolute()
         if folder.exists() and not folder.is_dir():
             message = f"lakehouse: {folder} is a file; name the folder that pi-datasource ingest writes to"
             raise InvalidOption(message)
@@ -196,7 +196,7 @@ class LocalBackend:
             if known is not None and known.is_newest(self._folder / TABLES[key].path):
                 found: Snapshot | None = known
             else:
-                found = snapshot.load(self._folder, TABLES[key])
+                found = delta_log.load(self._folder, TABLES[key])
             self._known[key] = (self._clock(), found)
             return found
 

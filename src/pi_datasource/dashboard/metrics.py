@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pi_datasource.dashboard.asking import Ask, Query
 from pi_datasource.dashboard.backend import Row
-from pi_datasource.dashboard.words import FORGOTTEN_S
+from pi_datasource.dashboard.health_text import FORGOTTEN_S
+from pi_datasource.dashboard.queries import Ask, Query
 from pi_datasource.schema import is_past_job
 
 __all__ = ["CONTENT_TYPE", "figures", "render"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from pi_datasource import timespec
+from pi_datasource import time_strings
 from pi_datasource.errors import InvalidOption
 
 __all__ = ["HOUR_US", "PARAMETERS", "RANGES", "Selection"]
@@ -116,7 +116,7 @@ def _ends(given: Mapping[str, Sequence[str]], now: datetime) -> tuple[datetime, 
 
 def _moment(name: str, text: str) -> datetime:
     try:
-        return max(timespec.parse_wire(text), EPOCH)
+        return max(time_strings.parse_wire(text), EPOCH)
     except ValueError as cause:
         message = f"parameter {name!r}: {text[:40]!r} is not a time such as 2026-03-01T06:00 (UTC)"
         raise InvalidOption(message) from cause

@@ -14,18 +14,18 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource import offsets
-from pi_datasource.delta import bronze, ledger
+from pi_datasource.delta import audit, bronze
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.reading import effort_columns, window_read
-from pi_datasource.delta.tags import Tags
-from pi_datasource.delta.writing import Reading, write
-from pi_datasource.effort import NONE, Effort
+from pi_datasource.delta.reread import effort_columns, window_read
+from pi_datasource.delta.tag_discovery import Tags
+from pi_datasource.delta.write import Reading, write
 from pi_datasource.errors import OffsetError
 from pi_datasource.model import Point, Window
-from pi_datasource.offsets import Position
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
 from pi_datasource.schema import READ_EFFORT, READ_FAILURE, READ_GONE
+from pi_datasource.spark import offsets
+from pi_datasource.spark.offsets import Position
+from pi_datasource.webapi.metrics import NONE, Effort
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class BatchWriter:
     def __init__(self, options: Options, lakehouse: Lakehouse, checkpoint: str, tags: Tags) -> None:
         self.options, self.lakehouse, self.checkpoint, self.tags = options, lakehouse, checkpoint, tags
         # A batch that no run has begun cannot have left anything behind: nothing has to be looked for.
-        self._begun = ledger.last_begun(checkpoint)
+        self._begun = audit.last_begun(checkpoint)
         self._stream_start: datetime | None = None
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
@@ -70,7 +70,7 @@ class BatchWriter:
     def _write(self, batch: DataFrame, batch_id: int) -> None:
         began = time.monotonic()
         spark = batch.sparkSession
-        stream = ledger.stream_id(spark, self.checkpoint)
+        stream = audit.stream_id(spark, self.checkpoint)
         may_repeat = self._begun is None or batch_id <= self._begun
         # Before the server is asked.
         since = bronze.version(spark, self.lakehouse.bronze) if self.options.overlap else None
@@ -96,7 +96,7 @@ class BatchWriter:
         finally:
             batch.unpersist()
         failed = seen.failures + again.failures
-        report = ledger.report_of(
+        report = audit.report_of(
             stream,
             batch_id,
             window,
@@ -108,7 +108,7 @@ class BatchWriter:
             failed=failed,
             effort=seen.effort + again.effort,
         )
-        ledger.record(spark, self.lakehouse, report, may_repeat=may_repeat)
+        audit.record(spark, self.lakehouse, report, may_repeat=may_repeat)
         log.info("%s", report)
         self._begun = batch_id
 
@@ -117,7 +117,7 @@ class BatchWriter:
         if not self.options.overlap:
             return None
         if self._stream_start is None:
-            recorded = ledger.reach(spark, self.lakehouse, stream)
+            recorded = audit.reach(spark, self.lakehouse, stream)
             self._stream_start = window.start if recorded is None else recorded.start
         start = max(self._stream_start, window.start - self.options.overlap)
         return Window(start, window.start) if start < window.start else None

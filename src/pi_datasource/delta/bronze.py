@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource import schema
-from pi_datasource.delta import moments
+from pi_datasource.delta import timestamps
 from pi_datasource.delta.changes import CHANGE, DELETE, INSERT, KEY, LINEAGE, Counts
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
@@ -43,11 +43,11 @@ def failures(batch: DataFrame) -> DataFrame:
         "tag_webid",
         "tag_name",
         F.col("timestamp").alias("window_start"),
-        told["window_end"].cast(moments.TYPE).alias("window_end"),
+        told["window_end"].cast(timestamps.TYPE).alias("window_end"),
         told["status"].alias("status"),
         told["message"].alias("message"),
-        F.lit(None).cast(moments.TYPE).alias("repaired_at"),
-        F.lit(None).cast(moments.TYPE).alias("dismissed_at"),
+        F.lit(None).cast(timestamps.TYPE).alias("repaired_at"),
+        F.lit(None).cast(timestamps.TYPE).alias("dismissed_at"),
         F.lit(None).cast("string").alias("dismissed_reason"),
         F.col(LINEAGE),
     )
@@ -77,7 +77,7 @@ def between(spark: SparkSession, table: str, window: Window, as_of: int | None =
     rows = spark.read if as_of is None else spark.read.option("versionAsOf", as_of)
     stamp = F.col("timestamp")
     return rows.table(table).where(
-        (stamp >= moments.column(window.start)) & (stamp < moments.column(window.end))
+        (stamp >= timestamps.column(window.start)) & (stamp < timestamps.column(window.end))
     )
 
 
@@ -89,7 +89,7 @@ def apply(spark: SparkSession, table: str, changes: DataFrame, counts: Counts) -
     """
     assert counts.first is not None
     assert counts.last is not None
-    first, last = moments.literal(counts.first), moments.literal(counts.last)
+    first, last = timestamps.literal(counts.first), timestamps.literal(counts.last)
     within = f"t.timestamp >= {first} AND t.timestamp <= {last}"
     same_key = " AND ".join(f"t.{column} = s.{column}" for column in KEY)
     values = {f"`{name}`": f"s.`{name}`" for name in changes.columns if name != CHANGE}

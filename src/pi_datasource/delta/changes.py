@@ -8,11 +8,11 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource import tables
-from pi_datasource.delta import moments
+from pi_datasource.delta import timestamps
 from pi_datasource.model import Window
+from pi_datasource.tables import registry
 
-KEY = tables.TABLES["pi_timeseries"].key
+KEY = registry.TABLES["pi_timeseries"].key
 LINEAGE = "ingestion_timestamp"
 CHANGE = "_change"
 INSERT, UPDATE, DELETE = "insert", "update", "delete"
@@ -64,7 +64,7 @@ def between(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: D
         both = both.join(
             tags.select(F.col("tag_webid").alias("_asked")), F.col("t.tag_webid") == F.col("_asked"), "left"
         )
-        start, end = moments.column(replaced.start), moments.column(replaced.end)
+        start, end = timestamps.column(replaced.start), timestamps.column(replaced.end)
         inside = (F.col("t.timestamp") >= start) & (F.col("t.timestamp") < end)
         both = both.where(~gone | (inside & F.col("_asked").isNotNull()))
     shaped = [
@@ -78,12 +78,12 @@ def between(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: D
 
 def counted(changes: DataFrame, window_start: datetime) -> Counts:
     """How many changes there are; an event inserted before ``window_start`` is late."""
-    late = (F.col(CHANGE) == INSERT) & (F.col("timestamp") < moments.column(window_start))
+    late = (F.col(CHANGE) == INSERT) & (F.col("timestamp") < timestamps.column(window_start))
     totals = changes.agg(
         *(F.count_if(F.col(CHANGE) == kind).alias(kind) for kind in (INSERT, UPDATE, DELETE)),
         F.count_if(late).alias("late"),
         F.min("timestamp").alias("first_at"),
         F.max("timestamp").alias("last_at"),
     )
-    (row,) = moments.rows(totals)
+    (row,) = timestamps.rows(totals)
     return Counts(*row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pi_datasource.delta import ledger
+from pi_datasource.delta import audit
 
 
 def clear_unplanned(checkpoint: str) -> None:
@@ -15,6 +15,6 @@ def clear_unplanned(checkpoint: str) -> None:
     never be followed by another one. Only for whoever has the stream's lease; a checkpoint that is no folder of this
     machine, such as one in object storage, is left alone.
     """
-    if ledger.last_begun(checkpoint) == -1:
+    if audit.last_begun(checkpoint) == -1:
         for left in Path(checkpoint, "offsets").glob(".*"):
             left.unlink()

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from pi_datasource import schema
-from pi_datasource.delta import curve, moments
+from pi_datasource.delta import time_weighted, timestamps
 from pi_datasource.delta.bronze import FIXED_COLUMNS
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
@@ -42,7 +42,7 @@ def metrics(events: DataFrame) -> DataFrame:
     groups = [name for name in events.columns if name not in {*FIXED_COLUMNS, "step", "hour"}]
     good = F.count(F.when(F.col("good"), 1))
     return (
-        curve.with_segments(events, reading)
+        time_weighted.with_segments(events, reading)
         .groupBy("tag_webid", "hour")
         .agg(
             F.max_by("tag_name", order).alias("tag_name"),
@@ -57,7 +57,7 @@ def metrics(events: DataFrame) -> DataFrame:
             F.min_by("value", numbered).alias("first_value"),
             F.max_by("value", numbered).alias("last_value"),
             F.max_by("value_string", order).alias("last_value_string"),
-            curve.summed(reading, order).alias("curve"),
+            time_weighted.summed(reading, order).alias("curve"),
         )
     )
 
@@ -70,7 +70,7 @@ def hours_of(events: DataFrame) -> DataFrame:
 def hours_within(spark: SparkSession, lakehouse: Lakehouse, window: Window) -> DataFrame:
     """The (tag, hour) pairs that the table has of ``window``."""
     table = spark.read.table(lakehouse.gold).select("tag_webid", "hour")
-    first, end = moments.column(window.start - _HOUR), moments.column(window.end)
+    first, end = timestamps.column(window.start - _HOUR), timestamps.column(window.end)
     return table.where((F.col("hour") > first) & (F.col("hour") < end))
 
 
@@ -83,7 +83,7 @@ def refresh(spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame) -> No
     # came to it only then would be taken for pairs without events.
     touched = touched.localCheckpoint(eager=False).persist()
     try:
-        ((first, last, low, high),) = moments.rows(
+        ((first, last, low, high),) = timestamps.rows(
             touched.agg(
                 F.min("hour").alias("first"),
                 F.max("hour").alias("last"),
@@ -110,7 +110,7 @@ def _computed(  # noqa: PLR0917 - what is computed, and the bounds of it
     """The touched hours, and those beside them in time, whose mean depends on them; ``_gone`` marks one without events."""
     pair, stamp = ["tag_webid", "hour"], F.col("timestamp")
     # Plain bounds on the timestamp let Delta skip the files of all other hours.
-    start, end = moments.column(first), moments.column(last + _HOUR)
+    start, end = timestamps.column(first), timestamps.column(last + _HOUR)
     events = spark.read.table(lakehouse.bronze).where((stamp >= start) & (stamp < end))
     events = events.where(tags).withColumn("hour", F.expr(HOUR)).join(touched, pair, "left_semi")
     # A tag has a row for each selection that it belongs to.
@@ -118,13 +118,13 @@ def _computed(  # noqa: PLR0917 - what is computed, and the bounds of it
     steps = points.agg(F.max_by("step", "last_seen").alias("step"))
     fresh = metrics(events.join(steps, "tag_webid", "left"))
     rows = touched.join(fresh, pair, "left").withColumn(_TOUCHED, F.lit(True))
-    reach = curve.REACH + curve.REACH  # a neighbour needs its own neighbours
-    low, high = moments.column(first - reach), moments.column(last + reach)
+    reach = time_weighted.REACH + time_weighted.REACH  # a neighbour needs its own neighbours
+    low, high = timestamps.column(first - reach), timestamps.column(last + reach)
     stored = spark.read.table(lakehouse.gold).where((F.col("hour") >= low) & (F.col("hour") <= high))
     beside = stored.where(tags).drop("time_weighted_mean").join(touched, pair, "left_anti")
     beside = beside.join(touched.select("tag_webid").distinct(), "tag_webid", "left_semi")
     around = rows.unionByName(beside.withColumn(_TOUCHED, F.lit(False)), allowMissingColumns=True)
-    weighed = curve.with_mean(around.join(steps, "tag_webid", "left"), _TOUCHED)
+    weighed = time_weighted.with_mean(around.join(steps, "tag_webid", "left"), _TOUCHED)
     return weighed.withColumn("_gone", F.col("event_count").isNull())
 
 
@@ -141,7 +141,9 @@ def _merge(  # noqa: PLR0917 - as above
     rows = _computed(spark, lakehouse, touched, first, last, tags)
     table = DeltaTable.forName(spark, lakehouse.gold)
     values = {f"`{name}`": f"s.`{name}`" for name in table.toDF().columns if name in rows.columns}
-    low, high = (moments.literal(moment) for moment in (first - curve.REACH, last + curve.REACH))
+    low, high = (
+        timestamps.literal(moment) for moment in (first - time_weighted.REACH, last + time_weighted.REACH)
+    )
     within = f"t.hour >= {low} AND t.hour <= {high}"
     stored = table.toDF().where(tags).alias("t").where(within)
     (

@@ -12,18 +12,18 @@ from datetime import datetime, timedelta, timezone
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
-from pi_datasource import discover
-from pi_datasource.client import PIClient
-from pi_datasource.delta import bronze, ledger, points, preparing
+from pi_datasource.delta import audit, bronze, points, schema_setup
+from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
-from pi_datasource.delta.ledger import BatchReport
-from pi_datasource.delta.reading import window_read
-from pi_datasource.delta.writing import Reading, write
+from pi_datasource.delta.reread import window_read
+from pi_datasource.delta.write import Reading, write
 from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.model import Point, Window
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.points import discovery
 from pi_datasource.schema import BACKFILL, HISTORY
+from pi_datasource.webapi.client import PIClient
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +67,17 @@ def backfill(
         ReadFailed: with ``on_error="fail"``, a tag could not be read; what was done before stays.
         StreamInUse: another backfill of the same tags is running.
     """
-    preparing.check_session(spark)
+    schema_setup.check_session(spark)
     checked = Options.parse(options)
     with PIClient(checked) as api:
-        servers = discover.data_servers(api, checked)
-        now = discover.server_now(servers)
-        chosen = discover.points(api, servers, checked)
+        servers = discovery.data_servers(api, checked)
+        now = discovery.server_now(servers)
+        chosen = discovery.points(api, servers, checked)
     window = checked.window(now)
     window = Window(window.start, min(window.end, now - checked.settle))
     selection = lakehouse.selection(checked)
     with Lease.take(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill"):
-        columns = preparing.prepare(spark, lakehouse, checked)
+        columns = schema_setup.prepare(spark, lakehouse, checked)
         job = _Job(f"{BACKFILL} {selection}", checked, lakehouse, tuple(chosen), columns)
         yield from job.run(spark, window, piece, newest_first, again)
 
@@ -100,7 +100,7 @@ def fill_new_tags(
     selection = lakehouse.selection(options)
     if not points.unfilled(spark, lakehouse, selection):
         return
-    reach = ledger.reach(spark, lakehouse, stream_id)
+    reach = audit.reach(spark, lakehouse, stream_id)
     if reach is None:
         return
     seen_before = reach.end - options.discovery_interval if settled_only else None
@@ -132,7 +132,9 @@ def _fill_waiting(  # noqa: PLR0917 - as above
     web_ids = sorted(point.web_id for point in chosen)
     digest = hashlib.sha256(" ".join(web_ids).encode()).hexdigest()[:10]
     selection = lakehouse.selection(options)
-    job = _Job(f"{HISTORY} {selection} {digest}", options, lakehouse, chosen, preparing.columns_of(options))
+    job = _Job(
+        f"{HISTORY} {selection} {digest}", options, lakehouse, chosen, schema_setup.columns_of(options)
+    )
     for step in job.run(spark, reach, PIECE, newest_first=True, again=False):
         if step.done < step.total and not wanted():
             return
@@ -170,7 +172,7 @@ class _Job:
         """Each piece that is not recorded yet, once."""
         whole = pieces(window, length)
         stream = f"{self.stream_id} {int(length.total_seconds())}s"
-        known = {} if again else ledger.windows(spark, self.lakehouse, stream, window)
+        known = {} if again else audit.windows(spark, self.lakehouse, stream, window)
         left = [(n, piece) for n, piece in whole if not _covers(known.get(n), piece)]
         began = time.monotonic()
         yield Filled(len(whole) - len(left), len(whole), 0, 0.0)
@@ -189,7 +191,7 @@ class _Job:
             if read.failed:
                 bronze.merge_failures(spark, self.lakehouse.errors, read.failures)
             tags = read.events.select("tag_webid").distinct().count()
-        report = ledger.report_of(
+        report = audit.report_of(
             stream,
             number,
             piece,
@@ -200,7 +202,7 @@ class _Job:
             failed=read.failed,
             effort=read.effort,
         )
-        ledger.record_piece(spark, self.lakehouse, report)
+        audit.record_piece(spark, self.lakehouse, report)
         return report
 
 

@@ -14,10 +14,10 @@ from urllib.request import url2pathname
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
-from pi_datasource import places
-from pi_datasource.delta import moments
+from pi_datasource import paths
+from pi_datasource.delta import timestamps
 from pi_datasource.errors import InvalidOption
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Lakehouse:
         otherwise = (
             "have the tables in a catalog of a cluster: --catalog and --checkpoints, Lakehouse.in_catalog"
         )
-        folder = places.local(path, "lakehouse", otherwise).expanduser().absolute()
+        folder = paths.local(path, "lakehouse", otherwise).expanduser().absolute()
         if folder.exists() and not folder.is_dir():
             message = f"lakehouse: {folder} is a file; name a folder"
             raise InvalidOption(message)
@@ -123,7 +123,7 @@ class Lakehouse:
         _check_times(name, columns, known)
         stored = {field.name.lower() for field in known}
         if missing := [field for field in columns if field.name.lower() not in stored]:
-            added = ", ".join(f"`{field.name}` {moments.sql_type(field.dataType)}" for field in missing)
+            added = ", ".join(f"`{field.name}` {timestamps.sql_type(field.dataType)}" for field in missing)
             spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({added})")
         return name
 
@@ -205,7 +205,7 @@ def _is_commit(file: Path) -> bool:
 
 
 def _create(name: str, columns: StructType, cluster_by: tuple[str, ...], location: str | None) -> str:
-    fields = ", ".join(f"`{field.name}` {moments.sql_type(field.dataType)}" for field in columns)
+    fields = ", ".join(f"`{field.name}` {timestamps.sql_type(field.dataType)}" for field in columns)
     keys = ", ".join(f"`{column}`" for column in cluster_by)
     place = f" LOCATION '{_quoted(location)}'" if location else ""
     return f"CREATE TABLE IF NOT EXISTS {name} ({fields}) USING delta CLUSTER BY ({keys}){place}"

@@ -10,18 +10,18 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from pi_datasource import register
-from pi_datasource.delta import companion, ledger, points, preparing
+from pi_datasource.delta import audit, background, points, schema_setup
+from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.batch import BatchWriter
 from pi_datasource.delta.checkpoint import clear_unplanned
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
-from pi_datasource.delta.ledger import BatchReport
+from pi_datasource.delta.maintenance import upkeep
 from pi_datasource.delta.points import Discovery
-from pi_datasource.delta.tags import Tags
-from pi_datasource.delta.upkeep import upkeep
+from pi_datasource.delta.tag_discovery import Tags
 from pi_datasource.errors import InvalidOption, StreamInUse
-from pi_datasource.options import Options, by_name
+from pi_datasource.options.declaration import Options, by_name
 
 
 def start(
@@ -48,12 +48,12 @@ def start(
         StreamInUse: the same server and tags are being ingested, by this process or another one.
     """
     checked = Options.parse(options)
-    preparing.columns_of(checked)
+    schema_setup.columns_of(checked)
     check_maintenance(optimize_every, keep_versions)
     if optimize_every is not None and every is None:
         message = "optimize_every: start() maintains the tables of a run that is repeated; give 'every' too, or use ingest()"
         raise InvalidOption(message)
-    preparing.check_session(spark)
+    schema_setup.check_session(spark)
     _check_name(spark, lakehouse.stream_name(checked))
     found = points.look(checked)  # a server that does not let us in shall leave no empty tables behind
     checkpoint = lakehouse.checkpoint(checked)
@@ -65,7 +65,7 @@ def start(
         raise
     lease.keep_until(query)
     if every is not None:
-        companion.run_beside(
+        background.run_beside(
             spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions
         )
     return query
@@ -81,7 +81,7 @@ def _started(
     checked = Options.parse(options)
     checkpoint = lakehouse.checkpoint(checked)
     rows = _rows(spark, {**by_name(options), "report_effort": "true"})
-    preparing.prepare(spark, lakehouse, checked)
+    schema_setup.prepare(spark, lakehouse, checked)
     tags = Tags(checked, lakehouse)
     tags.note(spark, found)
     clear_unplanned(checkpoint)
@@ -135,7 +135,7 @@ def ingest(
     query = start(spark, options, lakehouse)
     query.awaitTermination()
     finish(spark, Options.parse(options), lakehouse, query, optimize_every=optimize_every, keep=keep_versions)
-    return ledger.reports(spark, lakehouse, str(query.id), since=began)
+    return audit.reports(spark, lakehouse, str(query.id), since=began)
 
 
 def finish(

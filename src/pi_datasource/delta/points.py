@@ -16,13 +16,13 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from pi_datasource import discover
-from pi_datasource.client import PIClient
-from pi_datasource.delta import moments
+from pi_datasource.delta import timestamps
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Point
-from pi_datasource.options import Options
+from pi_datasource.options.declaration import Options
+from pi_datasource.points import discovery
+from pi_datasource.webapi.client import PIClient
 
 SEEN_EVERY = timedelta(
     hours=1
@@ -67,16 +67,16 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse) -> None:
 def look(options: Options) -> Discovery:
     """Asks the server which points there are now; a tag that has gone is left out, and one that is missing is no error."""
     with PIClient(options) as api:
-        servers = discover.data_servers(api, options)
-        now = discover.server_now(servers)
-        found = discover.points(api, servers, options, strict=False, more_fields=("Step",))
+        servers = discovery.data_servers(api, options)
+        now = discovery.server_now(servers)
+        found = discovery.points(api, servers, options, strict=False, more_fields=("Step",))
     return Discovery(tuple(found), now)
 
 
 def known(spark: SparkSession, lakehouse: Lakehouse, selection: str) -> Known:
     """What is recorded of the tags of a selection."""
     table = spark.read.table(lakehouse.points).where(F.col("selection") == selection)
-    return {row["tag_webid"]: row for row in moments.rows(table)}
+    return {row["tag_webid"]: row for row in timestamps.rows(table)}
 
 
 def back(known: Known, found: Discovery) -> dict[Point, datetime]:
@@ -108,7 +108,7 @@ def record(
         return
     first_look = not known
     fresh = _frame(spark, found.points).withColumn("selection", F.lit(selection))
-    now, never = moments.column(found.at), F.lit(None).cast(moments.TYPE)
+    now, never = timestamps.column(found.at), F.lit(None).cast(timestamps.TYPE)
     filled = never if fill_new and not first_look else now
     given = {name: f"s.{name}" for name in (*_AS_FOUND, "selection")}
     seen = {**given, "last_seen": now, "ended_at": never}
@@ -138,7 +138,7 @@ def unfilled(
         (F.col("selection") == selection) & F.col("filled_at").isNull() & F.col("ended_at").isNull()
     )
     if seen_before is not None:
-        waiting = waiting.where(F.col("first_seen") < moments.column(seen_before))
+        waiting = waiting.where(F.col("first_seen") < timestamps.column(seen_before))
     return {row[0] for row in waiting.select("tag_webid").collect()}
 
 
@@ -148,7 +148,9 @@ def mark_filled(
     """These tags of the selection wait no longer."""
     chosen = _chosen(selection, web_ids)
     retried(
-        lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"filled_at": moments.column(at)})
+        lambda: DeltaTable.forName(spark, lakehouse.points).update(
+            chosen, {"filled_at": timestamps.column(at)}
+        )
     )
 
 
@@ -158,7 +160,9 @@ def end(
     """These tags of the selection have ended, as far as they had not."""
     chosen = _chosen(selection, web_ids) & F.col("ended_at").isNull()
     retried(
-        lambda: DeltaTable.forName(spark, lakehouse.points).update(chosen, {"ended_at": moments.column(at)})
+        lambda: DeltaTable.forName(spark, lakehouse.points).update(
+            chosen, {"ended_at": timestamps.column(at)}
+        )
     )
 
 

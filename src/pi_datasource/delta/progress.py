@@ -12,7 +12,7 @@ from typing import Any
 from pyspark.sql.streaming.query import StreamingQuery
 
 from pi_datasource.errors import OffsetError
-from pi_datasource.streaming import window_of
+from pi_datasource.spark.stream_reader import window_of
 
 
 @dataclass(frozen=True)

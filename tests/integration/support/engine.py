@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pi_datasource.options import Options
-from pi_datasource.streaming import PIStreamReader
+from pi_datasource.options.declaration import Options
+from pi_datasource.spark.stream_reader import PIStreamReader
 from tests.engine import SCHEMA, Engine
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from benchmarks.proof import assert_gold_of_bronze
 from mock_server import TAG_PATTERN, Plant, running
 from oracle_check import compare, read_delta
-from pi_datasource.delta import BatchReport, Lakehouse, ingest, ledger
+from pi_datasource.delta import BatchReport, Lakehouse, audit, ingest
 
 NOW = datetime(2026, 3, 1, 6, 0, 0, 123456, tzinfo=timezone.utc)
 SETTLE = timedelta(seconds=5)
@@ -40,7 +40,7 @@ class Site:
         return [
             report
             for (stream,) in table.select("stream_id").distinct().collect()
-            for report in ledger.reports(self.spark, self.lakehouse, stream)
+            for report in audit.reports(self.spark, self.lakehouse, stream)
         ]
 
     def table(self, name: str) -> pa.Table:

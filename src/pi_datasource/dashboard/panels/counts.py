@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pi_datasource.dashboard.asking import Ask, Query
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark
+from pi_datasource.dashboard.queries import Ask, Query
 from pi_datasource.dashboard.selection import HOUR_US
 
 __all__ = ["PANELS"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pi_datasource.dashboard.asking import Ask, Query
+from pi_datasource.dashboard.queries import Ask, Query
 from pi_datasource.dashboard.selection import HOUR_US
 
 __all__ = ["LATEST", "STATES", "newest_hours", "summary", "trend"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pi_datasource.dashboard.asking import Ask
+from pi_datasource.dashboard.queries import Ask
 from pi_datasource.dashboard.tables import TABLES
 
 __all__ = ["Panel", "answer"]

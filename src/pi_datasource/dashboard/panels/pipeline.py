@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pi_datasource.dashboard.asking import Ask, Query
+from pi_datasource.dashboard.health_text import Stream, headline, judge
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark
+from pi_datasource.dashboard.queries import Ask, Query
 from pi_datasource.dashboard.selection import HOUR_US
-from pi_datasource.dashboard.words import Stream, headline, judge
 from pi_datasource.schema import is_past_job
 
 __all__ = ["PANELS"]

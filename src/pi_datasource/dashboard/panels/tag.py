@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pi_datasource.dashboard.asking import Ask, Query
 from pi_datasource.dashboard.panels import hours
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us
+from pi_datasource.dashboard.queries import Ask, Query
 from pi_datasource.model import json_number
 
 __all__ = ["HOURLY_COUNTS", "PANELS", "PART", "search"]

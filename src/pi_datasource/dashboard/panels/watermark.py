@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pi_datasource.dashboard.asking import Ask, Query
+from pi_datasource.dashboard.queries import Ask, Query
 from pi_datasource.dashboard.selection import HOUR_US
 from pi_datasource.schema import PAST_JOBS
 

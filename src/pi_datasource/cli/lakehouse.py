@@ -1,0 +1,252 @@
+"""The commands that write the tables (ingest, backfill, repair), and the one that tells how they are (status)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from pi_datasource import time_strings
+from pi_datasource.cli import status as tables_status
+from pi_datasource.cli.exit_codes import err, one_sentence
+from pi_datasource.cli.flags import checked, override, with_options
+from pi_datasource.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from pi_datasource.delta import Filled, Progress
+
+SHOWN_BATCHES = 5
+out = Console()
+Folder = Annotated[Path | None, typer.Option(help="Folder for the tables; local Spark and Delta.")]
+Catalog = Annotated[str | None, typer.Option(help="Catalog for the tables, on a cluster.")]
+Checkpoints = Annotated[
+    str | None, typer.Option(help="With --catalog: folder for Spark's checkpoints, such as a volume.")
+]
+
+
+@with_options
+def ingest(
+    options: dict[str, str],
+    *,
+    lakehouse: Folder = None,
+    catalog: Catalog = None,
+    checkpoints: Checkpoints = None,
+    every: Annotated[
+        str | None, typer.Option(help="Keep running: '15 minutes'. Else stop when all is read.")
+    ] = None,
+    optimize_every: Annotated[
+        str | None, typer.Option(help="Merge small files of tables not optimized for so long: '1d'.")
+    ] = None,
+    keep_versions: Annotated[
+        str | None,
+        typer.Option(help="After that, delete files of versions older than this: '7d' at least. Else kept."),
+    ] = None,
+) -> None:
+    """Bring everything that is new into bronze, gold and the checkpoint table. Run it as often as you like.
+
+    The first run starts at --start-time; later runs of the same server and tags go on where the last one stopped. With
+    --overlap, late, edited and deleted events of that long a time come as well.
+
+    Example: pi-datasource ingest --url https://HOST/piwebapi --lakehouse ./lake --start-time '*-7d'
+
+    Example: pi-datasource ingest --url HOST --lakehouse ./lake --overlap 2h --every '1 minute' --optimize-every 1d
+    """
+    with one_sentence():
+        sound = checked(options)  # before the seconds that Spark takes to start
+        place = _place(lakehouse, catalog, checkpoints)
+        optimize, keep = _span("--optimize-every", optimize_every), _span("--keep-versions", keep_versions)
+        began = time.monotonic()
+        spark = _session(catalog)
+        from pi_datasource.delta import audit, follow, pipeline, start
+
+        pipeline.check_maintenance(optimize, keep)
+        beside = (optimize, keep) if every else (None, None)  # else when the run is done
+        query = start(spark, options, place, every=every, optimize_every=beside[0], keep_versions=beside[1])
+        try:
+            show_progress(err, follow(query), "Reading")
+            pipeline.finish(spark, sound, place, query, optimize_every=optimize, keep=keep)
+        except KeyboardInterrupt:
+            err.print("Stopping; the next run goes on from here.")
+            logging.getLogger("py4j").setLevel(logging.CRITICAL)  # that a micro-batch is cut short is meant
+            query.stop()
+        for report in audit.reports(spark, place, str(query.id), newest=SHOWN_BATCHES):
+            out.print(str(report), markup=False, highlight=False)
+        err.print(f"Done in {time.monotonic() - began:.1f} s.")
+
+
+@with_options
+def backfill(
+    options: dict[str, str],
+    context: typer.Context,
+    *,
+    lakehouse: Folder = None,
+    catalog: Catalog = None,
+    checkpoints: Checkpoints = None,
+    start: Annotated[str | None, typer.Option(help="The same as --start-time.", show_default=False)] = None,
+    end: Annotated[str | None, typer.Option(help="The same as --end-time.", show_default=False)] = None,
+    order: Annotated[Literal["newest", "oldest"], typer.Option(help="Which end is read first.")] = "newest",
+    piece: Annotated[str, typer.Option(help="Time span that is read, written and recorded at once.")] = "6h",
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Read what is recorded as done once more, as for tags that have come since."
+        ),
+    ] = False,
+) -> None:
+    """Bring events of the past into the tables, beside a running ingestion of the same tags.
+
+    It can be killed at any moment: run again it goes on with the pieces that the checkpoint table does not hold yet.
+    --requests-per-second bounds it apart from the ingestion.
+
+    Example: pi-datasource backfill --url HOST --lakehouse ./lake --start 2024-01-01 --end 2025-01-01 --order oldest
+    """
+    with one_sentence():
+        options = override(context, options, "start_time", "--start", start)
+        options = override(context, options, "end_time", "--end", end)
+        checked(options)
+        place = _place(lakehouse, catalog, checkpoints)
+        length = _span("--piece", piece)
+        spark = _session(catalog)
+        from pi_datasource.delta import backfill as fill
+
+        steps = fill(
+            spark, options, place, piece=length or timedelta(0), newest_first=order == "newest", again=again
+        )
+        try:
+            last = show_filling(err, steps)
+        except KeyboardInterrupt:
+            err.print("Stopped; run it again and it goes on with the next piece.")
+            raise typer.Exit(130) from None
+        err.print(
+            f"{last.done} of {last.total} piece(s) done, {last.worked} of them now, in {last.seconds:.1f} s."
+        )
+
+
+@with_options
+def repair(
+    options: dict[str, str],
+    *,
+    lakehouse: Folder = None,
+    catalog: Catalog = None,
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Read again what could not be read (--on-error report), and note it as repaired.
+
+    Exit code: 0 nothing waits any more, 1 something still cannot be read.
+
+    Example: pi-datasource repair --url https://HOST/piwebapi --lakehouse ./lake
+    """
+    with one_sentence():
+        checked(options)
+        place = _place(lakehouse, catalog, checkpoints)
+        spark = _session(catalog)
+        from pi_datasource.delta import repair as mend
+
+        done = mend(spark, options, place)
+        err.print(
+            f"{done.repaired} window(s) of a tag repaired, {done.rows_inserted:,} event(s) found; {done.failing} fail as "
+            f"before; {done.dismissed} dismissed, because their tags are deleted or no longer selected; "
+            f"{done.without_tag} are of tags that another selection has: run repair with its options.",
+            soft_wrap=True,
+        )
+        if done.failing:
+            raise typer.Exit(1)
+
+
+def status(
+    lakehouse: Annotated[Path, typer.Option(help="Folder with the tables.")],
+) -> None:
+    """Print how the ingestion into a folder is doing: lag, last batches, late and failed, without Spark.
+
+    Example: pi-datasource status --lakehouse ./lake
+    """
+    with one_sentence():
+        tables_status.show(lakehouse, out)
+
+
+def show_progress(console: Console, steps: Iterable[Progress | None], label: str) -> None:
+    """Draws a bar over the time span that is being read, until ``steps`` end."""
+    with _bar(console) as bar:
+        task = bar.add_task(label, total=None, note="")
+        first = None
+        for step in steps:
+            if step is None:
+                continue
+            first = first or step.read_from
+            total = (step.latest - first).total_seconds()
+            done = (step.read_until - first).total_seconds()
+            note = f"until {step.read_until:%Y-%m-%d %H:%M:%S} UTC"
+            bar.update(task, total=max(total, 1), completed=done, note=note)
+
+
+def show_filling(console: Console, steps: Iterable[Filled]) -> Filled:
+    """Draws a bar over the pieces of a backfill with the time that is left at its own pace; returns the last step."""
+    last = None
+    with _bar(console) as bar:
+        task = bar.add_task("Filling", total=None, note="")
+        for last in steps:
+            left = last.remaining_s
+            note = f"{last.done} of {last.total} pieces"
+            note += "" if left is None else f", about {timedelta(seconds=round(left))} left"
+            bar.update(task, total=max(last.total, 1), completed=last.done, note=note)
+    assert last is not None
+    return last
+
+
+def _bar(console: Console) -> Bar:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    return Bar(*columns, console=console, transient=True)
+
+
+def _place(lakehouse: Path | None, catalog: str | None, checkpoints: str | None) -> Any:
+    from pi_datasource.delta import Lakehouse
+
+    if (lakehouse is None) == (catalog is None):
+        message = "say where the tables shall live: --lakehouse FOLDER, or --catalog NAME on a cluster"
+        raise InvalidOption(message)
+    if catalog is None:
+        return Lakehouse.in_directory(lakehouse or "")
+    if checkpoints is None:
+        message = "--catalog needs --checkpoints, a folder that the whole cluster sees: /Volumes/CATALOG/SCHEMA/VOLUME"
+        raise InvalidOption(message)
+    return Lakehouse.in_catalog(catalog, checkpoints)
+
+
+def _session(catalog: str | None) -> Any:
+    with err.status("Starting Spark …"):
+        from pi_datasource.delta import local_spark
+
+        spark = _cluster_session() if catalog else local_spark()
+    if not catalog and not logging.getLogger().isEnabledFor(logging.DEBUG):
+        # Spark logs every failure with its stack, and raises it as well.
+        spark.sparkContext.setLogLevel("OFF")
+    return spark
+
+
+def _cluster_session() -> Any:
+    from pyspark.sql import SparkSession
+
+    return SparkSession.builder.getOrCreate()
+
+
+def _span(flag: str, text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    try:
+        return time_strings.duration(text)
+    except ValueError as cause:
+        message = f"{flag}: {cause}"
+        raise InvalidOption(message) from cause

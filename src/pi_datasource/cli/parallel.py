@@ -1,0 +1,110 @@
+"""Tasks read side by side by threads, their batches handed over one at a time; no Spark, and memory stays flat."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from queue import Full, Queue
+from threading import Event, Lock, Thread
+
+import pyarrow as pa
+
+from pi_datasource.model import ReadTask
+from pi_datasource.options.declaration import Options
+from pi_datasource.recorded import fetch
+from pi_datasource.webapi.client import PIClient
+
+log = logging.getLogger(__name__)
+
+WAITING_BATCHES = 4  # read ahead while the writer is busy; each holds some 50,000 rows at most
+LOOK_S = 0.5  # how often a thread that waits for room looks whether anyone still wants its batch
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: BaseException
+
+
+class _TaskDone:
+    pass
+
+
+class _ThreadDone:
+    pass
+
+
+class Crew:
+    """Reads ``tasks`` with ``jobs`` threads, each with a client of its own."""
+
+    def __init__(self, tasks: Sequence[ReadTask], options: Options, schema: pa.Schema, jobs: int) -> None:
+        self.tasks, self.tasks_done = len(tasks), 0
+        self._options, self._schema = options, schema
+        self._jobs = min(jobs, len(tasks))
+        self._ahead = iter(tasks)
+        self._taking = Lock()
+        self._over = Event()
+        self._arrived: Queue[pa.RecordBatch | _Failed | _TaskDone | _ThreadDone] = Queue(WAITING_BATCHES)
+
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
+        """The batches of all tasks as they arrive; with one job in the order of the tasks.
+
+        When the caller stops early, the threads end at their next batch.
+
+        Raises:
+            PIError: as ``fetch.run`` does; the first one ends the read.
+        """
+        # Daemons, so that nobody who gives up has to wait for the answer of a slow server.
+        threads = [Thread(target=self._work, name=f"reader-{n}", daemon=True) for n in range(self._jobs)]
+        working = 0
+        for thread in threads:
+            try:
+                thread.start()
+            except RuntimeError:  # this machine allows no more threads
+                if not working:
+                    raise
+                log.warning(
+                    "Reading with %d of %d jobs: this machine allows no more threads", working, len(threads)
+                )
+                break
+            working += 1
+        try:
+            while working:
+                arrived = self._arrived.get()
+                if isinstance(arrived, _Failed):
+                    raise arrived.error
+                if isinstance(arrived, _TaskDone):
+                    self.tasks_done += 1
+                elif isinstance(arrived, _ThreadDone):
+                    working -= 1
+                else:
+                    yield arrived
+        finally:
+            self._over.set()
+
+    def _work(self) -> None:
+        try:
+            with PIClient(self._options) as client:
+                while (task := self._next()) is not None:
+                    for batch in fetch.run(client, task, self._schema, self._options.tag_pattern):
+                        if not self._hand_over(batch):
+                            return
+                    self._hand_over(_TaskDone())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+            self._hand_over(_Failed(error))
+        finally:
+            self._hand_over(_ThreadDone())
+
+    def _next(self) -> ReadTask | None:
+        with self._taking:
+            return next(self._ahead, None)
+
+    def _hand_over(self, what: pa.RecordBatch | _Failed | _TaskDone | _ThreadDone) -> bool:
+        """Whether it was taken: nobody wants anything any more once the read is over."""
+        while not self._over.is_set():
+            try:
+                self._arrived.put(what, timeout=LOOK_S)
+            except Full:
+                continue
+            return True
+        return False

@@ -1,0 +1,162 @@
+"""``pi-datasource read``: the events of a window into a file or onto the terminal, without Spark."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from pi_datasource.cli import files
+from pi_datasource.cli.parallel import Crew
+from pi_datasource.model import ReadTask, iso_utc
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning import planner
+from pi_datasource.tables import registry
+from pi_datasource.webapi.client import PIClient
+
+SHOWN_ROWS = 50
+SMALLEST_PAGE = 100
+_WHOLE_LINES = 1000  # a program that reads the table gets whole names and numbers
+_UNSHOWN = (  # what a table for people leaves out unless asked for
+    "tag_webid", "sequence", "state_code", "questionable", "substituted", "annotated", "point_type",
+    "ingestion_timestamp",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read and where to put it; checked, so that nothing but a server or a disk can fail."""
+
+    options: Options
+    output: Path | None
+    kind: str
+    schema: pa.Schema
+    limit: int | None
+    jobs: int
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        options: Options,
+        output: Path | None,
+        kind: str | None,
+        limit: int | None,
+        jobs: int,
+    ) -> Request:
+        """The request of a command line.
+
+        Raises:
+            InvalidOption: a column, format or place that does not exist.
+        """
+        kind = files.kind_of(output, kind)
+        schema = registry.columns(options)
+        if kind == "table" and not options.columns:
+            schema = pa.schema([field for field in schema if field.name not in _UNSHOWN])
+        registry.check_projection(options, schema)
+        if limit is None and kind == "table":
+            limit = SHOWN_ROWS
+        if limit is not None:  # no more is asked for than is wanted, and the first rows are always the same
+            smaller = min(options.page_size, max(limit, SMALLEST_PAGE))
+            options, jobs = options.model_copy(update={"page_size": smaller}), 1
+        return cls(options, output, kind, schema, limit, jobs)
+
+
+def run(request: Request, out: Console, err: Console) -> None:
+    """Reads and writes; says on ``err`` what was done.
+
+    Raises:
+        PIError: something could not be read or written; there is no file then.
+    """
+    began = time.monotonic()
+    options = request.options
+    with err.status("Asking the server …"):
+        tasks = _planned(options)
+    tags = len({point.web_id for task in tasks for point in task.points})
+    crew = Crew(tasks, options, request.schema, request.jobs)
+    with closing(crew.batches()) as arriving, _bar(crew, err) as advance:
+        batches = advance(_first(arriving, request.limit))
+        rows = _show(batches, request.schema, out) if request.kind == "table" else _write(batches, request)
+    place = "" if request.output is None else f" to {request.output}"
+    more = f" (--limit {request.limit} was reached)" if rows == request.limit else ""
+    seconds = time.monotonic() - began
+    err.print(
+        f"{rows:,} row(s) of {tags:,} tag(s){place} in {seconds:.1f} s{more}", soft_wrap=True, markup=False
+    )
+
+
+def _planned(options: Options) -> list[ReadTask]:
+    with PIClient(options) as api:
+        return planner.tasks(api, options)
+
+
+def _first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    left = limit
+    for batch in batches:
+        if left is None:
+            yield batch
+            continue
+        yield batch.slice(0, left)
+        left -= min(left, batch.num_rows)
+        if not left:
+            return
+
+
+def _write(batches: Iterator[pa.RecordBatch], request: Request) -> int:
+    rows = 0
+    with files.destination(request.output, request.kind, request.schema) as write:
+        for batch in batches:
+            write(batch)
+            rows += batch.num_rows
+    return rows
+
+
+def _show(batches: Iterator[pa.RecordBatch], schema: pa.Schema, out: Console) -> int:
+    """A table of the columns that hold anything; it is held whole, which is why it is short."""
+    rows = pa.Table.from_batches(batches, schema)
+    filled = [
+        name for name in rows.column_names if rows.num_rows == 0 or rows[name].null_count < rows.num_rows
+    ]
+    table = Table(*filled, box=None, header_style="bold")
+    for row in rows.select(filled).to_pylist():
+        table.add_row(*(_text(value) for value in row.values()))
+    place = out if out.is_terminal else Console(file=out.file, width=_WHOLE_LINES)
+    place.print(table)
+    return rows.num_rows  # type: ignore[no-any-return]
+
+
+def _text(value: object) -> Text:
+    if value is None:
+        return Text("")
+    if isinstance(value, datetime):
+        return Text(iso_utc(value))
+    return Text(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+Arriving = Iterator[pa.RecordBatch]
+
+
+@contextmanager
+def _bar(crew: Crew, console: Console) -> Iterator[Callable[[Arriving], Arriving]]:
+    """Draws how far ``crew`` is while the batches pass; nothing where ``console`` is no terminal."""
+    columns = (TextColumn("Reading"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        drawn = bar.add_task("", total=max(crew.tasks, 1), note="")
+
+        def advance(batches: Arriving) -> Arriving:
+            rows = 0
+            for batch in batches:
+                rows += batch.num_rows
+                bar.update(drawn, completed=crew.tasks_done, note=f"{rows:,} rows")
+                yield batch
+
+        yield advance

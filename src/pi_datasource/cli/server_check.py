@@ -1,0 +1,285 @@
+"""``pi-datasource check``: can this server be read from here, and how well; in a handful of requests.
+
+The server's own list of data servers tells of connection, trust, sign-in and clock; one batch call tells of batches,
+limits, the right to read data, and speed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from pi_datasource.errors import AuthenticationFailed, PIError, ServerError, ServerTimeout, ServerUnreachable
+from pi_datasource.model import Point, iso_utc
+from pi_datasource.options.declaration import Options
+from pi_datasource.points import discovery
+from pi_datasource.recorded import reply
+from pi_datasource.webapi import auth
+from pi_datasource.webapi.client import PIClient
+
+Verdict = Literal["ok", "warning", "failed", "skipped"]
+
+NAMES = (
+    "connection",
+    "encryption",
+    "sign-in",
+    "version",
+    "data servers",
+    "clock",
+    "window",
+    "tags",
+    "batch",
+    "limits",
+    "data",
+)
+SAMPLED_TAGS = 10
+SAMPLED_EVENTS = 1000
+SAMPLED_SPAN = timedelta(hours=1)
+LARGEST = 2_147_483_647  # of what PI Web API takes as maxCount; no server is expected to allow it
+TOLERATED_SKEW_S = 2.0
+_LIMIT = re.compile(r"greater than the maximum allowed\D*(\d+)")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    finding: str
+    advice: str = ""
+
+
+class Checkup:
+    """The checks of one server, in the order of ``NAMES``; each depends on those before it."""
+
+    def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
+        # One more try tells a hiccup from a failure; a check should not knock again and again.
+        self.options = options.model_copy(update={"max_retries": min(1, options.max_retries)})
+        self.now = now
+
+    def run(self) -> list[Finding]:
+        """Every check's finding; those that need what failed are skipped."""
+        found = list(self._findings())
+        done = {finding.name for finding in found}
+        return sorted(
+            [*found, *(Finding(name, "skipped", "not looked at") for name in NAMES if name not in done)],
+            key=lambda finding: NAMES.index(finding.name),
+        )
+
+    def _findings(self) -> Iterator[Finding]:
+        with PIClient(self.options) as api:
+            began = self.now()
+            try:
+                servers = discovery.data_servers(api, self.options)
+            except PIError as error:
+                yield from self._no_answer(error)
+                return
+            ended = self.now()
+            yield Finding(
+                "connection", "ok", f"{self.options.url} answers in {(ended - began).total_seconds():.2f} s"
+            )
+            yield self._encryption()
+            yield Finding("sign-in", "ok", _KINDS[auth.chosen(self.options)])
+            yield _version(api)
+            yield Finding("data servers", "ok", ", ".join(server.name for server in servers))
+            try:
+                there = discovery.server_now(servers)
+                yield _clock(there, began, ended)
+                yield self._window(there)
+            except PIError as error:
+                there = ended
+                yield Finding("clock", "failed", str(error))
+            try:
+                points, whole = discovery.sample(api, servers, self.options)
+            except PIError as error:
+                yield Finding("tags", "failed", str(error))
+                return
+            yield _tags(points, whole)
+            yield from self._batch(api, points[:SAMPLED_TAGS], there)
+
+    def _window(self, there: datetime) -> Finding:
+        try:
+            return Finding("window", "ok", str(self.options.window(there)))
+        except PIError as error:
+            return Finding("window", "failed", str(error))
+
+    def _no_answer(self, error: PIError) -> Iterator[Finding]:
+        if isinstance(error, ServerUnreachable | ServerTimeout):
+            yield Finding("connection", "failed", str(error))
+            return
+        yield Finding("connection", "ok", f"{self.options.url} answers")
+        yield self._encryption()
+        if isinstance(error, AuthenticationFailed):
+            yield Finding("sign-in", "failed", str(error))
+        else:
+            yield Finding("data servers", "failed", str(error))
+
+    def _encryption(self) -> Finding:
+        if self.options.url.startswith("http:"):
+            advice = "use https; passwords and tokens can be read on their way"
+            return Finding("encryption", "warning", "none: the address begins with http", advice)
+        if not self.options.verify_tls:
+            advice = "give the authority's certificate as 'ca_bundle' and leave 'verify_tls' out"
+            return Finding("encryption", "warning", "the server's certificate is not checked", advice)
+        by = str(self.options.ca_bundle) if self.options.ca_bundle else "the authorities of this machine"
+        return Finding("encryption", "ok", f"the certificate is trusted by {by}")
+
+    def _batch(self, api: PIClient, points: list[Point], now: datetime) -> Iterator[Finding]:
+        asked = dict(_requests(api, points, now))
+        began = time.monotonic()
+        try:
+            answers = msgspec.json.decode(api.batch(asked))
+        except (ServerError, msgspec.DecodeError) as error:
+            advice = "allow POST to /piwebapi/batch with the header X-Requested-With, on PI Web API and on every proxy"
+            yield Finding("batch", "failed", str(error), advice)
+            return
+        seconds = time.monotonic() - began
+        if not isinstance(answers, dict) or not asked.keys() <= answers.keys():
+            yield Finding(
+                "batch", "failed", "POST batch: not every sub-request was answered", "look for a proxy"
+            )
+            return
+        yield Finding(
+            "batch", "ok", f"{len(asked)} requests in one call; POST with X-Requested-With is let in"
+        )
+        yield self._limits(*_answer(answers["limit"]))
+        yield _data([_answer(answers[key]) for key in asked if key != "limit"], points, seconds)
+
+    def _limits(self, status: int, content: Any) -> Finding:
+        match = _LIMIT.search(reply.text_of(content))
+        if status == 200:
+            return Finding("limits", "ok", "no limit on the events of one answer")
+        if status != 400 or match is None:
+            said = f"HTTP {status} {reply.text_of(content)}".strip()
+            return Finding("limits", "warning", f"the largest answer is not known ({said})")
+        limit = int(match[1])
+        if self.options.page_size > limit:
+            advice = f"set 'page_size' to {limit:,} or less; until then each task asks once in vain"
+            return Finding("limits", "warning", f"at most {limit:,} events in one answer", advice)
+        return Finding(
+            "limits",
+            "ok",
+            f"at most {limit:,} events in one answer; 'page_size' is {self.options.page_size:,}",
+        )
+
+
+_KINDS = {
+    "anonymous": "none asked for: the server lets in callers that it does not know",
+    "basic": "user name and password (Basic) are accepted",
+    "bearer": "the bearer token is accepted",
+    "oidc": "the client got a token (OpenID Connect), and it is accepted",
+    "kerberos": "Kerberos is accepted",
+    "ntlm": "user name and password (NTLM) are accepted",
+}
+
+
+def worst(findings: list[Finding]) -> Verdict:
+    """The verdict on all of them."""
+    verdicts = {finding.verdict for finding in findings}
+    return next((verdict for verdict in ("failed", "warning") if verdict in verdicts), "ok")
+
+
+def as_data(url: str, findings: list[Finding]) -> dict[str, Any]:
+    """The findings for machines."""
+    return {"url": url, "verdict": worst(findings), "checks": [asdict(finding) for finding in findings]}
+
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}
+
+
+def as_table(findings: list[Finding]) -> Table:
+    """The findings for people."""
+    table = Table("check", "verdict", "finding", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for each in findings:
+        words = Text(each.finding)
+        if each.advice:
+            words.append(f"\n→ {each.advice}", style="italic")
+        table.add_row(each.name, Text(each.verdict, style=_COLOURS[each.verdict]), words)
+    return table
+
+
+def _version(api: PIClient) -> Finding:
+    try:
+        told = api.get("system", {"selectedFields": "ProductTitle;ProductVersion"})
+    except ServerError as error:
+        return Finding(
+            "version", "warning", str(error), "reading needs no version; only this check asks for it"
+        )
+    title, version = (str(told.get(name, "?")) for name in ("ProductTitle", "ProductVersion"))
+    numbers = [int(part) for part in version.split(".") if part.isdecimal()]
+    if len(numbers) > 1 and numbers[:2] < [1, 10]:
+        advice = "update to 2017 R2 (1.10) or later, the first with WebIDs that survive a rename"
+        return Finding("version", "warning", f"{title} {version}", advice)
+    return Finding("version", "ok", f"{title} {version}")
+
+
+def _clock(there: datetime, began: datetime, ended: datetime) -> Finding:
+    """How far the server's clock is from ours: no closer than half the time that the answer took."""
+    middle, doubt = began + (ended - began) / 2, (ended - began).total_seconds() / 2
+    skew = (there - middle).total_seconds()
+    place = "ahead of" if skew > 0 else "behind"
+    text = f"{iso_utc(there)}; {abs(skew):.1f} s {place} this machine (within {doubt:.2f} s)"
+    if abs(skew) - doubt <= TOLERATED_SKEW_S:
+        return Finding("clock", "ok", text)
+    advice = (
+        "set both clocks by one time service. Windows follow the PI server's clock, so nothing is lost; but lags look "
+        "wrong, and times that you write yourself may mean another moment there"
+    )
+    return Finding("clock", "warning", text, advice)
+
+
+def _tags(points: list[Point], whole: bool) -> Finding:
+    examples = ", ".join(point.name for point in points[:3])
+    more = "" if whole else " on the first pages alone"
+    return Finding("tags", "ok", f"{len(points):,} selected{more}, such as {examples}")
+
+
+def _requests(api: PIClient, points: list[Point], now: datetime) -> Iterator[tuple[str, str]]:
+    end = iso_utc(now)
+    largest = {"startTime": end, "endTime": end, "maxCount": LARGEST, "selectedFields": "Items.Timestamp"}
+    yield "limit", api.resource(f"streams/{points[0].web_id}/recorded", largest)
+    asked = {
+        "startTime": iso_utc(now - SAMPLED_SPAN),
+        "endTime": end,
+        "maxCount": SAMPLED_EVENTS,
+        "selectedFields": "Items.Timestamp;Items.Value;Items.Good;Items.Questionable;Items.Substituted",
+    }
+    for number, point in enumerate(points):
+        yield str(number), api.resource(f"streams/{point.web_id}/recorded", asked)
+
+
+def _answer(answer: Any) -> tuple[int, Any]:
+    """Status and content of one sub-request; 0 for what is none."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("Status"), int):
+        return 0, None
+    return answer["Status"], answer.get("Content")
+
+
+def _data(answers: list[tuple[int, Any]], points: list[Point], seconds: float) -> Finding:
+    refused = [(point, *answer) for point, answer in zip(points, answers, strict=True) if answer[0] != 200]
+    if refused:
+        point, status, content = refused[0]
+        text = f"{len(refused)} of {len(points)} tags cannot be read: {point.name} (HTTP {status}) {reply.text_of(content)}"
+        advice = "ask for the right to read the data of these tags (PI point security: data access)"
+        return Finding("data", "failed" if len(refused) == len(points) else "warning", text.strip(), advice)
+    events = sum(len(content.get("Items", [])) for _, content in answers if isinstance(content, dict))
+    text = f"{events:,} events of {len(points)} tags in {seconds:.2f} s"
+    if not events:
+        return Finding(
+            "data",
+            "warning",
+            f"no event of {len(points)} tags in the last hour",
+            "look whether the interfaces run",
+        )
+    return Finding(
+        "data", "ok", f"{text}: about {events / max(seconds, 1e-3):,.0f} events/s on one connection"
+    )

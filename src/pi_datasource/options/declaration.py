@@ -1,0 +1,379 @@
+"""Every option of ``format("pi")``, declared once: type, default, unit, bounds, secrecy and description.
+
+The README's table, the command line's flags and the error texts are made from these declarations. Spark hands over
+strings with lower-cased keys; ``startTime``, ``start_time`` and ``STARTTIME`` are the same option.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pi_datasource import time_strings
+from pi_datasource.errors import InvalidOption, UnknownOption
+from pi_datasource.model import Window
+from pi_datasource.options.types import (
+    SOME_MOMENT,
+    Address,
+    Endpoint,
+    Flag,
+    Names,
+    Pattern,
+    Predicate,
+    Proxy,
+    Secret,
+    Span,
+    Time,
+    Token,
+    UserName,
+    Zone,
+)
+
+DEFAULT_TABLE = "pi_timeseries"
+# What Spark 4.2 gives instead of, or beside, the options of CREATE TABLE … USING pi.
+_TABLE_PROPERTIES = {"owner", "provider"}
+_NEEDS = {"basic": "username", "ntlm": "username", "bearer": "token", "oidc": "client_id"}
+_ALL_KINDS = ("auto", "anonymous", "basic", "bearer", "oidc", "kerberos", "ntlm")
+_PARTNERS = (  # an option, the kinds of sign-in for which it matters, and the option that it needs then
+    ("username", ("auto", "basic", "ntlm"), "password"),
+    ("client_id", ("auto", "oidc"), "client_secret"),
+    ("client_secret", ("auto", "oidc"), "client_id"),
+    ("client_key", _ALL_KINDS, "client_cert"),
+    ("proxy_username", _ALL_KINDS, "proxy"),
+    ("proxy_password", _ALL_KINDS, "proxy_username"),
+)
+
+
+class Options(BaseModel):
+    """The options of one read or stream: complete, checked, immutable, and safe to print."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: Address = Field(
+        description="Address of PI Web API: `https://HOST/piwebapi` (`HOST` alone is enough)."
+    )
+    batch_url: Address | None = Field(
+        None,
+        description="Address under which PI Web API knows itself, where a proxy maps it to another path: that of the "
+        "requests inside a batch. If unset: `url`, or what the server's own links say.",
+    )
+    table: str = Field(
+        DEFAULT_TABLE, description="What to read: `pi_timeseries`, the recorded events of points."
+    )
+    tags: Names = Field(
+        (),
+        description="Tags to read: names or patterns with `*` and `?`, separated by commas (a JSON array for names "
+        "that hold commas), or full paths `\\\\SERVER\\TAG`. All tags when empty.",
+    )
+    tag_filter: str | None = Field(
+        None, description="One more pattern, in PI's own `nameFilter` syntax, that every tag must match."
+    )
+    data_servers: Names = Field((), description="Names of the data servers to read. All of them when empty.")
+    start_time: Time = Field(
+        "*-1d",
+        description="Start of the window, included: PI time (`*-1d`, `t`, `earliest`, `latest`) or ISO 8601. "
+        "For a stream: where its first run starts.",
+    )
+    end_time: Time = Field(
+        "*",
+        description="End of the window, excluded. `*` is the PI server's present time. Not for streams.",
+    )
+    time_zone: Zone = Field(
+        "UTC", description="IANA zone in which times without a zone are read. Results are always in UTC."
+    )
+    tag_pattern: Pattern | None = Field(
+        None,
+        description="Regular expression with named groups over the tag name, such as "
+        "`(?P<plant>[^.]+)\\.(?P<sensor_type>[^.]+)`. Each group becomes a column.",
+    )
+    include_metadata: Flag = Field(False, description="Adds the columns `tag_path` and `server_name`.")
+    columns: Names = Field(
+        (),
+        description="Names of the columns to read, in this order, such as `tag_name,timestamp,value`. All when empty.",
+    )
+    narrow: Predicate | None = Field(
+        None,
+        description="Which tags and times a predicate may be true for, as JSON that `pi_datasource.read(where=…)` "
+        "writes. It takes away from what is read and filters nothing. Not for streams.",
+    )
+    pushdown: Flag = Field(
+        False,
+        description="Lets Spark's own filters narrow what is read (Spark 4.1 and later). Safe only where each DataFrame "
+        "and view is used once: see the README. Not for streams.",
+    )
+    auth: Literal["auto", "anonymous", "basic", "bearer", "oidc", "kerberos", "ntlm"] = Field(
+        "auto",
+        description="How to sign in: `auto` (bearer with `token`, oidc with `client_id`, basic with `username`, else "
+        "anonymous), `anonymous`, `basic`, `bearer`, `oidc` (OpenID Connect client credentials), `kerberos`, `ntlm`.",
+    )
+    username: UserName | None = Field(
+        None, description="User name for basic and NTLM: `DOMAIN\\user` or `user@domain`."
+    )
+    password: Secret | None = Field(
+        None,
+        description="Password, or better where it is found: `env:NAME`, `file:PATH` or `secret:SCOPE/KEY` "
+        "(Databricks).",
+    )
+    token: Token | None = Field(
+        None,
+        description="Bearer token, or where it is found, like `password`. Looked up again when it is refused.",
+    )
+    client_id: UserName | None = Field(
+        None, description="OpenID Connect: the client that asks for a token. Implies `auth=oidc`."
+    )
+    client_secret: Secret | None = Field(
+        None, description="OpenID Connect: the client's secret, or where it is found, like `password`."
+    )
+    token_url: Endpoint | None = Field(
+        None,
+        description="OpenID Connect: address that gives tokens. When empty the server is asked for it "
+        "(`{url}/.well-known/openid-configuration`).",
+    )
+    scope: str = Field("system", description="OpenID Connect: the scope asked for.")
+    verify_tls: Flag = Field(
+        True, description="Whether the server's certificate is checked. `false` is logged as a warning."
+    )
+    ca_bundle: Path | None = Field(
+        None, description="PEM file of the authorities that sign the server's certificate."
+    )
+    client_cert: Path | None = Field(
+        None, description="PEM file of a certificate to show to the server or the gateway before it."
+    )
+    client_key: Path | None = Field(
+        None, description="PEM file of the key of `client_cert`. Not needed when both are in one file."
+    )
+    client_key_password: Secret | None = Field(
+        None, description="Password of an encrypted client key, or where it is found, like `password`."
+    )
+    proxy: Proxy | None = Field(
+        None,
+        description="HTTP proxy, `http://HOST:PORT`, or where it is found, like `password`, or `none` for none. Only one "
+        "that is found by reference may hold a user name and password. When empty the variables `HTTPS_PROXY`, "
+        "`HTTP_PROXY` and `NO_PROXY` count.",
+    )
+    proxy_username: UserName | None = Field(None, description="User name that `proxy` asks for.")
+    proxy_password: Secret | None = Field(
+        None, description="Password that `proxy` asks for, or where it is found, like `password`."
+    )
+    compression: Literal["auto", "gzip", "none"] = Field(
+        "auto",
+        description="Whether answers come compressed: `gzip`, `none`, or `auto`: unless the server is on this machine, "
+        "where unpacking costs more than it saves.",
+    )
+    timeout: Span = Field(
+        timedelta(seconds=60), description="Longest wait for one answer, such as `60s` or `2m`."
+    )
+    max_retries: int = Field(
+        5,
+        ge=0,
+        le=20,
+        description="How often one call is sent again, for all reasons together: a connection that breaks, 429, 5xx, an "
+        "incomplete answer. `Retry-After` is honoured up to five minutes; a pause of more than ten seconds is logged.",
+    )
+    page_size: int = Field(
+        10_000, ge=1, le=1_000_000, description="Most events of one tag in one answer (PI's `maxCount`)."
+    )
+    batch_size: int = Field(
+        1000,
+        ge=1,
+        le=10_000,
+        description="Most tags in one call to the batch endpoint.",
+    )
+    read_mode: Literal["auto", "streamsets", "streams"] = Field(
+        "auto",
+        description="How events are asked for within a batch: `streamsets` (many tags in one request, the archive's bulk "
+        "call), `streams` (one request for each tag), or `auto`: stream sets, and single streams where the server "
+        "refuses them.",
+    )
+    requests_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="Most requests per second that a read sends, over all its tasks and with each request inside a batch "
+        "counted. No bound if unset; PI Web API itself refuses more than 1000 from one address.",
+    )
+    max_concurrent_requests: int | None = Field(
+        None,
+        ge=1,
+        description="Most calls of a read that are under way at once, whatever the cluster's size. No bound but "
+        "`num_partitions` if unset.",
+    )
+    num_partitions: int = Field(
+        8, ge=1, le=100_000, description="How many Spark partitions to aim at; each is read by one task."
+    )
+    on_error: Literal["fail", "report"] = Field(
+        "fail",
+        description="What a tag that cannot be read does: `fail` the read with one error that names all such tags, or "
+        "`report` them as rows with `value_kind = 'read_failure'`.",
+    )
+    report_effort: bool = Field(
+        False,
+        description="Adds a row for each task with `value_kind = 'read_effort'`, whose `value_string` holds `calls`, `retries` "
+        "and `throttled_seconds`. In a stream it also holds `offset`, the end of the micro-batch, and is there even when nothing "
+        "was to be read; and each tag found to be gone has a row `read_gone`.",
+    )
+    settle: Span = Field(
+        timedelta(seconds=5),
+        description="Streams stay this far behind the PI server's clock, so that events on their way are not missed.",
+    )
+    max_window_per_trigger: Span | None = Field(
+        None,
+        description="Longest time span of one micro-batch, such as `6h`. No bound if unset.",
+    )
+    max_events_per_trigger: int | None = Field(
+        None,
+        ge=1,
+        description="About how many events one micro-batch holds at most, by the server's own counts. No bound if unset.",
+    )
+    min_window_per_trigger: Span = Field(
+        timedelta(seconds=1),
+        description="A running stream makes no micro-batch before so much time is new. `0s`: as often as it is triggered.",
+    )
+    start_times: Path | None = Field(
+        None,
+        description="Streams: CSV file with the columns `tag,start`, or a JSON object `{tag: start}`, that says where single "
+        "tags start; all others start at `start_time`. Patterns with `*` and `?` are allowed.",
+    )
+    discovery_interval: Span = Field(
+        timedelta(minutes=10),
+        description="Streams list the tags again when the list is so old: new tags are read from their next window on. `0s`: "
+        "for every micro-batch.",
+    )
+    wait_for_server: Span = Field(
+        timedelta(0),
+        description="How long a server that is down (no connection, 502, 503) or refuses requests by its rate limit (429) is "
+        "waited for, after `max_retries`, before the read or stream fails, such as `12h`.",
+    )
+    overlap: Span = Field(
+        timedelta(0),
+        description="Pipeline only: how long a time behind each micro-batch is read once more and replaced, so that late, "
+        "edited and deleted events reach the tables. A plain stream never looks back.",
+    )
+    new_tags: Literal["from_now", "backfill"] = Field(
+        "from_now",
+        description="Pipeline only: whether a tag that appears later is read from its appearance on (`from_now`), or its "
+        "history since the stream's start is filled as well (`backfill`).",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Options:
+        if self.max_window_per_trigger is not None and not self.max_window_per_trigger:
+            message = "option 'max_window_per_trigger' must be longer than 0s"
+            raise ValueError(message)
+        if not self.timeout:
+            message = "option 'timeout' must be longer than 0s"
+            raise ValueError(message)
+        self._signing_in()
+        if not time_strings.is_relative(self.start_time) and not time_strings.is_relative(self.end_time):
+            self.window(SOME_MOMENT)
+        return self
+
+    def _signing_in(self) -> None:
+        needs = _NEEDS.get(self.auth)
+        if needs and getattr(self, needs) is None:
+            message = f"auth={self.auth!r} needs the option {needs!r}"
+            raise ValueError(message)
+        for name, kinds, partner in _PARTNERS:
+            if getattr(self, name) is not None and getattr(self, partner) is None and self.auth in kinds:
+                message = f"option {name!r} needs the option {partner!r}"
+                raise ValueError(message)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, str]) -> Options:
+        """Checked options from what a user gave to Spark or the command line; no request is made.
+
+        Raises:
+            UnknownOption: a name that is no option; the message suggests the nearest.
+            InvalidOption: a missing option, a value that cannot be used, or different values for two spellings of one
+                option; the message names the option.
+        """
+        keys = {key.lower() for key in given}
+        if not keys & {"url", "path", "paths"} or keys & _TABLE_PROPERTIES:
+            message = (
+                "option 'url' is missing: .option('url', 'https://HOST/piwebapi'). In SQL use CREATE TEMPORARY VIEW "
+                "… USING pi OPTIONS (url '…'): Spark drops every option of CREATE TABLE … USING pi."
+            )
+            raise InvalidOption(message)
+        try:
+            return cls.model_validate(by_name(given))
+        except ValidationError as error:
+            raise InvalidOption(
+                "; ".join(_explain(item) for item in error.errors(include_input=False))
+            ) from None
+
+    def window(self, now: datetime) -> Window:
+        """The batch window ``[start, end)`` when the PI server's clock shows ``now``.
+
+        Raises:
+            InvalidOption: the window ends before it starts.
+        """
+        zone = time_strings.zone_named(self.time_zone)
+        start, end = (time_strings.resolve(text, now, zone) for text in (self.start_time, self.end_time))
+        if end < start:
+            message = (
+                f"option 'end_time' ({self.end_time!r}) lies before option 'start_time' ({self.start_time!r}); "
+                "swap them or change one"
+            )
+            raise InvalidOption(message)
+        return Window(start, end)
+
+    @property
+    def pattern_columns(self) -> tuple[str, ...]:
+        """The named groups of ``tag_pattern`` in the order in which they stand; each is a column."""
+        if self.tag_pattern is None:
+            return ()
+        index = re.compile(self.tag_pattern).groupindex
+        return tuple(sorted(index, key=index.__getitem__))
+
+
+def by_name(given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` with each option under its own name, whatever its spelling.
+
+    Raises:
+        UnknownOption: a name that is no option; the message suggests the nearest.
+        InvalidOption: two spellings of one option have different values.
+    """
+    spelled: dict[str, str] = {}
+    for key, value in given.items():
+        first = spelled.setdefault(canonical(key), key)
+        if given[first] != value:  # neither value is shown: it may be a secret
+            message = (
+                f"options {first!r} and {key!r} are two spellings of one option and have different values; "
+                "give one of them"
+            )
+            raise InvalidOption(message)
+    return {name: given[key] for name, key in spelled.items()}
+
+
+def canonical(key: str) -> str:
+    """The name of the option that ``key`` is a spelling of.
+
+    Raises:
+        UnknownOption: of none; the message suggests the nearest.
+    """
+    spellings = {name.replace("_", ""): name for name in Options.model_fields}
+    squeezed = key.lower().replace("_", "")
+    if squeezed in spellings:
+        return spellings[squeezed]
+    if squeezed in ("path", "paths"):
+        message = "load() takes no path; give the address as .option('url', 'https://HOST/piwebapi')"
+        raise UnknownOption(message)
+    near = difflib.get_close_matches(squeezed, spellings, n=1, cutoff=0.5)
+    hint = (
+        f"did you mean {spellings[near[0]]!r}?"
+        if near
+        else f"the options are: {', '.join(Options.model_fields)}"
+    )
+    message = f"{key!r} is no option of format('pi'); {hint}"
+    raise UnknownOption(message)
+
+
+def _explain(item: Any) -> str:
+    cause = (item.get("ctx") or {}).get("error")
+    text = str(cause) if cause else str(item["msg"])
+    return f"option '{item['loc'][0]}': {text}" if item["loc"] else text

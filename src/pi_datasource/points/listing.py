@@ -1,0 +1,286 @@
+"""Lists of points: by pattern page by page, by exact name or path many in one call."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from sys import intern
+from typing import Any, TypeVar
+
+import msgspec
+
+from pi_datasource.errors import RequestRefused, ServerError, UnexpectedReply
+from pi_datasource.model import DataServer, Point
+from pi_datasource.redaction import shorten
+from pi_datasource.webapi import batch
+from pi_datasource.webapi.client import PIClient
+
+log = logging.getLogger(__name__)
+
+PAGE_SIZE = 10_000
+MOST_MOVES = 100  # of a list under the reader's hands; one that moves more often is in no order
+FEWEST_CAPPED = (
+    100  # items: a server may return fewer than were asked for without a word, but not as few as these
+)
+NAMES_PER_CALL = 100  # each is a request of its own to the server's rate limit
+ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
+_REQUIRED_FIELDS = ("WebId", "Name", "PointType")
+_INTERPRETED = re.compile(r"[\[\]\\]")
+_REGULAR = {"*": ".*", "?": "."}
+_WILDCARD = re.compile(r"[*?\[\]]")
+
+
+def matching(
+    client: PIClient, servers: Sequence[DataServer], tag: str, fields: Sequence[str]
+) -> Iterator[Point]:
+    """The points that a name, a pattern or a full path (server and tag) selects, in the server's order."""
+    if tag.startswith("\\\\"):
+        yield from _by_path(client, servers, tag, fields)
+        return
+    for server in servers:
+        for item in _pages(client, f"dataservers/{server.web_id}/points", tag, _selected(fields)):
+            if _meant(tag, item):
+                yield _point(item, server.name)
+
+
+def first_point(client: PIClient, server: DataServer) -> Point | None:
+    """Any point of ``server`` that this account can see, or None.
+
+    Raises:
+        ServerError: the server does not list its points.
+    """
+    path = f"dataservers/{server.web_id}/points"
+    asked = {"startIndex": 0, "maxCount": 1, "selectedFields": _selected(_REQUIRED_FIELDS), **ID_ONLY}
+    items = _list(client.get(path, asked), path).Items
+    return _point(items[0], server.name) if items else None
+
+
+def named(
+    client: PIClient,
+    servers: Sequence[DataServer],
+    tags: Sequence[str],
+    fields: Sequence[str],
+    most_requests: int = NAMES_PER_CALL,
+) -> dict[str, list[Point]]:
+    """What each exact name among ``tags`` selects, many asked for in one call of at most ``most_requests`` requests.
+
+    Left out is what has to be asked for alone: patterns, paths, and names whose answer was none or not the whole.
+    """
+    exact = [tag for tag in tags if not _WILDCARD.search(tag) and not tag.startswith("\\\\")]
+    step = min(NAMES_PER_CALL, most_requests) // max(1, len(servers))
+    if len(exact) < 2 or step < 2:
+        return {}
+    found: dict[str, list[Point]] = {}
+    for first in range(0, len(exact), step):
+        found.update(_asked_together(client, servers, exact[first : first + step], fields))
+    return found
+
+
+def _asked_together(
+    client: PIClient, servers: Sequence[DataServer], tags: Sequence[str], fields: Sequence[str]
+) -> dict[str, list[Point]]:
+    window = {"startIndex": 0, "maxCount": NAMES_PER_CALL, "selectedFields": _selected(fields), **ID_ONLY}
+    urls = [
+        client.resource(f"dataservers/{server.web_id}/points", {"nameFilter": tag, **window})
+        for tag in tags
+        for server in servers
+    ]
+    try:
+        answers = iter(batch.ask(client, urls, _ANSWERS))
+        found: dict[str, list[Point]] = {}
+        for tag in tags:
+            pages = [_whole(next(answers)) for _ in servers]
+            if all(page is not None for page in pages):
+                found[tag] = [
+                    _point(item, server.name)
+                    for server, page in zip(servers, pages, strict=True)
+                    for item in page or []
+                    if _meant(tag, item)
+                ]
+    except (ServerError, msgspec.MsgspecError):
+        return {}  # asked for alone, each says for itself what is wrong
+    return found
+
+
+def _whole(answer: _Answer) -> list[_Point] | None:
+    """The points of one answer; None if it failed or there may be more."""
+    if answer.Status != 200:
+        return None
+    listed = _list(answer.Content, "dataservers/…/points")
+    return None if listed.Links.Next or len(listed.Items) >= NAMES_PER_CALL else listed.Items
+
+
+def _meant(tag: str, item: _Point) -> bool:
+    """A server may read a name without wildcards as a prefix; exact means exact (reference: quirk 30)."""
+    return bool(_WILDCARD.search(tag)) or item.Name.lower() == tag.lower()
+
+
+def _selected(fields: Sequence[str]) -> str:
+    return ";".join(["Links.Next", *(f"Items.{name}" for name in fields)])
+
+
+def _by_path(
+    client: PIClient, servers: Sequence[DataServer], path: str, fields: Sequence[str]
+) -> Iterator[Point]:
+    asked = path[2:].partition("\\")[0].lower()
+    owner = next((server.name for server in servers if server.name.lower() == asked), None)
+    if owner is None:
+        return
+    try:
+        item = client.get("points", {"path": path, "selectedFields": ";".join(fields), **ID_ONLY})
+    except RequestRefused as refused:
+        if refused.status == 404 and refused.errors:
+            return
+        raise
+    found = typed(item, _Point, "points")
+    if found.Name.lower() != path.rpartition("\\")[2].lower():
+        message = f"GET points: the answer is {shorten(found.Name)}, and not {path}; look for a proxy that delivers answers late"
+        raise UnexpectedReply(message)
+    yield _point(found, owner)
+
+
+def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Iterator[_Point]:
+    """All items of a paged list; ends at an empty page, or one shorter than any cap without a ``Next`` link.
+
+    Each page begins with the last item of the one before. If it does not, points were deleted meanwhile, and as many
+    others would be passed over: the list is then read again from a page further up, whose items come a second time.
+
+    Raises:
+        UnexpectedReply: the server sends the same page again and again, whatever is asked for, or in no order.
+    """
+    start, size, moves = 0, PAGE_SIZE, 0
+    last: list[_Point] = []
+    while True:
+        joint = int(len(last) > 1)  # a server may send points one by one
+        paging = {"startIndex": start - joint, "maxCount": size}
+        asked = {"nameFilter": tag, "selectedFields": selected_fields, **ID_ONLY, **paging}
+        try:
+            listed = _page(client, path, asked)
+        except ServerError as refused:
+            if size == 1 or "greater than the maximum allowed" not in str(refused):
+                raise
+            size //= 2
+            continue
+        items = listed.Items
+        if items and items == last:
+            message = (
+                f"GET {path}: the page at startIndex={start} is the one before again, so the list has no end"
+            )
+            raise UnexpectedReply(message)
+        if joint and [item.WebId for item in items[:1]] != [last[-1].WebId]:
+            start, moves, last = max(0, start - size), moves + 1, []
+            if moves > MOST_MOVES:
+                message = f"GET {path}: the list is in another order at each look, so tags would be missed; try again"
+                raise UnexpectedReply(message)
+            continue
+        last = items
+        yield from items[joint:]
+        start += len(items) - joint
+        short = len(items) < min(size, FEWEST_CAPPED)
+        if len(items) <= joint or (short and not listed.Links.Next):
+            return
+
+
+def _page(client: PIClient, path: str, asked: Mapping[str, Any]) -> Points:
+    """One page; an answer that belongs to another request is asked for again, once, on a connection of its own.
+
+    Raises:
+        UnexpectedReply: it is another list again, or none.
+    """
+    tag = asked["nameFilter"]
+    listed = _list(client.get(path, asked), path)
+    if (stranger := _stranger(tag, listed.Items)) is None:
+        return listed
+    log.warning("GET %s: the answer holds %s, which %r does not select; asking again", path, stranger, tag)
+    client.drop_connections()
+    listed = _list(client.get(path, asked), path)
+    if (stranger := _stranger(tag, listed.Items)) is None:
+        return listed
+    message = (
+        f"GET {path}: the answer holds {stranger}, which {tag!r} does not select, so it belongs to another request; look "
+        "for a proxy that delivers answers late"
+    )
+    raise UnexpectedReply(message)
+
+
+def _stranger(tag: str, items: Sequence[_Point]) -> str | None:
+    """The name of an item that ``tag`` cannot select; None if there is none, or none that is certain.
+
+    Certain are stars and question marks; sets, escapes and letters beyond ASCII are the server's to interpret. What a server
+    makes of a name without wildcards differs (reference: quirk 30), but something of it contains the name.
+    """
+    if not tag.strip("*") or not tag.isascii() or _INTERPRETED.search(tag):
+        return None
+    names = [item.Name for item in items if item.Name.isascii()]
+    if not _WILDCARD.search(tag):
+        return None if not names or any(tag.lower() in name.lower() for name in names) else names[0]
+    pattern = re.compile(
+        "".join(_REGULAR.get(letter, re.escape(letter)) for letter in tag), re.IGNORECASE | re.DOTALL
+    )
+    return next((name for name in names if not pattern.fullmatch(name)), None)
+
+
+class _Point(msgspec.Struct):
+    WebId: str
+    Name: str
+    PointType: str  # what tells a point from other objects that PI Web API lists, such as data servers
+    Path: str = ""
+    EngineeringUnits: str | None = None
+    Step: bool = False
+
+
+class _Links(msgspec.Struct):
+    Next: str | None = None
+
+
+class Points(msgspec.Struct):
+    """A page of points."""
+
+    Items: list[_Point] = []
+    Links: _Links = msgspec.field(default_factory=_Links)
+
+
+class _Answer(msgspec.Struct):
+    Status: int
+    Content: object = None
+
+
+_BESIDE_ITEMS = {"Links", "Date"}  # the client adds the header Date to an answer
+_ANSWERS = msgspec.json.Decoder(dict[str, _Answer])
+_Shape = TypeVar("_Shape")
+
+
+def typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
+    """``reply`` as ``shape``.
+
+    Raises:
+        UnexpectedReply: it is something else, so ``path`` was not answered by PI Web API.
+    """
+    try:
+        return msgspec.convert(reply, shape)
+    except msgspec.ValidationError as cause:
+        message = f"GET {path}: the answer is none of PI Web API's ({shorten(str(cause))}); check that 'url' is its address"
+        raise UnexpectedReply(message) from cause
+
+
+def _list(reply: Any, path: str) -> Points:
+    """``reply`` as a page of points.
+
+    Raises:
+        UnexpectedReply: it is something else. Only an empty list may lack ``Items`` (reference: selectedFields).
+    """
+    listed = typed(reply, Points, path)
+    if isinstance(reply, dict) and "Items" not in reply and (unknown := reply.keys() - _BESIDE_ITEMS):
+        message = (
+            f"GET {path}: the answer is not a list of PI Web API (it holds {shorten(', '.join(sorted(unknown)))}); check that "
+            "'url' is its address"
+        )
+        raise UnexpectedReply(message)
+    return listed
+
+
+def _point(item: _Point, server: str) -> Point:
+    units = intern(item.EngineeringUnits) if item.EngineeringUnits else None
+    # A million points share few types, units and servers.
+    return Point(item.WebId, item.Name, intern(item.PointType), units, intern(server), item.Path, item.Step)

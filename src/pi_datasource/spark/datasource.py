@@ -1,0 +1,70 @@
+"""``format("pi")``: the entry point that Spark looks up. Translation to Spark and nothing else.
+
+Spark creates these objects in short-lived planner processes and pickles them to workers: nothing is kept on ``self``
+but the checked options and the schema, and ``read`` gets all it needs from its partition (Spark 4.0 to 4.3).
+"""
+
+from __future__ import annotations
+
+from pyspark.sql.datasource import DataSource
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
+
+from pi_datasource.errors import InvalidOption
+from pi_datasource.options import secrets
+from pi_datasource.options.declaration import Options
+from pi_datasource.spark.batch_reader import PIReader
+from pi_datasource.spark.partitions import arrow_schema, plainly
+from pi_datasource.spark.pushdown import PIPushdownReader
+from pi_datasource.spark.stream_reader import PIStreamReader
+from pi_datasource.tables import registry
+
+
+class PIDataSource(DataSource):
+    """The PI System as a Spark data source.
+
+    Every option is checked when ``load()`` is called, before any request. See the README for the options.
+    """
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
+        with plainly():
+            self.checked = Options.parse(options)
+            self.table = registry.lookup(self.checked.table).name
+            registry.columns(self.checked)
+
+    @classmethod
+    def name(cls) -> str:
+        """The format's name: ``spark.read.format("pi")``."""
+        return "pi"
+
+    def schema(self) -> StructType:
+        """The columns of the table, as the options shape it, or those of the option ``columns``."""
+        return from_arrow_schema(registry.columns(self.checked))
+
+    def reader(self, schema: StructType) -> PIReader:
+        """A reader of exactly ``schema``, which may be a selection of the table's columns."""
+        with plainly():
+            kind = PIPushdownReader if self.checked.pushdown else PIReader
+            return kind(secrets.looked_up(self.checked), arrow_schema(schema))
+
+    def streamReader(self, schema: StructType) -> PIStreamReader:
+        """A stream of exactly ``schema``; its offsets are watermark times."""
+        with plainly():
+            if not registry.TABLES[self.table].streams:
+                message = f"option 'table': {self.table!r} cannot be streamed; use spark.read"
+                raise InvalidOption(message)
+            if "end_time" in self.checked.model_fields_set:
+                message = (
+                    "option 'end_time' has no meaning for a stream: leave it out, and stop at the server's present time "
+                    "with trigger(availableNow=True); or use spark.read"
+                )
+                raise InvalidOption(message)
+            if unmeant := [
+                n for n, v in (("narrow", self.checked.narrow), ("pushdown", self.checked.pushdown)) if v
+            ]:
+                message = (
+                    f"option {unmeant[0]!r} has no meaning for a stream: leave it out, or use spark.read"
+                )
+                raise InvalidOption(message)
+            return PIStreamReader(secrets.looked_up(self.checked), arrow_schema(schema))

@@ -1,0 +1,91 @@
+"""``pi_datasource.read``: a DataFrame of the rows that fulfil a predicate, for which little else was read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
+
+from pi_datasource.errors import InvalidOption
+from pi_datasource.options.declaration import Options, by_name
+from pi_datasource.planning import predicates, sql_predicate
+from pi_datasource.planning.predicates import Condition
+from pi_datasource.schema import NO_EVENTS
+from pi_datasource.tables import registry
+
+_QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
+
+
+def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -> DataFrame:
+    """The rows that fulfil ``predicate``, as ``pi_datasource.read`` describes it."""
+    texts = by_name({name: _text(value) for name, value in given.items() if value is not None})
+    options = Options.parse(texts)
+    names = registry.columns(options).names
+    if predicate is None:
+        return spark.read.format("pi").options(**texts).load()
+    full = registry.lookup(options.table).schema(options)
+    texts_of = [field.name for field in full if field.type == pa.string()]
+    wanted = sql_predicate.of_sql(predicate, texts_of, lambda sql: _moments(spark, sql))
+    if '"' in predicate and spark.conf.get(_QUOTES, "false") != "false":
+        wanted = predicates.ALWAYS  # the quotes may enclose a column's name
+    if options.narrow is not None:
+        wanted = predicates.All((predicates.loads(options.narrow), wanted))
+    texts["narrow"] = predicates.dumps(wanted)
+    used = sql_predicate.columns_of(predicate)
+    _check_that_the_start_is_known(options, wanted, used)
+    if options.columns:
+        texts["columns"] = json.dumps(
+            [*names, *(n for n in full.names if n.lower() in used and n not in names)]
+        )
+    rows = spark.read.format("pi").options(**texts).load().where(_filter(predicate, options))
+    return rows.select(*(f"`{name}`" for name in names)) if options.columns else rows
+
+
+def _filter(predicate: str, options: Options) -> str | Column:
+    """The whole predicate; rows that tell of the read pass it, whatever it says, so that none is lost in silence."""
+    if not registry.tells_of_the_read(options):
+        return predicate
+    return F.expr(predicate) | F.col("value_kind").isin(*NO_EVENTS)
+
+
+def _check_that_the_start_is_known(options: Options, wanted: Condition, used: set[str]) -> None:
+    """What the result is must not depend on how much of a predicate is understood."""
+    start, _ = predicates.bounds(wanted)
+    if "timestamp" in used and start == -math.inf and "start_time" not in options.model_fields_set:
+        message = (
+            "where: the predicate speaks of timestamp, but gives no lower bound that can be told without reading; "
+            f"add one, such as timestamp >= '2026-01-01', or the option 'start_time' (its default is {options.start_time!r})"
+        )
+        raise InvalidOption(message)
+
+
+def _text(value: Any) -> str:
+    """An option's value as Spark carries it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds()}s"
+    if isinstance(value, (list, tuple)):
+        return json.dumps([str(each) for each in value])
+    return str(value)
+
+
+def _moments(spark: SparkSession, expressions: Sequence[str]) -> list[int | None]:
+    """What Spark takes ``expressions`` for as timestamps, in microseconds; None for what it refuses."""
+    columns = ", ".join(
+        f"unix_micros(TRY_CAST(({sql}) AS TIMESTAMP_LTZ)) AS c{i}" for i, sql in enumerate(expressions)
+    )
+    try:
+        row = spark.sql(f"SELECT {columns}").first()
+    except PySparkException:  # the whole predicate will tell the user what is wrong with it
+        row = None
+    return [None] * len(expressions) if row is None else list(row)

@@ -1,0 +1,228 @@
+"""``readStream.format("pi")``: offsets are watermark times, micro-batches are half-open windows between them.
+
+Times are those of the PI server's clock, less ``settle``. Spark asks for the initial offset more than once, and on Spark
+4.0 and 4.1 ``latestOffset`` is not told where a stream stands; there, the offset that was returned or planned last says
+it, and after a restart Spark plans the last logged one, empty, before it asks for another (seen on 4.0.5 and 4.1.4).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
+
+from pi_datasource import time_strings
+from pi_datasource.errors import OffsetError, ServerError
+from pi_datasource.model import Point, ReadTask, Window, iso_utc
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning.tiling import plan, without_points
+from pi_datasource.points import discovery, event_counts, start_times
+from pi_datasource.points.tracked_points import Roster
+from pi_datasource.spark import batch_sizing, offsets
+from pi_datasource.spark.offsets import Offset, Position, window_of
+from pi_datasource.spark.partitions import carried, plainly, read_planned
+from pi_datasource.tables import registry
+from pi_datasource.webapi import client
+from pi_datasource.webapi.outage import Outage
+from pi_datasource.webapi.server_clock import ServerClock
+
+try:
+    from pyspark.sql.streaming.datasource import (
+        ReadAllAvailable,
+        ReadLimit,
+        ReadMaxRows,
+        SupportsTriggerAvailableNow,
+    )
+except (
+    ImportError
+):  # Spark 4.0 and 4.1: no admission control, and AvailableNow makes one micro-batch of each run
+    ReadAllAvailable = ReadLimit = ReadMaxRows = None  # type: ignore[assignment,misc]
+
+    class SupportsTriggerAvailableNow:  # type: ignore[no-redef]
+        """Stands in where Spark has none."""
+
+
+__all__ = ["PIStreamReader", "window_of"]
+
+log = logging.getLogger(__name__)
+
+MANY_WINDOWS = 1_000  # micro-batches before the present, from which on it pays to ask where the events begin
+_ANY_NUMBER_OF_ROWS = 2**31 - 1
+
+
+class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
+    """Reads everything from ``start_time`` on, once, in windows that follow the PI server's clock.
+
+    The object that plans lives as long as the query; the one that reads is a copy without its memory.
+    """
+
+    def __init__(self, options: Options, schema: pa.Schema) -> None:
+        self.options, self.schema = options, schema
+        registry.check_projection(options, schema)
+        self._clock = ServerClock(options)
+        self._roster = Roster(options, self._listing)
+        self._outage = Outage(options.wait_for_server.total_seconds())
+        most = options.max_events_per_trigger
+        self._budget = None if most is None else batch_sizing.Budget(most)
+        self._initial: Offset | None = None
+        self._position: Offset | None = None  # where the stream stands, on Spark versions that do not say
+        self._frozen_at: datetime | None = None
+
+    def initialOffset(self) -> Offset:
+        """Where a first run starts: the earliest start of any tag on the server's clock, resolved once."""
+        with plainly():
+            if self._initial is None:
+                now = self._clock.now()
+                # A tag that selects nothing is told when a stream is first started; later, tags come and go.
+                self._roster.refresh(now, strict=bool(self.options.tags or self.options.tag_filter))
+                start = self._start(now)
+                self._initial = Position(Window(start, start), now).to_json()
+            return dict(self._initial)
+
+    def latestOffset(self, start: Offset | None = None, limit: Any = None) -> Offset:
+        """The end of the next micro-batch; ``start`` itself, unchanged, when there is nothing new.
+
+        It never lies before ``start``, whatever the server's clock does.
+        """
+        with plainly():
+            begin = start or self._position or self.initialOffset()
+            self._position = begin
+            position = offsets.parse(begin)
+            horizon = self._horizon()
+            if horizon is not None and self._is_due(position.window.end, horizon):
+                self._roster.refresh(self._clock.now(), planned=position.points)
+                unbounded = limit is not None and isinstance(limit, ReadAllAvailable)
+                end = horizon if unbounded else self._bounded(position, horizon)
+                window = Window(position.window.end, end)
+                points = self._roster.fingerprint(_pending(window, position.started))
+                self._position = Position(window, position.started, points).to_json()
+            return dict(self._position)
+
+    def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
+        """The tasks of ``[start, end)``: the same ones whenever Spark asks, as long as the tags are the same.
+
+        Raises:
+            OffsetError: an offset is none of this source's, or ``end`` lies before ``start``.
+        """
+        with plainly():
+            self._position = end
+            last = offsets.parse(end)
+            if start == end:
+                return []
+            window = _between(offsets.parse(start), last)
+            self._roster.ready(self._clock.now, last.points, _pending(window, last.started))
+            return carried(self._tasks(window, last), self.options)
+
+    def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
+        """The events of one task."""
+        return read_planned(self.options, self.schema, partition)
+
+    def getDefaultReadLimit(self) -> ReadLimit:
+        """Lets Spark tell a bounded trigger from ``once``, which takes all there is."""
+        if self._budget is None and self.options.max_window_per_trigger is None:
+            return ReadAllAvailable()
+        return ReadMaxRows(self.options.max_events_per_trigger or _ANY_NUMBER_OF_ROWS)
+
+    def prepareForTriggerAvailableNow(self) -> None:
+        """From here on the stream ends at the server's present time."""
+        with plainly():
+            self._frozen_at = self._clock.now() - self.options.settle
+
+    def reportLatestOffset(self) -> Offset:
+        """The newest time that could be read when last asked; the lag is the way from a batch's end to here."""
+        with plainly():
+            settled = (self._clock.last or self._clock.now()) - self.options.settle
+            return Position(Window(settled, settled), settled).to_json()
+
+    def commit(self, end: Offset) -> None:
+        """Nothing to do: Spark's checkpoint is the only one."""
+
+    def stop(self) -> None:
+        """Nothing to do: connections end with their process."""
+
+    def _listing(self, strict: bool) -> Sequence[Point]:
+        api = client.shared(self.options)
+        return discovery.points(api, self._clock.servers, self.options, strict=strict)
+
+    def _start(self, now: datetime) -> datetime:
+        each = self._roster.starts(now)
+        if each:
+            return min(each.values())
+        zone = time_strings.zone_named(self.options.time_zone)
+        return min(time_strings.resolve(self.options.start_time, now, zone), now)
+
+    def _horizon(self) -> datetime | None:
+        """Up to where there is something to read; None while a server that is down is waited for."""
+        if self._frozen_at is not None:
+            return self._frozen_at
+        try:
+            now = self._clock.now(wait=False)
+        except ServerError as error:
+            if not self._outage.bears(error):
+                raise
+            return None
+        self._outage.over()
+        return now - self.options.settle
+
+    def _is_due(self, position: datetime, horizon: datetime) -> bool:
+        least = self.options.min_window_per_trigger
+        return horizon > position and (self._frozen_at is not None or horizon - position >= least)
+
+    def _bounded(self, position: Position, horizon: datetime) -> datetime:
+        start, longest, end = position.window.end, self.options.max_window_per_trigger, horizon
+        if longest is not None and longest < horizon - start:
+            end = start + longest
+            if position.initial and self._budget is None and horizon - start > MANY_WINDOWS * longest:
+                end = max(end, self._silent_end(start, horizon, longest))
+        return end if self._budget is None else self._budget.end(start, end, self._count)
+
+    def _silent_end(self, start: datetime, horizon: datetime, step: timedelta) -> datetime:
+        """Where the events begin: the years before them are read in one micro-batch and not in thousands."""
+        try:
+            return batch_sizing.silent_end(start, horizon, step, self._count)
+        except ServerError as refused:
+            log.info("where the events begin is not known (%s): every micro-batch is one of many", refused)
+            return start
+
+    def _count(self, window: Window) -> float:
+        return event_counts.events(client.shared(self.options), self._roster.points, window, self.options)
+
+    def _tasks(self, window: Window, last: Position) -> list[ReadTask]:
+        pending = _pending(window, last.started)
+        each = self._roster.starts(pending) if pending else None
+        planned = plan(self._roster.points, window, self.options, window.end)
+        begun = [start_times.begun(task, each) for task in planned] if each else planned
+        tasks = [replace(task, ends_gone=True) for task in begun if task is not None]
+        if not self.options.report_effort:
+            return tasks
+        # Rows say where the micro-batch ends: who writes it need not read Spark's own log. One says so without a point.
+        offset = json.dumps(last.to_json())
+        tasks = tasks or [without_points(window, self.options, window.end)]
+        return [replace(task, offset=offset) for task in tasks]
+
+
+def _pending(window: Window, started: datetime) -> datetime | None:
+    """When the stream was first started, as long as tags may start within ``window`` or later."""
+    return started if window.start < started else None
+
+
+def _between(begin: Position, last: Position) -> Window:
+    """What lies between two offsets.
+
+    Spark resolves the initial one anew when it replays the first batch, whose own offset remembers where that began.
+    """
+    if begin.initial:
+        return last.window
+    if last.window.end < begin.window.end:
+        message = (
+            f"the checkpoint's offsets go back, from {iso_utc(begin.window.end)} to {iso_utc(last.window.end)}, which "
+            "format('pi') never writes; restore the checkpoint folder, or start with a new one"
+        )
+        raise OffsetError(message)
+    return Window(begin.window.end, last.window.end)

@@ -1,1 +1,0 @@
-"""What the ``pi-datasource`` command is made of."""

@@ -1,0 +1,222 @@
+"""Bearer tokens: sent with every request, renewed before they end, and once when one is refused all the same."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.exceptions import HTTPError
+
+from pi_datasource import redaction
+from pi_datasource.errors import (
+    AuthenticationFailed,
+    InvalidOption,
+    ServerError,
+    ServerFailed,
+    ServerUnreachable,
+    UnexpectedReply,
+)
+from pi_datasource.options.declaration import Options
+from pi_datasource.options.secrets import secret
+from pi_datasource.options.types import unsendable
+from pi_datasource.recorded.wire import NOT_JSON
+from pi_datasource.webapi import deadline_adapter, retry
+from pi_datasource.webapi.retry import Attempts, Failed
+
+if TYPE_CHECKING:
+    from requests import Session
+
+MARGIN_S = 60.0  # how long before its end a token is renewed, or a quarter of its life where that is less
+CONNECT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A token and for how many seconds from now it holds; None for one that does not say."""
+
+    token: str = field(repr=False)
+    seconds: float | None = None
+
+
+class Bearer(AuthBase):
+    """Sends a token with every request; one that is refused is fetched again, and the request repeated, once."""
+
+    def __init__(self, fetch: Callable[[], Grant], clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch, self._clock = fetch, clock
+        self._token: str | None = None
+        self._ends: float | None = None
+        self._lock = Lock()
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Adds the token to ``request``."""
+        request.headers["Authorization"] = f"Bearer {self.token()}"
+        request.register_hook("response", self._again)  # type: ignore[no-untyped-call]
+        return request
+
+    def token(self, refused: str | None = None) -> str:
+        """A token that holds for now and is not the one that was ``refused``, as far as there is another."""
+        with self._lock:
+            late = self._ends is not None and self._clock() >= self._ends
+            if self._token is None or late or self._token == refused:
+                grant = self._fetch()
+                self._token = grant.token
+                self._ends = (
+                    None
+                    if grant.seconds is None
+                    else self._clock() + grant.seconds - min(MARGIN_S, grant.seconds / 4)
+                )
+            return self._token
+
+    def _again(self, response: Response, **settings: Any) -> Response:
+        if response.status_code != 401:
+            return response
+        sent = str(response.request.headers.get("Authorization", "")).removeprefix("Bearer ")
+        try:
+            token = self.token(refused=sent)
+        except BaseException:
+            response.close()  # nobody else will: the caller gets the error instead
+            raise
+        if token == sent:
+            return response
+        _ = response.content  # read whole, so that the connection can be used again
+        response.close()
+        request = response.request.copy()
+        request.headers["Authorization"] = f"Bearer {token}"
+        again: Response = response.connection.send(request, **settings)
+        again.history.append(response)
+        again.request = request
+        return again
+
+
+def basic(username: str, password: str) -> HTTPBasicAuth:
+    """Basic sign-in in UTF-8, whose pair of name and password no text holds from now on."""
+    pair = (
+        username.encode(),
+        password.encode(),
+    )  # requests would encode text as latin-1 and fail on every other letter
+    redaction.register(base64.b64encode(b":".join(pair)).decode())
+    return HTTPBasicAuth(*pair)
+
+
+class _Discovery(msgspec.Struct):
+    token_endpoint: str
+    token_endpoint_auth_methods_supported: list[str] = []
+
+
+class _Granted(msgspec.Struct):
+    access_token: str
+    expires_in: float | None = None
+
+
+class ClientCredentials:
+    """Asks an OpenID Connect provider for a token, as the options ``client_id`` and ``client_secret``."""
+
+    def __init__(self, options: Options, connect: Callable[[], Session]) -> None:
+        self._options, self._connect = options, connect
+        seconds = options.timeout.total_seconds()
+        self._timeouts = (min(CONNECT_TIMEOUT_S, seconds), seconds)
+        secret(
+            "client_secret", options.client_secret
+        )  # one that is not there should be told before any request
+
+    def __call__(self) -> Grant:
+        """A fresh token.
+
+        Raises:
+            AuthenticationFailed: the provider refuses; the message says what it says.
+            ServerUnreachable: there is no such provider.
+            ServerFailed: the provider is not available, after all retries.
+            UnexpectedReply: it gives no token.
+        """
+        with self._connect() as session:
+            place, methods = self._endpoint(session)
+            identity = {"client_id": self._options.client_id or ""}
+            proof = secret("client_secret", self._options.client_secret)
+            form = {"grant_type": "client_credentials", "scope": self._options.scope}
+            settings: dict[str, Any] = {}
+            if "client_secret_basic" in methods and "client_secret_post" not in methods:
+                settings["auth"] = basic(identity["client_id"], proof)
+            else:
+                form |= {**identity, "client_secret": proof}
+            granted = self._ask(session, "POST", place, _Granted, data=form, **settings)
+        redaction.register(granted.access_token, granted=True)
+        if problem := unsendable(granted.access_token, in_header=True):
+            message = f"signing in: POST {place.partition('?')[0]}: the token that it gives holds {problem}"
+            raise UnexpectedReply(message)
+        return Grant(granted.access_token, granted.expires_in)
+
+    def _endpoint(self, session: Session) -> tuple[str, list[str]]:
+        if self._options.token_url is not None:
+            return self._options.token_url, []
+        place = f"{self._options.url}/.well-known/openid-configuration"
+        found = self._ask(session, "GET", place, _Discovery)
+        if self._options.url.startswith("https:") and urlsplit(found.token_endpoint).scheme != "https":
+            message = (
+                f"{place} names a token endpoint without TLS, to which no secret is sent; correct it there, or give "
+                "'token_url'"
+            )
+            raise InvalidOption(message)
+        return found.token_endpoint, found.token_endpoint_auth_methods_supported
+
+    def _ask(self, session: Session, method: str, place: str, shape: Any, **sent: Any) -> Any:
+        call = f"signing in: {method} {place.partition('?')[0]}"
+        sent["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
+        attempts = Attempts(self._options.max_retries)
+        answer = retry.send(lambda: self._once(session, call, method, place, sent), attempts, time.sleep)
+        if answer.status_code != 200:
+            raise self._refusal(call, answer)
+        try:
+            return msgspec.json.decode(answer.content, type=shape)
+        except msgspec.DecodeError as cause:
+            message = f"{call}: this is no answer of an OpenID Connect provider; check the option 'token_url'"
+            raise UnexpectedReply(message, 200) from cause
+
+    def _once(
+        self, session: Session, call: str, method: str, place: str, sent: dict[str, Any]
+    ) -> Response | Failed:
+        try:
+            answer = session.request(method, place, timeout=self._timeouts, allow_redirects=False, **sent)
+        except (requests.RequestException, HTTPError, HTTPException, ValueError) as cause:
+            message = f"{call}: cannot be reached ({type(cause).__name__}); check the option 'token_url' and the network"
+            error = ServerUnreachable(message)
+            error.__cause__ = cause
+            return Failed(error, deadline_adapter.kind(cause))
+        kind = retry.kind_of_status(answer.status_code)
+        if kind is None:
+            return answer
+        return Failed(
+            self._refusal(call, answer), kind, retry.retry_after_s(answer.headers.get("Retry-After"))
+        )
+
+    def _refusal(self, call: str, answer: Response) -> ServerError:
+        try:
+            said = msgspec.json.decode(answer.content)
+        except NOT_JSON:
+            said = None
+        words = (
+            [str(said[key]) for key in ("error", "error_description") if key in said]
+            if isinstance(said, dict)
+            else []
+        )
+        text = redaction.shorten(": ".join(words))
+        hint = (
+            "check 'client_id', 'client_secret' and 'scope'"
+            if answer.request.method == "POST"
+            else "give the address of the token endpoint as 'token_url'"
+        )
+        kind: type[ServerError] = AuthenticationFailed
+        if retry.kind_of_status(answer.status_code) is not None:
+            kind, hint = ServerFailed, "the identity provider is not available now; try again later"
+        return kind(
+            f"{call}: HTTP {answer.status_code}{': ' if text else ''}{text}; {hint}", answer.status_code
+        )

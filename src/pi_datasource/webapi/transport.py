@@ -1,0 +1,153 @@
+"""The HTTP session: headers, sign-in, trust and proxies; and what a broken connection says of itself."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+from urllib3.util.ssl_ import create_urllib3_context
+
+from pi_datasource.errors import (
+    AuthenticationFailed,
+    InvalidOption,
+    ServerError,
+    ServerUnreachable,
+    UnexpectedReply,
+)
+from pi_datasource.options import secrets
+from pi_datasource.options.declaration import Options
+from pi_datasource.redaction import shorten
+from pi_datasource.version import __version__
+from pi_datasource.webapi import auth, proxy
+from pi_datasource.webapi.deadline_adapter import DeadlineAdapter, causes, is_damaged
+
+log = logging.getLogger(__name__)
+
+
+class Session(requests.Session):
+    """Signs in as the options say, follows no redirect, and never follows the environment over an option.
+
+    Raises:
+        InvalidOption: a file, secret or address of the options cannot be used on this machine.
+        MissingPackage: the kind of sign-in needs an extra.
+    """
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self._proxies = proxy.proxies(options)
+        self._trusted = _trust(options)
+        adapter = DeadlineAdapter(_client_certificate(options))
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+        # PI refuses a POST without X-Requested-With (reference: authentication and transport).
+        self.headers.update(
+            {
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip" if _compressed(options) else "identity",
+                "Content-Type": "application/json",
+                "User-Agent": f"pi-datasource/{__version__}",
+                "X-Requested-With": "pi-datasource",
+            }
+        )
+        self.auth = auth.Anonymous()
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """As inherited, but an option outdoes a variable of the environment, not the other way round."""
+        if self._proxies is not None:
+            proxies = {**self._proxies, **(proxies or {})}
+        trusted = verify if self._trusted is True else self._trusted
+        return super().merge_environment_settings(url, proxies, stream, trusted, cert)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: credentials might go to the target, and requests would take even one apart that it must not follow."""
+
+
+def session(options: Options) -> Session:
+    """A session that signs in as the options say."""
+    made = Session(options)
+    made.auth = auth.authentication(options, lambda: Session(options))
+    if not options.verify_tls:
+        log.warning("the certificate of %s is not checked: verify_tls is false", options.url)
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return made
+
+
+def failure(call: str, url: str, cause: Exception) -> ServerError:
+    """The error of a call that got no answer, or one that is not HTTP; what such an answer holds is not repeated."""
+    proxied = isinstance(cause, requests.exceptions.ProxyError)
+    if not proxied and (is_damaged(cause) or not isinstance(cause, (requests.RequestException, OSError))):
+        *_, inner = causes(cause)
+        return UnexpectedReply(
+            f"{call}: the answer of {url} is damaged ({type(inner).__name__}); check that 'url' is the address of PI Web "
+            "API, and for a proxy that changes answers"
+        )
+    why = reason(cause)
+    if type(cause).__module__.startswith("requests_kerberos"):
+        return AuthenticationFailed(
+            f"{call}: signing in with Kerberos failed ({why}); get a ticket with kinit, and check that the host of 'url' "
+            "is the one of the server's service principal HTTP/HOST"
+        )
+    if proxied:
+        advice = "check the option 'proxy' and the environment variables HTTPS_PROXY and NO_PROXY"
+        return ServerUnreachable(f"{call}: the proxy before {url} gives no connection ({why}); {advice}")
+    if isinstance(cause, requests.exceptions.SSLError):
+        return ServerUnreachable(
+            f"{call}: no trusted connection to {url}: {why}; give the authority's certificate as option 'ca_bundle'"
+        )
+    return ServerUnreachable(
+        f"{call}: cannot reach {url} ({why}); check the option 'url', the network, and that PI Web API is running"
+    )
+
+
+def reason(error: BaseException) -> str:
+    """The innermost cause in a few words."""
+    *_, inner = causes(error)
+    return f"{type(inner).__name__}: {shorten(str(inner))}"
+
+
+def _compressed(options: Options) -> bool:
+    if options.compression != "auto":
+        return options.compression == "gzip"
+    return not auth.on_this_machine(options.url)
+
+
+def _trust(options: Options) -> bool | str:
+    if options.ca_bundle is None or not options.verify_tls:
+        return options.verify_tls
+    try:
+        ssl.create_default_context(cafile=options.ca_bundle)
+    except (OSError, ValueError) as cause:
+        unusable = _unusable("ca_bundle", options.ca_bundle, cause)
+        raise unusable from cause
+    return str(options.ca_bundle)
+
+
+def _client_certificate(options: Options) -> ssl.SSLContext | None:
+    if options.client_cert is None:
+        return None
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if options.verify_tls else ssl.CERT_NONE)
+    password = secrets.secret("client_key_password", options.client_key_password)
+    try:
+        # A password is always given, because OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(options.client_cert, options.client_key, password.encode)
+    except (OSError, ValueError) as cause:
+        name = "client_key" if isinstance(cause, ssl.SSLError) and options.client_key else "client_cert"
+        place: Path = getattr(options, name)
+        locked = place.is_file() and b"ENCRYPTED" in place.read_bytes()
+        hint = "; its key is encrypted, and 'client_key_password' does not open it" if locked else ""
+        raise _unusable(name, place, cause, hint) from cause
+    return context
+
+
+def _unusable(name: str, place: Path, cause: Exception, hint: str = "") -> InvalidOption:
+    if isinstance(cause, ssl.SSLError):
+        why = f"it is no PEM file of that kind ({cause.reason or type(cause).__name__})"
+    else:
+        why = getattr(cause, "strerror", None) or type(cause).__name__
+    return InvalidOption(
+        f"option {name!r}: the file {str(place)!r} cannot be used on this machine: {why}{hint}"
+    )
