@@ -111,8 +111,10 @@ class ReadTask:
     read_mode: Literal["auto", "streamsets", "streams"] = "auto"
     requests_per_second: float | None = None  # this task's share
     starts: tuple[datetime, ...] = ()  # of each point, where they are not all that of the window
-    report_effort: bool = False
-    ends_gone: bool = False  # a point that was deleted since it was listed has no events, and is no failure
+    report_metrics: bool = False
+    skip_deleted: bool = (
+        False  # a point that was deleted since it was listed has no events, and is no failure
+    )
     offset: str | None = None  # of a stream: where its micro-batch ends, as JSON; told with the effort
 
     def __getstate__(self) -> dict[str, Any]:

@@ -15,8 +15,8 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 NUMBER, BOOLEAN, STRING, TIMESTAMP_TEXT = "number", "boolean", "string", "timestamp"
 DIGITAL, SYSTEM, ERROR, JSON, NONE = "digital", "system", "error", "json", "none"
 # Rows that are no events but tell of the read itself.
-READ_FAILURE, READ_GONE, READ_EFFORT = "read_failure", "read_gone", "read_effort"
-NO_EVENTS = (READ_FAILURE, READ_GONE, READ_EFFORT)
+READ_FAILURE, DELETED_POINT, READ_METRICS = "read_failure", "deleted_point", "read_metrics"
+STATUS_KINDS = (READ_FAILURE, DELETED_POINT, READ_METRICS)
 
 # What people are shown of a row of the checkpoint table, in this order.
 BATCH_COUNTS = (

@@ -115,7 +115,7 @@ def judge(seed: int) -> str:
 
 
 def _compared(rows: pa.Table, start: datetime, on_error: str, told: str) -> str:
-    is_event = pc.invert(pc.is_in(rows["value_kind"], pa.array(schema.NO_EVENTS)))
+    is_event = pc.invert(pc.is_in(rows["value_kind"], pa.array(schema.STATUS_KINDS)))
     failed = set(rows.filter(pc.invert(is_event))["tag_name"].to_pylist())
     events = rows.filter(is_event)
     whole = [point.name for point in PLANT.points if point.name not in failed]

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 from pi_datasource.errors import RequestRefused, ServerError
 from pi_datasource.model import Point, Window
 from pi_datasource.recorded.window_parts import Memory
-from pi_datasource.webapi.metrics import Effort
+from pi_datasource.webapi.metrics import RequestMetrics
 
 UTC = timezone.utc
 BASE = datetime(2024, 5, 1, tzinfo=UTC)
@@ -86,7 +86,7 @@ class FakePI:
         self.pauses: list[int] = []
         self.dropped = 0  # how often the kept connections were closed
         self.least_pauses_s: list[float] = []
-        self.effort = Effort()
+        self.metrics = RequestMetrics()
         self.windows = Memory()
         self.paced: float | None = None
         self.gets: list[tuple[str, dict[str, str]]] = []
@@ -98,7 +98,7 @@ class FakePI:
 
     def pause(self, attempt: int, least_s: float = 0.0, *, requests: int = 1, refused: bool = False) -> None:
         self.pauses.append(attempt)
-        self.effort += Effort(0, requests, 1.0 if refused else 0.0)
+        self.metrics += RequestMetrics(0, requests, 1.0 if refused else 0.0)
         self.least_pauses_s.append(least_s)
 
     def pace(self, requests_per_second: float | None) -> None:
@@ -120,7 +120,7 @@ class FakePI:
         assert len(self.calls) < self.most_calls, "the client never stops asking"
         if not any(urlsplit(url).path.endswith("/recorded") for url in urls.values()):
             return json.dumps({key: self._listed(url) for key, url in urls.items()}).encode()
-        self.effort += Effort(calls=1)
+        self.metrics += RequestMetrics(calls=1)
         parsed = {key: self._parse(url) for key, url in urls.items()}
         self.calls.append(
             [

@@ -17,7 +17,8 @@ from pi_datasource.recorded import arrays
 READS_ALL_KINDS = """
 import json, sys
 from datetime import datetime, timezone
-from pi_datasource import decode, reply, schema
+from pi_datasource import schema
+from pi_datasource.recorded import decode, reply
 from tests.unit.fakes import point, wire
 
 values = [1.5, {"Name": "ON", "Value": 1}, "text", True, None, 2**60, {"Errors": ["off"]}, [1]] * 200
@@ -29,7 +30,7 @@ now = datetime(2026, 1, 1, tzinfo=timezone.utc)
 target = schema.timeseries(include_metadata=True)
 batch = decode.to_batch([group], target, now, None)
 assert batch.num_rows == 1600
-decode.told_rows([(point(), "why")], schema.READ_FAILURE, now, target, now, None)
+decode.status_rows([(point(), "why")], schema.READ_FAILURE, now, target, now, None)
 print("pandas" in sys.modules)
 """
 

@@ -496,7 +496,7 @@ def test_a_pause_for_parts_of_a_batch_is_bounded_and_logged_when_it_is_long(
         api.pause(0, 5.0)
         api.pause(0, 86_400.0, requests=3, refused=True)
     assert naps == [5.0, retry.LONGEST_PAUSE_S]
-    assert api.effort.throttled_seconds == retry.LONGEST_PAUSE_S
+    assert api.metrics.throttled_seconds == retry.LONGEST_PAUSE_S
     assert caplog.messages == [
         "POST batch: 3 sub-request(s) failed for the moment; sending it again in 300.0 s; the server asks for 86400 s, more "
         "than the 300 s that are waited at most"

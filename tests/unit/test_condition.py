@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mock_server.wildcards import wildcard_pattern
 from pi_datasource.planning import predicates
-from pi_datasource.planning.predicates import ALWAYS, NEVER, All, Condition, Either, Match, Span
+from pi_datasource.planning.predicates import FALSE, TRUE, All, Either, Match, Predicate, Span
 
 NORTH, FLOW = Match("plant", "in", ("NORTH",)), Match("sensor_type", "in", ("FLOW",))
 GROUPS = ("plant", "sensor_type")
@@ -59,7 +59,7 @@ def test_parts_are_joined_as_they_say() -> None:
     assert predicates.admits(Either((NORTH, FLOW)), labels)
     assert not predicates.admits(All((NORTH, FLOW)), labels)
     assert predicates.admits(All((NORTH, Span(1, 2))), labels)
-    assert (predicates.admits(ALWAYS, labels), predicates.admits(NEVER, labels)) == (True, False)
+    assert (predicates.admits(TRUE, labels), predicates.admits(FALSE, labels)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_parts_are_joined_as_they_say() -> None:
         (Either((Span(3, 4), Span(8, 9))), (3, 9)),
         (Either((Span(3, 4), NORTH)), (-math.inf, math.inf)),
         (Either((Span(3, 4), All((Span(6, None), Span(None, 5))))), (3, 4)),  # the second part is never true
-        (ALWAYS, (-math.inf, math.inf)),
-        (NEVER, (math.inf, -math.inf)),
+        (TRUE, (-math.inf, math.inf)),
+        (FALSE, (math.inf, -math.inf)),
     ],
 )
 def test_bounds_are_the_hull_of_all_times_that_may_be(
-    given_condition: Condition, expected: tuple[float, float]
+    given_condition: Predicate, expected: tuple[float, float]
 ) -> None:
     assert predicates.bounds(given_condition) == expected
 
@@ -107,13 +107,13 @@ def test_a_comparison_with_a_time_spans_whole_microseconds(op: str, admitted: se
         (All((NORTH, Span(1, 2))), ("*NORTH*",)),
         (Either((NORTH, FLOW)), ("*NORTH*", "*FLOW*")),
         (Either((NORTH, Span(1, 2))), None),
-        (ALWAYS, None),
-        (NEVER, ()),
+        (TRUE, None),
+        (FALSE, ()),
     ],
     ids=str,
 )
 def test_names_are_asked_for_in_pis_syntax(
-    given_condition: Condition, expected: tuple[str, ...] | None
+    given_condition: Predicate, expected: tuple[str, ...] | None
 ) -> None:
     assert predicates.patterns(given_condition, GROUPS) == expected
 
@@ -136,8 +136,8 @@ def test_what_is_asked_for_matches_every_name_that_is_meant(name: str, pattern: 
 
 
 def test_a_condition_travels_as_json() -> None:
-    whole = All((Either((NORTH, Match("tag_name", "null"))), Span(None, 2**60), Span(-5, None), NEVER))
+    whole = All((Either((NORTH, Match("tag_name", "null"))), Span(None, 2**60), Span(-5, None), FALSE))
     assert predicates.loads(predicates.dumps(whole)) == whole
     for text in ("", "{}", '{"type":"match","column":"a","op":"~","values":[]}', "[" * 100_000):
-        with pytest.raises(ValueError, match=r"^is no condition; leave it to pi_datasource\.read"):
+        with pytest.raises(ValueError, match=r"^is not a predicate; leave it to pi_datasource\.read"):
             predicates.loads(text)

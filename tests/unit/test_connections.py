@@ -129,7 +129,7 @@ def test_a_kept_connection_that_was_closed_costs_one_reconnection(
     send(api)
     send(api)
     assert (wire.requests, naps) == ([0, 0, 1], [])
-    assert (api.effort.calls, api.effort.retries) == (3, 1)
+    assert (api.metrics.calls, api.metrics.retries) == (3, 1)
 
 
 def test_a_kept_connection_that_is_silent_costs_one_time_out_and_a_reconnection(

@@ -86,7 +86,7 @@ def test_threads_wait_for_the_first_and_a_failure_is_not_kept() -> None:
     assert kept.get("key", lambda: TABLE) is TABLE
 
 
-def _told(backend: LocalBackend, name: str) -> Any:
+def _status_rows(backend: LocalBackend, name: str) -> Any:
     told = answer(PANELS[name], Ask(backend, Selection.parse([], NOW), NOW, "W1"))
     assert told["state"] == "ok"
     return told["data"]
@@ -96,12 +96,12 @@ def test_new_rows_are_seen_though_the_rest_was_kept(tmp_path: Path) -> None:
     lake.write(tmp_path)
     now = [0.0]
     backend = LocalBackend(tmp_path, clock=lambda: now[0])
-    before = {name: _told(backend, name) for name in ("kpis", "tag-summary")}
+    before = {name: _status_rows(backend, name) for name in ("kpis", "tag-summary")}
     new = [lake.event("W1", "A.FLOW.1", NOW - timedelta(seconds=9), 1.0, ("A", "FLOW"))]
     lake.put(tmp_path, "bronze/pi_timeseries", new, lake.EVENTS)
     now[0] += 3
     for name, told in before.items():
-        assert _told(backend, name)["events"] == told["events"] + 1, name
+        assert _status_rows(backend, name)["events"] == told["events"] + 1, name
 
 
 @pytest.mark.parametrize("name", ["kpis", "gaps", "tag-summary", "tag-trend", "tag-states", "tag-rows"])
@@ -109,9 +109,9 @@ def test_figures_are_the_same_when_rows_are_too_many_to_keep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     lake.write(tmp_path)
-    want = _told(LocalBackend(tmp_path), name)
+    want = _status_rows(LocalBackend(tmp_path), name)
     monkeypatch.setattr(local, "MOST_ROWS", 10)
-    got = _told(LocalBackend(tmp_path), name)
+    got = _status_rows(LocalBackend(tmp_path), name)
     # Sums of fractions are added up in the order in which rows come: their last digits differ.
     fractions = {figure for figure in ("mean", "deviation") if figure in want}
     assert {figure: got.pop(figure) for figure in fractions} == {

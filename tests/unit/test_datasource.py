@@ -24,7 +24,7 @@ from pi_datasource import register, schema
 from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, UnknownOption
 from pi_datasource.spark import partitions
 from pi_datasource.spark.datasource import PIDataSource, PIReader
-from pi_datasource.spark.partitions import PIPartition, plainly
+from pi_datasource.spark.partitions import PIPartition, concise_errors
 from pi_datasource.webapi import client
 
 from .fakes import SECOND, FakePI, expected_rows, is_told_alone, moment, wire
@@ -255,7 +255,7 @@ def test_a_narrowed_read_asks_for_less_and_never_fails_for_a_tag_that_is_not_the
     read_all(source(num_partitions="1", narrow=others))
     assert [web_id for call in pi.calls for web_id, _, _ in call] == ["W2"]
     pi.gets.clear()
-    never = source(narrow=predicates.dumps(predicates.NEVER))
+    never = source(narrow=predicates.dumps(predicates.FALSE))
     assert never.reader(never.schema()).partitions() == []
     assert all("points" not in path for path, _ in pi.gets)
     for tags in ("GONE", "*,GONE"):  # but the user's own choice of tags is still checked
@@ -350,10 +350,10 @@ def test_plainly_lets_our_errors_out_bare_and_others_as_they_are() -> None:
             message = "y"
             raise InvalidOption(message) from cause
 
-    with pytest.raises(InvalidOption) as caught, plainly():
+    with pytest.raises(InvalidOption) as caught, concise_errors():
         ours()
     assert is_told_alone(caught.value)
-    with pytest.raises(ZeroDivisionError), plainly():
+    with pytest.raises(ZeroDivisionError), concise_errors():
         _ = 1 / 0
 
 
@@ -385,3 +385,20 @@ def test_reading_freezes_what_was_imported_once_per_process(monkeypatch: pytest.
     for part in found.partitions():
         list(found.read(part))
     assert frozen == [1]
+
+
+@pytest.mark.usefixtures("pi")
+def test_the_option_narrow_of_before_still_prunes_and_the_log_names_what_replaces_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from pi_datasource.planning import predicates
+
+    found = source(narrow=predicates.dumps(predicates.FALSE))
+    assert found.reader(found.schema()).partitions() == []
+    assert caplog.messages == [
+        "the option 'narrow' goes with the next release: use pi_datasource.read(where=...)"
+    ]
+    with pytest.raises(
+        InvalidOption, match=r"^option 'narrow': is not a predicate; leave it to pi_datasource.read"
+    ):
+        source(narrow="[]")

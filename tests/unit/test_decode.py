@@ -434,7 +434,7 @@ def test_failure_rows_say_which_point_and_why_and_nothing_else() -> None:
     start = datetime(2024, 5, 1, tzinfo=UTC)
     target = schema.timeseries(("plant",), include_metadata=True)
     failures = [(point("P1.X", "Digital"), '{"status":404}'), (point("Q"), '{"status":null}')]
-    batch = decode.told_rows(failures, schema.READ_FAILURE, start, target, PLANNED, r"^(?P<plant>P\d)")
+    batch = decode.status_rows(failures, schema.READ_FAILURE, start, target, PLANNED, r"^(?P<plant>P\d)")
     assert batch.schema.equals(target)
     blank = (None, None, None, None)
     assert rows_of(batch) == [
@@ -445,7 +445,7 @@ def test_failure_rows_say_which_point_and_why_and_nothing_else() -> None:
     ]  # fmt: skip
 
 
-# --- a second opinion: the same rules, one row at a time, as slowly and plainly as possible
+# --- a second opinion: the same rules, one row at a time, as slowly and concise_errors as possible
 
 
 def plain_value(item: dict[str, Any], point_type: str) -> tuple[Any, ...]:  # noqa: C901, PLR0911 - a table

@@ -13,6 +13,7 @@ import pi_datasource
 from pi_datasource.errors import InvalidOption, UnknownOption
 from pi_datasource.planning import predicates
 from pi_datasource.planning.predicates import All, Match, Span
+from pi_datasource.spark import carried_predicate
 
 T = 1_767_225_600_000_000
 
@@ -66,7 +67,7 @@ def read(session: Session, where: str | None = None, **options: Any) -> dict[str
 
 
 def narrow_of(given: dict[str, str]) -> Any:
-    return predicates.loads(given["narrow"])
+    return predicates.loads(given[carried_predicate.KEY])
 
 
 def test_without_a_predicate_it_is_a_plain_load() -> None:
@@ -105,7 +106,7 @@ def test_the_whole_predicate_filters_and_what_is_understood_narrows() -> None:
     session = Session()
     text = "tag_name = 'a' AND value > 3 AND timestamp >= '2026-01-01'"
     given = read(session, text)
-    assert narrow_of(given) == All((Match("tag_name", "in", ("a",)), predicates.ALWAYS, Span(T, None)))
+    assert narrow_of(given) == All((Match("tag_name", "in", ("a",)), predicates.TRUE, Span(T, None)))
     assert session.steps == [
         ("sql", "SELECT unix_micros(TRY_CAST(('2026-01-01') AS TIMESTAMP_LTZ)) AS c0"),
         ("load",),
@@ -122,7 +123,7 @@ def test_groups_of_the_tag_pattern_are_columns() -> None:
     assert narrow_of(read(Session(), "Plant = 'N'", tag_pattern="(?P<plant>.)")) == Match(
         "plant", "in", ("N",)
     )
-    assert narrow_of(read(Session(), "plant = 'N'")) == predicates.ALWAYS
+    assert narrow_of(read(Session(), "plant = 'N'")) == predicates.TRUE
 
 
 def test_columns_that_only_the_predicate_needs_are_read_and_left_out() -> None:
@@ -134,10 +135,10 @@ def test_columns_that_only_the_predicate_needs_are_read_and_left_out() -> None:
 
 def test_quotes_that_may_enclose_a_column_do_not_narrow() -> None:
     text = 'tag_name = "value_string"'
-    assert narrow_of(read(Session(), text)) != predicates.ALWAYS
+    assert narrow_of(read(Session(), text)) != predicates.TRUE
     session = Session({"spark.sql.ansi.doubleQuotedIdentifiers": "true"})
-    assert narrow_of(read(session, text)) == predicates.ALWAYS
-    assert narrow_of(read(session, "tag_name = 'value_string'")) != predicates.ALWAYS
+    assert narrow_of(read(session, text)) == predicates.TRUE
+    assert narrow_of(read(session, "tag_name = 'value_string'")) != predicates.TRUE
 
 
 NO_START = (

@@ -38,7 +38,7 @@ def body_of(streams: dict[str, list[dict[str, Any]]], separators: tuple[str, str
     return json.dumps(answers, separators=separators, ensure_ascii=False).encode()
 
 
-def plainly(body: bytes) -> dict[str, reply.Page]:
+def concise_errors(body: bytes) -> dict[str, reply.Page]:
     """The pages by the parser alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast_rows, "lift", lambda _: None)
@@ -80,7 +80,7 @@ def test_plain_rows_are_lifted_and_the_skeleton_is_small() -> None:
     assert lifted is not None
     assert len(lifted.ticks) == 498  # the first row of each stream follows a bracket, not a comma
     assert len(lifted.skeleton) < len(body) / 50
-    assert contents(reply.batch_reply(body)) == contents(plainly(body))
+    assert contents(reply.batch_reply(body)) == contents(concise_errors(body))
 
 
 def test_of_states_and_texts_each_different_one_is_parsed_once() -> None:
@@ -97,14 +97,14 @@ def test_of_states_and_texts_each_different_one_is_parsed_once() -> None:
     # The first row of a stream follows a bracket, and the last one no other row.
     assert (len(lifted.ticks), len(lifted.odd), len(lifted.odd_items)) == (398 + 99, 398, 4)
     assert np.isnan(lifted.values[lifted.odd]).all()
-    assert contents(reply.batch_reply(body)) == contents(plainly(body))
+    assert contents(reply.batch_reply(body)) == contents(concise_errors(body))
 
 
 def test_texts_that_all_differ_come_as_they_are() -> None:
     items = [item | {"Value": f"batch {i}"} for i, item in enumerate(plain_items(300))]
     body = body_of({"0": items})
     assert fast_rows.lift(body) is not None
-    assert contents(reply.batch_reply(body)) == contents(plainly(body))
+    assert contents(reply.batch_reply(body)) == contents(concise_errors(body))
 
 
 @settings(max_examples=60)
@@ -129,7 +129,7 @@ def test_whatever_stands_between_plain_rows_the_events_are_those_of_the_parser(s
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast_rows, "_BLOCK", block)
         found = reply.batch_reply(body)
-    assert contents(found) == contents(plainly(body))
+    assert contents(found) == contents(concise_errors(body))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -146,7 +146,7 @@ def test_a_damaged_body_gives_the_parsers_rows_or_a_named_error(seed: int) -> No
             )
         damaged = bytes(body[: dice.choice([len(body), dice.randrange(len(body))])])
         try:
-            wanted = contents(plainly(damaged))
+            wanted = contents(concise_errors(damaged))
         except PIError:
             wanted = None
         try:
@@ -176,7 +176,7 @@ def test_the_streams_of_a_set_are_lifted_too() -> None:
 def test_rows_in_a_place_where_the_reference_has_none_are_not_taken_for_events() -> None:
     body = body_of({"0": plain_items(200)}).replace(b'"Items":', b'"Extra":')
     assert fast_rows.lift(body) is not None
-    assert contents(reply.batch_reply(body)) == contents(plainly(body))
+    assert contents(reply.batch_reply(body)) == contents(concise_errors(body))
 
 
 def test_a_list_in_place_of_an_event_is_a_failure() -> None:

@@ -9,9 +9,8 @@ import pytest
 from pi_datasource.errors import InvalidOption
 from pi_datasource.model import Point
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning import predicates
-from pi_datasource.planning.predicates import ALWAYS, NEVER, All, Condition, Match, Span
-from pi_datasource.planning.pruning import Narrowing
+from pi_datasource.planning.predicates import FALSE, TRUE, All, Match, Predicate, Span
+from pi_datasource.planning.pruning import Pruning
 
 UTC = timezone.utc
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -27,11 +26,11 @@ def between(start: datetime | None, end: datetime | None) -> Span:
     return Span(start and micros(start), end and micros(end))
 
 
-def narrowing(asked: Condition = ALWAYS, pushed: Condition = ALWAYS, **given: str) -> Narrowing:
-    return Narrowing(Options.parse({"url": "h", "narrow": predicates.dumps(asked), **given}), pushed)
+def narrowing(asked: Predicate = TRUE, pushed: Predicate = TRUE, **given: str) -> Pruning:
+    return Pruning(Options.parse({"url": "h", **given}), asked, pushed)
 
 
-def window(found: Narrowing) -> tuple[datetime, datetime]:
+def window(found: Pruning) -> tuple[datetime, datetime]:
     result = found.window(NOW)
     return result.start, result.end
 
@@ -42,7 +41,7 @@ LAST_YEAR = datetime(2025, 1, 1, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("asked", "given", "expected"),
     [
-        (ALWAYS, {}, (NOW - 24 * HOUR, NOW)),
+        (TRUE, {}, (NOW - 24 * HOUR, NOW)),
         (between(LAST_YEAR, None), {}, (LAST_YEAR, NOW)),
         (between(LAST_YEAR, LAST_YEAR + HOUR), {}, (LAST_YEAR, LAST_YEAR + HOUR)),
         (between(NOW - HOUR, NOW + HOUR), {}, (NOW - HOUR, NOW + HOUR)),  # PI holds the future too
@@ -53,11 +52,11 @@ LAST_YEAR = datetime(2025, 1, 1, tzinfo=UTC)
         (between(None, NOW), {"start_time": "*-2h", "end_time": "*-1h"}, (NOW - 2 * HOUR, NOW - HOUR)),
         (between(NOW - 90 * 60 * MICRO * 10**6, NOW), {"end_time": "*-1h"}, (NOW - 1.5 * HOUR, NOW - HOUR)),
         (between(NOW - HOUR, NOW), {"start_time": "1900-01-01"}, (NOW - HOUR, NOW)),
-        (ALWAYS, {"start_time": "1900-01-01"}, (datetime(1900, 1, 1, tzinfo=UTC), NOW)),
+        (TRUE, {"start_time": "1900-01-01"}, (datetime(1900, 1, 1, tzinfo=UTC), NOW)),
     ],
 )
 def test_bounds_stand_in_for_defaults_and_cut_what_is_given(
-    asked: Condition, given: dict[str, str], expected: tuple[datetime, datetime]
+    asked: Predicate, given: dict[str, str], expected: tuple[datetime, datetime]
 ) -> None:
     assert window(narrowing(asked, **given)) == expected
 
@@ -66,14 +65,14 @@ def test_bounds_stand_in_for_defaults_and_cut_what_is_given(
     ("asked", "given"),
     [
         (between(NOW + HOUR, None), {}),
-        (NEVER, {}),
+        (FALSE, {}),
         (All((between(NOW, None), between(None, LAST_YEAR))), {}),
         (between(None, LAST_YEAR), {"start_time": "*-1d"}),
         (between(LAST_YEAR, None), {"end_time": "2024-01-01"}),
         (between(LAST_YEAR, LAST_YEAR + HOUR), {"start_time": "*-1d", "end_time": "*"}),
     ],
 )
-def test_nothing_in_common_is_an_empty_window(asked: Condition, given: dict[str, str]) -> None:
+def test_nothing_in_common_is_an_empty_window(asked: Predicate, given: dict[str, str]) -> None:
     start, end = window(narrowing(asked, **given))
     assert start == end
 
@@ -123,11 +122,11 @@ def point(name: str, point_type: str = "Float32") -> Point:
         (Match("tag_path", "like", (r"\\\\SRV\\M%",)), "M.T1"),
         (Match("server_name", "not in", ("SRV",)), ""),
         (Match("units", "in", ("m",)), "N.T1 N.S2 M.T1 odd"),  # an answer may change them
-        (ALWAYS, "N.T1 N.S2 M.T1 odd"),
+        (TRUE, "N.T1 N.S2 M.T1 odd"),
     ],
     ids=str,
 )
-def test_points_are_kept_unless_all_their_rows_are_excluded(asked: Condition, names: str) -> None:
+def test_points_are_kept_unless_all_their_rows_are_excluded(asked: Predicate, names: str) -> None:
     points = [point("N.T1"), point("N.S2", "Digital"), point("M.T1"), point("odd")]
     for found in (
         narrowing(asked, tag_pattern=r"(?P<plant>\w)\."),

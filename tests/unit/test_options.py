@@ -92,13 +92,13 @@ def test_defaults_are_these() -> None:
     assert defaults == {
         "url": "https://pi.example/piwebapi", "batch_url": None, "table": "pi_timeseries", "tags": (), "tag_filter": None,
         "data_servers": (), "start_time": "*-1d", "end_time": "*", "time_zone": "UTC", "tag_pattern": None,
-        "include_metadata": False, "columns": (), "narrow": None, "pushdown": False, "auth": "auto",
+        "include_metadata": False, "columns": (), "pushdown": False, "auth": "auto",
         "username": None, "password": None, "token": None,
         "client_id": None, "client_secret": None, "token_url": None, "scope": "system",
         "verify_tls": True, "ca_bundle": None, "client_cert": None, "client_key": None, "client_key_password": None,
         "proxy": None, "proxy_username": None, "proxy_password": None, "compression": "auto", "timeout": timedelta(seconds=60), "max_retries": 5,
         "page_size": 10_000, "batch_size": 1000, "read_mode": "auto", "requests_per_second": None,
-        "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail", "report_effort": False,
+        "max_concurrent_requests": None, "num_partitions": 8, "on_error": "fail", "report_metrics": False,
         "settle": timedelta(seconds=5), "max_window_per_trigger": None, "overlap": timedelta(0), "new_tags": "from_now",
         "max_events_per_trigger": None, "min_window_per_trigger": timedelta(seconds=1), "start_times": None,
         "discovery_interval": timedelta(minutes=10), "wait_for_server": timedelta(0),
@@ -430,3 +430,15 @@ def test_defaults_are_described_as_a_user_would_write_them() -> None:
 )
 def test_a_default_that_is_described_can_be_given(name: str) -> None:
     assert parsed(**{name: described(name).strip("`")}) == parsed()
+
+
+def test_an_option_that_was_renamed_is_understood_and_the_log_says_its_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for spelling in ("report_effort", "reportEffort"):
+        caplog.clear()
+        assert parsed(report_metrics="true") == parsed(**{spelling: "true"})
+        assert caplog.messages == [
+            f"the option '{spelling}' is now called 'report_metrics', and its old name goes with the next release; its rows have "
+            "value_kind = 'read_metrics'"
+        ]

@@ -57,22 +57,22 @@ def caused(error: ServerError, cause: Exception) -> ServerError:
 )
 def test_only_what_passes_with_time_is_waited_for(error: ServerError, down: bool) -> None:
     assert outage.is_temporary(error) is down
-    assert outage.Outage(60).bears(error) is down
-    assert not outage.Outage(0).bears(error)
+    assert outage.Outage(60).should_wait(error) is down
+    assert not outage.Outage(0).should_wait(error)
 
 
 def test_patience_ends_and_begins_anew_after_an_answer(caplog: pytest.LogCaptureFixture) -> None:
     clock = Time()
     down = outage.Outage(3600, clock)
     borne = 0
-    while down.bears(DOWN):
+    while down.should_wait(DOWN):
         borne += 1
         clock.sleep(10)
     assert borne == 360
     assert caplog.text.count("waiting for it for up to") == 6
     down.over()
     assert "answers again after 3600 s" in caplog.text
-    assert down.bears(DOWN)
+    assert down.should_wait(DOWN)
 
 
 class Connection:

@@ -9,8 +9,8 @@ import pytest
 
 import pi_datasource
 
-CORE = ("errors", "model", "timespec", "condition", "narrow", "where", "options", "schema", "tables", "plan", "decode", "auth", "client", "discover",
-        "fetch")  # fmt: skip
+CORE = ("errors", "options.documentation", "planning.planner", "planning.sql_predicate", "tables.registry", "recorded.fetch",
+        "points.tracked_points", "webapi.server_clock")  # fmt: skip
 BLOCK = """
 import sys
 class Block:

@@ -12,8 +12,8 @@ from pyspark.sql.types import StructType
 
 from pi_datasource.errors import InvalidOption
 from pi_datasource.planning import predicates
-from pi_datasource.planning.predicates import ALWAYS, NEVER, Condition, Either, Match, Span
-from pi_datasource.planning.pruning import Narrowing
+from pi_datasource.planning.predicates import FALSE, TRUE, Either, Match, Predicate, Span
+from pi_datasource.planning.pruning import Pruning
 from pi_datasource.spark import pushdown
 from pi_datasource.spark.batch_reader import PIReader
 from pi_datasource.spark.datasource import PIDataSource
@@ -34,38 +34,38 @@ def match(op: Any, *values: str) -> Match:
     ("given", "expected", "negated"),
     [
         (spark.EqualTo(TAG, "a"), match("in", "a"), match("not in", "a")),
-        (spark.EqualNullSafe(TAG, "a"), match("in", "a"), ALWAYS),
-        (spark.EqualNullSafe(TAG, None), ALWAYS, ALWAYS),
+        (spark.EqualNullSafe(TAG, "a"), match("in", "a"), TRUE),
+        (spark.EqualNullSafe(TAG, None), TRUE, TRUE),
         (spark.LessThan(TAG, "a"), match("<", "a"), match(">=", "a")),
         (spark.LessThanOrEqual(TAG, "a"), match("<=", "a"), match(">", "a")),
         (spark.GreaterThan(TAG, "a"), match(">", "a"), match("<=", "a")),
         (spark.GreaterThanOrEqual(TAG, "a"), match(">=", "a"), match("<", "a")),
         (spark.In(TAG, ("a", "b")), match("in", "a", "b"), match("not in", "a", "b")),
         (spark.In(TAG, ["a", None]), match("in", "a"), match("not in", "a")),  # type: ignore[arg-type]
-        (spark.In(TAG, (None,)), NEVER, match("not in")),
+        (spark.In(TAG, (None,)), FALSE, match("not in")),
         (spark.IsNull(TAG), match("null"), match("not null")),
         (spark.IsNotNull(TAG), match("not null"), match("null")),
         (spark.StringStartsWith(TAG, "a_"), match("like", r"a\_%"), match("not like", r"a\_%")),
         (spark.StringEndsWith(TAG, "%a"), match("like", r"%\%a"), match("not like", r"%\%a")),
         (spark.StringContains(TAG, "a\\"), match("like", "%a\\\\%"), match("not like", "%a\\\\%")),
-        (spark.EqualTo(TAG, 5), ALWAYS, ALWAYS),
-        (spark.EqualTo(("value",), 5.0), ALWAYS, ALWAYS),
-        (spark.EqualTo(("units",), "m"), ALWAYS, ALWAYS),
-        (spark.EqualTo(("tag_name", "x"), "a"), ALWAYS, ALWAYS),
-        (spark.EqualTo(("good",), True), ALWAYS, ALWAYS),
-        (spark.EqualTo(TIME, AT), Span(T, T + 1), ALWAYS),
+        (spark.EqualTo(TAG, 5), TRUE, TRUE),
+        (spark.EqualTo(("value",), 5.0), TRUE, TRUE),
+        (spark.EqualTo(("units",), "m"), TRUE, TRUE),
+        (spark.EqualTo(("tag_name", "x"), "a"), TRUE, TRUE),
+        (spark.EqualTo(("good",), True), TRUE, TRUE),
+        (spark.EqualTo(TIME, AT), Span(T, T + 1), TRUE),
         (spark.LessThan(TIME, AT), Span(None, T), Span(T, None)),
         (spark.LessThanOrEqual(TIME, AT + MOMENT), Span(None, T + 2), Span(T + 2, None)),
         (spark.GreaterThan(TIME, AT), Span(T + 1, None), Span(None, T + 1)),
         (spark.GreaterThanOrEqual(TIME, AT), Span(T, None), Span(None, T)),
-        (spark.In(TIME, (AT, None)), Either((Span(T, T + 1),)), ALWAYS),
-        (spark.IsNotNull(TIME), ALWAYS, ALWAYS),
-        (spark.LessThan(TIME, AT.replace(tzinfo=None)), ALWAYS, ALWAYS),
-        (NotImplemented, ALWAYS, ALWAYS),  # whatever a later Spark may hand over
+        (spark.In(TIME, (AT, None)), Either((Span(T, T + 1),)), TRUE),
+        (spark.IsNotNull(TIME), TRUE, TRUE),
+        (spark.LessThan(TIME, AT.replace(tzinfo=None)), TRUE, TRUE),
+        (NotImplemented, TRUE, TRUE),  # whatever a later Spark may hand over
     ],
     ids=str,
 )
-def test_filters_become_conditions(given: Any, expected: Condition, negated: Condition) -> None:
+def test_filters_become_conditions(given: Any, expected: Predicate, negated: Predicate) -> None:
     assert of_filter(given, COLUMNS) == expected
     assert of_filter(spark.Not(given), COLUMNS) == negated
     assert of_filter(spark.Not(spark.Not(given)), COLUMNS) == expected
@@ -97,9 +97,9 @@ def test_filters_narrow_and_go_back_to_spark_as_they_are() -> None:
     returned = list(reader.pushFilters(filters))
 
     assert [id(each) for each in returned] == [id(each) for each in filters]
-    narrowing = Narrowing(reader.options, reader.pushed)
-    assert narrowing.tags() == ("a",)
-    assert narrowing.window(AT).start == AT + MOMENT
+    pruning = Pruning(reader.options, pushed=reader.pushed)
+    assert pruning.tags() == ("a",)
+    assert pruning.window(AT).start == AT + MOMENT
 
 
 def test_filters_on_columns_that_the_reader_lacks_do_not_narrow() -> None:
@@ -122,7 +122,7 @@ def test_an_older_spark_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [("pushdown", "true"), ("narrow", predicates.dumps(ALWAYS))])
+@pytest.mark.parametrize(("name", "value"), [("pushdown", "true"), ("narrow", predicates.dumps(TRUE))])
 def test_a_stream_refuses_what_only_narrows_a_read(name: str, value: str) -> None:
     found = source(**{name: value})
     with pytest.raises(InvalidOption) as caught:

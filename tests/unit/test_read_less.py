@@ -23,7 +23,8 @@ from pi_datasource import schema
 from pi_datasource.model import MICROSECOND, Point
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning import predicates, sql_predicate
-from pi_datasource.planning.pruning import Narrowing
+from pi_datasource.planning.predicates import Predicate
+from pi_datasource.planning.pruning import Pruning
 from pi_datasource.spark import partitions
 from pi_datasource.webapi import client
 
@@ -234,12 +235,14 @@ zoned_predicates = st.sampled_from(ZONES).flatmap(
 )
 
 
-def options_for(predicate: str, database: Database, **more: str) -> Options:
-    wanted = sql_predicate.of_sql(predicate, TEXTS, database.evaluate)
+def options_for(url: str) -> Options:
     return Options.parse(
-        {"url": "h", "tag_pattern": TAG_PATTERN, "start_time": START.isoformat(), "end_time": NOW.isoformat(),
-         "narrow": predicates.dumps(wanted), **more}
-    )  # fmt: skip
+        {"url": url, "tag_pattern": TAG_PATTERN, "start_time": START.isoformat(), "end_time": NOW.isoformat()}
+    )
+
+
+def asked_of(predicate: str, database: Database) -> Predicate:
+    return sql_predicate.of_sql(predicate, TEXTS, database.evaluate)
 
 
 POINTS = [Point(f"W{i}", p.name, p.point_type, None, "S", p.path) for i, p in enumerate(PLANT.points)]
@@ -251,10 +254,10 @@ def test_no_row_that_fulfils_a_predicate_is_narrowed_away(
     databases: dict[str, Database], case: tuple[str, str]
 ) -> None:
     zone, predicate = case
-    narrowing = Narrowing(options_for(predicate, databases[zone]))
-    window = narrowing.window(NOW)
-    read = {point.name for point in narrowing.points(POINTS)}
-    tags = narrowing.tags()
+    pruning = Pruning(options_for("h"), asked_of(predicate, databases[zone]))
+    window = pruning.window(NOW)
+    read = {point.name for point in pruning.points(POINTS)}
+    tags = pruning.tags()
     asked_for = {name for name in NAMES if tags is None or any(wildcard_pattern(t).match(name) for t in tags)}
 
     rows = databases[zone].spans(predicate)
@@ -269,12 +272,12 @@ def pi_url() -> Iterator[str]:
         yield url
 
 
-def rows_of(options: Options, columns: list[str]) -> list[dict[str, Any]]:
+def rows_of(options: Options, columns: list[str], asked: Predicate = predicates.TRUE) -> list[dict[str, Any]]:
     """What a read with ``options`` brings, as Spark would get it."""
     target = pa.schema([schema.timeseries(options.pattern_columns).field(name) for name in columns])
     batches = [
         b
-        for part in partitions.planned(options)
+        for part in partitions.planned(options, asked)
         for b in partitions.read_partition(options, target, part.value)
     ]
     return pa.Table.from_batches(batches, target).to_pylist()
@@ -288,7 +291,7 @@ def test_a_narrowed_read_brings_the_rows_of_a_full_one_that_fulfil_the_predicate
     zone, predicate = case
     columns = ["tag_name", "timestamp", "sequence", "value", "value_string"]
 
-    read = rows_of(options_for(predicate, databases[zone], url=pi_url), columns)
+    read = rows_of(options_for(pi_url), columns, asked_of(predicate, databases[zone]))
     client.shared.cache_clear()
 
     fulfilling = databases[zone].fulfilling(predicate)

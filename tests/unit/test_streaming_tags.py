@@ -15,7 +15,7 @@ from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, Server
 from pi_datasource.model import ReadTask, Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import start_times
-from pi_datasource.points.tracked_points import Roster
+from pi_datasource.points.tracked_points import TrackedPoints
 from pi_datasource.recorded import fetch
 from pi_datasource.spark.stream_reader import PIStreamReader, window_of
 from pi_datasource.webapi import client, server_clock
@@ -159,7 +159,7 @@ class TestTheList:
         assert "1 tag(s) renamed: T2 → NEW" in caplog.text
 
     def test_a_clock_that_was_set_back_makes_it_old(self) -> None:
-        roster = Roster(Options.parse({"url": "h"}), lambda _: [point("A")])
+        roster = TrackedPoints(Options.parse({"url": "h"}), lambda _: [point("A")])
         roster.refresh(BASE)
         kept = roster.points
         roster.refresh(BASE + timedelta(minutes=9))
@@ -170,7 +170,7 @@ class TestTheList:
     def test_its_order_and_fingerprint_depend_on_the_points_alone(self) -> None:
         some = [point(name) for name in "CAB"]
         one, two, other = (
-            Roster(Options.parse({"url": "h"}), lambda _, p=p: p) for p in (some, some[::-1], some[1:])
+            TrackedPoints(Options.parse({"url": "h"}), lambda _, p=p: p) for p in (some, some[::-1], some[1:])
         )
         for roster in (one, two, other):
             roster.refresh(BASE)
@@ -256,7 +256,7 @@ class TestATagThatIsDeleted:
         assert {web_id for call in pi.calls[asked:] for web_id, _, _ in call} == {"W_T1"}
 
     def test_is_a_row_for_those_who_want_to_know_of_the_read(self, pi: Site) -> None:
-        stream = Following(report_effort="true")
+        stream = Following(report_metrics="true")
         stream.batch()
         pi.delete("W_T2")
         pi.now = 80
@@ -264,11 +264,13 @@ class TestATagThatIsDeleted:
         tasks = stream.reader.partitions(stream.position, end)
         rows = [row for task in tasks for batch in stream.reader.read(task) for row in batch.to_pylist()]
         told = [
-            (row["tag_webid"], row["value_kind"]) for row in rows if row["value_kind"] in schema.NO_EVENTS
+            (row["tag_webid"], row["value_kind"]) for row in rows if row["value_kind"] in schema.STATUS_KINDS
         ]
-        assert sorted(told) == [("W_T1", "read_effort"), ("W_T2", "read_effort"), ("W_T2", "read_gone")]
-        effort = [json.loads(row["value_string"]) for row in rows if row["value_kind"] == schema.READ_EFFORT]
-        assert [each["offset"] for each in effort] == [end, end]
+        assert sorted(told) == [("W_T1", "read_metrics"), ("W_T2", "deleted_point"), ("W_T2", "read_metrics")]
+        metrics = [
+            json.loads(row["value_string"]) for row in rows if row["value_kind"] == schema.READ_METRICS
+        ]
+        assert [each["offset"] for each in metrics] == [end, end]
 
     def test_leaves_a_row_that_says_where_the_micro_batch_ends_when_no_tag_has_begun(
         self, pi: Site, tmp_path: Path
@@ -276,13 +278,13 @@ class TestATagThatIsDeleted:
         file = tmp_path / "starts.json"
         file.write_text(json.dumps({"T1": "2024-05-01T00:00:00Z", "T2": "2024-05-01T00:00:40Z"}))
         given = {"discovery_interval": "0s", "max_window_per_trigger": "20s", "start_times": str(file)}
-        stream = Following(report_effort="true", **given)
+        stream = Following(report_metrics="true", **given)
         stream.batch()
         pi.delete("W_T1")
         end = stream.reader.latestOffset(stream.position, None)
         (only,) = stream.reader.partitions(stream.position, end)
         (row,) = [row for batch in stream.reader.read(only) for row in batch.to_pylist()]
-        assert (row["tag_webid"], row["value_kind"]) == ("", "read_effort")
+        assert (row["tag_webid"], row["value_kind"]) == ("", "read_metrics")
         assert json.loads(row["value_string"]) == {
             "calls": 0,
             "retries": 0,

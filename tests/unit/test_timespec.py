@@ -214,17 +214,17 @@ NO_ZONE_DATA = """
 import sys, types, zoneinfo
 sys.modules["tzdata"] = None
 zoneinfo.reset_tzpath(to=())
-from pi_datasource import timespec
+from pi_datasource import time_strings
 """
 
 
 def test_utc_needs_no_time_zone_data() -> None:
-    code = "print(timespec.zone_named('UTC'), timespec.zone_named('Etc/UTC'))"
+    code = "print(time_strings.zone_named('UTC'), time_strings.zone_named('Etc/UTC'))"
     assert _without_zone_data(code) == "UTC UTC"
 
 
 def test_a_machine_without_time_zone_data_is_told_apart_from_a_wrong_name() -> None:
-    code = "try: timespec.zone_named('Europe/Berlin')\nexcept ValueError as error: print(error)"
+    code = "try: time_strings.zone_named('Europe/Berlin')\nexcept ValueError as error: print(error)"
     assert _without_zone_data(code) == (
         "time zone 'Europe/Berlin' cannot be looked up: this machine has no time zone data; "
         "pip install tzdata, or use 'UTC'"

@@ -10,14 +10,14 @@ import pytest
 
 from pi_datasource.errors import MissingPackage
 from pi_datasource.planning import sql_predicate
-from pi_datasource.planning.predicates import ALWAYS, NEVER, All, Condition, Either, Match, Span
+from pi_datasource.planning.predicates import FALSE, TRUE, All, Either, Match, Predicate, Span
 
 COLUMNS = ["tag_name", "Plant", "value_kind"]
 T = 10**15  # what every expression of time is taken for
 DAY, SLACK = 86_400_000_000, sql_predicate.ZONE_SLACK_US
 
 
-def read(text: str, asked: list[str] | None = None) -> Condition:
+def read(text: str, asked: list[str] | None = None) -> Predicate:
     def evaluate(expressions: Sequence[str]) -> list[int | None]:
         if asked is not None:
             asked.extend(expressions)
@@ -49,7 +49,7 @@ NOT_A, NOT_B = Match("tag_name", "not in", ("a",)), Match("Plant", "not in", ("b
         ("tag_name IN ('a', 'c')", Match("tag_name", "in", ("a", "c"))),
         ("tag_name IN ('a', NULL)", A),
         ("tag_name NOT IN ('a')", NOT_A),
-        ("tag_name IN (NULL)", NEVER),
+        ("tag_name IN (NULL)", FALSE),
         ("tag_name LIKE 'a%'", Match("tag_name", "like", ("a%",))),
         ("tag_name NOT LIKE 'a_'", Match("tag_name", "not like", ("a_",))),
         ("NOT tag_name NOT LIKE 'a_'", Match("tag_name", "like", ("a_",))),
@@ -66,12 +66,12 @@ NOT_A, NOT_B = Match("tag_name", "not in", ("a",)), Match("Plant", "not in", ("b
         ("NOT (tag_name = 'a' OR plant = 'b')", All((NOT_A, NOT_B))),
         ("NOT tag_name = 'a' AND plant = 'b'", All((NOT_A, B))),
         ("tag_name = 'a' OR plant = 'b' AND tag_name = 'a'", Either((A, All((B, A))))),
-        ("tag_name = 'a' /* or all */ AND value > 3 -- some", All((A, ALWAYS))),
-        ("tag_name = 'a' OR value > 3", Either((A, ALWAYS))),
+        ("tag_name = 'a' /* or all */ AND value > 3 -- some", All((A, TRUE))),
+        ("tag_name = 'a' OR value > 3", Either((A, TRUE))),
         ("value_kind = 'number'", Match("value_kind", "in", ("number",))),
     ],
 )  # fmt: skip
-def test_texts_are_understood(text: str, expected: Condition) -> None:
+def test_texts_are_understood(text: str, expected: Predicate) -> None:
     assert read(text) == expected
 
 
@@ -83,14 +83,14 @@ def test_texts_are_understood(text: str, expected: Condition) -> None:
         ("timestamp <= DATE '2026-01-01'", Span(None, T + 1), ["CAST('2026-01-01' AS DATE)"]),
         ("timestamp = TIMESTAMP '2026-01-01Z'", Span(T, T + 1), ["CAST('2026-01-01Z' AS TIMESTAMP)"]),
         ("NOT timestamp > '2026'", Span(None, T + 1), ["'2026'"]),
-        ("timestamp <> '2026'", ALWAYS, ["'2026'"]),
+        ("timestamp <> '2026'", TRUE, ["'2026'"]),
         (
             "timestamp BETWEEN '2026' AND '2027' - INTERVAL 1 DAY",
             All((Span(T, None), Span(None, T + 1))),
             ["'2026'", "'2027' - INTERVAL '1' DAY"],
         ),
         ("timestamp IN ('2026')", Either((Span(T - DAY, T + DAY),)), ["'2026'"]),
-        ("timestamp NOT IN ('2026')", ALWAYS, []),
+        ("timestamp NOT IN ('2026')", TRUE, []),
         (
             "timestamp > current_timestamp() - INTERVAL 90 MINUTES",
             Span(T, None),
@@ -104,7 +104,7 @@ def test_texts_are_understood(text: str, expected: Condition) -> None:
     ],
 )
 def test_times_are_evaluated_and_span_whole_microseconds(
-    text: str, expected: Condition, evaluated: list[str]
+    text: str, expected: Predicate, evaluated: list[str]
 ) -> None:
     asked: list[str] = []
     assert read(text, asked) == expected
@@ -134,19 +134,19 @@ def test_times_are_evaluated_and_span_whole_microseconds(
     ],
 )  # fmt: skip
 def test_what_is_not_understood_narrows_nothing(text: str) -> None:
-    def admits_everything(found: Condition) -> bool:
+    def admits_everything(found: Predicate) -> bool:
         if isinstance(found, All):
             return all(map(admits_everything, found.parts))
         return isinstance(found, Either) and any(map(admits_everything, found.parts))
 
     assert admits_everything(read(text)), read(text)
-    assert read(f"tag_name = 'a' AND ({text})") in (All((A, read(text))), All((A, ALWAYS)), ALWAYS)
+    assert read(f"tag_name = 'a' AND ({text})") in (All((A, read(text))), All((A, TRUE)), TRUE)
 
 
 def test_what_spark_refuses_narrows_nothing() -> None:
     assert sql_predicate.of_sql(
         "timestamp > 'x' AND tag_name = 'a'", COLUMNS, lambda sql: [None] * len(sql)
-    ) == All((ALWAYS, A))
+    ) == All((TRUE, A))
 
 
 def test_a_long_list_of_ors_is_read() -> None:

@@ -34,7 +34,7 @@ class _ThreadDone:
     pass
 
 
-class Crew:
+class ParallelReader:
     """Reads ``tasks`` with ``jobs`` threads, each with a client of its own."""
 
     def __init__(self, tasks: Sequence[ReadTask], options: Options, schema: pa.Schema, jobs: int) -> None:

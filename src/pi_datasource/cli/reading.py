@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pi_datasource.cli import files
-from pi_datasource.cli.parallel import Crew
+from pi_datasource.cli.parallel import ParallelReader
 from pi_datasource.model import ReadTask, iso_utc
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning import planner
@@ -82,7 +82,7 @@ def run(request: Request, out: Console, err: Console) -> None:
     with err.status("Asking the server …"):
         tasks = _planned(options)
     tags = len({point.web_id for task in tasks for point in task.points})
-    crew = Crew(tasks, options, request.schema, request.jobs)
+    crew = ParallelReader(tasks, options, request.schema, request.jobs)
     with closing(crew.batches()) as arriving, _bar(crew, err) as advance:
         batches = advance(_first(arriving, request.limit))
         rows = _show(batches, request.schema, out) if request.kind == "table" else _write(batches, request)
@@ -146,7 +146,7 @@ Arriving = Iterator[pa.RecordBatch]
 
 
 @contextmanager
-def _bar(crew: Crew, console: Console) -> Iterator[Callable[[Arriving], Arriving]]:
+def _bar(crew: ParallelReader, console: Console) -> Iterator[Callable[[Arriving], Arriving]]:
     """Draws how far ``crew`` is while the batches pass; nothing where ``console`` is no terminal."""
     columns = (TextColumn("Reading"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -95,7 +95,7 @@ class Answers:
         except Overloaded as full:
             return Busy(str(full))
         await self._until_done(asked.future)
-        return self._told(asked)
+        return self._status_rows(asked)
 
     def close(self) -> None:
         """Whoever waits for an answer waits no longer, and no further question is asked."""
@@ -151,7 +151,7 @@ class Answers:
             min(_FAILURE_FRESH_S, self._fresh_s) if failed else self._fresh_s
         )
 
-    def _told(self, asked: _Asked) -> Ready | Waiting | Failed:
+    def _status_rows(self, asked: _Asked) -> Ready | Waiting | Failed:
         now = self._clock()
         if not asked.future.done():
             if asked.earlier is not None:

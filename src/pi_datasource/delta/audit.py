@@ -22,7 +22,7 @@ from pi_datasource.delta.conflicts import LOST, retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Window
 from pi_datasource.schema import BATCH_COUNTS
-from pi_datasource.webapi.metrics import NONE, Effort
+from pi_datasource.webapi.metrics import NONE, RequestMetrics
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class BatchReport:
     ``rows_read`` are events of the window, ``rows_reread`` those of the overlap behind it. What was written
     (``rows_inserted``, ``rows_updated``, ``rows_deleted``, and ``rows_late``: inserted in the overlap) adds up over
     replays, ``seconds`` is the last attempt's, and so are ``calls``, ``retries`` and ``throttled_seconds``, which say what
-    reading the events has cost (see ``Effort``). ``lag_seconds`` is how far the window's end was behind the driver's clock
+    reading the events has cost (see ``RequestMetrics``). ``lag_seconds`` is how far the window's end was behind the driver's clock
     when the batch was written.
     """
 
@@ -124,7 +124,7 @@ def report_of(
     read: int,
     reread: int = 0,
     failed: int = 0,
-    effort: Effort = NONE,
+    metrics: RequestMetrics = NONE,
 ) -> BatchReport:
     """The row of a batch that began at ``began_s`` of the monotonic clock and ends now."""
     now = datetime.now(timezone.utc)
@@ -141,7 +141,7 @@ def report_of(
         rows_deleted=done.deleted,
         rows_late=done.late,
         read_failures=failed,
-        **asdict(effort),
+        **asdict(metrics),
         seconds=time.monotonic() - began_s,
         lag_seconds=(now - window.end).total_seconds(),
         created_at=now,

@@ -22,10 +22,10 @@ from pi_datasource.delta.write import Reading, write
 from pi_datasource.errors import OffsetError
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
-from pi_datasource.schema import READ_EFFORT, READ_FAILURE, READ_GONE
+from pi_datasource.schema import DELETED_POINT, READ_FAILURE, READ_METRICS
 from pi_datasource.spark import offsets
 from pi_datasource.spark.offsets import Position
-from pi_datasource.webapi.metrics import NONE, Effort
+from pi_datasource.webapi.metrics import NONE, RequestMetrics
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class _Counts(NamedTuple):
     failures: int = 0
     tags: int = 0
     gone: int = 0
-    effort: Effort = NONE
+    metrics: RequestMetrics = NONE
 
 
 class BatchWriter:
@@ -92,7 +92,9 @@ class BatchWriter:
             if seen.failures:
                 bronze.merge_failures(spark, self.lakehouse.errors, bronze.failures(batch))
             if seen.gone:
-                self.tags.end(spark, [row["tag_webid"] for row in batch.where(_kind(READ_GONE)).collect()])
+                self.tags.end(
+                    spark, [row["tag_webid"] for row in batch.where(_kind(DELETED_POINT)).collect()]
+                )
         finally:
             batch.unpersist()
         failed = seen.failures + again.failures
@@ -106,7 +108,7 @@ class BatchWriter:
             read=seen.rows,
             reread=again.rows,
             failed=failed,
-            effort=seen.effort + again.effort,
+            metrics=seen.metrics + again.metrics,
         )
         audit.record(spark, self.lakehouse, report, may_repeat=may_repeat)
         log.info("%s", report)
@@ -143,7 +145,7 @@ class BatchWriter:
             whole = Window(overlap.start, window.end)
             both = events.union(again.events)
             found = Reading(both, whole, window.start, overlap, again.whole, since)
-            yield found, _Counts(again.rows, again.failed, effort=again.effort)
+            yield found, _Counts(again.rows, again.failed, metrics=again.metrics)
 
 
 def _counts(batch: DataFrame) -> _Counts:
@@ -152,10 +154,10 @@ def _counts(batch: DataFrame) -> _Counts:
         F.count_if(event),
         F.count_if(_kind(READ_FAILURE)),
         F.count_distinct(F.when(event, F.col("tag_webid"))),
-        F.count_if(_kind(READ_GONE)),
+        F.count_if(_kind(DELETED_POINT)),
         *effort_columns(),
     ).first()
-    return _Counts(row[0], row[1], row[2], row[3], Effort(*row[4:])) if row else _Counts()
+    return _Counts(row[0], row[1], row[2], row[3], RequestMetrics(*row[4:])) if row else _Counts()
 
 
 def _position(batch: DataFrame) -> Position | None:
@@ -164,7 +166,7 @@ def _position(batch: DataFrame) -> Position | None:
     Raises:
         OffsetError: its rows do not say it, or not all the same.
     """
-    told = batch.where(_kind(READ_EFFORT)).select("value_string").collect()
+    told = batch.where(_kind(READ_METRICS)).select("value_string").collect()
     ends = {json.dumps(json.loads(row[0])["offset"]): None for row in told}
     if len(ends) == 1:
         return offsets.parse(json.loads(next(iter(ends))))

@@ -12,7 +12,7 @@ from pi_datasource.delta.changes import CHANGE, DELETE, INSERT, KEY, LINEAGE, Co
 from pi_datasource.delta.conflicts import retried
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Window
-from pi_datasource.schema import NO_EVENTS, READ_FAILURE
+from pi_datasource.schema import READ_FAILURE, STATUS_KINDS
 
 _ERROR_KEY = ("tag_webid", "window_start", "window_end")
 FIXED_COLUMNS = frozenset(schema.timeseries(include_metadata=True).names)
@@ -33,7 +33,7 @@ def events(batch: DataFrame) -> DataFrame:
 
 def is_event() -> Column:
     """Whether a row of a micro-batch is an event, and does not tell of the read itself."""
-    return ~F.col("value_kind").isin(*NO_EVENTS)
+    return ~F.col("value_kind").isin(*STATUS_KINDS)
 
 
 def failures(batch: DataFrame) -> DataFrame:

@@ -200,7 +200,7 @@ class _Job:
             tags=tags,
             read=read.rows,
             failed=read.failed,
-            effort=read.effort,
+            metrics=read.metrics,
         )
         audit.record_piece(spark, self.lakehouse, report)
         return report

@@ -80,7 +80,7 @@ def _started(
 ) -> StreamingQuery:
     checked = Options.parse(options)
     checkpoint = lakehouse.checkpoint(checked)
-    rows = _rows(spark, {**by_name(options), "report_effort": "true"})
+    rows = _rows(spark, {**by_name(options), "report_metrics": "true"})
     schema_setup.prepare(spark, lakehouse, checked)
     tags = Tags(checked, lakehouse)
     tags.note(spark, found)

@@ -83,7 +83,7 @@ def _repaired(spark: SparkSession, checked: Options, lakehouse: Lakehouse) -> Re
             tags=len(tags),
             read=read.rows,
             failed=read.failed,
-            effort=read.effort,
+            metrics=read.metrics,
         )
         audit.record_piece(spark, lakehouse, report)
         # Last: what was not marked is read again, and has another row then; what was not recorded never had one.

@@ -19,11 +19,11 @@ from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options import secrets
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.tiling import plan
-from pi_datasource.points.deleted_points import apart
-from pi_datasource.schema import READ_EFFORT
+from pi_datasource.points.deleted_points import split_deleted
+from pi_datasource.schema import READ_METRICS
 from pi_datasource.spark.partitions import arrow_schema, read_partition
 from pi_datasource.webapi.client import PIClient
-from pi_datasource.webapi.metrics import Effort
+from pi_datasource.webapi.metrics import RequestMetrics
 
 _SQL_TYPES = {"int": "bigint", "float": "double"}
 
@@ -41,7 +41,7 @@ class Read:
     whole: DataFrame
     failures: DataFrame
     failed: int
-    effort: Effort
+    metrics: RequestMetrics
     asked: tuple[str, ...]
 
 
@@ -62,11 +62,11 @@ def window_read(  # noqa: PLR0917 - what is read, and what it will be compared w
             a point again; what was made of it meanwhile may lack its events, until the window is read the next time.
     """
     since = bronze.version(spark, lakehouse.bronze)
-    reporting = options.model_copy(update={"on_error": "report", "report_effort": True})
+    reporting = options.model_copy(update={"on_error": "report", "report_metrics": True})
     rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
     try:
         failures = bronze.failures(rows)
-        failed = _told(rows)
+        failed = _status_rows(rows)
         unread, gone = _apart(options, chosen, failed, window)
         if unread and options.on_error == "fail":
             message = f"{len(unread)} tag(s) could not be read in {window}: {shown(unread)}"
@@ -78,8 +78,8 @@ def window_read(  # noqa: PLR0917 - what is read, and what it will be compared w
         counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
         assert counts is not None
         asked = tuple(point.web_id for point in chosen)
-        yield Read(since, events, counts[0], whole, recorded, len(unread), Effort(*counts[1:]), asked)
-        if lost := [failure for failure in _told(rows) if failure.web_id not in incomplete]:
+        yield Read(since, events, counts[0], whole, recorded, len(unread), RequestMetrics(*counts[1:]), asked)
+        if lost := [failure for failure in _status_rows(rows) if failure.web_id not in incomplete]:
             what = f"could not be read again in {window}, which Spark had lost; run it again"
             message = f"{len(lost)} tag(s) {what}: {shown(lost)}"
             raise ReadFailed(message, tuple(lost))
@@ -88,9 +88,9 @@ def window_read(  # noqa: PLR0917 - what is read, and what it will be compared w
 
 
 def effort_columns() -> list[Column]:
-    """Sums over the rows that tell what reading has cost, in the order of ``Effort``."""
-    text = F.when(F.col("value_kind") == READ_EFFORT, F.col("value_string"))
-    columns = fields(Effort)
+    """Sums over the rows that tell what reading has cost, in the order of ``RequestMetrics``."""
+    text = F.when(F.col("value_kind") == READ_METRICS, F.col("value_string"))
+    columns = fields(RequestMetrics)
     told = F.from_json(text, ", ".join(f"{each.name} {_SQL_TYPES[str(each.type)]}" for each in columns))
     return [F.coalesce(F.sum(told[each.name]), F.lit(0)).alias(each.name) for each in columns]
 
@@ -116,7 +116,7 @@ def _reader(
     return read
 
 
-def _told(rows: DataFrame) -> list[PointFailure]:
+def _status_rows(rows: DataFrame) -> list[PointFailure]:
     return [PointFailure(*row) for row in bronze.failed_points(rows).collect()]
 
 
@@ -128,5 +128,5 @@ def _apart(
         return [], []
     known = {point.web_id: point for point in chosen}
     with PIClient(options) as api:
-        left, gone = apart(api, [(known[failure.web_id], failure) for failure in failed], str(window))
+        left, gone = split_deleted(api, [(known[failure.web_id], failure) for failure in failed], str(window))
     return [failure for _, failure in left], [point.web_id for point in gone]

@@ -7,6 +7,7 @@ strings with lower-cased keys; ``startTime``, ``start_time`` and ``STARTTIME`` a
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -25,7 +26,6 @@ from pi_datasource.options.types import (
     Flag,
     Names,
     Pattern,
-    Predicate,
     Proxy,
     Secret,
     Span,
@@ -34,6 +34,8 @@ from pi_datasource.options.types import (
     UserName,
     Zone,
 )
+
+log = logging.getLogger(__name__)
 
 DEFAULT_TABLE = "pi_timeseries"
 # What Spark 4.2 gives instead of, or beside, the options of CREATE TABLE … USING pi.
@@ -96,11 +98,6 @@ class Options(BaseModel):
     columns: Names = Field(
         (),
         description="Names of the columns to read, in this order, such as `tag_name,timestamp,value`. All when empty.",
-    )
-    narrow: Predicate | None = Field(
-        None,
-        description="Which tags and times a predicate may be true for, as JSON that `pi_datasource.read(where=…)` "
-        "writes. It takes away from what is read and filters nothing. Not for streams.",
     )
     pushdown: Flag = Field(
         False,
@@ -211,11 +208,11 @@ class Options(BaseModel):
         description="What a tag that cannot be read does: `fail` the read with one error that names all such tags, or "
         "`report` them as rows with `value_kind = 'read_failure'`.",
     )
-    report_effort: bool = Field(
+    report_metrics: bool = Field(
         False,
-        description="Adds a row for each task with `value_kind = 'read_effort'`, whose `value_string` holds `calls`, `retries` "
+        description="Adds a row for each task with `value_kind = 'read_metrics'`, whose `value_string` holds `calls`, `retries` "
         "and `throttled_seconds`. In a stream it also holds `offset`, the end of the micro-batch, and is there even when nothing "
-        "was to be read; and each tag found to be gone has a row `read_gone`.",
+        "was to be read; and each tag found to be gone has a row `deleted_point`.",
     )
     settle: Span = Field(
         timedelta(seconds=5),
@@ -331,6 +328,9 @@ class Options(BaseModel):
         return tuple(sorted(index, key=index.__getitem__))
 
 
+_RENAMED = {"reporteffort": ("report_metrics", "; its rows have value_kind = 'read_metrics'")}
+
+
 def by_name(given: Mapping[str, Any]) -> dict[str, Any]:
     """``given`` with each option under its own name, whatever its spelling.
 
@@ -358,6 +358,12 @@ def canonical(key: str) -> str:
     """
     spellings = {name.replace("_", ""): name for name in Options.model_fields}
     squeezed = key.lower().replace("_", "")
+    if squeezed in _RENAMED:
+        name, change = _RENAMED[squeezed]
+        log.warning(
+            "the option %r is now called %r, and its old name goes with the next release%s", key, name, change
+        )
+        return name
     if squeezed in spellings:
         return spellings[squeezed]
     if squeezed in ("path", "paths"):

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from pi_datasource import schema, time_strings
-from pi_datasource.planning import predicates
 
 # Any will do to see whether a time text can be read.
 SOME_MOMENT = datetime(2024, 5, 15, 12, tzinfo=timezone.utc)
@@ -60,11 +59,6 @@ def _pattern(value: str) -> str:
     if not groups:
         message = "has no named group such as (?P<plant>[^.]+); each named group becomes a column"
         raise ValueError(message)
-    return value
-
-
-def _condition(value: str) -> str:
-    predicates.loads(value)
     return value
 
 
@@ -175,4 +169,3 @@ Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Pattern = Annotated[str, BeforeValidator(_pattern)]
-Predicate = Annotated[str, BeforeValidator(_condition)]

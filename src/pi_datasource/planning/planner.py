@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pi_datasource.model import DataServer, Point, ReadTask
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning.predicates import ALWAYS, Condition
-from pi_datasource.planning.pruning import Narrowing
+from pi_datasource.planning.predicates import TRUE, Predicate
+from pi_datasource.planning.pruning import Pruning
 from pi_datasource.planning.tiling import plan
 from pi_datasource.points import discovery, event_rates
 from pi_datasource.webapi.client import PIClient
 
 
-def tasks(client: PIClient, options: Options, pushed: Condition = ALWAYS) -> list[ReadTask]:
-    """The tasks of a batch read: of what the options and ``pushed`` leave, on the server's clock.
+def tasks(
+    client: PIClient, options: Options, asked: Predicate = TRUE, pushed: Predicate = TRUE
+) -> list[ReadTask]:
+    """The tasks of a batch read: of what the options, ``asked`` and ``pushed`` leave, on the server's clock.
 
     Raises:
         NoTagMatches: a tag or pattern of the options selects nothing.
@@ -20,20 +22,18 @@ def tasks(client: PIClient, options: Options, pushed: Condition = ALWAYS) -> lis
     """
     servers = discovery.data_servers(client, options)
     now = discovery.server_now(servers)
-    narrowing = Narrowing(options, pushed)
-    window = narrowing.window(now)
-    found = narrowing.points(_points(client, servers, narrowing))
+    pruning = Pruning(options, asked, pushed)
+    window = pruning.window(now)
+    found = pruning.points(_points(client, servers, pruning))
     events = event_rates.events(client, found, window, options.num_partitions)
     return plan(found, window, options, now, events)
 
 
-def _points(client: PIClient, servers: list[DataServer], narrowing: Narrowing) -> list[Point]:
+def _points(client: PIClient, servers: list[DataServer], pruning: Pruning) -> list[Point]:
     """The points that the options select; a name that only a predicate holds need not exist."""
-    tags = narrowing.tags()
+    tags = pruning.tags()
     if tags is None:
-        return discovery.points(client, servers, narrowing.options)
+        return discovery.points(client, servers, pruning.options)
     if not tags:
         return []
-    return discovery.points(
-        client, servers, narrowing.options.model_copy(update={"tags": tags}), strict=False
-    )
+    return discovery.points(client, servers, pruning.options.model_copy(update={"tags": tags}), strict=False)

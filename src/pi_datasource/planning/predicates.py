@@ -2,7 +2,7 @@
 
 A condition lets everything through that may fulfil the predicate it was made from, and as little else as is cheap.
 It holds no NOT: whoever makes one moves it down to the tests, where it is exact in SQL's three-valued logic; then NULL
-and false are alike, and what is not understood is ``ALWAYS``. Pure, and JSON in both directions.
+and false are alike, and what is not understood is ``TRUE``. Pure, and JSON in both directions.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class Span(msgspec.Struct, frozen=True, tag="span"):
 class All(msgspec.Struct, frozen=True, tag="all"):
     """Every part holds; without parts: always."""
 
-    parts: tuple[Condition, ...]
+    parts: tuple[Predicate, ...]
 
 
 class Either(msgspec.Struct, frozen=True, tag="any"):
     """At least one part holds; without parts: never."""
 
-    parts: tuple[Condition, ...]
+    parts: tuple[Predicate, ...]
 
 
-Condition = Union[Match, Span, All, Either]  # noqa: UP007 - msgspec evaluates it, on Python 3.10 too
-ALWAYS, NEVER = All(()), Either(())
+Predicate = Union[Match, Span, All, Either]  # noqa: UP007 - msgspec evaluates it, on Python 3.10 too
+TRUE, FALSE = All(()), Either(())
 
 INVERSE = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
@@ -56,13 +56,13 @@ Bounds = tuple[float, float]  # half-open; infinite where there is no bound; emp
 UNBOUNDED, NOWHERE = (-math.inf, math.inf), (math.inf, -math.inf)
 
 
-def compare_text(column: str, op: str, value: str) -> Condition:
+def compare_text(column: str, op: str, value: str) -> Predicate:
     """``column op value`` for one of the operators of ``INVERSE``."""
     operators: dict[str, Operator] = {"=": "in", "<>": "not in", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
     return Match(column, operators[op], (value,))
 
 
-def compare_time(op: str, micros: int) -> Condition:
+def compare_time(op: str, micros: int) -> Predicate:
     """``timestamp op micros`` for one of the operators of ``INVERSE``."""
     spans = {
         "=": Span(micros, micros + 1),
@@ -71,37 +71,37 @@ def compare_time(op: str, micros: int) -> Condition:
         ">": Span(micros + 1, None),
         ">=": Span(micros, None),
     }
-    return spans.get(op, ALWAYS)
+    return spans.get(op, TRUE)
 
 
-def dumps(condition: Condition) -> str:
+def dumps(predicate: Predicate) -> str:
     """The condition as JSON."""
-    return msgspec.json.encode(condition).decode()
+    return msgspec.json.encode(predicate).decode()
 
 
-def loads(text: str) -> Condition:
+def loads(text: str) -> Predicate:
     """The inverse of ``dumps``.
 
     Raises:
-        ValueError: the text is no condition.
+        ValueError: the text is not a predicate.
     """
     try:
-        found: Condition = msgspec.json.decode(text, type=Condition)
+        found: Predicate = msgspec.json.decode(text, type=Predicate)
     except (msgspec.DecodeError, RecursionError) as cause:
-        message = "is no condition; leave it to pi_datasource.read(where=…)"
+        message = "is not a predicate; leave it to pi_datasource.read(where=…)"
         raise ValueError(message) from cause
     return found
 
 
-def admits(condition: Condition, labels: Mapping[str, str | None]) -> bool:
+def admits(predicate: Predicate, labels: Mapping[str, str | None]) -> bool:
     """Whether a row with these texts may fulfil the condition, whatever its other columns hold."""
-    if isinstance(condition, All):
-        return all(admits(part, labels) for part in condition.parts)
-    if isinstance(condition, Either):
-        return any(admits(part, labels) for part in condition.parts)
-    if isinstance(condition, Span) or condition.column not in labels:
+    if isinstance(predicate, All):
+        return all(admits(part, labels) for part in predicate.parts)
+    if isinstance(predicate, Either):
+        return any(admits(part, labels) for part in predicate.parts)
+    if isinstance(predicate, Span) or predicate.column not in labels:
         return True
-    return _holds(condition, labels[condition.column])
+    return _holds(predicate, labels[predicate.column])
 
 
 _ORDER: dict[str, Callable[[str, str], bool]] = {
@@ -123,26 +123,26 @@ def _holds(test: Match, text: str | None) -> bool:
     return (text in test.values) == (test.op == "in")
 
 
-def bounds(condition: Condition) -> Bounds:
+def bounds(predicate: Predicate) -> Bounds:
     """The shortest span that holds the timestamp of every row that may fulfil the condition."""
-    if isinstance(condition, Match):
+    if isinstance(predicate, Match):
         return UNBOUNDED
-    if isinstance(condition, Span):
-        start, end = condition.start, condition.end
+    if isinstance(predicate, Span):
+        start, end = predicate.start, predicate.end
         return (-math.inf if start is None else start, math.inf if end is None else end)
-    inner = [bounds(part) for part in condition.parts]
-    if isinstance(condition, All):
+    inner = [bounds(part) for part in predicate.parts]
+    if isinstance(predicate, All):
         return max([UNBOUNDED[0], *(b[0] for b in inner)]), min([UNBOUNDED[1], *(b[1] for b in inner)])
     filled = [b for b in inner if b[0] < b[1]]
     return min([NOWHERE[0], *(b[0] for b in filled)]), max([NOWHERE[1], *(b[1] for b in filled)])
 
 
-def patterns(condition: Condition, parts_of_names: Collection[str]) -> tuple[str, ...] | None:
+def patterns(predicate: Predicate, parts_of_names: Collection[str]) -> tuple[str, ...] | None:
     """Names and patterns in PI's syntax that match the name of every tag whose rows may fulfil the condition.
 
     ``parts_of_names`` are columns whose values are found somewhere in the name. None means any name.
     """
-    found = _patterns(condition, frozenset(parts_of_names))
+    found = _patterns(predicate, frozenset(parts_of_names))
     if found is None or len(found) <= MOST_LOOKUPS:
         return found
     pairs = zip(min(found), max(found), strict=False)  # what these two share all share
@@ -150,14 +150,14 @@ def patterns(condition: Condition, parts_of_names: Collection[str]) -> tuple[str
     return (f"{common}*",) if common else None
 
 
-def _patterns(condition: Condition, inside: frozenset[str]) -> tuple[str, ...] | None:
-    if isinstance(condition, Match):
-        return _of_test(condition, inside)
-    if isinstance(condition, Span):
+def _patterns(predicate: Predicate, inside: frozenset[str]) -> tuple[str, ...] | None:
+    if isinstance(predicate, Match):
+        return _of_test(predicate, inside)
+    if isinstance(predicate, Span):
         return None
-    found = [_patterns(part, inside) for part in condition.parts]
+    found = [_patterns(part, inside) for part in predicate.parts]
     known = [each for each in found if each is not None]
-    if isinstance(condition, All):
+    if isinstance(predicate, All):
         return min(known, key=_cost, default=None)
     if len(known) < len(found):
         return None

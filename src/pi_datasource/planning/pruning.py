@@ -12,27 +12,23 @@ from pi_datasource import time_strings
 from pi_datasource.model import MICROSECOND, Point, Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning import predicates
-from pi_datasource.planning.predicates import ALWAYS, All, Condition
+from pi_datasource.planning.predicates import TRUE, All, Predicate
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LAST = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)  # PI's zones may add hours to it
 
 
 @dataclass(frozen=True)
-class Narrowing:
-    """What to read less for: ``asked`` came with the options, ``pushed`` from Spark's own filters.
+class Pruning:
+    """What need not be read: ``asked`` came from ``read(where=...)``, ``pushed`` from Spark's own filters.
 
     A bound of time that is asked for takes the place of a default ``start_time`` or ``end_time``, as if it were given
     as that option. Everything else only takes away.
     """
 
     options: Options
-    pushed: Condition = ALWAYS
-
-    @property
-    def asked(self) -> Condition:
-        """The condition of the option ``narrow``."""
-        return ALWAYS if self.options.narrow is None else predicates.loads(self.options.narrow)
+    asked: Predicate = TRUE
+    pushed: Predicate = TRUE
 
     def window(self, now: datetime) -> Window:
         """The part of the options' window that may hold rows, when the PI server's clock shows ``now``.
@@ -70,7 +66,7 @@ class Narrowing:
 
     def points(self, found: Sequence[Point]) -> list[Point]:
         """Those of ``found`` that may have rows to read."""
-        if self.asked == self.pushed == ALWAYS:
+        if self.asked == self.pushed == TRUE:
             return list(found)
         wanted = All((self.asked, self.pushed))
         expression = re.compile(self.options.tag_pattern) if self.options.tag_pattern else None

@@ -15,7 +15,7 @@ from typing import Any
 
 from pi_datasource.errors import MissingPackage
 from pi_datasource.planning import predicates
-from pi_datasource.planning.predicates import ALWAYS, INVERSE, NEVER, All, Condition, Either, Match, Span
+from pi_datasource.planning.predicates import FALSE, INVERSE, TRUE, All, Either, Match, Predicate, Span
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _EXACT_UNITS = ("HOUR", "MINUTE", "SECOND")
 _CONSTANTS = {*_CLOCKS, *_STEPS, "Literal", "DataType", "Interval", "IntervalSpan", "Var", "Neg", "Mul"}
 
 
-def of_sql(text: str, text_columns: Collection[str], evaluate: Evaluate) -> Condition:
+def of_sql(text: str, text_columns: Collection[str], evaluate: Evaluate) -> Predicate:
     """The condition that every row meets for which the predicate ``text`` is true.
 
     Raises:
@@ -46,7 +46,7 @@ def of_sql(text: str, text_columns: Collection[str], evaluate: Evaluate) -> Cond
     """
     root = _parsed(text)
     if root is None:
-        return ALWAYS
+        return TRUE
     asked: dict[str, int | None] = {}
 
     def note(sql: str) -> None:
@@ -90,7 +90,7 @@ class _Reader:
     text_columns: Mapping[str, str]  # the names by which they are found, in lower case → their own
     moment_of: Callable[[str], int | None]
 
-    def read(self, node: Any, positive: bool) -> Condition:
+    def read(self, node: Any, positive: bool) -> Predicate:
         """The condition of ``node`` being true, or of its being false unless ``positive``."""
         kind = type(node).__name__
         positive = positive != bool(node.args.get("negate"))
@@ -104,40 +104,40 @@ class _Reader:
         leaves = {"Between": self._between, "In": self._in, "Like": self._like, "Is": self._is}
         if kind in leaves:
             return leaves[kind](node, positive)
-        return self._compare(node, positive) if kind in _SIGNS else ALWAYS
+        return self._compare(node, positive) if kind in _SIGNS else TRUE
 
-    def _compare(self, node: Any, positive: bool) -> Condition:
+    def _compare(self, node: Any, positive: bool) -> Predicate:
         kind = type(node).__name__
         if not _has_only(node, "this", "expression") or (kind == "NullSafeEQ" and not positive):
-            return ALWAYS  # NOT (x <=> 'a') is true for NULL too
+            return TRUE  # NOT (x <=> 'a') is true for NULL too
         sign, left, right = _SIGNS[kind], node.this, node.expression
         if _column(left) is None:
             sign, left, right = _MIRROR[sign], right, left
         return self._test(_column(left), sign if positive else INVERSE[sign], right)
 
-    def _between(self, node: Any, positive: bool) -> Condition:
+    def _between(self, node: Any, positive: bool) -> Predicate:
         if not _has_only(node, "this", "low", "high"):
-            return ALWAYS  # BETWEEN SYMMETRIC
+            return TRUE  # BETWEEN SYMMETRIC
         column = _column(node.this)
         low = self._test(column, ">=" if positive else "<", node.args["low"])
         high = self._test(column, "<=" if positive else ">", node.args["high"])
         return All((low, high)) if positive else Either((low, high))
 
-    def _in(self, node: Any, positive: bool) -> Condition:
+    def _in(self, node: Any, positive: bool) -> Predicate:
         column = _column(node.this)
         if column is None or not _has_only(node, "this", "expressions"):
-            return ALWAYS
+            return TRUE
         members = [each for each in node.expressions if type(each).__name__ != "Null"]  # true for none
         if not members:
-            return NEVER
+            return FALSE
         if column == "timestamp":
-            return Either(tuple(map(self._member, members))) if positive else ALWAYS
+            return Either(tuple(map(self._member, members))) if positive else TRUE
         texts = tuple(text for text in map(_text, members) if text is not None)
         if column not in self.text_columns or len(texts) < len(members):
-            return ALWAYS
+            return TRUE
         return Match(self.text_columns[column], "in" if positive else "not in", texts)
 
-    def _like(self, node: Any, positive: bool) -> Condition:
+    def _like(self, node: Any, positive: bool) -> Predicate:
         column, text = _column(node.this), _text(node.expression)
         if (
             column is None
@@ -145,40 +145,40 @@ class _Reader:
             or text is None
             or not _has_only(node, "this", "expression")
         ):
-            return ALWAYS
+            return TRUE
         return Match(self.text_columns[column], "like" if positive else "not like", (text,))
 
-    def _is(self, node: Any, positive: bool) -> Condition:
+    def _is(self, node: Any, positive: bool) -> Predicate:
         column = _column(node.this)
         is_null = type(node.expression).__name__ == "Null" and _has_only(node, "this", "expression")
         if column is None or column not in self.text_columns or not is_null:
-            return ALWAYS
+            return TRUE
         return Match(self.text_columns[column], "null" if positive else "not null")
 
-    def _test(self, column: str | None, sign: str, constant: Any) -> Condition:
+    def _test(self, column: str | None, sign: str, constant: Any) -> Predicate:
         if column == "timestamp":
             return self._compare_time(sign, constant)
         text = _text(constant)
         if column is None or column not in self.text_columns or text is None:
-            return ALWAYS
+            return TRUE
         return predicates.compare_text(self.text_columns[column], sign, text)
 
-    def _compare_time(self, sign: str, constant: Any) -> Condition:
+    def _compare_time(self, sign: str, constant: Any) -> Predicate:
         micros = self._moment(constant)
         if micros is None:
-            return ALWAYS
+            return TRUE
         clock = _clock(constant)
         if clock is None:
             return predicates.compare_time(sign, micros)
         # Spark reads the clock again at every query, later than here: only a lower bound still holds then.
         if sign not in (">", ">="):
-            return ALWAYS
+            return TRUE
         return predicates.compare_time(">=", micros - (0 if clock == "exact" else ZONE_SLACK_US))
 
-    def _member(self, constant: Any) -> Condition:
+    def _member(self, constant: Any) -> Predicate:
         micros = self._moment(constant)
         if micros is None or _clock(constant) is not None:
-            return ALWAYS
+            return TRUE
         return Span(micros - MEMBER_SLACK_US, micros + MEMBER_SLACK_US)
 
     def _moment(self, constant: Any) -> int | None:

@@ -66,7 +66,7 @@ def _task(
         page_size=options.page_size,
         batch_size=options.batch_size,
         on_error=options.on_error,
-        report_effort=options.report_effort,
+        report_metrics=options.report_metrics,
         read_mode=options.read_mode,
         requests_per_second=rate,
     )

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Failures = list[tuple[Point, PointFailure]]
 
 
-def apart(
+def split_deleted(
     client: PIClient, failures: Iterable[tuple[Point, PointFailure]], window: str
 ) -> tuple[Failures, list[Point]]:
     """``failures`` without those of points that are gone, and these points, each of which is logged.

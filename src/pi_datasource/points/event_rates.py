@@ -107,7 +107,7 @@ def _answers(client: PIClient, urls: Sequence[str]) -> list[_Answer]:
             attempts.retries += 1
         else:
             refused = ServerFailed("POST batch (streamsets/summary): HTTP 429", TOO_MANY_REQUESTS)
-            if not outage.bears(refused):
+            if not outage.should_wait(refused):
                 raise refused
         client.pause(pauses, requests=len(urls), refused=True)
         pauses += 1

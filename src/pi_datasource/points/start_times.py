@@ -131,7 +131,7 @@ def _warn_of_unused(starts: Starts, points: Sequence[Point]) -> None:
         )
 
 
-def begun(task: ReadTask, starts: Mapping[str, datetime]) -> ReadTask | None:
+def clip(task: ReadTask, starts: Mapping[str, datetime]) -> ReadTask | None:
     """``task`` without what lies before the start of its points; None if none of them starts before its end."""
     window = task.window
     pairs = [(point, starts.get(point.web_id, window.start)) for point in task.points]

@@ -24,7 +24,7 @@ _SHOWN = 10
 List = Callable[[bool], Sequence[Point]]  # of whether every tag asked for must be there
 
 
-class Roster:
+class TrackedPoints:
     """The points of one running stream, in an order that depends on nothing but themselves."""
 
     def __init__(self, options: Options, listing: List) -> None:

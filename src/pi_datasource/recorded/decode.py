@@ -61,7 +61,7 @@ def to_batch(
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
-def told_rows(  # noqa: PLR0917 - what a row is made of
+def status_rows(  # noqa: PLR0917 - what a row is made of
     points: Sequence[tuple[Point, str]],
     kind: str,
     start: datetime,

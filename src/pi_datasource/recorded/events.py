@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pi_datasource import time_strings
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.recorded import arrays
-from pi_datasource.recorded.fast_rows import Lifted
+from pi_datasource.recorded.fast_rows import FastRows
 from pi_datasource.recorded.wire import FLAGS, TimedValue
 from pi_datasource.redaction import shorten
 
@@ -145,7 +145,7 @@ def _gathered(parts: Sequence[Sequence[TimedValue]]) -> tuple[list[TimedValue], 
     return items, [places[id(part)] for part in parts]
 
 
-def woven(lifted: Lifted, parsed: Columns, places: Int64) -> Columns:
+def woven(lifted: FastRows, parsed: Columns, places: Int64) -> Columns:
     """The lifted rows with the parsed events put where they stood: at ``places`` of the whole."""
     size = len(lifted.ticks) + len(parsed.ticks)
     at_lifted = np.ones(size, np.bool_)
@@ -198,7 +198,7 @@ def _one(text: str) -> int:
 
 
 def _numbers(items: Sequence[TimedValue]) -> tuple[Float64, Int64]:
-    """The numbers among the values, and the rows that are not plainly one (they hold NaN)."""
+    """The numbers among the values, and the rows that are not concise_errors one (they hold NaN)."""
     raw = [item.Value for item in items]
     types = set(map(type, raw))
     plain = types <= {float} or (types <= {float, int} and all(map(_is_plain, raw)))

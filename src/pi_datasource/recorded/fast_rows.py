@@ -38,7 +38,7 @@ _PARSER = msgspec.json.Decoder(TimedValue)
 
 
 @dataclass(frozen=True)
-class Lifted:
+class FastRows:
     """Rows of ``ticks`` (100 ns since 1970 UTC) and ``values``, and the body without them.
 
     The rows at ``odd`` hold no number but ``odd_items[code]`` for each of ``odd_codes``, without its timestamp. ``tail`` is the
@@ -78,7 +78,7 @@ _NO_PLACES = np.empty(0, np.int64)
 _NO_ROWS = _Part(_NO_PLACES, _NO_PLACES, _NO_PLACES, np.empty(0, np.float64), _NO_PLACES)
 
 
-def lift(body: bytes) -> Lifted | None:
+def lift(body: bytes) -> FastRows | None:
     """The plain rows of ``body`` and the skeleton without them; None where lifting is not worth it or not possible."""
     tail = _usual_tail(body)
     if tail is None or body.count(tail, 0, 1 << 16) < min(_WORTH, len(body) >> 10):
@@ -94,7 +94,7 @@ def lift(body: bytes) -> Lifted | None:
         whole = whole.only(np.argsort(whole.starts, kind="stable"))
     odd = np.flatnonzero(whole.codes >= 0)
     skeleton = _skeleton(body, whole.starts, whole.ends)
-    return Lifted(skeleton, whole.ticks, whole.values, tail, odd, whole.codes[odd], items)
+    return FastRows(skeleton, whole.ticks, whole.values, tail, odd, whole.codes[odd], items)
 
 
 def _usual_tail(body: bytes) -> bytes | None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pi_datasource import schema
 from pi_datasource.errors import PointFailure, ReadFailed, ServerError, UnexpectedReply
 from pi_datasource.model import NO_POINT, Point, ReadTask, iso_utc
-from pi_datasource.points.deleted_points import apart
+from pi_datasource.points.deleted_points import split_deleted
 from pi_datasource.recorded import decode
 from pi_datasource.recorded.calls import Call, Cursor
 from pi_datasource.recorded.decode import Rows
@@ -58,7 +58,7 @@ class _Run(TaskState):
         self.task, self.schema, self.pattern = task, schema, pattern
         self.isolation = Isolation(client.max_retries)
         self.answered = False
-        self.effort = client.effort  # of earlier tasks: the client is this worker's
+        self.metrics = client.metrics  # of earlier tasks: the client is this worker's
         self.waiting: deque[Cursor] = deque()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -76,11 +76,11 @@ class _Run(TaskState):
             yield from self._rows(self._landed(flying))
             flying = following or self._launch(None)
         yield from self._report()
-        if self.task.report_effort:
-            told = asdict(self.client.effort - self.effort)
+        if self.task.report_metrics:
+            told = asdict(self.client.metrics - self.metrics)
             if self.task.offset is not None:
                 told["offset"] = json.loads(self.task.offset)
-            yield self._told([((*points, NO_POINT)[0], json.dumps(told))], schema.READ_EFFORT)
+            yield self._status_rows([((*points, NO_POINT)[0], json.dumps(told))], schema.READ_METRICS)
 
     def _launch(self, before: Flight | None) -> Flight | None:
         if not self.waiting:
@@ -199,10 +199,10 @@ class _Run(TaskState):
             yield batch.slice(first, ROWS_PER_BATCH)
 
     def _report(self) -> Iterator[pa.RecordBatch]:
-        if self.task.ends_gone and self.task.on_error == "fail":
-            self.failures, gone = apart(self.client, self.failures, str(self.task.window))
-            if gone and self.task.report_effort:
-                yield self._told([(point, "") for point in gone], schema.READ_GONE)
+        if self.task.skip_deleted and self.task.on_error == "fail":
+            self.failures, gone = split_deleted(self.client, self.failures, str(self.task.window))
+            if gone and self.task.report_metrics:
+                yield self._status_rows([(point, "") for point in gone], schema.DELETED_POINT)
         if not self.failures:
             return
         if self.task.on_error == "fail":
@@ -222,11 +222,11 @@ class _Run(TaskState):
             )
             for point, failure in self.failures
         ]
-        yield self._told(texts, schema.READ_FAILURE)
+        yield self._status_rows(texts, schema.READ_FAILURE)
 
-    def _told(self, texts: list[tuple[Point, str]], kind: str) -> pa.RecordBatch:
+    def _status_rows(self, texts: list[tuple[Point, str]], kind: str) -> pa.RecordBatch:
         """Rows that are no events, at the window's start."""
         task = self.task
-        return decode.told_rows(
+        return decode.status_rows(
             texts, kind, task.window.start, self.schema, task.ingestion_time, self.pattern
         )

@@ -11,7 +11,7 @@ import numpy as np
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.recorded import events
 from pi_datasource.recorded.events import Columns, Events, Int64
-from pi_datasource.recorded.fast_rows import Lifted
+from pi_datasource.recorded.fast_rows import FastRows
 from pi_datasource.recorded.wire import TimedValue
 from pi_datasource.webapi.envelope import Entry
 
@@ -36,7 +36,7 @@ class Interleaving:
         self.edges.append(len(self.entries))
         return len(self.edges) - 2
 
-    def cut(self, lifted: Lifted | None) -> Cut | None:
+    def cut(self, lifted: FastRows | None) -> Cut | None:
         """The events of each stream; None if the runs are not exactly those that were lifted."""
         if lifted is None:
             if not all(type(entry) is TimedValue for entry in self.entries):

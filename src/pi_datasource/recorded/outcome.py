@@ -170,7 +170,7 @@ class Outcome:
         if cursor.attempts < cursor.parts.retries(page.status, cursor.start_ticks, cursor.end_ticks, most):
             return True
         refusal = ServerFailed(f"POST batch: HTTP {page.status} {page.message}", page.status)
-        return page.status == TOO_MANY_REQUESTS and self.state.outage.bears(refusal)
+        return page.status == TOO_MANY_REQUESTS and self.state.outage.should_wait(refusal)
 
     def _again(self, request: Request, page: Page) -> None:
         if page.status == TOO_MANY_REQUESTS:

@@ -18,7 +18,7 @@ from pi_datasource import redaction
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.recorded import events, fast_rows
 from pi_datasource.recorded.events import Events
-from pi_datasource.recorded.fast_rows import Lifted
+from pi_datasource.recorded.fast_rows import FastRows
 from pi_datasource.recorded.interleaving import Cut, Interleaving
 from pi_datasource.recorded.wire import NOT_JSON, TimedValue
 from pi_datasource.webapi import envelope, request_ids, retry
@@ -136,7 +136,7 @@ def _read(body: bytes, asked: Sequence[str], sets: bool) -> dict[str, Page]:
     return pages or {}
 
 
-def _pages(body: bytes, lifted: Lifted | None, asked: Sequence[str], sets: bool) -> dict[str, Page] | None:
+def _pages(body: bytes, lifted: FastRows | None, asked: Sequence[str], sets: bool) -> dict[str, Page] | None:
     """The pages; None if the lifted rows do not fit into what is left of the body."""
     text = lifted.skeleton if lifted else body
     replies = _parsed(text, body, sets)

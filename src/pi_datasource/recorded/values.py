@@ -105,7 +105,7 @@ def _flag(events: Columns, place: int) -> pa.Array:
 
 
 def read(item: TimedValue, point_type: str) -> Reading:
-    """The columns of an event whose value is not plainly a number: the table of the catalogue, section 1."""
+    """The columns of an event whose value is not concise_errors a number: the table of the catalogue, section 1."""
     value = item.Value
     if item.Errors:
         return Reading(None, text_of(item.Errors) or None, None, schema.ERROR)

@@ -8,23 +8,23 @@ import pyarrow as pa
 from pyspark.sql.datasource import DataSourceReader, InputPartition
 
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning.predicates import ALWAYS, Condition
-from pi_datasource.spark.partitions import plainly, planned, read_planned
+from pi_datasource.planning.predicates import TRUE, Predicate
+from pi_datasource.spark.partitions import concise_errors, planned, read_planned
 from pi_datasource.tables import registry
 
 
 class PIReader(DataSourceReader):
     """Reads ``[start_time, end_time)`` of the selected points once."""
 
-    def __init__(self, options: Options, schema: pa.Schema) -> None:
-        self.options, self.schema = options, schema
-        self.pushed: Condition = ALWAYS
+    def __init__(self, options: Options, schema: pa.Schema, asked: Predicate = TRUE) -> None:
+        self.options, self.schema, self.asked = options, schema, asked
+        self.pushed: Predicate = TRUE
         registry.check_projection(options, schema)
 
     def partitions(self) -> list[InputPartition]:
         """The tasks of the window, whose relative ends are resolved now, by the PI server's clock."""
-        with plainly():
-            return planned(self.options, self.pushed)
+        with concise_errors():
+            return planned(self.options, self.asked, self.pushed)
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task; Spark passes None, or a partition without a task, when there is none."""

@@ -13,8 +13,10 @@ from pyspark.sql.types import StructType
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options import secrets
 from pi_datasource.options.declaration import Options
+from pi_datasource.planning.predicates import TRUE
+from pi_datasource.spark import carried_predicate
 from pi_datasource.spark.batch_reader import PIReader
-from pi_datasource.spark.partitions import arrow_schema, plainly
+from pi_datasource.spark.partitions import arrow_schema, concise_errors
 from pi_datasource.spark.pushdown import PIPushdownReader
 from pi_datasource.spark.stream_reader import PIStreamReader
 from pi_datasource.tables import registry
@@ -28,8 +30,9 @@ class PIDataSource(DataSource):
 
     def __init__(self, options: dict[str, str]) -> None:
         super().__init__(options)
-        with plainly():
-            self.checked = Options.parse(options)
+        with concise_errors():
+            self.asked, given = carried_predicate.split(options)
+            self.checked = Options.parse(given)
             self.table = registry.lookup(self.checked.table).name
             registry.columns(self.checked)
 
@@ -44,13 +47,13 @@ class PIDataSource(DataSource):
 
     def reader(self, schema: StructType) -> PIReader:
         """A reader of exactly ``schema``, which may be a selection of the table's columns."""
-        with plainly():
+        with concise_errors():
             kind = PIPushdownReader if self.checked.pushdown else PIReader
-            return kind(secrets.looked_up(self.checked), arrow_schema(schema))
+            return kind(secrets.looked_up(self.checked), arrow_schema(schema), self.asked)
 
     def streamReader(self, schema: StructType) -> PIStreamReader:
         """A stream of exactly ``schema``; its offsets are watermark times."""
-        with plainly():
+        with concise_errors():
             if not registry.TABLES[self.table].streams:
                 message = f"option 'table': {self.table!r} cannot be streamed; use spark.read"
                 raise InvalidOption(message)
@@ -60,11 +63,8 @@ class PIDataSource(DataSource):
                     "with trigger(availableNow=True); or use spark.read"
                 )
                 raise InvalidOption(message)
-            if unmeant := [
-                n for n, v in (("narrow", self.checked.narrow), ("pushdown", self.checked.pushdown)) if v
-            ]:
-                message = (
-                    f"option {unmeant[0]!r} has no meaning for a stream: leave it out, or use spark.read"
-                )
+            if self.checked.pushdown or self.asked != TRUE:
+                name = "pushdown" if self.checked.pushdown else "narrow"
+                message = f"option {name!r} has no meaning for a stream: leave it out, or use spark.read"
                 raise InvalidOption(message)
             return PIStreamReader(secrets.looked_up(self.checked), arrow_schema(schema))

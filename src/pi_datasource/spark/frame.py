@@ -16,8 +16,9 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options.declaration import Options, by_name
 from pi_datasource.planning import predicates, sql_predicate
-from pi_datasource.planning.predicates import Condition
-from pi_datasource.schema import NO_EVENTS
+from pi_datasource.planning.predicates import Predicate
+from pi_datasource.schema import STATUS_KINDS
+from pi_datasource.spark import carried_predicate
 from pi_datasource.tables import registry
 
 _QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
@@ -25,19 +26,22 @@ _QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
 
 def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -> DataFrame:
     """The rows that fulfil ``predicate``, as ``pi_datasource.read`` describes it."""
-    texts = by_name({name: _text(value) for name, value in given.items() if value is not None})
+    carried, rest = carried_predicate.split(
+        {n: _text(value) for n, value in given.items() if value is not None}
+    )
+    texts = by_name(rest)
     options = Options.parse(texts)
     names = registry.columns(options).names
     if predicate is None:
+        texts.update({} if carried == predicates.TRUE else carried_predicate.option(carried))
         return spark.read.format("pi").options(**texts).load()
     full = registry.lookup(options.table).schema(options)
     texts_of = [field.name for field in full if field.type == pa.string()]
     wanted = sql_predicate.of_sql(predicate, texts_of, lambda sql: _moments(spark, sql))
     if '"' in predicate and spark.conf.get(_QUOTES, "false") != "false":
-        wanted = predicates.ALWAYS  # the quotes may enclose a column's name
-    if options.narrow is not None:
-        wanted = predicates.All((predicates.loads(options.narrow), wanted))
-    texts["narrow"] = predicates.dumps(wanted)
+        wanted = predicates.TRUE  # the quotes may enclose a column's name
+    wanted = wanted if carried == predicates.TRUE else predicates.All((carried, wanted))
+    texts.update(carried_predicate.option(wanted))
     used = sql_predicate.columns_of(predicate)
     _check_that_the_start_is_known(options, wanted, used)
     if options.columns:
@@ -50,12 +54,12 @@ def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -
 
 def _filter(predicate: str, options: Options) -> str | Column:
     """The whole predicate; rows that tell of the read pass it, whatever it says, so that none is lost in silence."""
-    if not registry.tells_of_the_read(options):
+    if not registry.has_status_rows(options):
         return predicate
-    return F.expr(predicate) | F.col("value_kind").isin(*NO_EVENTS)
+    return F.expr(predicate) | F.col("value_kind").isin(*STATUS_KINDS)
 
 
-def _check_that_the_start_is_known(options: Options, wanted: Condition, used: set[str]) -> None:
+def _check_that_the_start_is_known(options: Options, wanted: Predicate, used: set[str]) -> None:
     """What the result is must not depend on how much of a predicate is understood."""
     start, _ = predicates.bounds(wanted)
     if "timestamp" in used and start == -math.inf and "start_time" not in options.model_fields_set:

@@ -17,7 +17,7 @@ from pi_datasource.model import ReadTask
 from pi_datasource.options.declaration import Options
 from pi_datasource.options.secrets import Found, found_in_workspace
 from pi_datasource.planning import planner
-from pi_datasource.planning.predicates import ALWAYS, Condition
+from pi_datasource.planning.predicates import TRUE, Predicate
 from pi_datasource.recorded import fetch
 from pi_datasource.webapi import client
 
@@ -36,7 +36,7 @@ class PIPartition(InputPartition):
         self.found = dict(found)
 
 
-class plainly:  # noqa: N801 - reads as a verb where it is used
+class concise_errors:  # noqa: N801 - reads as a verb where it is used
     """Lets an error of ours out as its one sentence: Spark prints tracebacks to the user, frames and all."""
 
     def __enter__(self) -> None:
@@ -57,10 +57,10 @@ def arrow_schema(schema: StructType) -> pa.Schema:
         return to_arrow_schema(schema)
 
 
-def planned(options: Options, pushed: Condition = ALWAYS) -> list[InputPartition]:
+def planned(options: Options, asked: Predicate = TRUE, pushed: Predicate = TRUE) -> list[InputPartition]:
     """The tasks of ``survey.tasks`` as Spark's partitions."""
     tasks = planner.tasks(
-        client.shared(options), options, pushed
+        client.shared(options), options, asked, pushed
     )  # only then is it known which token is taken
     return carried(tasks, options)
 
@@ -91,5 +91,5 @@ def read_partition(options: Options, schema: pa.Schema, task: ReadTask) -> Itera
         gc.collect()
         gc.freeze()
         _frozen = True
-    with plainly():
+    with concise_errors():
         yield from fetch.run(client.shared(options), task, schema, options.tag_pattern)

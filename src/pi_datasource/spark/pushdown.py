@@ -13,9 +13,9 @@ from pi_datasource.errors import InvalidOption
 from pi_datasource.model import MICROSECOND
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning import predicates
-from pi_datasource.planning.predicates import ALWAYS, INVERSE, NEVER, All, Condition, Either, Match
+from pi_datasource.planning.predicates import FALSE, INVERSE, TRUE, All, Either, Match, Predicate
 from pi_datasource.spark.batch_reader import PIReader
-from pi_datasource.spark.partitions import plainly
+from pi_datasource.spark.partitions import concise_errors
 
 if TYPE_CHECKING:
     from pyspark.sql.datasource import Filter
@@ -45,8 +45,8 @@ class PIPushdownReader(PIReader):
     handed back to Spark, which applies them too: what is narrowed is never taken for filtered.
     """
 
-    def __init__(self, options: Options, schema: pa.Schema) -> None:
-        super().__init__(options, schema)
+    def __init__(self, options: Options, schema: pa.Schema, asked: Predicate = TRUE) -> None:
+        super().__init__(options, schema, asked)
         if not hasattr(DataSourceReader, "pushFilters"):
             message = (
                 "option 'pushdown' needs Spark 4.1 or later: leave it out, or use pi_datasource.read(where=…)"
@@ -55,13 +55,13 @@ class PIPushdownReader(PIReader):
 
     def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:
         """Narrows to what may pass all of ``filters``, and returns every one of them."""
-        with plainly():
+        with concise_errors():
             columns = frozenset(field.name for field in self.schema if field.type == pa.string())
             self.pushed = All(tuple(of_filter(each, columns) for each in filters))
         return filters
 
 
-def of_filter(given: Any, text_columns: frozenset[str], positive: bool = True) -> Condition:
+def of_filter(given: Any, text_columns: frozenset[str], positive: bool = True) -> Predicate:
     """The condition that rows meet which pass Spark's filter, or its negation unless ``positive``."""
     kind = type(given).__name__
     if kind == "Not":
@@ -69,12 +69,10 @@ def of_filter(given: Any, text_columns: frozenset[str], positive: bool = True) -
     column = given.attribute[0] if len(getattr(given, "attribute", ())) == 1 else ""
     if column == "timestamp":
         return _of_time(kind, getattr(given, "value", None), positive)
-    return (
-        _of_text(kind, column, getattr(given, "value", None), positive) if column in text_columns else ALWAYS
-    )
+    return _of_text(kind, column, getattr(given, "value", None), positive) if column in text_columns else TRUE
 
 
-def _of_time(kind: str, value: object, positive: bool) -> Condition:
+def _of_time(kind: str, value: object, positive: bool) -> Predicate:
     if kind in _SIGNS and _is_moment(value):
         sign = _SIGNS[kind] if positive else INVERSE[_SIGNS[kind]]
         return predicates.compare_time(sign, _micros(value))
@@ -82,25 +80,25 @@ def _of_time(kind: str, value: object, positive: bool) -> Condition:
         moments = [each for each in value if each is not None]
         if all(_is_moment(each) for each in moments):
             return Either(tuple(predicates.compare_time("=", _micros(each)) for each in moments))
-    return ALWAYS
+    return TRUE
 
 
-def _of_text(kind: str, column: str, value: object, positive: bool) -> Condition:
+def _of_text(kind: str, column: str, value: object, positive: bool) -> Predicate:
     if kind in ("IsNull", "IsNotNull"):
         return Match(column, "null" if (kind == "IsNull") == positive else "not null")
     if kind == "In" and isinstance(value, (list, tuple)):
         texts = tuple(each for each in value if each is not None)
         if not all(isinstance(each, str) for each in texts):
-            return ALWAYS
-        return Match(column, "in" if positive else "not in", texts) if texts or not positive else NEVER
+            return TRUE
+        return Match(column, "in" if positive else "not in", texts) if texts or not positive else FALSE
     if not isinstance(value, str) or (kind == "EqualNullSafe" and not positive):
-        return ALWAYS  # NOT (x <=> 'a') is true for NULL too
+        return TRUE  # NOT (x <=> 'a') is true for NULL too
     if kind in _SIGNS:
         return predicates.compare_text(column, _SIGNS[kind] if positive else INVERSE[_SIGNS[kind]], value)
     if kind in _LIKE:
         pattern = _LIKE[kind](predicates.escaped(value))
         return Match(column, "like" if positive else "not like", (pattern,))
-    return ALWAYS
+    return TRUE
 
 
 def _is_moment(value: object) -> bool:

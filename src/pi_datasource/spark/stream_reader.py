@@ -23,10 +23,10 @@ from pi_datasource.model import Point, ReadTask, Window, iso_utc
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.tiling import plan, without_points
 from pi_datasource.points import discovery, event_counts, start_times
-from pi_datasource.points.tracked_points import Roster
+from pi_datasource.points.tracked_points import TrackedPoints
 from pi_datasource.spark import batch_sizing, offsets
 from pi_datasource.spark.offsets import Offset, Position, window_of
-from pi_datasource.spark.partitions import carried, plainly, read_planned
+from pi_datasource.spark.partitions import carried, concise_errors, read_planned
 from pi_datasource.tables import registry
 from pi_datasource.webapi import client
 from pi_datasource.webapi.outage import Outage
@@ -66,7 +66,7 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self.options, self.schema = options, schema
         registry.check_projection(options, schema)
         self._clock = ServerClock(options)
-        self._roster = Roster(options, self._listing)
+        self._tracked = TrackedPoints(options, self._listing)
         self._outage = Outage(options.wait_for_server.total_seconds())
         most = options.max_events_per_trigger
         self._budget = None if most is None else batch_sizing.Budget(most)
@@ -76,11 +76,11 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def initialOffset(self) -> Offset:
         """Where a first run starts: the earliest start of any tag on the server's clock, resolved once."""
-        with plainly():
+        with concise_errors():
             if self._initial is None:
                 now = self._clock.now()
                 # A tag that selects nothing is told when a stream is first started; later, tags come and go.
-                self._roster.refresh(now, strict=bool(self.options.tags or self.options.tag_filter))
+                self._tracked.refresh(now, strict=bool(self.options.tags or self.options.tag_filter))
                 start = self._start(now)
                 self._initial = Position(Window(start, start), now).to_json()
             return dict(self._initial)
@@ -90,17 +90,17 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
         It never lies before ``start``, whatever the server's clock does.
         """
-        with plainly():
+        with concise_errors():
             begin = start or self._position or self.initialOffset()
             self._position = begin
             position = offsets.parse(begin)
             horizon = self._horizon()
             if horizon is not None and self._is_due(position.window.end, horizon):
-                self._roster.refresh(self._clock.now(), planned=position.points)
+                self._tracked.refresh(self._clock.now(), planned=position.points)
                 unbounded = limit is not None and isinstance(limit, ReadAllAvailable)
                 end = horizon if unbounded else self._bounded(position, horizon)
                 window = Window(position.window.end, end)
-                points = self._roster.fingerprint(_pending(window, position.started))
+                points = self._tracked.fingerprint(_pending(window, position.started))
                 self._position = Position(window, position.started, points).to_json()
             return dict(self._position)
 
@@ -110,13 +110,13 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         Raises:
             OffsetError: an offset is none of this source's, or ``end`` lies before ``start``.
         """
-        with plainly():
+        with concise_errors():
             self._position = end
             last = offsets.parse(end)
             if start == end:
                 return []
             window = _between(offsets.parse(start), last)
-            self._roster.ready(self._clock.now, last.points, _pending(window, last.started))
+            self._tracked.ready(self._clock.now, last.points, _pending(window, last.started))
             return carried(self._tasks(window, last), self.options)
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
@@ -131,12 +131,12 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def prepareForTriggerAvailableNow(self) -> None:
         """From here on the stream ends at the server's present time."""
-        with plainly():
+        with concise_errors():
             self._frozen_at = self._clock.now() - self.options.settle
 
     def reportLatestOffset(self) -> Offset:
         """The newest time that could be read when last asked; the lag is the way from a batch's end to here."""
-        with plainly():
+        with concise_errors():
             settled = (self._clock.last or self._clock.now()) - self.options.settle
             return Position(Window(settled, settled), settled).to_json()
 
@@ -151,7 +151,7 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return discovery.points(api, self._clock.servers, self.options, strict=strict)
 
     def _start(self, now: datetime) -> datetime:
-        each = self._roster.starts(now)
+        each = self._tracked.starts(now)
         if each:
             return min(each.values())
         zone = time_strings.zone_named(self.options.time_zone)
@@ -164,7 +164,7 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         try:
             now = self._clock.now(wait=False)
         except ServerError as error:
-            if not self._outage.bears(error):
+            if not self._outage.should_wait(error):
                 raise
             return None
         self._outage.over()
@@ -191,15 +191,15 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return start
 
     def _count(self, window: Window) -> float:
-        return event_counts.events(client.shared(self.options), self._roster.points, window, self.options)
+        return event_counts.events(client.shared(self.options), self._tracked.points, window, self.options)
 
     def _tasks(self, window: Window, last: Position) -> list[ReadTask]:
         pending = _pending(window, last.started)
-        each = self._roster.starts(pending) if pending else None
-        planned = plan(self._roster.points, window, self.options, window.end)
-        begun = [start_times.begun(task, each) for task in planned] if each else planned
-        tasks = [replace(task, ends_gone=True) for task in begun if task is not None]
-        if not self.options.report_effort:
+        each = self._tracked.starts(pending) if pending else None
+        planned = plan(self._tracked.points, window, self.options, window.end)
+        begun = [start_times.clip(task, each) for task in planned] if each else planned
+        tasks = [replace(task, skip_deleted=True) for task in begun if task is not None]
+        if not self.options.report_metrics:
             return tasks
         # Rows say where the micro-batch ends: who writes it need not read Spark's own log. One says so without a point.
         offset = json.dumps(last.to_json())

@@ -77,12 +77,12 @@ def check_projection(options: Options, wanted: pa.Schema) -> None:
             f"{', '.join(options.columns)}; give one of the two"
         )
         raise InvalidOption(message)
-    if tells_of_the_read(options) and "value_kind" not in wanted.names:
-        option = "on_error='report'" if options.on_error == "report" else "report_effort"
+    if has_status_rows(options) and "value_kind" not in wanted.names:
+        option = "on_error='report'" if options.on_error == "report" else "report_metrics"
         message = f"{option} needs the column 'value_kind', which tells its rows from events; add it to the columns or the schema"
         raise InvalidOption(message)
 
 
-def tells_of_the_read(options: Options) -> bool:
-    """Whether among the rows are some that are no events (``schema.NO_EVENTS``)."""
-    return options.on_error == "report" or options.report_effort
+def has_status_rows(options: Options) -> bool:
+    """Whether among the rows are some that are no events (``schema.STATUS_KINDS``)."""
+    return options.on_error == "report" or options.report_metrics

@@ -59,7 +59,7 @@ class BatchAddress:
         yield self.base
         if self._fixed:
             return
-        if told := _told(get):
+        if told := _status_rows(get):
             yield told
         yield urlunsplit((*urlsplit(self._url)[:2], _USUAL_PATH, "", ""))
 
@@ -69,7 +69,7 @@ def none_routed(body: bytes, requests: int) -> bool:
     return _NOT_ROUTED in body[:_OPENING] and body.count(_NOT_ROUTED) >= requests
 
 
-def _told(get: Callable[[str], Any]) -> str | None:
+def _status_rows(get: Callable[[str], Any]) -> str | None:
     """The address that PI Web API gives of itself on its home page."""
     try:
         home = get("")

@@ -28,7 +28,7 @@ from pi_datasource.webapi import auth, deadline_adapter, retry, transport
 from pi_datasource.webapi.batch_address import BatchAddress, none_routed
 from pi_datasource.webapi.circuit_breaker import Breaker
 from pi_datasource.webapi.http_errors import Failures, error_text, own_errors
-from pi_datasource.webapi.metrics import Effort
+from pi_datasource.webapi.metrics import RequestMetrics
 from pi_datasource.webapi.outage import PAUSE_S, Outage
 from pi_datasource.webapi.query import query
 from pi_datasource.webapi.rate_limit import Pacer
@@ -73,7 +73,7 @@ class PIClient:
         self._pacer = Pacer(options.requests_per_second, sleep=self._sleep_for_rate)
         self._breaker = Breaker()
         self._batch_address = BatchAddress(options.url, options.batch_url)
-        self._effort = Effort()
+        self._metrics = RequestMetrics()
         self.windows = _windows(options.url)
         self._distrusts_connections = False
         self._adding = Lock()  # a pause may end while the next call is on its way
@@ -172,16 +172,16 @@ class PIClient:
         if pause_s > retry.LOGGED_PAUSE_S:
             retry.report(f"POST batch: {requests} sub-request(s) failed for the moment", pause_s, least_s)
         self.sleep(pause_s)
-        self._spent(Effort(0, requests, pause_s if refused else 0.0))
+        self._spent(RequestMetrics(0, requests, pause_s if refused else 0.0))
 
     @property
-    def effort(self) -> Effort:
+    def metrics(self) -> RequestMetrics:
         """What the calls of this client have cost so far."""
-        return self._effort + Effort(throttled_seconds=self._pacer.waited_s)
+        return self._metrics + RequestMetrics(throttled_seconds=self._pacer.waited_s)
 
-    def _spent(self, more: Effort) -> None:
+    def _spent(self, more: RequestMetrics) -> None:
         with self._adding:
-            self._effort += more
+            self._metrics += more
 
     def _sleep_for_rate(self, seconds: float) -> None:
         if seconds > retry.LOGGED_PAUSE_S:
@@ -195,7 +195,7 @@ class PIClient:
             try:
                 answer = self._checked(call, attempts)
             except ServerError as error:
-                if not outage.bears(error):
+                if not outage.should_wait(error):
                     raise
             else:
                 outage.over()
@@ -219,7 +219,9 @@ class PIClient:
         if failed.kind in (Failure.DROPPED, Failure.SILENT):
             self._session.close()  # what has dropped one kept connection has dropped the others, too
         self._spent(
-            Effort(retries=1, throttled_seconds=pause_s if failed.kind is Failure.RATE_LIMITED else 0.0)
+            RequestMetrics(
+                retries=1, throttled_seconds=pause_s if failed.kind is Failure.RATE_LIMITED else 0.0
+            )
         )
 
     def _attempt(self, call: _Call, attempts: Attempts) -> Any:
@@ -240,7 +242,7 @@ class PIClient:
             self._distrusts_connections = False
             self._session.close()
         timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
-        self._spent(Effort(calls=1))
+        self._spent(RequestMetrics(calls=1))
         try:
             with self._session.request(
                 call.partition(" ")[0],

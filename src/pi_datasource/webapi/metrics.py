@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True)
-class Effort:
+class RequestMetrics:
     """``calls`` are HTTP requests, repetitions included; ``retries`` are calls and sub-requests that were sent once more.
 
     ``throttled_seconds`` is how long was waited because of ``requests_per_second`` or of an answer 429.
@@ -16,13 +16,13 @@ class Effort:
     retries: int = 0
     throttled_seconds: float = 0.0
 
-    def __add__(self, other: Effort) -> Effort:
+    def __add__(self, other: RequestMetrics) -> RequestMetrics:
         """Both together."""
-        return Effort(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return RequestMetrics(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
-    def __sub__(self, other: Effort) -> Effort:
+    def __sub__(self, other: RequestMetrics) -> RequestMetrics:
         """What came after ``other``."""
-        return Effort(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return RequestMetrics(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
-NONE = Effort()
+NONE = RequestMetrics()

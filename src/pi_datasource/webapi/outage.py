@@ -27,7 +27,7 @@ class Outage:
         self._since: float | None = None
         self._told_at = 0.0
 
-    def bears(self, error: ServerError) -> bool:
+    def should_wait(self, error: ServerError) -> bool:
         """Whether ``error`` is one that passes with time, and there is time left."""
         if self._patience_s <= 0 or not is_temporary(error):
             return False
