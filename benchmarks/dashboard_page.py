@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from pi_datasource.dashboard import LocalBackend, create_app, pages
 from tests.integration.support.browser import FLAGS, chromium
-from tests.unit.dashboard_http import serving
+from tests.unit.dashboard.http_client import serving
 
 __all__ = ["measure_pages"]
 

@@ -21,7 +21,7 @@ from pi_datasource.dashboard.selection import Selection
 from pi_datasource.delta import Lakehouse, ingest
 from tests.integration.support.site import forget
 from tests.integration.support.spark_tables import SparkBackend
-from tests.unit.dashboard_http import get, serving
+from tests.unit.dashboard.http_client import get, serving
 
 pytestmark = pytest.mark.integration
 

@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pi_datasource.dashboard import LocalBackend, create_app
 from tests.integration.support.browser import FLAGS, chromium
-from tests.unit import dashboard_lake as lake
-from tests.unit.dashboard_http import get, serving
-from tests.unit.dashboard_lake import NASTY, NOW
+from tests.unit.dashboard import lake
+from tests.unit.dashboard.http_client import get, serving
+from tests.unit.dashboard.lake import NASTY, NOW
 
 pytestmark = pytest.mark.integration
 

@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-SHELLS = {"cli.py", "delta", "dashboard", "terminal"}  # each has an extra of its own
+SHELLS = {"cli", "delta", "dashboard"}  # each has an extra of its own
 
 
 def core() -> set[str]:
     """The packages that modules outside the extras import when they are loaded."""
     found = set()
-    for module in (ROOT / "src" / "pi_datasource").glob("*.py"):
-        if module.name in SHELLS:
+    package = ROOT / "src" / "pi_datasource"
+    for module in package.rglob("*.py"):
+        if module.relative_to(package).parts[0] in SHELLS:
             continue
         for node in ast.parse(module.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Import):
