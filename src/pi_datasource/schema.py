@@ -60,6 +60,24 @@ _EVENT = [
     pa.field("units", pa.string()),
     pa.field("point_type", pa.string()),
 ]
+_POINT = [
+    pa.field("webid", pa.string(), nullable=False),
+    pa.field("point_id", pa.int32()),
+    pa.field("name", pa.string(), nullable=False),
+    pa.field("path", pa.string()),
+    pa.field("descriptor", pa.string()),
+    pa.field("point_class", pa.string()),
+    pa.field("point_type", pa.string()),
+    pa.field("digital_set_name", pa.string()),
+    pa.field("engineering_units", pa.string()),
+    pa.field("zero", pa.float64()),
+    pa.field("span", pa.float64()),
+    pa.field("step", pa.bool_()),
+    pa.field("future", pa.bool_()),
+    pa.field("display_digits", pa.int32()),
+    pa.field("dataserver_webid", pa.string(), nullable=False),
+    pa.field("dataserver_name", pa.string()),
+]
 _METADATA = [pa.field("tag_path", pa.string()), pa.field("server_name", pa.string())]
 _LINEAGE = [pa.field("ingestion_timestamp", TIMESTAMP, nullable=False)]
 
@@ -132,6 +150,11 @@ def timeseries(pattern_columns: Iterable[str] = (), include_metadata: bool = Fal
     return pa.schema([*_EVENT, *_texts(pattern_columns), *metadata, *_LINEAGE])
 
 
+def points(pattern_columns: Iterable[str] = ()) -> pa.Schema:
+    """The columns of the source's table ``pi_points`` in their order; one row is one point."""
+    return pa.schema([*_POINT, *_texts(pattern_columns), *_LINEAGE])
+
+
 def hourly(pattern_columns: Iterable[str] = ()) -> pa.Schema:
     """The columns of ``pi_metrics_hourly`` in their order; one row is one hour of one tag."""
     return pa.schema([*_HOUR, *_texts(pattern_columns), *_FIGURES])
@@ -151,7 +174,7 @@ def selection(full: pa.Schema, names: Sequence[str]) -> pa.Schema:
         if name in full.names:
             continue
         near = difflib.get_close_matches(name.lower(), full.names, n=1)
-        if name in {field.name for field in _METADATA}:
+        if name in {field.name for field in _METADATA} and "tag_name" in full.names:
             hint = "set include_metadata=true to have it"
         else:
             hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(full.names)}"

@@ -17,6 +17,7 @@ from pi_datasource import schema
 from pi_datasource.errors import NoTagMatches, ReadFailed, ServerError
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning import planner
+from pi_datasource.planning.pruning import Pruning
 from pi_datasource.recorded import fetch
 from pi_datasource.spark.stream_reader import PIStreamReader
 from pi_datasource.webapi import client
@@ -70,7 +71,7 @@ def batch_read(given: dict[str, str]) -> Read:
     with PIClient(parsed, sleep=lambda _: None) as api:
         return START, [
             batch
-            for task in planner.tasks(api, parsed)
+            for task in planner.tasks(api, Pruning(parsed))
             for batch in fetch.run(api, task, schema.timeseries())
         ]
 

@@ -10,9 +10,9 @@ from threading import Event, Lock, Thread
 
 import pyarrow as pa
 
-from pi_datasource.model import ReadTask
 from pi_datasource.options.declaration import Options
-from pi_datasource.recorded import fetch
+from pi_datasource.tables import registry
+from pi_datasource.tables.table import Task
 from pi_datasource.webapi.client import PIClient
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class _ThreadDone:
 class ParallelReader:
     """Reads ``tasks`` with ``jobs`` threads, each with a client of its own."""
 
-    def __init__(self, tasks: Sequence[ReadTask], options: Options, schema: pa.Schema, jobs: int) -> None:
+    def __init__(self, tasks: Sequence[Task], options: Options, schema: pa.Schema, jobs: int) -> None:
         self.tasks, self.tasks_done = len(tasks), 0
         self._options, self._schema = options, schema
         self._jobs = min(jobs, len(tasks))
@@ -52,7 +52,7 @@ class ParallelReader:
         When the caller stops early, the threads end at their next batch.
 
         Raises:
-            PIError: as ``fetch.run`` does; the first one ends the read.
+            PIError: as ``Table.read`` does; the first one ends the read.
         """
         # Daemons, so that nobody who gives up has to wait for the answer of a slow server.
         threads = [Thread(target=self._work, name=f"reader-{n}", daemon=True) for n in range(self._jobs)]
@@ -86,7 +86,7 @@ class ParallelReader:
         try:
             with PIClient(self._options) as client:
                 while (task := self._next()) is not None:
-                    for batch in fetch.run(client, task, self._schema, self._options.tag_pattern):
+                    for batch in registry.lookup(task.table).read(client, task, self._schema, self._options):
                         if not self._hand_over(batch):
                             return
                     self._hand_over(_TaskDone())
@@ -95,7 +95,7 @@ class ParallelReader:
         finally:
             self._hand_over(_ThreadDone())
 
-    def _next(self) -> ReadTask | None:
+    def _next(self) -> Task | None:
         with self._taking:
             return next(self._ahead, None)
 

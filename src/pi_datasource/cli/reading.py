@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,8 +19,9 @@ from pi_datasource.cli import files
 from pi_datasource.cli.parallel import ParallelReader
 from pi_datasource.model import ReadTask, iso_utc
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning import planner
+from pi_datasource.planning.pruning import Pruning
 from pi_datasource.tables import registry
+from pi_datasource.tables.table import Task
 from pi_datasource.webapi.client import PIClient
 
 SHOWN_ROWS = 50
@@ -81,7 +82,6 @@ def run(request: Request, out: Console, err: Console) -> None:
     options = request.options
     with err.status("Asking the server …"):
         tasks = _planned(options)
-    tags = len({point.web_id for task in tasks for point in task.points})
     crew = ParallelReader(tasks, options, request.schema, request.jobs)
     with closing(crew.batches()) as arriving, _bar(crew, err) as advance:
         batches = advance(_first(arriving, request.limit))
@@ -90,13 +90,18 @@ def run(request: Request, out: Console, err: Console) -> None:
     more = f" (--limit {request.limit} was reached)" if rows == request.limit else ""
     seconds = time.monotonic() - began
     err.print(
-        f"{rows:,} row(s) of {tags:,} tag(s){place} in {seconds:.1f} s{more}", soft_wrap=True, markup=False
+        f"{rows:,} row(s){_of_tags(tasks)}{place} in {seconds:.1f} s{more}", soft_wrap=True, markup=False
     )
 
 
-def _planned(options: Options) -> list[ReadTask]:
+def _of_tags(tasks: Sequence[Task]) -> str:
+    tags = {point.web_id for task in tasks if isinstance(task, ReadTask) for point in task.points}
+    return f" of {len(tags):,} tag(s)" if tags else ""
+
+
+def _planned(options: Options) -> Sequence[Task]:
     with PIClient(options) as api:
-        return planner.tasks(api, options)
+        return registry.lookup(options.table).plan(api, Pruning(options))
 
 
 def _first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:

@@ -11,6 +11,7 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options.declaration import Options
 from pi_datasource.tables import registry
+from pi_datasource.tables.timeseries import Timeseries
 
 _TIMESTAMP_TYPE = "spark.sql.timestampType"
 
@@ -19,8 +20,11 @@ def columns_of(options: Options) -> StructType:
     """The columns of the rows that are read.
 
     Raises:
-        InvalidOption: the options ask for some of the columns only.
+        InvalidOption: the options ask for some of the columns only, or for another table.
     """
+    if options.table != Timeseries.name:
+        message = f"option 'table': the pipeline ingests {Timeseries.name}, not {options.table}; leave it out"
+        raise InvalidOption(message)
     if options.columns:
         message = "option 'columns': the tables hold whole events; leave it out"
         raise InvalidOption(message)

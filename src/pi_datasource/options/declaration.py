@@ -66,7 +66,8 @@ class Options(BaseModel):
         "requests inside a batch. If unset: `url`, or what the server's own links say.",
     )
     table: str = Field(
-        DEFAULT_TABLE, description="What to read: `pi_timeseries`, the recorded events of points."
+        DEFAULT_TABLE,
+        description="What to read: `pi_timeseries`, the recorded events of points, or `pi_points`, the points themselves.",
     )
     tags: Names = Field(
         (),

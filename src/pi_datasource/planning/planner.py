@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from pi_datasource.model import DataServer, Point, ReadTask
-from pi_datasource.options.declaration import Options
-from pi_datasource.planning.predicates import TRUE, Predicate
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.planning.tiling import plan
 from pi_datasource.points import discovery, event_rates
 from pi_datasource.webapi.client import PIClient
 
 
-def tasks(
-    client: PIClient, options: Options, asked: Predicate = TRUE, pushed: Predicate = TRUE
-) -> list[ReadTask]:
-    """The tasks of a batch read: of what the options, ``asked`` and ``pushed`` leave, on the server's clock.
+def tasks(client: PIClient, pruning: Pruning) -> list[ReadTask]:
+    """The tasks of a batch read of what ``pruning`` leaves of its options, on the server's clock.
 
     Raises:
         NoTagMatches: a tag or pattern of the options selects nothing.
         InvalidOption: the window ends before it starts.
     """
+    options = pruning.options
     servers = discovery.data_servers(client, options)
     now = discovery.server_now(servers)
-    pruning = Pruning(options, asked, pushed)
     window = pruning.window(now)
     found = pruning.points(_points(client, servers, pruning))
     events = event_rates.events(client, found, window, options.num_partitions)

@@ -43,7 +43,7 @@ def plan(
         if _bound(options) is None:
             bins = max(bins, math.ceil(len(others) / POINTS_PER_TASK))
         tasks += [(tuple(points[i] for i in group), window) for group in _dealt(others, events, bins)]
-    rates = _shares(options.requests_per_second, len(tasks))
+    rates = shares(options.requests_per_second, len(tasks))
     return [
         _task(group, part, options, ingestion_time, rate)
         for (group, part), rate in zip(tasks, rates, strict=True)
@@ -111,8 +111,8 @@ def _bound(options: Options) -> int | None:
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
-def _shares(rate: float | None, tasks: int) -> list[float | None]:
-    """The rate of each task: whole numbers where there are several, as half a request is none."""
+def shares(rate: float | None, tasks: int) -> list[float | None]:
+    """What each of ``tasks`` may use of ``rate``: whole numbers where there are several, as half a request is none."""
     if rate is None or tasks <= 1:
         return [rate] * tasks
     each, more = divmod(int(rate), tasks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 
@@ -20,7 +20,7 @@ from pi_datasource.errors import (
 from pi_datasource.model import DataServer, Point, iso_utc
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import listing
-from pi_datasource.points.listing import ID_ONLY, PAGE_SIZE, matching, typed
+from pi_datasource.points.listing import ID_ONLY, PAGE_SIZE, Found, matching, typed
 from pi_datasource.redaction import shorten
 from pi_datasource.webapi.client import PIClient, server_date
 
@@ -142,27 +142,51 @@ def points(
     Raises:
         NoTagMatches: a tag or pattern selects nothing; the message names it.
     """
-    wanted = options.tags or ("*",)
     fields = (*_POINT_FIELDS, *(("Path",) if options.include_metadata else ()), *more_fields)
-    found: dict[str, Point] = {}
-    unmatched = []
+    return [listing.point(*found) for found in selected(client, servers, options, fields, strict=strict)]
+
+
+def selected(
+    client: PIClient,
+    servers: list[DataServer],
+    options: Options,
+    fields: Sequence[str],
+    *,
+    strict: bool = True,
+) -> Iterator[Found]:
+    """The points that the options select with their data servers, each once, page by page; memory holds their WebIds at most.
+
+    ``fields`` are PI's names of what is wanted of them. Raises at the end what ``points`` raises.
+    """
+    wanted = options.tags or ("*",)
+    allowed = _allowed(client, servers, options.tag_filter)
     together = listing.named(client, servers, wanted, fields, _most_requests(options))
+    seen: set[str] = set()
+    unmatched, found = [], 0
     for tag in wanted:
-        matched = 0
-        for point in together.get(tag) or matching(client, servers, tag, fields):
-            found[point.web_id] = point
-            matched += 1
+        matched = False
+        for item, server in together.get(tag) or matching(client, servers, tag, fields):
+            matched = True
+            if item.WebId not in seen and (allowed is None or item.WebId in allowed):
+                seen.add(
+                    item.WebId
+                )  # patterns overlap, and a list that changes while it is read repeats points
+                found += 1
+                yield item, server
         if not matched:
             unmatched.append(tag)
     if unmatched and strict:
         raise _no_match(unmatched, servers, options)
-    if options.tag_filter is not None:
-        allowed = {point.web_id for point in matching(client, servers, options.tag_filter, fields)}
-        found = {web_id: point for web_id, point in found.items() if web_id in allowed}
-        if not found and strict:
-            message = f"option 'tag_filter': no selected tag matches {options.tag_filter!r}"
-            raise NoTagMatches(message)
-    return list(found.values())
+    if allowed is not None and strict and not found:
+        message = f"option 'tag_filter': no selected tag matches {options.tag_filter!r}"
+        raise NoTagMatches(message)
+
+
+def _allowed(client: PIClient, servers: list[DataServer], tag_filter: str | None) -> set[str] | None:
+    """The WebIds of all points that match ``tag_filter``; None if there is no such option."""
+    if tag_filter is None:
+        return None
+    return {item.WebId for item, _ in matching(client, servers, tag_filter, ("WebId", "Name", "PointType"))}
 
 
 def sample(client: PIClient, servers: list[DataServer], options: Options) -> tuple[list[Point], bool]:
@@ -173,7 +197,10 @@ def sample(client: PIClient, servers: list[DataServer], options: Options) -> tup
     """
     wanted = options.tags or ("*",)
     pages = {
-        tag: list(islice(matching(client, servers, tag, _POINT_FIELDS), PAGE_SIZE))
+        tag: [
+            listing.point(*found)
+            for found in islice(matching(client, servers, tag, _POINT_FIELDS), PAGE_SIZE)
+        ]
         for tag in wanted[:SAMPLED_PATTERNS]
     }
     if unmatched := [tag for tag, page in pages.items() if not page]:

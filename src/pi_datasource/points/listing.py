@@ -31,9 +31,31 @@ _REGULAR = {"*": ".*", "?": "."}
 _WILDCARD = re.compile(r"[*?\[\]]")
 
 
+class PointItem(msgspec.Struct):
+    """A point as PI Web API lists it; what was not asked for has its default."""
+
+    WebId: str
+    Name: str
+    PointType: str  # what tells a point from other objects that PI Web API lists, such as data servers
+    Id: int | None = None
+    Path: str = ""
+    Descriptor: str | None = None
+    PointClass: str | None = None
+    DigitalSetName: str | None = None
+    EngineeringUnits: str | None = None
+    Zero: float | None = None
+    Span: float | None = None
+    Step: bool | None = None
+    Future: bool | None = None
+    DisplayDigits: int | None = None
+
+
+Found = tuple[PointItem, DataServer]
+
+
 def matching(
     client: PIClient, servers: Sequence[DataServer], tag: str, fields: Sequence[str]
-) -> Iterator[Point]:
+) -> Iterator[Found]:
     """The points that a name, a pattern or a full path (server and tag) selects, in the server's order."""
     if tag.startswith("\\\\"):
         yield from _by_path(client, servers, tag, fields)
@@ -41,7 +63,7 @@ def matching(
     for server in servers:
         for item in _pages(client, f"dataservers/{server.web_id}/points", tag, _selected(fields)):
             if _meant(tag, item):
-                yield _point(item, server.name)
+                yield item, server
 
 
 def first_point(client: PIClient, server: DataServer) -> Point | None:
@@ -53,7 +75,7 @@ def first_point(client: PIClient, server: DataServer) -> Point | None:
     path = f"dataservers/{server.web_id}/points"
     asked = {"startIndex": 0, "maxCount": 1, "selectedFields": _selected(_REQUIRED_FIELDS), **ID_ONLY}
     items = _list(client.get(path, asked), path).Items
-    return _point(items[0], server.name) if items else None
+    return point(items[0], server) if items else None
 
 
 def named(
@@ -62,7 +84,7 @@ def named(
     tags: Sequence[str],
     fields: Sequence[str],
     most_requests: int = NAMES_PER_CALL,
-) -> dict[str, list[Point]]:
+) -> dict[str, list[Found]]:
     """What each exact name among ``tags`` selects, many asked for in one call of at most ``most_requests`` requests.
 
     Left out is what has to be asked for alone: patterns, paths, and names whose answer was none or not the whole.
@@ -71,7 +93,7 @@ def named(
     step = min(NAMES_PER_CALL, most_requests) // max(1, len(servers))
     if len(exact) < 2 or step < 2:
         return {}
-    found: dict[str, list[Point]] = {}
+    found: dict[str, list[Found]] = {}
     for first in range(0, len(exact), step):
         found.update(_asked_together(client, servers, exact[first : first + step], fields))
     return found
@@ -79,7 +101,7 @@ def named(
 
 def _asked_together(
     client: PIClient, servers: Sequence[DataServer], tags: Sequence[str], fields: Sequence[str]
-) -> dict[str, list[Point]]:
+) -> dict[str, list[Found]]:
     window = {"startIndex": 0, "maxCount": NAMES_PER_CALL, "selectedFields": _selected(fields), **ID_ONLY}
     urls = [
         client.resource(f"dataservers/{server.web_id}/points", {"nameFilter": tag, **window})
@@ -88,12 +110,12 @@ def _asked_together(
     ]
     try:
         answers = iter(batch.ask(client, urls, _ANSWERS))
-        found: dict[str, list[Point]] = {}
+        found: dict[str, list[Found]] = {}
         for tag in tags:
             pages = [_whole(next(answers)) for _ in servers]
             if all(page is not None for page in pages):
                 found[tag] = [
-                    _point(item, server.name)
+                    (item, server)
                     for server, page in zip(servers, pages, strict=True)
                     for item in page or []
                     if _meant(tag, item)
@@ -103,7 +125,7 @@ def _asked_together(
     return found
 
 
-def _whole(answer: _Answer) -> list[_Point] | None:
+def _whole(answer: _Answer) -> list[PointItem] | None:
     """The points of one answer; None if it failed or there may be more."""
     if answer.Status != 200:
         return None
@@ -111,7 +133,7 @@ def _whole(answer: _Answer) -> list[_Point] | None:
     return None if listed.Links.Next or len(listed.Items) >= NAMES_PER_CALL else listed.Items
 
 
-def _meant(tag: str, item: _Point) -> bool:
+def _meant(tag: str, item: PointItem) -> bool:
     """A server may read a name without wildcards as a prefix; exact means exact (reference: quirk 30)."""
     return bool(_WILDCARD.search(tag)) or item.Name.lower() == tag.lower()
 
@@ -122,9 +144,9 @@ def _selected(fields: Sequence[str]) -> str:
 
 def _by_path(
     client: PIClient, servers: Sequence[DataServer], path: str, fields: Sequence[str]
-) -> Iterator[Point]:
+) -> Iterator[Found]:
     asked = path[2:].partition("\\")[0].lower()
-    owner = next((server.name for server in servers if server.name.lower() == asked), None)
+    owner = next((server for server in servers if server.name.lower() == asked), None)
     if owner is None:
         return
     try:
@@ -133,14 +155,14 @@ def _by_path(
         if refused.status == 404 and refused.errors:
             return
         raise
-    found = typed(item, _Point, "points")
+    found = typed(item, PointItem, "points")
     if found.Name.lower() != path.rpartition("\\")[2].lower():
         message = f"GET points: the answer is {shorten(found.Name)}, and not {path}; look for a proxy that delivers answers late"
         raise UnexpectedReply(message)
-    yield _point(found, owner)
+    yield found, owner
 
 
-def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Iterator[_Point]:
+def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Iterator[PointItem]:
     """All items of a paged list; ends at an empty page, or one shorter than any cap without a ``Next`` link.
 
     Each page begins with the last item of the one before. If it does not, points were deleted meanwhile, and as many
@@ -150,7 +172,7 @@ def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Itera
         UnexpectedReply: the server sends the same page again and again, whatever is asked for, or in no order.
     """
     start, size, moves = 0, PAGE_SIZE, 0
-    last: list[_Point] = []
+    last: list[PointItem] = []
     while True:
         joint = int(len(last) > 1)  # a server may send points one by one
         paging = {"startIndex": start - joint, "maxCount": size}
@@ -204,7 +226,7 @@ def _page(client: PIClient, path: str, asked: Mapping[str, Any]) -> Points:
     raise UnexpectedReply(message)
 
 
-def _stranger(tag: str, items: Sequence[_Point]) -> str | None:
+def _stranger(tag: str, items: Sequence[PointItem]) -> str | None:
     """The name of an item that ``tag`` cannot select; None if there is none, or none that is certain.
 
     Certain are stars and question marks; sets, escapes and letters beyond ASCII are the server's to interpret. What a server
@@ -221,15 +243,6 @@ def _stranger(tag: str, items: Sequence[_Point]) -> str | None:
     return next((name for name in names if not pattern.fullmatch(name)), None)
 
 
-class _Point(msgspec.Struct):
-    WebId: str
-    Name: str
-    PointType: str  # what tells a point from other objects that PI Web API lists, such as data servers
-    Path: str = ""
-    EngineeringUnits: str | None = None
-    Step: bool = False
-
-
 class _Links(msgspec.Struct):
     Next: str | None = None
 
@@ -237,7 +250,7 @@ class _Links(msgspec.Struct):
 class Points(msgspec.Struct):
     """A page of points."""
 
-    Items: list[_Point] = []
+    Items: list[PointItem] = []
     Links: _Links = msgspec.field(default_factory=_Links)
 
 
@@ -280,7 +293,10 @@ def _list(reply: Any, path: str) -> Points:
     return listed
 
 
-def _point(item: _Point, server: str) -> Point:
+def point(item: PointItem, server: DataServer) -> Point:
+    """What reading the events of a listed point needs of it."""
     units = intern(item.EngineeringUnits) if item.EngineeringUnits else None
     # A million points share few types, units and servers.
-    return Point(item.WebId, item.Name, intern(item.PointType), units, intern(server), item.Path, item.Step)
+    return Point(
+        item.WebId, item.Name, intern(item.PointType), units, intern(server.name), item.Path, bool(item.Step)
+    )

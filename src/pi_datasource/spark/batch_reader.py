@@ -9,6 +9,7 @@ from pyspark.sql.datasource import DataSourceReader, InputPartition
 
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.predicates import TRUE, Predicate
+from pi_datasource.planning.pruning import Pruning
 from pi_datasource.spark.partitions import concise_errors, planned, read_planned
 from pi_datasource.tables import registry
 
@@ -24,7 +25,7 @@ class PIReader(DataSourceReader):
     def partitions(self) -> list[InputPartition]:
         """The tasks of the window, whose relative ends are resolved now, by the PI server's clock."""
         with concise_errors():
-            return planned(self.options, self.asked, self.pushed)
+            return planned(Pruning(self.options, self.asked, self.pushed))
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task; Spark passes None, or a partition without a task, when there is none."""

@@ -33,7 +33,6 @@ class PIDataSource(DataSource):
         with concise_errors():
             self.asked, given = carried_predicate.split(options)
             self.checked = Options.parse(given)
-            self.table = registry.lookup(self.checked.table).name
             registry.columns(self.checked)
 
     @classmethod
@@ -54,9 +53,6 @@ class PIDataSource(DataSource):
     def streamReader(self, schema: StructType) -> PIStreamReader:
         """A stream of exactly ``schema``; its offsets are watermark times."""
         with concise_errors():
-            if not registry.TABLES[self.table].streams:
-                message = f"option 'table': {self.table!r} cannot be streamed; use spark.read"
-                raise InvalidOption(message)
             if "end_time" in self.checked.model_fields_set:
                 message = (
                     "option 'end_time' has no meaning for a stream: leave it out, and stop at the server's present time "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -13,12 +13,11 @@ from pyspark.sql.types import StructType
 
 from pi_datasource import redaction
 from pi_datasource.errors import PIError
-from pi_datasource.model import ReadTask
 from pi_datasource.options.declaration import Options
 from pi_datasource.options.secrets import Found, found_in_workspace
-from pi_datasource.planning import planner
-from pi_datasource.planning.predicates import TRUE, Predicate
-from pi_datasource.recorded import fetch
+from pi_datasource.planning.pruning import Pruning
+from pi_datasource.tables import registry
+from pi_datasource.tables.table import Task
 from pi_datasource.webapi import client
 
 
@@ -29,9 +28,9 @@ class PIPartition(InputPartition):
     the query began, and a token may have been replaced since.
     """
 
-    value: ReadTask
+    value: Task
 
-    def __init__(self, value: ReadTask, found: Mapping[str, Found] = MappingProxyType({})) -> None:
+    def __init__(self, value: Task, found: Mapping[str, Found] = MappingProxyType({})) -> None:
         super().__init__(value)
         self.found = dict(found)
 
@@ -57,19 +56,17 @@ def arrow_schema(schema: StructType) -> pa.Schema:
         return to_arrow_schema(schema)
 
 
-def planned(options: Options, asked: Predicate = TRUE, pushed: Predicate = TRUE) -> list[InputPartition]:
-    """The tasks of ``survey.tasks`` as Spark's partitions."""
-    tasks = planner.tasks(
-        client.shared(options), options, asked, pushed
-    )  # only then is it known which token is taken
-    return carried(tasks, options)
+def planned(pruning: Pruning) -> list[InputPartition]:
+    """The tasks of a batch read of the table as Spark's partitions."""
+    options = pruning.options
+    tasks = registry.lookup(options.table).plan(client.shared(options), pruning)
+    return carried(tasks, options)  # only now it is known which token is taken
 
 
-def carried(tasks: Iterable[ReadTask], options: Options) -> list[InputPartition]:
+def carried(tasks: Sequence[Task], options: Options) -> list[InputPartition]:
     """The tasks as Spark's partitions, planned now."""
-    planned_tasks = list(tasks)
     found = found_in_workspace(options)
-    return [PIPartition(task, found) for task in planned_tasks]
+    return [PIPartition(task, found) for task in tasks]
 
 
 def read_planned(
@@ -84,7 +81,7 @@ def read_planned(
 _frozen = False
 
 
-def read_partition(options: Options, schema: pa.Schema, task: ReadTask) -> Iterator[pa.RecordBatch]:
+def read_partition(options: Options, schema: pa.Schema, task: Task) -> Iterator[pa.RecordBatch]:
     """The record batches of ``task``, each of exactly ``schema``."""
     global _frozen  # noqa: PLW0603 - once per worker process
     if not _frozen:  # Spark's worker runs a full collection after every task: spare it all that was imported
@@ -92,4 +89,4 @@ def read_partition(options: Options, schema: pa.Schema, task: ReadTask) -> Itera
         gc.freeze()
         _frozen = True
     with concise_errors():
-        yield from fetch.run(client.shared(options), task, schema, options.tag_pattern)
+        yield from registry.lookup(task.table).read(client.shared(options), task, schema, options)

@@ -9,26 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 
-from pi_datasource import time_strings
-from pi_datasource.errors import OffsetError, ServerError
-from pi_datasource.model import Point, ReadTask, Window, iso_utc
+from pi_datasource.errors import InvalidOption, OffsetError, ServerError
+from pi_datasource.model import Window, iso_utc
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning.tiling import plan, without_points
-from pi_datasource.points import discovery, event_counts, start_times
-from pi_datasource.points.tracked_points import TrackedPoints
 from pi_datasource.spark import batch_sizing, offsets
 from pi_datasource.spark.offsets import Offset, Position, window_of
 from pi_datasource.spark.partitions import carried, concise_errors, read_planned
 from pi_datasource.tables import registry
-from pi_datasource.webapi import client
 from pi_datasource.webapi.outage import Outage
 from pi_datasource.webapi.server_clock import ServerClock
 
@@ -66,7 +60,11 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self.options, self.schema = options, schema
         registry.check_projection(options, schema)
         self._clock = ServerClock(options)
-        self._tracked = TrackedPoints(options, self._listing)
+        followed = registry.lookup(options.table).stream(options, self._clock)
+        if followed is None:
+            message = f"option 'table': {options.table!r} cannot be streamed; use spark.read"
+            raise InvalidOption(message)
+        self._table = followed
         self._outage = Outage(options.wait_for_server.total_seconds())
         most = options.max_events_per_trigger
         self._budget = None if most is None else batch_sizing.Budget(most)
@@ -80,8 +78,8 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             if self._initial is None:
                 now = self._clock.now()
                 # A tag that selects nothing is told when a stream is first started; later, tags come and go.
-                self._tracked.refresh(now, strict=bool(self.options.tags or self.options.tag_filter))
-                start = self._start(now)
+                self._table.refresh(now, strict=bool(self.options.tags or self.options.tag_filter))
+                start = self._table.start(now)
                 self._initial = Position(Window(start, start), now).to_json()
             return dict(self._initial)
 
@@ -96,11 +94,11 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             position = offsets.parse(begin)
             horizon = self._horizon()
             if horizon is not None and self._is_due(position.window.end, horizon):
-                self._tracked.refresh(self._clock.now(), planned=position.points)
+                self._table.refresh(self._clock.now(), planned=position.points)
                 unbounded = limit is not None and isinstance(limit, ReadAllAvailable)
                 end = horizon if unbounded else self._bounded(position, horizon)
                 window = Window(position.window.end, end)
-                points = self._tracked.fingerprint(_pending(window, position.started))
+                points = self._table.fingerprint(_pending(window, position.started))
                 self._position = Position(window, position.started, points).to_json()
             return dict(self._position)
 
@@ -116,8 +114,9 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             if start == end:
                 return []
             window = _between(offsets.parse(start), last)
-            self._tracked.ready(self._clock.now, last.points, _pending(window, last.started))
-            return carried(self._tasks(window, last), self.options)
+            pending = _pending(window, last.started)
+            self._table.restore(self._clock.now, last.points, pending)
+            return carried(self._table.plan(window, pending, json.dumps(last.to_json())), self.options)
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
         """The events of one task."""
@@ -146,17 +145,6 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def stop(self) -> None:
         """Nothing to do: connections end with their process."""
 
-    def _listing(self, strict: bool) -> Sequence[Point]:
-        api = client.shared(self.options)
-        return discovery.points(api, self._clock.servers, self.options, strict=strict)
-
-    def _start(self, now: datetime) -> datetime:
-        each = self._tracked.starts(now)
-        if each:
-            return min(each.values())
-        zone = time_strings.zone_named(self.options.time_zone)
-        return min(time_strings.resolve(self.options.start_time, now, zone), now)
-
     def _horizon(self) -> datetime | None:
         """Up to where there is something to read; None while a server that is down is waited for."""
         if self._frozen_at is not None:
@@ -180,31 +168,15 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             end = start + longest
             if position.initial and self._budget is None and horizon - start > MANY_WINDOWS * longest:
                 end = max(end, self._silent_end(start, horizon, longest))
-        return end if self._budget is None else self._budget.end(start, end, self._count)
+        return end if self._budget is None else self._budget.end(start, end, self._table.count)
 
     def _silent_end(self, start: datetime, horizon: datetime, step: timedelta) -> datetime:
         """Where the events begin: the years before them are read in one micro-batch and not in thousands."""
         try:
-            return batch_sizing.silent_end(start, horizon, step, self._count)
+            return batch_sizing.silent_end(start, horizon, step, self._table.count)
         except ServerError as refused:
             log.info("where the events begin is not known (%s): every micro-batch is one of many", refused)
             return start
-
-    def _count(self, window: Window) -> float:
-        return event_counts.events(client.shared(self.options), self._tracked.points, window, self.options)
-
-    def _tasks(self, window: Window, last: Position) -> list[ReadTask]:
-        pending = _pending(window, last.started)
-        each = self._tracked.starts(pending) if pending else None
-        planned = plan(self._tracked.points, window, self.options, window.end)
-        begun = [start_times.clip(task, each) for task in planned] if each else planned
-        tasks = [replace(task, skip_deleted=True) for task in begun if task is not None]
-        if not self.options.report_metrics:
-            return tasks
-        # Rows say where the micro-batch ends: who writes it need not read Spark's own log. One says so without a point.
-        offset = json.dumps(last.to_json())
-        tasks = tasks or [without_points(window, self.options, window.end)]
-        return [replace(task, offset=offset) for task in tasks]
 
 
 def _pending(window: Window, started: datetime) -> datetime | None:

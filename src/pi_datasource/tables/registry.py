@@ -1,41 +1,20 @@
-"""The tables that can be read: name → columns, key and kind of change. A new table is an entry here."""
+"""The tables that can be read, by name; a new one is an entry here."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import pyarrow as pa
 
 from pi_datasource import schema
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options.declaration import Options
+from pi_datasource.tables.points import Points
+from pi_datasource.tables.table import Table
+from pi_datasource.tables.timeseries import Timeseries
 
-
-@dataclass(frozen=True)
-class Table:
-    """One table: what its rows are, which columns identify a row, and how its rows change."""
-
-    name: str
-    grain: str
-    key: tuple[str, ...]
-    schema: Callable[[Options], pa.Schema]
-    streams: bool
-
-
-TABLES = {
-    table.name: table
-    for table in (
-        Table(
-            name="pi_timeseries",
-            grain="one recorded event of one point",
-            key=schema.TIMESERIES_KEY,
-            schema=lambda options: schema.timeseries(options.pattern_columns, options.include_metadata),
-            streams=True,
-        ),
-    )
-}
+TABLES: Mapping[str, Table] = {table.name: table for table in (Timeseries(), Points())}
 
 
 def lookup(name: str) -> Table:
@@ -64,11 +43,11 @@ def columns(options: Options) -> pa.Schema:
 
 
 def check_projection(options: Options, wanted: pa.Schema) -> None:
-    """Makes sure that ``wanted``, which may be a schema of the user's, can be read.
+    """Checks that ``wanted``, which may be a schema of the user's, can be read.
 
     Raises:
-        InvalidOption: it asks for a column that does not exist, or as another type; it contradicts ``columns``; or
-            rows that tell of failures could not be told from events.
+        InvalidOption: it has a column that does not exist, or with another type; it contradicts ``columns``; or it lacks the
+            column that distinguishes status rows from events.
     """
     schema.check_projection(lookup(options.table).schema(options), wanted)
     if options.columns and tuple(wanted.names) != options.columns:
@@ -84,5 +63,5 @@ def check_projection(options: Options, wanted: pa.Schema) -> None:
 
 
 def has_status_rows(options: Options) -> bool:
-    """Whether among the rows are some that are no events (``schema.STATUS_KINDS``)."""
-    return options.on_error == "report" or options.report_metrics
+    """Whether some rows are not events (``schema.STATUS_KINDS``)."""
+    return lookup(options.table).reports and (options.on_error == "report" or options.report_metrics)

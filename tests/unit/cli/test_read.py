@@ -279,3 +279,10 @@ class TestCrew:
         monkeypatch.setattr(fetch, "run", counted)
         command("read", *WINDOW, "--limit", "1", "--format", "csv", "--num-partitions", "24")
         assert 1 <= len(begun) <= parallel.WAITING_BATCHES + 3
+
+
+def test_points_are_a_table_like_any_other(command: Command, plant: Plant) -> None:
+    result = command("read", "--table", "pi_points", "--columns", "name,descriptor", "--format", "jsonl")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert rows == [{"name": point.name, "descriptor": point.descriptor} for point in plant.points]
+    assert f"{len(rows)} row(s) in" in result.stderr

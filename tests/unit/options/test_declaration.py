@@ -378,7 +378,7 @@ def test_other_names_are_free_whatever_letters_they_have() -> None:
     ("name", "text"),
     [
         ("pi_timeserie", "option 'table': there is no table 'pi_timeserie'; did you mean 'pi_timeseries'?"),
-        ("events", "option 'table': there is no table 'events'; the tables are: pi_timeseries"),
+        ("events", "option 'table': there is no table 'events'; the tables are: pi_timeseries, pi_points"),
     ],
 )
 def test_an_unknown_table_suggests_the_nearest(name: str, text: str) -> None:

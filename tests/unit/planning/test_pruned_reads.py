@@ -277,7 +277,7 @@ def rows_of(options: Options, columns: list[str], asked: Predicate = predicates.
     target = pa.schema([schema.timeseries(options.pattern_columns).field(name) for name in columns])
     batches = [
         b
-        for part in partitions.planned(options, asked)
+        for part in partitions.planned(Pruning(options, asked))
         for b in partitions.read_partition(options, target, part.value)
     ]
     return pa.Table.from_batches(batches, target).to_pylist()

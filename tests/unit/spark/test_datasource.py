@@ -22,6 +22,8 @@ from pyspark.sql.types import (
 
 from pi_datasource import register, schema
 from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, UnknownOption
+from pi_datasource.options.declaration import Options
+from pi_datasource.recorded import fetch
 from pi_datasource.spark import partitions
 from pi_datasource.spark.datasource import PIDataSource, PIReader
 from pi_datasource.spark.partitions import PIPartition, concise_errors
@@ -165,7 +167,7 @@ def test_what_is_selected_reaches_fetch(monkeypatch: pytest.MonkeyPatch) -> None
         asked.append(given[2].names)
         return iter(())
 
-    monkeypatch.setattr(partitions.fetch, "run", run)
+    monkeypatch.setattr(fetch, "run", run)
     found = source(num_partitions="1", columns="timestamp,value")
     stream = PIDataSource({"url": "h", "columns": "value,timestamp"})
     (part,) = found.reader(found.schema()).partitions()
@@ -194,6 +196,15 @@ def test_the_pipeline_refuses_to_keep_less_than_whole_events() -> None:
     with pytest.raises(InvalidOption) as caught:
         pipeline.start(None, {"url": "h", "columns": "value"}, None)
     assert str(caught.value) == "option 'columns': the tables hold whole events; leave it out"
+
+
+def test_the_pipeline_ingests_no_other_table() -> None:
+    schema_setup = pytest.importorskip("pi_datasource.delta.schema_setup")
+    with pytest.raises(InvalidOption) as caught:
+        schema_setup.columns_of(Options.parse({"url": "h", "table": "pi_points"}))
+    assert (
+        str(caught.value) == "option 'table': the pipeline ingests pi_timeseries, not pi_points; leave it out"
+    )
 
 
 def test_columns_and_a_users_schema_must_agree() -> None:
@@ -322,14 +333,11 @@ def test_a_secret_that_is_referred_to_is_in_no_pickle(monkeypatch: pytest.Monkey
     assert CANARY.encode() not in cloudpickle.dumps(found.reader(found.schema())) + cloudpickle.dumps(found)
 
 
-def test_a_source_without_streams_says_what_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pi_datasource.tables import registry
-
-    only = registry.Table("pi_timeseries", "x", (), lambda _: schema.timeseries(), streams=False)
-    monkeypatch.setitem(registry.TABLES, "pi_timeseries", only)
+def test_a_table_without_streams_says_what_to_use() -> None:
+    found = PIDataSource({"url": "h", "table": "pi_points"})
     with pytest.raises(InvalidOption) as caught:
-        source().streamReader(source().schema())
-    assert str(caught.value) == "option 'table': 'pi_timeseries' cannot be streamed; use spark.read"
+        found.streamReader(found.schema())
+    assert str(caught.value) == "option 'table': 'pi_points' cannot be streamed; use spark.read"
 
 
 def test_a_stream_refuses_an_end_instead_of_ignoring_it() -> None:
