@@ -7,7 +7,8 @@ from pi_datasource.options.declaration import Options
 from pi_datasource.planning.predicates import TRUE, Predicate
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.planning.tiling import plan
-from pi_datasource.points import discovery, event_rates
+from pi_datasource.points import discovery, event_counts
+from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
 
@@ -20,12 +21,12 @@ def tasks(
         NoTagMatches: a tag or pattern of the options selects nothing.
         InvalidOption: the window ends before it starts.
     """
-    servers = discovery.data_servers(client, options)
-    now = discovery.server_now(servers)
+    servers = data_servers.select(client, options)
+    now = data_servers.server_now(servers)
     pruning = Pruning(options, asked, pushed)
     window = pruning.window(now)
     found = pruning.points(_points(client, servers, pruning))
-    events = event_rates.events(client, found, window, options.num_partitions)
+    events = event_counts.per_point(client, found, window, options.num_partitions)
     return plan(found, window, options, now, events)
 
 

@@ -29,8 +29,8 @@ from pi_datasource.spark.offsets import Offset, Position, window_of
 from pi_datasource.spark.partitions import carried, concise_errors, read_planned
 from pi_datasource.tables import registry
 from pi_datasource.webapi import client
+from pi_datasource.webapi.data_servers import ServerClock
 from pi_datasource.webapi.outage import Outage
-from pi_datasource.webapi.server_clock import ServerClock
 
 try:
     from pyspark.sql.streaming.datasource import (
@@ -191,7 +191,7 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return start
 
     def _count(self, window: Window) -> float:
-        return event_counts.events(client.shared(self.options), self._tracked.points, window, self.options)
+        return event_counts.total(client.shared(self.options), self._tracked.points, window, self.options)
 
     def _tasks(self, window: Window, last: Position) -> list[ReadTask]:
         pending = _pending(window, last.started)
