@@ -21,6 +21,7 @@ from pi_datasource.planning.tiling import plan
 from pi_datasource.points import discovery
 from pi_datasource.recorded import fetch
 from pi_datasource.tables import registry
+from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -65,7 +66,7 @@ def read(options: Options) -> pa.Table:
     """All rows of the options' window, task after task."""
     schema = registry.columns(options)
     with PIClient(options, sleep=lambda _seconds: None) as client:
-        servers = discovery.data_servers(client, options)
+        servers = data_servers.select(client, options)
         points = discovery.points(client, servers, options)
         tasks = plan(points, options.window(NOW), options, NOW)
         batches = [batch for task in tasks for batch in fetch.run(client, task, schema)]
@@ -154,7 +155,7 @@ def test_no_second_sees_more_requests_than_the_rate_though_tasks_run_side_by_sid
         )  # fmt: skip
         schema = registry.columns(options)
         with PIClient(options) as client:
-            points = discovery.points(client, discovery.data_servers(client, options), options)
+            points = discovery.points(client, data_servers.select(client, options), options)
         tasks = plan(points, options.window(NOW), options, NOW)
 
         def run(task: Any) -> list[pa.RecordBatch]:

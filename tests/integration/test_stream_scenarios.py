@@ -20,7 +20,7 @@ import pytest
 
 from mock_server import Plant, running
 from pi_datasource.errors import ServerUnreachable
-from pi_datasource.webapi import client, server_clock
+from pi_datasource.webapi import client, data_servers
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle
 from tests.integration.support.engine import following
@@ -33,7 +33,7 @@ HOUR, MINUTE, SETTLE = timedelta(hours=1), timedelta(minutes=1), timedelta(secon
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is asked each time, because tests move it; a client lives as long as its test."""
-    monkeypatch.setattr(server_clock, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(data_servers, "INTERVAL_S", 0.0)
     client.shared.cache_clear()
 
 

@@ -64,5 +64,5 @@ def _thawed() -> Iterator[None]:
 def _fresh_shared_client() -> Iterator[None]:
     yield
     client.shared.cache_clear()
-    client._windows.cache_clear()
+    client._server_state.cache_clear()
     redaction.forget()  # else what was secret in one test would be hidden in the texts of the next

@@ -96,6 +96,10 @@ class FakePI:
     def resource(self, path: str, params: dict[str, Any]) -> str:
         return f"{self.url}/{path}?{urlencode(params, quote_via=quote, doseq=True)}"
 
+    def server_state(self, kind: type[Memory]) -> Memory:
+        assert kind is Memory
+        return self.windows
+
     def pause(self, attempt: int, least_s: float = 0.0, *, requests: int = 1, refused: bool = False) -> None:
         self.pauses.append(attempt)
         self.metrics += RequestMetrics(0, requests, 1.0 if refused else 0.0)

@@ -10,7 +10,7 @@ import pytest
 import pi_datasource
 
 CORE = ("errors", "options.documentation", "planning.planner", "planning.sql_predicate", "tables.registry", "recorded.fetch",
-        "points.tracked_points", "webapi.server_clock")  # fmt: skip
+        "points.tracked_points", "webapi.data_servers")  # fmt: skip
 BLOCK = """
 import sys
 class Block:

@@ -21,8 +21,7 @@ from pi_datasource.errors import AuthenticationFailed, PIError, ServerError, Ser
 from pi_datasource.model import Point, iso_utc
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import discovery
-from pi_datasource.recorded import reply
-from pi_datasource.webapi import auth
+from pi_datasource.webapi import auth, data_servers, envelope
 from pi_datasource.webapi.client import PIClient
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
@@ -79,7 +78,7 @@ class Checkup:
         with PIClient(self.options) as api:
             began = self.now()
             try:
-                servers = discovery.data_servers(api, self.options)
+                servers = data_servers.select(api, self.options)
             except PIError as error:
                 yield from self._no_answer(error)
                 return
@@ -92,7 +91,7 @@ class Checkup:
             yield _version(api)
             yield Finding("data servers", "ok", ", ".join(server.name for server in servers))
             try:
-                there = discovery.server_now(servers)
+                there = data_servers.server_now(servers)
                 yield _clock(there, began, ended)
                 yield self._window(there)
             except PIError as error:
@@ -155,11 +154,11 @@ class Checkup:
         yield _data([_answer(answers[key]) for key in asked if key != "limit"], points, seconds)
 
     def _limits(self, status: int, content: Any) -> Finding:
-        match = _LIMIT.search(reply.text_of(content))
+        match = _LIMIT.search(envelope.text_of(content))
         if status == 200:
             return Finding("limits", "ok", "no limit on the events of one answer")
         if status != 400 or match is None:
-            said = f"HTTP {status} {reply.text_of(content)}".strip()
+            said = f"HTTP {status} {envelope.text_of(content)}".strip()
             return Finding("limits", "warning", f"the largest answer is not known ({said})")
         limit = int(match[1])
         if self.options.page_size > limit:
@@ -268,7 +267,7 @@ def _data(answers: list[tuple[int, Any]], points: list[Point], seconds: float) -
     refused = [(point, *answer) for point, answer in zip(points, answers, strict=True) if answer[0] != 200]
     if refused:
         point, status, content = refused[0]
-        text = f"{len(refused)} of {len(points)} tags cannot be read: {point.name} (HTTP {status}) {reply.text_of(content)}"
+        text = f"{len(refused)} of {len(points)} tags cannot be read: {point.name} (HTTP {status}) {envelope.text_of(content)}"
         advice = "ask for the right to read the data of these tags (PI point security: data access)"
         return Finding("data", "failed" if len(refused) == len(points) else "warning", text.strip(), advice)
     events = sum(len(content.get("Items", [])) for _, content in answers if isinstance(content, dict))

@@ -23,6 +23,7 @@ from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import discovery
 from pi_datasource.schema import BACKFILL, HISTORY
+from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,8 @@ def backfill(
     schema_setup.check_session(spark)
     checked = Options.parse(options)
     with PIClient(checked) as api:
-        servers = discovery.data_servers(api, checked)
-        now = discovery.server_now(servers)
+        servers = data_servers.select(api, checked)
+        now = data_servers.server_now(servers)
         chosen = discovery.points(api, servers, checked)
     window = checked.window(now)
     window = Window(window.start, min(window.end, now - checked.settle))

@@ -22,6 +22,7 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Point
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import discovery
+from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
 SEEN_EVERY = timedelta(
@@ -67,8 +68,8 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse) -> None:
 def look(options: Options) -> Discovery:
     """Asks the server which points there are now; a tag that has gone is left out, and one that is missing is no error."""
     with PIClient(options) as api:
-        servers = discovery.data_servers(api, options)
-        now = discovery.server_now(servers)
+        servers = data_servers.select(api, options)
+        now = data_servers.server_now(servers)
         found = discovery.points(api, servers, options, strict=False, more_fields=("Step",))
     return Discovery(tuple(found), now)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pi_datasource.model import DataServer, Point, ReadTask
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.planning.tiling import plan
-from pi_datasource.points import discovery, event_rates
+from pi_datasource.points import discovery, event_counts
+from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
 
@@ -17,11 +18,11 @@ def tasks(client: PIClient, pruning: Pruning) -> list[ReadTask]:
         InvalidOption: the window ends before it starts.
     """
     options = pruning.options
-    servers = discovery.data_servers(client, options)
-    now = discovery.server_now(servers)
+    servers = data_servers.select(client, options)
+    now = data_servers.server_now(servers)
     window = pruning.window(now)
     found = pruning.points(_points(client, servers, pruning))
-    events = event_rates.events(client, found, window, options.num_partitions)
+    events = event_counts.per_point(client, found, window, options.num_partitions)
     return plan(found, window, options, now, events)
 
 

@@ -1,129 +1,24 @@
-"""Data servers and points: what there is to read, and the server's clock."""
+"""Finds the points that the options select."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, timezone
 from itertools import islice
 
-import msgspec
-
-from pi_datasource import time_strings
-from pi_datasource.errors import (
-    InvalidOption,
-    NoTagMatches,
-    ServerError,
-    ServerFailed,
-    UnexpectedReply,
-)
-from pi_datasource.model import DataServer, Point, iso_utc
+from pi_datasource.errors import NoTagMatches
+from pi_datasource.model import DataServer, Point
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import listing
-from pi_datasource.points.listing import ID_ONLY, PAGE_SIZE, Found, matching, typed
+from pi_datasource.points.listing import PAGE_SIZE, Found, matching
 from pi_datasource.redaction import shorten
-from pi_datasource.webapi.client import PIClient, server_date
+from pi_datasource.webapi.client import PIClient
 
 log = logging.getLogger(__name__)
 
 SHOWN_NAMES = 10
-MOST_CLOCK_DIFFERENCE = timedelta(minutes=10)  # of connected data servers; more is a clock that is wrong
-# What a server that has no clock to tell sends in its place: year 1, 1970 (reference: section 13, data servers).
-_PLAUSIBLE_YEARS = range(1980, 2200)
 SAMPLED_PATTERNS = 3  # each takes a request
 _POINT_FIELDS = ("WebId", "Name", "PointType", "EngineeringUnits")
-
-
-def data_servers(client: PIClient, options: Options) -> list[DataServer]:
-    """The data servers to read, in the server's order, each with its clock; all of them can be read.
-
-    ``IsConnected: false`` alone may mean that nothing has been asked of that server yet, so it is asked for a point.
-
-    Raises:
-        InvalidOption: ``data_servers`` names one that does not exist.
-        ServerFailed: one of them is not connected and lists no point. It has status 503: waiting may help.
-        UnexpectedReply: PI Web API knows no data server at all.
-    """
-    chosen = _chosen(_listed(client), options, client.url)
-    for server in chosen:
-        if not server.connected:
-            _check_readable(client, server, [other.name for other in chosen if other.connected])
-    return chosen
-
-
-def _listed(client: PIClient) -> list[DataServer]:
-    fields = "Items.WebId;Items.Name;Items.ServerTime;Items.IsConnected"
-    reply = client.get("dataservers", {"selectedFields": fields, **ID_ONLY})
-    date = server_date(reply)
-    return [
-        DataServer(item.WebId, item.Name, _clock(item, date), item.IsConnected is not False)
-        for item in typed(reply, _DataServers, "dataservers").Items
-    ]
-
-
-def _clock(item: _DataServer, date: datetime | None) -> datetime | None:
-    """The server's own clock, or that of PI Web API (``date``) where it tells none."""
-    if not item.ServerTime:
-        return date
-    try:
-        clock = time_strings.parse_wire(item.ServerTime)
-    except ValueError as cause:
-        message = (
-            f"GET dataservers: the ServerTime of {shorten(item.Name)} cannot be read: {shorten(str(cause))}"
-        )
-        raise UnexpectedReply(message) from cause
-    if clock.year in _PLAUSIBLE_YEARS:
-        return clock
-    log.warning("the ServerTime of %s is %s, which cannot be its clock: ignored", item.Name, item.ServerTime)
-    return date
-
-
-def _chosen(found: list[DataServer], options: Options, url: str) -> list[DataServer]:
-    if not found:
-        message = f"{url} knows no data server; connect PI Web API to a PI Data Archive, or check the account"
-        raise UnexpectedReply(message)
-    by_name = {server.name.lower(): server for server in found}
-    if unknown := [name for name in options.data_servers if name.lower() not in by_name]:
-        message = f"option 'data_servers': there is no {unknown[0]!r}; there are {shorten(', '.join(s.name for s in found))}"
-        raise InvalidOption(message)
-    return [by_name[name.lower()] for name in options.data_servers] or found
-
-
-def _check_readable(client: PIClient, server: DataServer, connected: list[str]) -> None:
-    try:
-        why = "it lists no point" if not listing.first_point(client, server) else None
-    except ServerError as error:
-        why = str(error)
-    if why is None:
-        return
-    others = f", or leave it out: data_servers={','.join(connected)}" if connected else ""
-    message = (
-        f"the data server {server.name} is not connected, so its tags cannot be read ({why}); connect it to PI Web API"
-        f"{others}"
-    )
-    raise ServerFailed(message, 503)
-
-
-def server_now(servers: list[DataServer]) -> datetime:
-    """The PI server's present time: of several connected servers the one whose clock is furthest behind.
-
-    Raises:
-        UnexpectedReply: the server tells its time neither in ``ServerTime`` nor in a ``Date`` header, or the clocks of
-            connected servers are more than ``MOST_CLOCK_DIFFERENCE`` apart.
-    """
-    connected = [server for server in servers if server.connected] or servers
-    clocks = {server.name: server.time for server in connected if server.time is not None}
-    if not clocks:
-        message = "the server tells no time (neither ServerTime nor a Date header), so '*' has no meaning"
-        raise UnexpectedReply(message)
-    if max(clocks.values()) - min(clocks.values()) > MOST_CLOCK_DIFFERENCE:
-        each = ", ".join(f"{name} says {iso_utc(clock)}" for name, clock in clocks.items())
-        message = (
-            f"the clocks of the data servers disagree ({each}), so '*' has no meaning for all of them; set them by one "
-            "time service, or read one of them: data_servers=NAME"
-        )
-        raise UnexpectedReply(message)
-    return min(clocks.values()).astimezone(timezone.utc)
 
 
 def points(
@@ -228,15 +123,3 @@ def _most_requests(options: Options) -> int:
     """How many requests one call may hold: at most half of what is allowed in a second (``pacing``)."""
     rate = options.requests_per_second
     return listing.NAMES_PER_CALL if rate is None else int(rate / 2)
-
-
-class _DataServer(msgspec.Struct):
-    WebId: str
-    Name: str
-    ServerTime: str | None = None
-    IsConnected: bool | None = None
-    PointType: None = None  # a point, in an answer that belongs to another request, has one
-
-
-class _DataServers(msgspec.Struct):
-    Items: list[_DataServer] = []  # an empty list may be left out altogether (reference: selectedFields)

@@ -6,15 +6,16 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from sys import intern
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from pi_datasource.errors import RequestRefused, ServerError, UnexpectedReply
 from pi_datasource.model import DataServer, Point
 from pi_datasource.redaction import shorten
-from pi_datasource.webapi import batch
+from pi_datasource.webapi import batch, lists
 from pi_datasource.webapi.client import PIClient
+from pi_datasource.webapi.lists import ID_ONLY, Listed
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,6 @@ FEWEST_CAPPED = (
     100  # items: a server may return fewer than were asked for without a word, but not as few as these
 )
 NAMES_PER_CALL = 100  # each is a request of its own to the server's rate limit
-ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
-_REQUIRED_FIELDS = ("WebId", "Name", "PointType")
 _INTERPRETED = re.compile(r"[\[\]\\]")
 _REGULAR = {"*": ".*", "?": "."}
 _WILDCARD = re.compile(r"[*?\[\]]")
@@ -64,18 +63,6 @@ def matching(
         for item in _pages(client, f"dataservers/{server.web_id}/points", tag, _selected(fields)):
             if _meant(tag, item):
                 yield item, server
-
-
-def first_point(client: PIClient, server: DataServer) -> Point | None:
-    """Any point of ``server`` that this account can see, or None.
-
-    Raises:
-        ServerError: the server does not list its points.
-    """
-    path = f"dataservers/{server.web_id}/points"
-    asked = {"startIndex": 0, "maxCount": 1, "selectedFields": _selected(_REQUIRED_FIELDS), **ID_ONLY}
-    items = _list(client.get(path, asked), path).Items
-    return point(items[0], server) if items else None
 
 
 def named(
@@ -129,7 +116,7 @@ def _whole(answer: _Answer) -> list[PointItem] | None:
     """The points of one answer; None if it failed or there may be more."""
     if answer.Status != 200:
         return None
-    listed = _list(answer.Content, "dataservers/…/points")
+    listed = lists.read(answer.Content, PointItem, "dataservers/…/points")
     return None if listed.Links.Next or len(listed.Items) >= NAMES_PER_CALL else listed.Items
 
 
@@ -155,7 +142,7 @@ def _by_path(
         if refused.status == 404 and refused.errors:
             return
         raise
-    found = typed(item, PointItem, "points")
+    found = lists.typed(item, PointItem, "points")
     if found.Name.lower() != path.rpartition("\\")[2].lower():
         message = f"GET points: the answer is {shorten(found.Name)}, and not {path}; look for a proxy that delivers answers late"
         raise UnexpectedReply(message)
@@ -204,19 +191,19 @@ def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Itera
             return
 
 
-def _page(client: PIClient, path: str, asked: Mapping[str, Any]) -> Points:
+def _page(client: PIClient, path: str, asked: Mapping[str, Any]) -> Listed[PointItem]:
     """One page; an answer that belongs to another request is asked for again, once, on a connection of its own.
 
     Raises:
         UnexpectedReply: it is another list again, or none.
     """
     tag = asked["nameFilter"]
-    listed = _list(client.get(path, asked), path)
+    listed = lists.read(client.get(path, asked), PointItem, path)
     if (stranger := _stranger(tag, listed.Items)) is None:
         return listed
     log.warning("GET %s: the answer holds %s, which %r does not select; asking again", path, stranger, tag)
     client.drop_connections()
-    listed = _list(client.get(path, asked), path)
+    listed = lists.read(client.get(path, asked), PointItem, path)
     if (stranger := _stranger(tag, listed.Items)) is None:
         return listed
     message = (
@@ -243,54 +230,12 @@ def _stranger(tag: str, items: Sequence[PointItem]) -> str | None:
     return next((name for name in names if not pattern.fullmatch(name)), None)
 
 
-class _Links(msgspec.Struct):
-    Next: str | None = None
-
-
-class Points(msgspec.Struct):
-    """A page of points."""
-
-    Items: list[PointItem] = []
-    Links: _Links = msgspec.field(default_factory=_Links)
-
-
 class _Answer(msgspec.Struct):
     Status: int
     Content: object = None
 
 
-_BESIDE_ITEMS = {"Links", "Date"}  # the client adds the header Date to an answer
 _ANSWERS = msgspec.json.Decoder(dict[str, _Answer])
-_Shape = TypeVar("_Shape")
-
-
-def typed(reply: Any, shape: type[_Shape], path: str) -> _Shape:
-    """``reply`` as ``shape``.
-
-    Raises:
-        UnexpectedReply: it is something else, so ``path`` was not answered by PI Web API.
-    """
-    try:
-        return msgspec.convert(reply, shape)
-    except msgspec.ValidationError as cause:
-        message = f"GET {path}: the answer is none of PI Web API's ({shorten(str(cause))}); check that 'url' is its address"
-        raise UnexpectedReply(message) from cause
-
-
-def _list(reply: Any, path: str) -> Points:
-    """``reply`` as a page of points.
-
-    Raises:
-        UnexpectedReply: it is something else. Only an empty list may lack ``Items`` (reference: selectedFields).
-    """
-    listed = typed(reply, Points, path)
-    if isinstance(reply, dict) and "Items" not in reply and (unknown := reply.keys() - _BESIDE_ITEMS):
-        message = (
-            f"GET {path}: the answer is not a list of PI Web API (it holds {shorten(', '.join(sorted(unknown)))}); check that "
-            "'url' is its address"
-        )
-        raise UnexpectedReply(message)
-    return listed
 
 
 def point(item: PointItem, server: DataServer) -> Point:

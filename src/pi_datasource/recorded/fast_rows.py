@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from pi_datasource.recorded import arrays, row_scan
 from pi_datasource.recorded.row_scan import Bools, Bytes, Int64, Spans
-from pi_datasource.recorded.wire import NOT_JSON, TimedValue
+from pi_datasource.recorded.wire import TimedValue
+from pi_datasource.webapi.envelope import NOT_JSON
 
 _ROW = re.compile(
     rb'\{"Timestamp":"[^"\\]*Z","Value":(?:-?\d[\d.eE+-]*|"[^"\\]*"|\{[^{}\\]*\})((?:,"\w+":(?:true|false|null))*\})'

@@ -12,8 +12,7 @@ from pi_datasource.errors import UnexpectedReply
 from pi_datasource.recorded import events
 from pi_datasource.recorded.events import Columns, Events, Int64
 from pi_datasource.recorded.fast_rows import FastRows
-from pi_datasource.recorded.wire import TimedValue
-from pi_datasource.webapi.envelope import Entry
+from pi_datasource.recorded.wire import Entry, TimedValue
 
 
 class Cut(NamedTuple):

@@ -13,7 +13,7 @@ from pi_datasource.recorded.events import ticks_at
 from pi_datasource.recorded.paging import Span, advance
 from pi_datasource.recorded.reply import Page
 from pi_datasource.recorded.sizing import Sizes
-from pi_datasource.recorded.window_parts import REQUEST_TIMEOUT, TOO_LONG
+from pi_datasource.recorded.window_parts import REQUEST_TIMEOUT, TOO_LONG, Memory
 from pi_datasource.recorded.windows import Windows
 from pi_datasource.webapi.client import PIClient
 from pi_datasource.webapi.outage import Outage
@@ -32,7 +32,7 @@ class TaskState:
     def __init__(self, client: PIClient, task: ReadTask) -> None:
         self.client = client
         span = Span(ticks_at(task.window.start), ticks_at(task.window.end))
-        self.windows = Windows(span, iso_utc(task.window.end), client.windows)
+        self.windows = Windows(span, iso_utc(task.window.end), client.server_state(Memory))
         self.sizes = Sizes.of(task)
         self.outage = Outage(client.patience_s)
         self.sets = task.read_mode != "streams"

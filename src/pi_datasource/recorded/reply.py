@@ -6,7 +6,6 @@ status 2xx may still carry a failure at any level. Only what has the shape of a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,17 +15,24 @@ from msgspec import UNSET
 
 from pi_datasource import redaction
 from pi_datasource.errors import UnexpectedReply
-from pi_datasource.recorded import events, fast_rows
+from pi_datasource.recorded import events, fast_rows, wire
 from pi_datasource.recorded.events import Events
 from pi_datasource.recorded.fast_rows import FastRows
 from pi_datasource.recorded.interleaving import Cut, Interleaving
-from pi_datasource.recorded.wire import NOT_JSON, TimedValue
+from pi_datasource.recorded.wire import Stream, StreamSet, TimedValue
 from pi_datasource.webapi import envelope, request_ids, retry
-from pi_datasource.webapi.envelope import Failure, Stream, StreamSet, SubReply
+from pi_datasource.webapi.envelope import (
+    NOT_JSON,
+    Failure,
+    SubReply,
+    opening,
+    own_errors,
+    shown,
+    status_of,
+    text_of,
+)
 
 _NO_STREAMS: Mapping[str, Page] = MappingProxyType({})
-_SHOWN = 120  # characters of something unexpected
-_OPENING = 4096  # bytes of a body that are looked at for a message
 
 
 class Page(NamedTuple):
@@ -74,43 +80,6 @@ def batch_reply(body: bytes, asked: Sequence[str] = (), *, sets: bool = False) -
     return {key: _read_one(key, member, sets) for key, member in members.items()}
 
 
-def opening(body: bytes) -> str:
-    """The first words of a body, fit for an error message."""
-    # Redacted before a cut or a tag goes through a secret.
-    start = redaction.redact(body[:_OPENING].decode("utf-8", "replace"))
-    words = re.sub(r"<[^>]*>", " ", start[: _OPENING // 2]).split()
-    return repr(" ".join(words)[:_SHOWN]) if words else "nothing"
-
-
-def text_of(errors: Any) -> str:
-    """One text from any of PI's forms of errors (a string, a list, field errors): without secrets, and not at any length."""
-    return redaction.shorten(_text_of(errors))
-
-
-def _text_of(errors: Any) -> str:
-    if isinstance(errors, str):
-        return errors
-    if isinstance(errors, dict):
-        return _text_of(errors.get("Message") or errors.get("Errors"))
-    if isinstance(errors, list):
-        return "; ".join(filter(None, map(_text_of, errors)))
-    return ""
-
-
-def own_errors(errors: Any) -> tuple[str, ...]:
-    """The texts of ``Errors`` as PI Web API writes it, a list of strings or one string; none of anything else."""
-    texts = [errors] if isinstance(errors, str) else errors
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        return ()
-    return tuple(filter(None, map(str.strip, texts)))
-
-
-def status_of(web_exception: Any) -> int:
-    """The HTTP status that a ``WebException`` stands for; 500 where it says none, or none of a failure."""
-    code = web_exception.get("StatusCode") if isinstance(web_exception, dict) else None
-    return code if type(code) is int and code >= 400 else 500
-
-
 def _read_one(key: str, member: bytes, sets: bool) -> Page:
     body = b"{%b:%b}" % (msgspec.json.encode(key), member)
     try:
@@ -153,7 +122,7 @@ def _pages(body: bytes, lifted: FastRows | None, asked: Sequence[str], sets: boo
 
 
 def _parsed(text: bytes, body: bytes, sets: bool) -> Mapping[str, SubReply | None] | None:
-    decoder: Any = envelope.SETS if sets else envelope.STREAMS
+    decoder: Any = wire.SETS if sets else wire.STREAMS
     try:
         if not text.isascii():
             str(
@@ -210,12 +179,12 @@ class _Planning:
             return self._set(content, (key, "Content"), failure)
         if failure is not None:
             return failure
-        return _unrecognized(f"HTTP 200 without events: {_shown(content)}")
+        return _unrecognized(f"HTTP 200 without events: {shown(content)}")
 
     def _set(self, content: StreamSet, place: tuple[str | int, ...], failure: Page | None) -> Page | _Planned:
         items = content.Items
         if items is UNSET:
-            return failure or _unrecognized(f"HTTP 200 without events: {_shown(self._at(place))}")
+            return failure or _unrecognized(f"HTTP 200 without events: {shown(self._at(place))}")
         each = {
             stream.WebId: self._stream(stream, (*place, "Items", number), _failure_of_part(stream))
             for number, stream in enumerate(items)
@@ -227,8 +196,8 @@ class _Planning:
     def _stream(self, stream: Stream, place: tuple[str | int, ...], failure: Page | None) -> Page | _Planned:
         items = stream.Items
         if items is UNSET:
-            if failure is None and not envelope.is_empty_page(self._at(place)):
-                failure = _unrecognized(f"HTTP 200 without events: {_shown(self._at(place))}")
+            if failure is None and not wire.is_empty_page(self._at(place)):
+                failure = _unrecognized(f"HTTP 200 without events: {shown(self._at(place))}")
             items = []
         number = self.interleaving.add(
             items
@@ -257,16 +226,8 @@ class _Planning:
         return found
 
 
-def _size(items: Sequence[envelope.Entry]) -> int:
+def _size(items: Sequence[wire.Entry]) -> int:
     return sum(1 if isinstance(each, TimedValue) else each[1] - each[0] for each in items)
-
-
-def _shown(content: Any) -> str:
-    text = content if isinstance(content, str) else msgspec.json.encode(content).decode()
-    clean = redaction.shorten(text)  # before a cut goes through a secret
-    if isinstance(content, str):
-        clean = repr(clean)
-    return clean if len(clean) <= _SHOWN else clean[:_SHOWN] + "…"
 
 
 def _failure_of(reply: SubReply, content: Any) -> Page | None:

@@ -14,11 +14,11 @@ from pi_datasource.model import ReadTask
 from pi_datasource.recorded.calls import Call, Cursor, Request
 from pi_datasource.recorded.events import Events
 from pi_datasource.recorded.paging import Span
+from pi_datasource.webapi.query import WEB_IDS_PER_URL
 from pi_datasource.webapi.rate_limit import requests_per_call
 
 ROWS_PER_CALL = 50_000  # bounds memory whatever the window; as fast as twice as many (docs/benchmarks.md)
 FEWEST_ROWS_PER_CALL = 1_000
-TAGS_PER_SET = 50  # some 2 kB of URL with short WebIds (reference: performance)
 _WEIGHT = 0.05  # of the newest page in the running mean of events per tag
 _FIRST_TAGS = 25  # before anything is known about how many events a tag has: 2,000 of each then fit
 _WORTH_OVERLAPPING = (
@@ -34,7 +34,7 @@ class Sizes:
     tags_per_call: int
     requests_per_call: int
     rows_per_call: int = ROWS_PER_CALL
-    tags_per_set: int = TAGS_PER_SET
+    tags_per_set: int = WEB_IDS_PER_URL
     server_limit: int | None = None  # MaxReturnedItemsPerCall, once the server has refused more
     events_per_tag: float | None = None
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pi_datasource import schema
 from pi_datasource.recorded import arrays
 from pi_datasource.recorded.events import EXACT_INTEGER, Columns, Int64
-from pi_datasource.recorded.reply import text_of
 from pi_datasource.recorded.wire import FLAGS, TimedValue
+from pi_datasource.webapi.envelope import text_of
 
 _INT32 = range(-(2**31), 2**31)
 _INFINITE = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}

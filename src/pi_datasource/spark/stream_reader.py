@@ -23,8 +23,8 @@ from pi_datasource.spark import batch_sizing, offsets
 from pi_datasource.spark.offsets import Offset, Position, window_of
 from pi_datasource.spark.partitions import carried, concise_errors, read_planned
 from pi_datasource.tables import registry
+from pi_datasource.webapi.data_servers import ServerClock
 from pi_datasource.webapi.outage import Outage
-from pi_datasource.webapi.server_clock import ServerClock
 
 try:
     from pyspark.sql.streaming.datasource import (

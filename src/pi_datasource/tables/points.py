@@ -17,9 +17,10 @@ from pi_datasource.model import DataServer
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.planning.tiling import shares
-from pi_datasource.points import discovery, listing
+from pi_datasource.points import discovery
 from pi_datasource.points.listing import Found
 from pi_datasource.tables.table import Table, Task
+from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
 ROWS_PER_BATCH = 10_000
@@ -69,9 +70,9 @@ class Points(Table):
     def plan(self, client: PIClient, pruning: Pruning) -> Sequence[ListTask]:
         """One task for each data server; one for all of them where the options say which points there have to be."""
         options = pruning.options
-        servers = discovery.data_servers(client, options)
-        now = discovery.server_now(servers)
-        if not _selects(options) and not any(listing.first_point(client, server) for server in servers):
+        servers = data_servers.select(client, options)
+        now = data_servers.server_now(servers)
+        if not _selects(options) and not any(data_servers.has_points(client, server) for server in servers):
             message = (
                 f"there is no tag on {', '.join(server.name for server in servers)} that this account can see"
             )

@@ -13,7 +13,7 @@ from pi_datasource.model import Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.webapi.client import PIClient
-from pi_datasource.webapi.server_clock import ServerClock
+from pi_datasource.webapi.data_servers import ServerClock
 
 
 class Task(Protocol):

@@ -22,7 +22,7 @@ from pi_datasource.recorded import fetch
 from pi_datasource.tables.table import Table, TableStream, Task
 from pi_datasource.webapi import client
 from pi_datasource.webapi.client import PIClient
-from pi_datasource.webapi.server_clock import ServerClock
+from pi_datasource.webapi.data_servers import ServerClock
 
 
 class Timeseries(Table):
@@ -73,7 +73,7 @@ class _Stream(TableStream):
         return self._tracked.fingerprint(started)
 
     def count(self, window: Window) -> float:
-        return event_counts.events(client.shared(self._options), self._tracked.points, window, self._options)
+        return event_counts.total(client.shared(self._options), self._tracked.points, window, self._options)
 
     def plan(self, window: Window, started: datetime | None, offset: str) -> Sequence[ReadTask]:
         each = self._tracked.starts(started) if started else None

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from http.client import HTTPException
 from threading import Lock
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import requests
@@ -20,13 +20,11 @@ from urllib3.exceptions import ReadTimeoutError
 
 from pi_datasource.errors import ServerError, ServerFailed, UnexpectedReply
 from pi_datasource.options.declaration import Options
-from pi_datasource.recorded import reply
-from pi_datasource.recorded.window_parts import Memory
-from pi_datasource.recorded.wire import NOT_JSON
 from pi_datasource.redaction import redacted_errors, shorten
-from pi_datasource.webapi import auth, deadline_adapter, retry, transport
+from pi_datasource.webapi import auth, deadline_adapter, envelope, retry, transport
 from pi_datasource.webapi.batch_address import BatchAddress, none_routed
 from pi_datasource.webapi.circuit_breaker import Breaker
+from pi_datasource.webapi.envelope import NOT_JSON
 from pi_datasource.webapi.http_errors import Failures, error_text, own_errors
 from pi_datasource.webapi.metrics import RequestMetrics
 from pi_datasource.webapi.outage import PAUSE_S, Outage
@@ -35,6 +33,8 @@ from pi_datasource.webapi.rate_limit import Pacer
 from pi_datasource.webapi.retry import Attempts, Failed, Failure
 
 log = logging.getLogger(__name__)
+
+_State = TypeVar("_State")
 
 CONNECT_TIMEOUT_S = 10.0
 CHUNK = 1 << 20
@@ -74,7 +74,6 @@ class PIClient:
         self._breaker = Breaker()
         self._batch_address = BatchAddress(options.url, options.batch_url)
         self._metrics = RequestMetrics()
-        self.windows = _windows(options.url)
         self._distrusts_connections = False
         self._adding = Lock()  # a pause may end while the next call is on its way
         self._session = transport.session(options)
@@ -114,7 +113,9 @@ class PIClient:
         except NOT_JSON as cause:
             raise self._failures.not_json(call, headers, body) from cause
         if isinstance(parsed, dict) and isinstance(failure := parsed.get("WebException"), dict):
-            raise self._failures.refusal(call, reply.status_of(failure), reply.text_of(failure.get("Errors")))
+            raise self._failures.refusal(
+                call, envelope.status_of(failure), envelope.text_of(failure.get("Errors"))
+            )
         if isinstance(parsed, dict) and not parsed.keys() & _RESOURCE and (words := error_text(body)):
             raise self._failures.refusal(call, 500, words)  # a gateway's, with status 200
         if isinstance(parsed, dict) and "Date" in headers:
@@ -173,6 +174,11 @@ class PIClient:
             retry.report(f"POST batch: {requests} sub-request(s) failed for the moment", pause_s, least_s)
         self.sleep(pause_s)
         self._spent(RequestMetrics(0, requests, pause_s if refused else 0.0))
+
+    def server_state(self, kind: Callable[[], _State]) -> _State:
+        """The only ``kind`` of this process for this server: what its clients have learnt, shared by all of them."""
+        state: _State = _server_state(self.url, kind)
+        return state
 
     @property
     def metrics(self) -> RequestMetrics:
@@ -319,10 +325,9 @@ def _body(response: requests.Response) -> bytes:
     return body
 
 
-@lru_cache(maxsize=16)
-def _windows(url: str) -> Memory:  # noqa: ARG001 - the key of the cache
-    """How long the windows are that this server answers, as all clients of this process have found."""
-    return Memory()
+@lru_cache(maxsize=64)
+def _server_state(url: str, kind: Any) -> Any:  # noqa: ARG001 - the key of the cache
+    return kind()
 
 
 @lru_cache(maxsize=4)

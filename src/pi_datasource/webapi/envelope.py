@@ -1,4 +1,8 @@
-"""The JSON of a batch reply: typed members by request id, or each member's own JSON where one of them is damaged. Pure."""
+"""What every answer of PI Web API has in common: batch members, failures at any level, texts of errors. Pure.
+
+A body with status 2xx may hold a failure at any level: ``WebException``, ``Errors``, ``Exception`` or ``Message`` of the batch,
+of one of its members, of a content, or of an item in it (reference: errors, failed members). A content may also be a string.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
-from pi_datasource.recorded.wire import NOT_JSON, TimedValue
+from pi_datasource import redaction
 
-Entry = TimedValue | tuple[int, int]  # an event, or the numbers of a run of lifted rows
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding a foreign body may raise
+_SHOWN = 120  # characters of something unexpected
+_OPENING = 4096  # bytes of a body that are looked at for a message
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BARE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN', re.DOTALL)
 
 
 class Failure(msgspec.Struct, gc=False):
@@ -22,62 +29,12 @@ class Failure(msgspec.Struct, gc=False):
     Message: Any = None
 
 
-class Stream(Failure, gc=False):
-    """One stream's page of events."""
-
-    Items: list[Entry] | UnsetType = UNSET
-    UnitsAbbreviation: str | None = None
-
-
-class StreamOfSet(Stream, gc=False, kw_only=True):
-    """One stream's page within a stream set."""
-
-    WebId: str
-
-
-class StreamSet(Failure, gc=False):
-    """The pages of several streams."""
-
-    Items: list[StreamOfSet] | UnsetType = UNSET
-
-
 class SubReply(Failure, gc=False):
     """The answer to one request of a batch."""
 
     Status: int = 0
     Headers: Any = None
     StatusCode: Any = None  # of a WebException in place of the replies
-
-
-class StreamReply(SubReply, gc=False):
-    """The answer to a request for a stream."""
-
-    Content: Stream | str | None = None
-
-
-class SetReply(SubReply, gc=False):
-    """The answer to a request for a stream set."""
-
-    Content: StreamSet | str | None = None
-
-
-STREAMS = msgspec.json.Decoder(dict[str, StreamReply | None])
-SETS = msgspec.json.Decoder(dict[str, SetReply | None])
-
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_FAILURES = ("WebException", "Errors", "Exception", "Message")
-_MARKS = frozenset({"Links", "UnitsAbbreviation"})
-_NAMES_OF_A_PAGE = _MARKS.union(_FAILURES, ("WebId", "Name", "Path"))
-_BARE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN', re.DOTALL)
-
-
-def is_empty_page(content: Any) -> bool:
-    """Whether a parsed object without ``Items`` is a page of no events all the same.
-
-    A server may leave out an empty list under ``selectedFields`` (reference: quirk 5), and then still writes the units. An
-    object with any other name, or with none of a page, is something else, such as a gateway's ``{"error": …}``.
-    """
-    return isinstance(content, dict) and bool(_MARKS & content.keys()) and content.keys() <= _NAMES_OF_A_PAGE
 
 
 def members(body: bytes) -> dict[str, bytes] | None:
@@ -97,3 +54,49 @@ def quote_bare_numbers(body: bytes) -> bytes:
 
 def _quoted(token: re.Match[bytes]) -> bytes:
     return token[0] if token[0].startswith(b'"') else b'"%b"' % token[0]
+
+
+def opening(body: bytes) -> str:
+    """The first words of a body, fit for an error message."""
+    # Redacted before a cut or a tag goes through a secret.
+    start = redaction.redact(body[:_OPENING].decode("utf-8", "replace"))
+    words = re.sub(r"<[^>]*>", " ", start[: _OPENING // 2]).split()
+    return repr(" ".join(words)[:_SHOWN]) if words else "nothing"
+
+
+def shown(content: Any) -> str:
+    """How an unexpected content begins, fit for an error message."""
+    text = content if isinstance(content, str) else msgspec.json.encode(content).decode()
+    clean = redaction.shorten(text)  # before a cut goes through a secret
+    if isinstance(content, str):
+        clean = repr(clean)
+    return clean if len(clean) <= _SHOWN else clean[:_SHOWN] + "…"
+
+
+def text_of(errors: Any) -> str:
+    """One text from any of PI's forms of errors (a string, a list, field errors): without secrets, and not at any length."""
+    return redaction.shorten(_text_of(errors))
+
+
+def _text_of(errors: Any) -> str:
+    if isinstance(errors, str):
+        return errors
+    if isinstance(errors, dict):
+        return _text_of(errors.get("Message") or errors.get("Errors"))
+    if isinstance(errors, list):
+        return "; ".join(filter(None, map(_text_of, errors)))
+    return ""
+
+
+def own_errors(errors: Any) -> tuple[str, ...]:
+    """The texts of ``Errors`` as PI Web API writes it, a list of strings or one string; none of anything else."""
+    texts = [errors] if isinstance(errors, str) else errors
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return ()
+    return tuple(filter(None, map(str.strip, texts)))
+
+
+def status_of(web_exception: Any) -> int:
+    """The HTTP status that a ``WebException`` stands for; 500 where it says none, or none of a failure."""
+    code = web_exception.get("StatusCode") if isinstance(web_exception, dict) else None
+    return code if type(code) is int and code >= 400 else 500

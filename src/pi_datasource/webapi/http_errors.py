@@ -17,9 +17,9 @@ from pi_datasource.errors import (
     ServerTimeout,
     UnexpectedReply,
 )
-from pi_datasource.recorded import reply
-from pi_datasource.recorded.wire import NOT_JSON
 from pi_datasource.redaction import shorten
+from pi_datasource.webapi import envelope
+from pi_datasource.webapi.envelope import NOT_JSON
 
 _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
     401: (
@@ -87,7 +87,7 @@ class Failures:
         kind = shorten(headers.get("Content-Type", "no content type"))
         return UnexpectedReply(
             f"{call}: {self.url} did not answer with PI Web API's JSON but with {kind}, starting with "
-            f"{reply.opening(body)}; check that 'url' is the address of PI Web API "
+            f"{envelope.opening(body)}; check that 'url' is the address of PI Web API "
             "(https://HOST/piwebapi)"
         )
 
@@ -97,8 +97,8 @@ def error_text(body: bytes) -> str:
     try:
         parsed = msgspec.json.decode(body)
     except NOT_JSON:
-        return reply.opening(body) if body else ""
-    return reply.text_of(parsed)
+        return envelope.opening(body) if body else ""
+    return envelope.text_of(parsed)
 
 
 def own_errors(body: bytes, headers: Mapping[str, str]) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def own_errors(body: bytes, headers: Mapping[str, str]) -> tuple[str, ...]:
         parsed = msgspec.json.decode(body)
     except NOT_JSON:
         return ()
-    return reply.own_errors(parsed.get("Errors")) if isinstance(parsed, dict) else ()
+    return envelope.own_errors(parsed.get("Errors")) if isinstance(parsed, dict) else ()
 
 
 def _schemes(challenges: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+WEB_IDS_PER_URL = 50  # some 2 kB of URL with short WebIds (reference: performance)
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # what percent-encoding leaves as it is
 
 

@@ -29,8 +29,8 @@ from pi_datasource.errors import (
 from pi_datasource.options.declaration import Options
 from pi_datasource.options.secrets import secret
 from pi_datasource.options.types import unsendable
-from pi_datasource.recorded.wire import NOT_JSON
 from pi_datasource.webapi import deadline_adapter, retry
+from pi_datasource.webapi.envelope import NOT_JSON
 from pi_datasource.webapi.retry import Attempts, Failed
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from pi_datasource.errors import (
 from pi_datasource.model import DataServer, Point
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import discovery
+from pi_datasource.webapi import data_servers
 from tests.unit.fakes import FakePI
 
 UTC = timezone.utc
@@ -79,7 +80,7 @@ def names(server: FakePI, servers: list[DataServer], *, strict: bool = True, **g
 def servers(reply: Any, **given: str) -> list[DataServer]:
     server = FakePI()
     server.replies = {"dataservers": lambda _: reply}
-    return discovery.data_servers(server, options(**given))  # type: ignore[arg-type]
+    return data_servers.select(server, options(**given))  # type: ignore[arg-type]
 
 
 def test_the_golden_list_of_data_servers_tells_names_and_clocks() -> None:
@@ -133,13 +134,13 @@ def test_a_pi_web_api_without_data_server_is_told(reply: Any) -> None:
 def test_the_present_is_the_clock_furthest_behind() -> None:
     early, late = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 1, 0, 10, tzinfo=UTC)
     clocks = [DataServer("1", "a", late), DataServer("2", "b", None), DataServer("3", "c", early)]
-    assert discovery.server_now(clocks) == early
+    assert data_servers.server_now(clocks) == early
 
 
 def test_connected_servers_whose_clocks_disagree_are_named_with_the_option_that_chooses_one() -> None:
     early, late = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 1, 0, 10, 0, 1, UTC)
     with pytest.raises(UnexpectedReply) as caught:
-        discovery.server_now([DataServer("1", "a", late), DataServer("2", "b", early)])
+        data_servers.server_now([DataServer("1", "a", late), DataServer("2", "b", early)])
     assert str(caught.value) == (
         "the clocks of the data servers disagree (a says 2024-05-01T00:10:00.000001Z, b says 2024-05-01T00:00:00Z), so '*' "
         "has no meaning for all of them; set them by one time service, or read one of them: data_servers=NAME"
@@ -151,14 +152,14 @@ def test_connected_servers_whose_clocks_disagree_are_named_with_the_option_that_
 )
 def test_the_clock_of_a_server_that_is_not_connected_does_not_count(dead_clock: str) -> None:
     server = two_archives(dead_clock, [item("DEAD", "T1")])
-    listed = discovery.data_servers(server, options())  # type: ignore[arg-type]
+    listed = data_servers.select(server, options())  # type: ignore[arg-type]
     assert [(each.name, each.connected) for each in listed] == [("LIVE", True), ("DEAD", False)]
-    assert discovery.server_now(listed) == datetime(2024, 5, 1, 6, tzinfo=UTC)
+    assert data_servers.server_now(listed) == datetime(2024, 5, 1, 6, tzinfo=UTC)
 
 
 def test_the_clock_of_servers_of_which_none_is_connected_is_better_than_none() -> None:
     clock = datetime(2024, 5, 1, tzinfo=UTC)
-    assert discovery.server_now([DataServer("1", "a", clock, connected=False)]) == clock
+    assert data_servers.server_now([DataServer("1", "a", clock, connected=False)]) == clock
 
 
 @pytest.mark.parametrize("clock", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
@@ -166,7 +167,7 @@ def test_a_server_time_that_cannot_be_a_clock_is_ignored_with_a_warning(
     clock: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     reply = {"Items": [{"WebId": "1", "Name": "a", "ServerTime": clock}], "Date": DATE}
-    assert discovery.server_now(servers(reply)) == datetime(2024, 5, 1, 6, 0, 7, tzinfo=UTC)
+    assert data_servers.server_now(servers(reply)) == datetime(2024, 5, 1, 6, 0, 7, tzinfo=UTC)
     assert [record.getMessage() for record in caplog.records] == [
         f"the ServerTime of a is {clock}, which cannot be its clock: ignored"
     ]
@@ -199,18 +200,18 @@ def test_a_server_that_cannot_be_read_is_named_with_the_option_that_leaves_it_ou
 ) -> None:
     server = two_archives("2024-04-30T21:00:00Z", points)
     with pytest.raises(ServerFailed) as caught:
-        discovery.data_servers(server, options())  # type: ignore[arg-type]
+        data_servers.select(server, options())  # type: ignore[arg-type]
     assert str(caught.value) == (
         f"the data server DEAD is not connected, so its tags cannot be read ({why}); connect it to PI Web API, or leave it "
         "out: data_servers=LIVE"
     )
     assert caught.value.status == 503
-    assert [each.name for each in discovery.data_servers(server, options(data_servers="live"))] == ["LIVE"]  # type: ignore[arg-type]
+    assert [each.name for each in data_servers.select(server, options(data_servers="live"))] == ["LIVE"]  # type: ignore[arg-type]
 
 
 def test_a_server_without_any_clock_is_told() -> None:
     with pytest.raises(UnexpectedReply) as caught:
-        discovery.server_now([A])
+        data_servers.server_now([A])
     assert str(caught.value) == (
         "the server tells no time (neither ServerTime nor a Date header), so '*' has no meaning"
     )

@@ -13,7 +13,7 @@ import responses
 from pi_datasource.errors import ServerFailed
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
-from pi_datasource.points import event_rates
+from pi_datasource.points import event_counts
 from pi_datasource.webapi.client import PIClient
 from tests.unit.fakes import BASE, point
 
@@ -47,14 +47,14 @@ def counted(request: Any) -> tuple[int, dict[str, str], str]:
 @responses.activate
 def test_the_last_hour_of_a_day_stands_for_the_day() -> None:
     responses.add_callback("POST", f"{URL}/batch", counted)
-    found = event_rates.events(client(), [point("A"), point("B"), point("C")], DAY, tasks=8)
+    found = event_counts.per_point(client(), [point("A"), point("B"), point("C")], DAY, tasks=8)
     assert found == [5 * 24, 0.5 * 24, 100 * 24]
 
 
 @responses.activate
 def test_a_point_that_was_not_counted_gets_the_mean() -> None:
     responses.add_callback("POST", f"{URL}/batch", counted)
-    assert event_rates.events(client(), [point("A"), point("Z"), point("C")], DAY, tasks=8) == [
+    assert event_counts.per_point(client(), [point("A"), point("Z"), point("C")], DAY, tasks=8) == [
         120,
         1260,
         2400,
@@ -70,7 +70,7 @@ def test_a_count_that_the_rate_limit_refuses_is_asked_for_again() -> None:
     responses.add_callback("POST", f"{URL}/batch", counted)
     patient = PIClient(Options.parse({"url": URL, "max_retries": "2"}), naps.append)
     part = Window(BASE + timedelta(hours=23), BASE + timedelta(hours=24))
-    assert event_rates.counts(patient, [point("A")], part) == {"W_A": 5.0}
+    assert event_counts.counts(patient, [point("A")], part) == {"W_A": 5.0}
     assert naps == [1, 2]
 
 
@@ -85,19 +85,19 @@ def test_a_rate_limit_that_outlasts_the_retries_is_an_error_unless_it_is_waited_
     responses.add_callback("POST", f"{URL}/batch", counted)
     part = Window(BASE + timedelta(hours=23), BASE + timedelta(hours=24))
     with pytest.raises(ServerFailed, match="HTTP 429"):
-        event_rates.counts(client(), [point("A")], part)
+        event_counts.counts(client(), [point("A")], part)
     given = {"url": URL, "max_retries": "0", "wait_for_server": "1h"}
     patient = PIClient(Options.parse(given), lambda _: None)
-    assert event_rates.counts(patient, [point("A")], part) == {"W_A": 5.0}
+    assert event_counts.counts(patient, [point("A")], part) == {"W_A": 5.0}
 
 
 @responses.activate
 def test_of_many_points_a_sample_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_rates, "COUNTED_POINTS", 2)
-    monkeypatch.setattr(event_rates, "WEIGHED_POINTS", 3)
+    monkeypatch.setattr(event_counts, "COUNTED_POINTS", 2)
+    monkeypatch.setattr(event_counts, "WEIGHED_POINTS", 3)
     responses.add_callback("POST", f"{URL}/batch", counted)
     points = [point(name) for name in ("A", "B", "C", "D")]
-    assert event_rates.events(client(), points, DAY, tasks=8) == [52.5 * 24] * 4
+    assert event_counts.per_point(client(), points, DAY, tasks=8) == [52.5 * 24] * 4
     asked = json.loads(responses.calls[0].request.body or "")
     assert [parse_qs(urlsplit(one["Resource"]).query)["webId"] for one in asked.values()] == [["W_A", "W_C"]]
 
@@ -114,7 +114,7 @@ def test_of_many_points_a_sample_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
 )
 @responses.activate
 def test_nothing_is_asked_where_it_does_not_pay(points: list[Point], window: Window, tasks: int) -> None:
-    assert event_rates.events(client(), points, window, tasks) is None
+    assert event_counts.per_point(client(), points, window, tasks) is None
     assert len(responses.calls) == 0
 
 
@@ -137,7 +137,7 @@ def test_a_server_that_does_not_count_is_read_all_the_same(status: int, body: st
         return status, {}, body.replace("ID", next(iter(json.loads(request.body))))
 
     responses.add_callback("POST", f"{URL}/batch", answer)
-    assert event_rates.events(client(), [point("A")], DAY, tasks=8) is None
+    assert event_counts.per_point(client(), [point("A")], DAY, tasks=8) is None
     assert len(responses.calls) == 1
 
 
@@ -149,7 +149,7 @@ def test_counts_of_points_that_were_not_asked_for_are_left_out() -> None:
 
     responses.add_callback("POST", f"{URL}/batch", counted_too_much)
     part = Window(BASE + timedelta(hours=23), BASE + timedelta(days=1))
-    assert event_rates.counts(client(), [point("A"), point("C")], part) == {"W_C": 100.0}
+    assert event_counts.counts(client(), [point("A"), point("C")], part) == {"W_C": 100.0}
 
 
 @responses.activate
@@ -167,6 +167,6 @@ def test_counts_of_another_call_are_not_used() -> None:
     responses.add_callback("POST", f"{URL}/batch", late)
     part = Window(BASE + timedelta(hours=23), BASE + timedelta(days=1))
     api = PIClient(Options.parse({"url": URL, "max_retries": "1"}), sleep=lambda _: None)
-    assert event_rates.counts(api, [point("A")], part) == {"W_A": 5.0}
-    assert event_rates.counts(api, [point("C")], part) == {"W_C": 100.0}
+    assert event_counts.counts(api, [point("A")], part) == {"W_A": 5.0}
+    assert event_counts.counts(api, [point("C")], part) == {"W_C": 100.0}
     assert len(responses.calls) == 3

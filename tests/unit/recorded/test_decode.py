@@ -21,6 +21,7 @@ from pi_datasource.recorded import decode, events, reply
 from pi_datasource.recorded.decode import Numbering, Rows
 from pi_datasource.recorded.reply import Page
 from pi_datasource.recorded.wire import TimedValue
+from pi_datasource.webapi import envelope
 from tests.unit.fakes import point, wire
 
 UTC = timezone.utc
@@ -190,7 +191,7 @@ def test_a_web_exception_of_null_is_none() -> None:
 def test_a_body_that_is_no_batch_reply_is_refused_and_quoted(body: bytes) -> None:
     with pytest.raises(UnexpectedReply, match=r"^POST batch: the body is no batch reply \(") as caught:
         reply.batch_reply(body, ["0"])
-    assert str(caught.value).endswith("; it starts with " + reply.opening(body))
+    assert str(caught.value).endswith("; it starts with " + envelope.opening(body))
 
 
 def test_a_batch_that_answers_less_than_asked_is_refused() -> None:
@@ -241,7 +242,7 @@ def test_only_an_answer_to_exactly_these_requests_is_read(body: str, words: str)
     ],
 )
 def test_the_opening_of_a_body_is_short_and_printable(body: bytes, words: str) -> None:
-    assert reply.opening(body) == words
+    assert envelope.opening(body) == words
 
 
 def one(

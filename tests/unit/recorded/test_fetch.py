@@ -134,9 +134,9 @@ def test_stream_sets_bring_the_same_whatever_the_server_makes_of_them(  # noqa: 
     server.failures = {p.web_id: [(429, "Rate limit was reached")] for p in points} if kind == "busy" else {}
     asked = task(*points, page_size=page_size, batch_size=batch_size, read_mode="auto")
     wanted = {p.name: expected_rows(h, 0, FOREVER) for p, h in zip(points, histories, strict=True)}
+    limits = sizing.Sizes.of
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sizing.Sizes, "tags_per_set", tags_per_set)
-        patch.setattr(sizing, "TAGS_PER_SET", tags_per_set)
+        patch.setattr(sizing.Sizes, "of", lambda each: replace(limits(each), tags_per_set=tags_per_set))
         rows = read(server, asked)
     assert rows == {name: found for name, found in wanted.items() if found}
     assert all(len(call) <= batch_size for call in server.calls)

@@ -16,7 +16,7 @@ from pi_datasource.model import Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.spark.offsets import Position
 from pi_datasource.spark.stream_reader import PIStreamReader, window_of
-from pi_datasource.webapi import client, server_clock
+from pi_datasource.webapi import client, data_servers
 from tests.engine import Engine
 from tests.unit.fakes import BASE, SECOND, FakePI, expected_rows, is_told_alone, moment, ticks_of, wire
 
@@ -58,7 +58,7 @@ class Clocked(FakePI):
 def pi(monkeypatch: pytest.MonkeyPatch) -> Clocked:
     server = Clocked()
     monkeypatch.setattr(client, "shared", lambda _: server)
-    monkeypatch.setattr(server_clock, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(data_servers, "INTERVAL_S", 0.0)
     return server
 
 
@@ -323,8 +323,8 @@ def test_the_clock_is_asked_once_a_second_however_often_spark_asks(
     pi: Clocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticking = [100.0]
-    monkeypatch.setattr(server_clock, "INTERVAL_S", 1.0)
-    monkeypatch.setattr(server_clock.time, "monotonic", lambda: ticking[0])
+    monkeypatch.setattr(data_servers, "INTERVAL_S", 1.0)
+    monkeypatch.setattr(data_servers.time, "monotonic", lambda: ticking[0])
     one = reader()
     position = one.initialOffset()
     pi.gets.clear()

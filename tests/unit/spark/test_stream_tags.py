@@ -18,7 +18,7 @@ from pi_datasource.points import start_times
 from pi_datasource.points.tracked_points import TrackedPoints
 from pi_datasource.recorded import fetch
 from pi_datasource.spark.stream_reader import PIStreamReader, window_of
-from pi_datasource.webapi import client, server_clock
+from pi_datasource.webapi import client, data_servers
 from pi_datasource.webapi.http_errors import Failures, error_text, own_errors
 from tests.unit.fakes import BASE, SECOND, FakePI, point, wire
 
@@ -77,7 +77,7 @@ class Site(FakePI):
 def pi(monkeypatch: pytest.MonkeyPatch) -> Site:
     site = Site()
     monkeypatch.setattr(client, "shared", lambda _: site)
-    monkeypatch.setattr(server_clock, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(data_servers, "INTERVAL_S", 0.0)
     return site
 
 

@@ -15,7 +15,7 @@ from pi_datasource.options.declaration import Options
 from pi_datasource.recorded import fetch
 from pi_datasource.spark.stream_reader import PIStreamReader
 from pi_datasource.webapi import client as shared_client
-from pi_datasource.webapi import server_clock
+from pi_datasource.webapi import data_servers
 from tests.engine import Engine
 from tests.unit.damage import (
     CONFUSIONS,
@@ -237,7 +237,7 @@ def test_a_stream_goes_on_past_a_damaged_tag_under_report_and_names_it_under_fai
     spoil, words = SPOILED[kind]
     pi = Plant(spoil)
     monkeypatch.setattr(shared_client, "shared", lambda _: pi)
-    monkeypatch.setattr(server_clock, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(data_servers, "INTERVAL_S", 0.0)
     options = {
         "url": "h",
         "settle": "5s",

@@ -13,7 +13,7 @@ from pi_datasource import schema
 from pi_datasource.errors import AccessDenied, ServerError, ServerFailed, ServerTimeout, ServerUnreachable
 from pi_datasource.options.declaration import Options
 from pi_datasource.spark.stream_reader import PIStreamReader, window_of
-from pi_datasource.webapi import client, outage, server_clock
+from pi_datasource.webapi import client, data_servers, outage
 from pi_datasource.webapi.circuit_breaker import Breaker
 from pi_datasource.webapi.client import PIClient
 from tests.unit.fakes import FakePI, is_told_alone
@@ -170,7 +170,7 @@ class TestAStream:
     def pi(monkeypatch: pytest.MonkeyPatch) -> Down:
         server = Down()
         monkeypatch.setattr(client, "shared", lambda _: server)
-        monkeypatch.setattr(server_clock, "INTERVAL_S", 0.0)
+        monkeypatch.setattr(data_servers, "INTERVAL_S", 0.0)
         return server
 
     @staticmethod

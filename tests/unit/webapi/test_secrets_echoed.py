@@ -15,9 +15,9 @@ import pytest
 
 from pi_datasource.model import Point, ReadTask
 from pi_datasource.options.declaration import Options
-from pi_datasource.points import discovery
 from pi_datasource.recorded import fetch
 from pi_datasource.tables import registry
+from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 from tests.unit import echo
 from tests.unit.fakes import WebServer, answers_each, point, window
@@ -102,7 +102,7 @@ def told(options: Options, on_error: str, points: tuple[Point, ...] = (point(),)
                 + repr(vars(error))
             )
 
-    yield from use(lambda api: discovery.data_servers(api, options))
+    yield from use(lambda api: data_servers.select(api, options))
     yield from use(lambda api: [batch.to_pydict() for batch in fetch.run(api, task, columns)])
 
 

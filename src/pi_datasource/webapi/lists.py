@@ -1,0 +1,58 @@
+"""Lists of PI Web API with typed items. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from pi_datasource.errors import UnexpectedReply
+from pi_datasource.redaction import shorten
+
+ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
+_BESIDE_ITEMS = {"Links", "Date"}  # the client adds the header Date to an answer
+
+_Shape = TypeVar("_Shape")
+_Item = TypeVar("_Item")
+
+
+class Links(msgspec.Struct):
+    """Links of a page."""
+
+    Next: str | None = None
+
+
+class Listed(msgspec.Struct, Generic[_Item]):
+    """A list, or one page of it."""
+
+    Items: list[_Item] = []
+    Links: Links = msgspec.field(default_factory=Links)
+
+
+def typed(content: Any, shape: type[_Shape], path: str) -> _Shape:
+    """The answer to a GET of ``path`` as ``shape``.
+
+    Raises:
+        UnexpectedReply: it is something else, so ``path`` was not answered by PI Web API.
+    """
+    try:
+        return msgspec.convert(content, shape)
+    except msgspec.ValidationError as cause:
+        message = f"GET {path}: the answer is none of PI Web API's ({shorten(str(cause))}); check that 'url' is its address"
+        raise UnexpectedReply(message) from cause
+
+
+def read(content: Any, item: type[_Item], path: str) -> Listed[_Item]:
+    """The answer to a GET of ``path`` as a list of ``item``.
+
+    Raises:
+        UnexpectedReply: it is something else. Only an empty list may lack ``Items`` (reference: selectedFields).
+    """
+    listed = typed(content, Listed[item], path)  # type: ignore[valid-type]
+    if "Items" not in content and (unknown := content.keys() - _BESIDE_ITEMS):
+        message = (
+            f"GET {path}: the answer is not a list of PI Web API (it holds {shorten(', '.join(sorted(unknown)))}); check that "
+            "'url' is its address"
+        )
+        raise UnexpectedReply(message)
+    return listed
