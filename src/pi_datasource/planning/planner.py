@@ -1,4 +1,4 @@
-"""From options to tasks: the server's clock, the points that are selected, about how many events they have."""
+"""Plans a batch read of events: the server's clock, the selected points, an estimate of their events → tasks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tasks(client: PIClient, pruning: Pruning) -> list[ReadTask]:
 
 
 def _points(client: PIClient, servers: list[DataServer], pruning: Pruning) -> list[Point]:
-    """The points that the options select; a name that only a predicate holds need not exist."""
+    """The points that the options select; a name that only a predicate mentions need not exist."""
     tags = pruning.tags()
     if tags is None:
         return discovery.points(client, servers, pruning.options)

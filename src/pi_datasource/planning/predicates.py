@@ -1,8 +1,8 @@
-"""What rows must fulfil, as far as the choice of tags and of a window needs to know. Never an exact filter.
+"""Predicates over rows, as far as pruning of tags and of the window needs them. Never an exact filter.
 
-A condition lets everything through that may fulfil the predicate it was made from, and as little else as is cheap.
-It holds no NOT: whoever makes one moves it down to the tests, where it is exact in SQL's three-valued logic; then NULL
-and false are alike, and what is not understood is ``TRUE``. Pure, and JSON in both directions.
+A predicate is true for every row for which the SQL predicate it was made from may be true, and for few others. It has no
+NOT: whoever builds one pushes NOT down to the comparisons, where it is exact in SQL's three-valued logic; NULL and false
+are then the same, and what is not understood is ``TRUE``. Pure, with JSON in both directions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal, Union
 
 import msgspec
 
-MOST_LOOKUPS = 200  # discovery asks for each pattern by itself; one wider pattern is then cheaper
+MOST_LOOKUPS = 200  # discovery makes a request per pattern; above this, one wider pattern is cheaper
 Operator = Literal["in", "not in", "<", "<=", ">", ">=", "like", "not like", "null", "not null"]
 
 
@@ -36,13 +36,13 @@ class Span(msgspec.Struct, frozen=True, tag="span"):
 
 
 class All(msgspec.Struct, frozen=True, tag="all"):
-    """Every part holds; without parts: always."""
+    """All parts are true; without parts, true."""
 
     parts: tuple[Predicate, ...]
 
 
 class Either(msgspec.Struct, frozen=True, tag="any"):
-    """At least one part holds; without parts: never."""
+    """At least one part is true; without parts, false."""
 
     parts: tuple[Predicate, ...]
 
@@ -75,7 +75,7 @@ def compare_time(op: str, micros: int) -> Predicate:
 
 
 def dumps(predicate: Predicate) -> str:
-    """The condition as JSON."""
+    """The predicate as JSON."""
     return msgspec.json.encode(predicate).decode()
 
 
@@ -94,7 +94,7 @@ def loads(text: str) -> Predicate:
 
 
 def admits(predicate: Predicate, labels: Mapping[str, str | None]) -> bool:
-    """Whether a row with these texts may fulfil the condition, whatever its other columns hold."""
+    """Whether the predicate may be true for a row with these texts, whatever its other columns hold."""
     if isinstance(predicate, All):
         return all(admits(part, labels) for part in predicate.parts)
     if isinstance(predicate, Either):
@@ -124,7 +124,7 @@ def _holds(test: Match, text: str | None) -> bool:
 
 
 def bounds(predicate: Predicate) -> Bounds:
-    """The shortest span that holds the timestamp of every row that may fulfil the condition."""
+    """The shortest span that contains the timestamp of every row for which the predicate may be true."""
     if isinstance(predicate, Match):
         return UNBOUNDED
     if isinstance(predicate, Span):
@@ -138,14 +138,14 @@ def bounds(predicate: Predicate) -> Bounds:
 
 
 def patterns(predicate: Predicate, parts_of_names: Collection[str]) -> tuple[str, ...] | None:
-    """Names and patterns in PI's syntax that match the name of every tag whose rows may fulfil the condition.
+    """Names and patterns in PI's syntax that match every tag with rows for which the predicate may be true.
 
     ``parts_of_names`` are columns whose values are found somewhere in the name. None means any name.
     """
     found = _patterns(predicate, frozenset(parts_of_names))
     if found is None or len(found) <= MOST_LOOKUPS:
         return found
-    pairs = zip(min(found), max(found), strict=False)  # what these two share all share
+    pairs = zip(min(found), max(found), strict=False)  # the common prefix of these two is that of all
     common = "".join(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1] not in "*?", pairs))
     return (f"{common}*",) if common else None
 
@@ -165,7 +165,7 @@ def _patterns(predicate: Predicate, inside: frozenset[str]) -> tuple[str, ...] |
 
 
 def _cost(found: tuple[str, ...]) -> tuple[bool, int, int]:
-    """Names come before patterns, few before many, and then the ones that say most."""
+    """Sort key: names before patterns, few before many, then the most specific."""
     letters = min((len(re.sub(r"[*?]", "", text)) for text in found), default=0)
     return any("*" in text for text in found), len(found), -letters
 
@@ -180,7 +180,7 @@ def _of_test(test: Match, inside: frozenset[str]) -> tuple[str, ...] | None:
 
 
 def _pi_text(text: str) -> str:
-    """A pattern that matches ``text``: what PI would not take literally may be any character."""
+    """A pattern that matches ``text``; a character with a meaning in PI patterns becomes ``?``."""
     return re.sub(r"[*?\[\]\\]", "?", text)
 
 

@@ -1,4 +1,4 @@
-"""Options and a condition → the window and the tags that are worth reading. Pure."""
+"""Prunes a read: options and predicates → the window and the tags that may hold matching rows. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LAST = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)  # PI's zo
 class Pruning:
     """What need not be read: ``asked`` came from ``read(where=...)``, ``pushed`` from Spark's own filters.
 
-    A bound of time that is asked for takes the place of a default ``start_time`` or ``end_time``, as if it were given
-    as that option. Everything else only takes away.
+    A time bound in ``asked`` replaces a default ``start_time`` or ``end_time``, as if it were given as that option.
+    Everything else only excludes.
     """
 
     options: Options
@@ -34,7 +34,7 @@ class Pruning:
         """The part of the options' window that may hold rows, when the PI server's clock shows ``now``.
 
         Raises:
-            InvalidOption: ``end_time`` lies before ``start_time``, without the condition having a part in it.
+            InvalidOption: ``end_time`` lies before ``start_time`` in the options alone.
         """
         first, last = predicates.bounds(self.asked)
         low, high = predicates.bounds(All((self.asked, self.pushed)))
@@ -46,7 +46,7 @@ class Pruning:
         return Window(start, max(start, end))
 
     def _ends(self, now: datetime, first: float, last: float) -> tuple[datetime, datetime]:
-        """Start and end of the options' window, in which ``first`` and ``last`` stand in for defaults."""
+        """Start and end of the options' window; ``first`` and ``last`` replace defaults."""
         given = self.options.model_fields_set
         starts = first > -math.inf and "start_time" not in given
         ends = last < math.inf and "end_time" not in given
@@ -59,7 +59,7 @@ class Pruning:
         return start, end
 
     def tags(self) -> tuple[str, ...] | None:
-        """What to look tags up by in place of "all tags"; None where that, or a choice of the user's, stands."""
+        """Names and patterns to look up instead of all tags; None to look up what the options select."""
         if self.options.tag_filter is not None or self.options.tags not in ((), ("*",)):
             return None
         return predicates.patterns(All((self.asked, self.pushed)), self.options.pattern_columns)
@@ -74,7 +74,7 @@ class Pruning:
 
 
 def _labels(point: Point, expression: re.Pattern[str] | None) -> dict[str, str | None]:
-    """The columns that are known of every row of a point before it is read."""
+    """The columns whose values are known for every row of a point before it is read."""
     labels: dict[str, str | None] = {
         "tag_webid": point.web_id,
         "tag_name": point.name,
@@ -89,7 +89,7 @@ def _labels(point: Point, expression: re.Pattern[str] | None) -> dict[str, str |
 
 
 def _moment(micros: float) -> datetime:
-    """The moment of a bound, within what PI can hold."""
+    """The time of a bound, within the range of PI."""
     if micros <= 0:
         return _EPOCH
     return _LAST if micros >= (_LAST - _EPOCH) / MICROSECOND else _EPOCH + int(micros) * MICROSECOND

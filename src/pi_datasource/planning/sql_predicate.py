@@ -1,7 +1,7 @@
-"""A predicate in Spark's SQL → the condition that rows must fulfil for it to be true. Needs sqlglot (extra ``sql``).
+"""A predicate in Spark's SQL → ``Predicate``. Needs sqlglot (extra ``sql``).
 
-What is not understood, to the last argument of a syntax node, narrows nothing. Constants of time are not read here:
-Spark evaluates them, with its own rules and time zone.
+A syntax node with any argument that is not understood prunes nothing. Time constants are not interpreted here: Spark
+evaluates them, with its own rules and time zone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pi_datasource.planning.predicates import FALSE, INVERSE, TRUE, All, Either,
 log = logging.getLogger(__name__)
 
 Evaluate = Callable[[Sequence[str]], Sequence["int | None"]]
-"""SQL expressions without columns → what they are as timestamps, in microseconds; None for what is none."""
+"""SQL expressions without columns → their values as timestamps, in microseconds; None for what is not a timestamp."""
 
 HOUR_US = 3_600_000_000
 # A zone's clock may be set back between two evaluations of "the same time yesterday", by a few hours at most.
@@ -30,7 +30,7 @@ MEMBER_SLACK_US = 24 * HOUR_US
 
 _SIGNS = {"EQ": "=", "NullSafeEQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 _MIRROR = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_ODD = frozenset("\\'\"$`")  # escapes, quotes and substitution, which parsers may read differently
+_AMBIGUOUS = frozenset("\\'\"$`")  # escapes, quotes and substitution, which parsers may read differently
 _CLOCKS = {"CurrentTimestamp", "CurrentDate"}
 _STEPS = {"Add", "Sub", "TsOrDsAdd", "Cast", "TryCast", "TimestampTrunc", "Paren"}  # monotone in `this`
 _EXACT_STEPS = {"Add", "Sub", "Paren"}
@@ -39,7 +39,7 @@ _CONSTANTS = {*_CLOCKS, *_STEPS, "Literal", "DataType", "Interval", "IntervalSpa
 
 
 def of_sql(text: str, text_columns: Collection[str], evaluate: Evaluate) -> Predicate:
-    """The condition that every row meets for which the predicate ``text`` is true.
+    """A predicate that is true for every row for which the SQL predicate ``text`` is true.
 
     Raises:
         MissingPackage: sqlglot is not installed.
@@ -76,12 +76,14 @@ def _sqlglot() -> Any:
 
 
 def _parsed(text: str) -> Any:
-    """The syntax tree, or None for what sqlglot does not take; Spark has the last word on it."""
+    """The syntax tree, or None for what sqlglot does not take; Spark parses it again and reports errors."""
     sqlglot = _sqlglot()
     try:
         return sqlglot.parse_one(text, dialect="spark")
     except sqlglot.errors.SqlglotError:
-        log.warning("the predicate cannot be parsed by sqlglot, so that it does not narrow what is read")
+        log.warning(
+            "sqlglot cannot parse the predicate, so it prunes nothing: everything is read and then filtered"
+        )
         return None
 
 
@@ -91,7 +93,7 @@ class _Reader:
     moment_of: Callable[[str], int | None]
 
     def read(self, node: Any, positive: bool) -> Predicate:
-        """The condition of ``node`` being true, or of its being false unless ``positive``."""
+        """A predicate for ``node`` being true, or for its being false unless ``positive``."""
         kind = type(node).__name__
         positive = positive != bool(node.args.get("negate"))
         if kind == "Paren" and _has_only(node, "this"):
@@ -201,7 +203,7 @@ def _column(node: Any) -> str | None:
 
 def _text(node: Any) -> str | None:
     """The text of a literal that no parser can read in another way."""
-    if type(node).__name__ != "Literal" or not node.is_string or _ODD & set(node.this):
+    if type(node).__name__ != "Literal" or not node.is_string or _AMBIGUOUS & set(node.this):
         return None
     return str(node.this)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options.declaration import Options
 
-POINTS_PER_TASK = 1_000  # a task travels to its worker: 30 kB at most, and a retried one repeats little
+POINTS_PER_TASK = 1_000  # a task is sent to its worker: 30 kB at most, and a retried one repeats little
 EVENTS_PER_TASK = 20_000_000  # under a minute of reading, which is what a retried task repeats
 
 
@@ -23,11 +23,11 @@ def plan(
 ) -> list[ReadTask]:
     """About ``num_partitions`` tasks; none for no points or an empty window.
 
-    ``events`` estimates how many events each point has, all above 0; without it all points are taken to be alike. A
-    point that has more than a task's share is read by tasks of its own, each a part of the window; all others are
-    gathered so that the tasks are about equal. Very many points or events make more tasks. A bound on requests or on
-    concurrency bounds the tasks, and each gets a share of the rate: kept by every task on its own, it holds for all of
-    them wherever they run.
+    ``events`` estimates how many events each point has, all above 0; without it all points count the same. A
+    point with more than a task's share of the events gets tasks of its own, each for a part of the window; the others
+    are grouped so that tasks are about equal. Very many points or events make more tasks. A bound on requests or on
+    concurrency bounds the number of tasks, and each gets a share of the rate: if every task keeps to its share, all of
+    them together keep to the rate, wherever they run.
     """
     if not points or window.start == window.end:
         return []
@@ -42,7 +42,7 @@ def plan(
         bins = min(max(1, wanted - sum(slices.values())), len(others))
         if _bound(options) is None:
             bins = max(bins, math.ceil(len(others) / POINTS_PER_TASK))
-        tasks += [(tuple(points[i] for i in group), window) for group in _dealt(others, events, bins)]
+        tasks += [(tuple(points[i] for i in group), window) for group in _grouped(others, events, bins)]
     rates = shares(options.requests_per_second, len(tasks))
     return [
         _task(group, part, options, ingestion_time, rate)
@@ -51,7 +51,7 @@ def plan(
 
 
 def without_points(window: Window, options: Options, ingestion_time: datetime) -> ReadTask:
-    """A task that asks the server nothing: its only rows tell of the read."""
+    """A task that makes no request: it only produces status rows."""
     return _task((), window, options, ingestion_time, None)
 
 
@@ -73,7 +73,7 @@ def _task(
 
 
 def _slices(events: Sequence[float] | None, points: int, wanted: int) -> dict[int, int]:
-    """Into how many parts of the window each point is cut that has more than a task's share."""
+    """The number of window parts for each point that has more than a task's share."""
     if events is None:
         parts = wanted // points
         return dict.fromkeys(range(points), parts) if parts > 1 else {}
@@ -82,7 +82,7 @@ def _slices(events: Sequence[float] | None, points: int, wanted: int) -> dict[in
     return {i: parts for i, parts in counts if parts > 1}
 
 
-def _dealt(chosen: Sequence[int], weights: Sequence[float] | None, bins: int) -> list[Sequence[int]]:
+def _grouped(chosen: Sequence[int], weights: Sequence[float] | None, bins: int) -> list[Sequence[int]]:
     """``chosen`` in ``bins`` groups of about equal weight, the heaviest first, each to the lightest group with room."""
     if weights is None or len(set(weights)) == 1:
         return [chosen[first::bins] for first in range(bins)]
@@ -105,14 +105,14 @@ def _tasks_wanted(options: Options, events: float) -> int:
 
 
 def _bound(options: Options) -> int | None:
-    """The most tasks that may call the server at once; None if any number may."""
+    """The maximum number of tasks that may call the server at once; None if unlimited."""
     rate = options.requests_per_second
     bounds = [options.max_concurrent_requests, None if rate is None else int(rate)]
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def shares(rate: float | None, tasks: int) -> list[float | None]:
-    """What each of ``tasks`` may use of ``rate``: whole numbers where there are several, as half a request is none."""
+    """The share of ``rate`` of each of ``tasks``: whole requests per second if there are several."""
     if rate is None or tasks <= 1:
         return [rate] * tasks
     each, more = divmod(int(rate), tasks)

@@ -15,7 +15,7 @@ from pi_datasource.tables import registry
 
 
 class PIReader(DataSourceReader):
-    """Reads ``[start_time, end_time)`` of the selected points once."""
+    """Reads a table once, as the options select it."""
 
     def __init__(self, options: Options, schema: pa.Schema, asked: Predicate = TRUE) -> None:
         self.options, self.schema, self.asked = options, schema, asked
@@ -23,10 +23,10 @@ class PIReader(DataSourceReader):
         registry.check_projection(options, schema)
 
     def partitions(self) -> list[InputPartition]:
-        """The tasks of the window, whose relative ends are resolved now, by the PI server's clock."""
+        """The tasks of the window; relative times are resolved now, by the PI server's clock."""
         with concise_errors():
             return planned(Pruning(self.options, self.asked, self.pushed))
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
-        """The events of one task; Spark passes None, or a partition without a task, when there is none."""
+        """The rows of one task; Spark passes None, or a partition without a task, when there is none."""
         return read_planned(self.options, self.schema, partition)

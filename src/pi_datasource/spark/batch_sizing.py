@@ -1,7 +1,7 @@
-"""How far the next micro-batch goes: bounded in time, and in about how many events it holds. Pure.
+"""Batch sizing (admission control): how far a micro-batch goes, by time and by the number of events. Pure.
 
-How many events a span of time holds is known to the server alone; ``count`` asks it. Few questions are asked: the span
-that fitted last time is tried first, and small ones before large ones, because counting costs the archive time.
+Only the server knows how many events a span of time holds; ``count`` asks it. Few requests are made: the span that
+fitted last time is tried first, and short ones before long ones, because counting costs the archive time.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ log = logging.getLogger(__name__)
 Count = Callable[[Window], float]
 
 FIRST_SPAN = timedelta(minutes=10)
-SHORTEST_SPAN = timedelta(milliseconds=1)  # even if it holds too much: a stream always advances
-QUESTIONS = 10  # with a growth of 8, from ten minutes to all of an archive
+SHORTEST_SPAN = timedelta(milliseconds=1)  # used even if it holds too much: a stream always advances
+MOST_COUNTS = 10  # with a growth of 8, from ten minutes to all of an archive
 _GROWTH = 8.0
 _NOTHING = timedelta(0)
 _AIM = 0.9  # of the bound
-_ENOUGH = 0.5  # of the bound: a span that holds so much is not worth another question
+_ENOUGH = 0.5  # of the bound: a span that holds this much is not worth another request
 
 
 @dataclass
 class Budget:
-    """Spans of about at most ``max_events`` events; remembers the last one."""
+    """Finds spans of at most about ``max_events`` events; remembers the last one."""
 
     max_events: int
     span: timedelta = FIRST_SPAN
@@ -37,21 +37,23 @@ class Budget:
     def end(self, start: datetime, horizon: datetime, count: Count) -> datetime:
         """The end of a span from ``start`` that holds at most ``max_events`` by ``count``, at most ``horizon``.
 
-        A span that no question has shown to fit is taken only when there is none shorter to try. A span that the server
-        does not count, because it is too long for it, is taken for one that holds too much.
+        A span that was not shown to fit is used only if there is no shorter one to try. A span that is too long for the
+        server to count is treated as one that holds too much.
 
         Raises:
             ServerError: the server does not count ``FIRST_SPAN`` either.
         """
         whole = horizon - start
         span, fits, over = min(self.span, whole), _NOTHING, whole
-        for _ in range(QUESTIONS):
+        for _ in range(MOST_COUNTS):
             try:
                 events = count(Window(start, start + span))
             except ServerError as refused:
                 if not fits and span <= FIRST_SPAN:
                     raise
-                log.info("the events of %s are not counted (%s); a shorter time is read", span, refused)
+                log.info(
+                    "the server cannot count the events of %s (%s); trying a shorter span", span, refused
+                )
                 if fits:
                     break
                 span = over = FIRST_SPAN
@@ -72,7 +74,7 @@ class Budget:
 
 
 def _next(span: timedelta, share: float, fits: timedelta, over: timedelta) -> timedelta:
-    """The span to ask for after one that held ``share`` of the bound, between one that fits and one that may not."""
+    """The span to count after one that held ``share`` of the bound, between one that fits and one that may not."""
     scaled = span * min(_GROWTH, _AIM / max(share, 1e-9))
     if fits and over <= span * _GROWTH and not fits < scaled < over:
         scaled = fits + (over - fits) / 2
@@ -80,7 +82,7 @@ def _next(span: timedelta, share: float, fits: timedelta, over: timedelta) -> ti
 
 
 def silent_end(start: datetime, horizon: datetime, step: timedelta, count: Count) -> datetime:
-    """The end of the time from ``start`` on in which ``count`` finds nothing, up to ``horizon``, to within ``step``."""
+    """The end of the time after ``start`` in which ``count`` finds nothing, at most ``horizon``, to within ``step``."""
     silent, span = start, step
     while silent < horizon:
         reach = min(silent + span, horizon) if span < horizon - silent else horizon

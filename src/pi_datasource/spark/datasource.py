@@ -1,7 +1,7 @@
-"""``format("pi")``: the entry point that Spark looks up. Translation to Spark and nothing else.
+"""``format("pi")``: the class that Spark looks up.
 
-Spark creates these objects in short-lived planner processes and pickles them to workers: nothing is kept on ``self``
-but the checked options and the schema, and ``read`` gets all it needs from its partition (Spark 4.0 to 4.3).
+Spark creates these objects in short-lived planner processes and pickles them to workers: ``self`` holds
+only the checked options and the schema, and ``read`` gets all it needs from its partition (Spark 4.0 to 4.3).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``pi_datasource.read``: a DataFrame of the rows that fulfil a predicate, for which little else was read."""
+"""``pi_datasource.read``: a DataFrame of the rows that satisfy a predicate; tags and times it excludes are not read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _QUOTES = "spark.sql.ansi.doubleQuotedIdentifiers"
 
 
 def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -> DataFrame:
-    """The rows that fulfil ``predicate``, as ``pi_datasource.read`` describes it."""
+    """The rows that satisfy ``predicate``, as ``pi_datasource.read`` describes it."""
     carried, rest = carried_predicate.split(
         {n: _text(value) for n, value in given.items() if value is not None}
     )
@@ -53,18 +53,18 @@ def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -
 
 
 def _filter(predicate: str, options: Options) -> str | Column:
-    """The whole predicate; rows that tell of the read pass it, whatever it says, so that none is lost in silence."""
+    """The whole predicate; status rows always pass, so that no failure is lost."""
     if not registry.has_status_rows(options):
         return predicate
     return F.expr(predicate) | F.col("value_kind").isin(*STATUS_KINDS)
 
 
 def _check_that_the_start_is_known(options: Options, wanted: Predicate, used: set[str]) -> None:
-    """What the result is must not depend on how much of a predicate is understood."""
+    """Checks that the result does not depend on how much of the predicate is understood."""
     start, _ = predicates.bounds(wanted)
     if "timestamp" in used and start == -math.inf and "start_time" not in options.model_fields_set:
         message = (
-            "where: the predicate speaks of timestamp, but gives no lower bound that can be told without reading; "
+            "where: the predicate uses timestamp, but has no lower bound that is known before reading; "
             f"add one, such as timestamp >= '2026-01-01', or the option 'start_time' (its default is {options.start_time!r})"
         )
         raise InvalidOption(message)
@@ -84,12 +84,12 @@ def _text(value: Any) -> str:
 
 
 def _moments(spark: SparkSession, expressions: Sequence[str]) -> list[int | None]:
-    """What Spark takes ``expressions`` for as timestamps, in microseconds; None for what it refuses."""
+    """The value of each of ``expressions`` as a timestamp by Spark's rules, in microseconds; None if it has none."""
     columns = ", ".join(
         f"unix_micros(TRY_CAST(({sql}) AS TIMESTAMP_LTZ)) AS c{i}" for i, sql in enumerate(expressions)
     )
     try:
         row = spark.sql(f"SELECT {columns}").first()
-    except PySparkException:  # the whole predicate will tell the user what is wrong with it
+    except PySparkException:  # the filter itself raises the error that the user sees
         row = None
     return [None] * len(expressions) if row is None else list(row)

@@ -2,8 +2,8 @@
 
 An offset ends a micro-batch ``[from, to)``: everything before ``to`` has been planned, and ``from`` is where that batch
 began, so that the first one can be replayed exactly although ``start_time`` was relative. ``started`` is the PI server's
-time when the stream was first started: what is relative in ``start_times`` counts from there. ``points`` tells which
-points were planned, in a few letters; it is null in the initial offset, which ends no batch. Spark compares offsets as
+time when the stream was first started: relative times in ``start_times`` count from it. ``points`` is a
+fingerprint of the points that were planned; it is null in the initial offset, which ends no batch. Spark compares offsets as
 text, so the same offset always has the same text.
 """
 
@@ -24,7 +24,7 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Position:
-    """One offset. ``initial`` holds for the one that no batch has ended at: it is resolved anew at each start."""
+    """One offset. ``initial`` marks the offset at which no batch has ended: it is resolved again at each start."""
 
     window: Window
     started: datetime
@@ -32,7 +32,7 @@ class Position:
     initial: bool = False
 
     def to_json(self) -> Offset:
-        """As Spark gets it, with a fixed order of keys."""
+        """The JSON object that Spark stores, with a fixed order of keys."""
         return {
             "version": VERSION,
             "from": iso_utc(self.window.start),
@@ -46,21 +46,21 @@ def parse(value: Any) -> Position:
     """The position that an offset of this version or an older one stands for.
 
     Raises:
-        OffsetError: it was written by a newer version, or is no offset of this source.
+        OffsetError: it was written by a newer version or by another source.
     """
     try:
         version = value["version"]
         if type(version) is int and version in _READERS:
             return _READERS[version](value)
     except (KeyError, TypeError, ValueError) as cause:
-        message = f"the checkpoint's offset {value!r} is none of format('pi'); use this stream's own checkpoint folder"
+        message = f"the checkpoint's offset {value!r} was not written by format('pi'); use this stream's own checkpoint folder"
         raise OffsetError(message) from cause
     message = f"the checkpoint's offset has version {version!r}, and this pi-datasource reads up to {VERSION}; upgrade it"
     raise OffsetError(message)
 
 
 def window_of(value: Any) -> Window:
-    """The window that an offset ends.
+    """The window of the micro-batch that ends at an offset.
 
     Raises:
         OffsetError: as ``parse``.
@@ -73,9 +73,9 @@ def _window(value: Offset) -> Window:
 
 
 def _version_1(value: Offset) -> Position:
-    """Written before points and per-tag starts were told: the batch's own beginning stands for the stream's.
+    """Of releases without points and per-tag starts: the start of the batch stands in for that of the stream.
 
-    Only logged offsets are still of this version, never an initial one.
+    Only logged offsets still have this version, never an initial one.
     """
     window = _window(value)
     return Position(window, window.start)

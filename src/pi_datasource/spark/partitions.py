@@ -1,4 +1,4 @@
-"""What the batch and the stream reader share at the border to Spark."""
+"""Spark partitions: planned on the driver, read on a worker; used by the batch reader and the stream reader."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from pi_datasource.webapi import client
 class PIPartition(InputPartition):
     """One task, as Spark carries it from the planner to a worker.
 
-    With it travel the Databricks secrets that were found when it was planned: Spark keeps the reader itself as it was when
-    the query began, and a token may have been replaced since.
+    It carries the Databricks secrets that were found when it was planned: Spark pickles the reader once, when the query
+    starts, and a token may have been replaced since.
     """
 
     value: Task
@@ -36,20 +36,20 @@ class PIPartition(InputPartition):
 
 
 class concise_errors:  # noqa: N801 - reads as a verb where it is used
-    """Lets an error of ours out as its one sentence: Spark prints tracebacks to the user, frames and all."""
+    """Re-raises package errors without a traceback: Spark prints the whole traceback to the user."""
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Raises an error of ours anew, without the frames and causes that led to it; any other without secrets."""
+        """Re-raises a package error without frames and causes; removes secrets from any other error."""
         if isinstance(error, PIError):
             raise error.with_traceback(None) from None
         redaction.redact_error(error)
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:
-    """The Arrow schema that Spark expects of batches of ``schema``."""
+    """The Arrow schema of the batches that Spark expects for ``schema``."""
     try:
         return to_arrow_schema(schema, timezone="UTC")  # Spark 4.2 and later ask for the zone
     except TypeError:
@@ -72,7 +72,7 @@ def carried(tasks: Sequence[Task], options: Options) -> list[InputPartition]:
 def read_planned(
     options: Options, schema: pa.Schema, partition: InputPartition | None
 ) -> Iterator[pa.RecordBatch]:
-    """The record batches of ``partition``; none where Spark gives None, or a partition without a task."""
+    """The record batches of ``partition``; none if Spark passes None or a partition without a task."""
     if isinstance(partition, PIPartition):
         current = options.model_copy(update=partition.found) if partition.found else options
         yield from read_partition(current, schema, partition.value)
@@ -84,7 +84,7 @@ _frozen = False
 def read_partition(options: Options, schema: pa.Schema, task: Task) -> Iterator[pa.RecordBatch]:
     """The record batches of ``task``, each of exactly ``schema``."""
     global _frozen  # noqa: PLW0603 - once per worker process
-    if not _frozen:  # Spark's worker runs a full collection after every task: spare it all that was imported
+    if not _frozen:  # Spark's worker collects garbage after every task: imported objects are excluded
         gc.collect()
         gc.freeze()
         _frozen = True

@@ -37,12 +37,12 @@ _LIKE: dict[str, Callable[[str], str]] = {
 
 
 class PIPushdownReader(PIReader):
-    """A reader that leaves out tags and times that Spark's filters exclude.
+    """A reader that prunes the tags and times that Spark's filters exclude.
 
-    Spark 4.1 to 4.3 keep the narrowed reader with the DataFrame that ``load()`` made. A second query of that
-    DataFrame, of one derived from it, or of a temporary view over it, which has no filter or another one, may reuse
-    it and then LACKS ROWS, without an error. So every query must begin with a ``load()`` of its own. Filters are all
-    handed back to Spark, which applies them too: what is narrowed is never taken for filtered.
+    Spark 4.1 to 4.3 keep the pruned reader with the DataFrame that ``load()`` made. A second query of that DataFrame, of
+    one derived from it, or of a temporary view over it, with no filter or another one, may reuse it and then LACKS
+    ROWS, without an error. So every query must begin with a ``load()`` of its own. All filters are returned to Spark,
+    which applies them as well: pruning never replaces filtering.
     """
 
     def __init__(self, options: Options, schema: pa.Schema, asked: Predicate = TRUE) -> None:
@@ -54,7 +54,7 @@ class PIPushdownReader(PIReader):
             raise InvalidOption(message)
 
     def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:
-        """Narrows to what may pass all of ``filters``, and returns every one of them."""
+        """Prunes what cannot pass all of ``filters``; returns every one of them for Spark to apply."""
         with concise_errors():
             columns = frozenset(field.name for field in self.schema if field.type == pa.string())
             self.pushed = All(tuple(of_filter(each, columns) for each in filters))

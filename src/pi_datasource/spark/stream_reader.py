@@ -1,8 +1,8 @@
 """``readStream.format("pi")``: offsets are watermark times, micro-batches are half-open windows between them.
 
-Times are those of the PI server's clock, less ``settle``. Spark asks for the initial offset more than once, and on Spark
-4.0 and 4.1 ``latestOffset`` is not told where a stream stands; there, the offset that was returned or planned last says
-it, and after a restart Spark plans the last logged one, empty, before it asks for another (seen on 4.0.5 and 4.1.4).
+Times are those of the PI server's clock, less ``settle``. Spark asks for the initial offset more than once. Spark 4.0 and
+4.1 do not pass the start offset to ``latestOffset``; the offset that was returned or planned last stands in for it, and
+after a restart Spark plans the last logged batch, empty, before it asks for another (seen on 4.0.5 and 4.1.4).
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ __all__ = ["PIStreamReader", "window_of"]
 
 log = logging.getLogger(__name__)
 
-MANY_WINDOWS = 1_000  # micro-batches before the present, from which on it pays to ask where the events begin
+MANY_WINDOWS = 1_000  # micro-batches before the present, above which it pays to ask where the events begin
 _ANY_NUMBER_OF_ROWS = 2**31 - 1
 
 
 class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     """Reads everything from ``start_time`` on, once, in windows that follow the PI server's clock.
 
-    The object that plans lives as long as the query; the one that reads is a copy without its memory.
+    The object that plans lives as long as the query; workers read with a copy that shares no state with it.
     """
 
     def __init__(self, options: Options, schema: pa.Schema) -> None:
@@ -69,22 +69,22 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         most = options.max_events_per_trigger
         self._budget = None if most is None else batch_sizing.Budget(most)
         self._initial: Offset | None = None
-        self._position: Offset | None = None  # where the stream stands, on Spark versions that do not say
+        self._position: Offset | None = None  # the current position, for Spark versions that do not pass it
         self._frozen_at: datetime | None = None
 
     def initialOffset(self) -> Offset:
-        """Where a first run starts: the earliest start of any tag on the server's clock, resolved once."""
+        """Where the first run starts: the earliest start of any tag, resolved once by the server's clock."""
         with concise_errors():
             if self._initial is None:
                 now = self._clock.now()
-                # A tag that selects nothing is told when a stream is first started; later, tags come and go.
+                # A tag that selects nothing is an error only when a stream is first started; later, tags come and go.
                 self._table.refresh(now, strict=bool(self.options.tags or self.options.tag_filter))
                 start = self._table.start(now)
                 self._initial = Position(Window(start, start), now).to_json()
             return dict(self._initial)
 
     def latestOffset(self, start: Offset | None = None, limit: Any = None) -> Offset:
-        """The end of the next micro-batch; ``start`` itself, unchanged, when there is nothing new.
+        """The end of the next micro-batch; ``start`` unchanged if nothing is new.
 
         It never lies before ``start``, whatever the server's clock does.
         """
@@ -103,10 +103,10 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return dict(self._position)
 
     def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
-        """The tasks of ``[start, end)``: the same ones whenever Spark asks, as long as the tags are the same.
+        """The tasks of ``[start, end)``: the same ones whenever Spark asks, while the tags are the same.
 
         Raises:
-            OffsetError: an offset is none of this source's, or ``end`` lies before ``start``.
+            OffsetError: an offset was not written by this source, or ``end`` lies before ``start``.
         """
         with concise_errors():
             self._position = end
@@ -119,22 +119,22 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return carried(self._table.plan(window, pending, json.dumps(last.to_json())), self.options)
 
     def read(self, partition: InputPartition | None) -> Iterator[pa.RecordBatch]:
-        """The events of one task."""
+        """The rows of one task."""
         return read_planned(self.options, self.schema, partition)
 
     def getDefaultReadLimit(self) -> ReadLimit:
-        """Lets Spark tell a bounded trigger from ``once``, which takes all there is."""
+        """A bound on the micro-batch if an option sets one; Spark passes ``ReadAllAvailable`` with ``Trigger.Once``."""
         if self._budget is None and self.options.max_window_per_trigger is None:
             return ReadAllAvailable()
         return ReadMaxRows(self.options.max_events_per_trigger or _ANY_NUMBER_OF_ROWS)
 
     def prepareForTriggerAvailableNow(self) -> None:
-        """From here on the stream ends at the server's present time."""
+        """Ends the stream at the server's present time."""
         with concise_errors():
             self._frozen_at = self._clock.now() - self.options.settle
 
     def reportLatestOffset(self) -> Offset:
-        """The newest time that could be read when last asked; the lag is the way from a batch's end to here."""
+        """The newest time that can be read, by the clock when last asked; the lag is its distance to the end of a batch."""
         with concise_errors():
             settled = (self._clock.last or self._clock.now()) - self.options.settle
             return Position(Window(settled, settled), settled).to_json()
@@ -146,7 +146,7 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         """Nothing to do: connections end with their process."""
 
     def _horizon(self) -> datetime | None:
-        """Up to where there is something to read; None while a server that is down is waited for."""
+        """The end of what can be read; None while the stream waits for a server that is down."""
         if self._frozen_at is not None:
             return self._frozen_at
         try:
@@ -171,29 +171,32 @@ class PIStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return end if self._budget is None else self._budget.end(start, end, self._table.count)
 
     def _silent_end(self, start: datetime, horizon: datetime, step: timedelta) -> datetime:
-        """Where the events begin: the years before them are read in one micro-batch and not in thousands."""
+        """Where the events begin, so that the empty years before them are read in one micro-batch."""
         try:
             return batch_sizing.silent_end(start, horizon, step, self._table.count)
         except ServerError as refused:
-            log.info("where the events begin is not known (%s): every micro-batch is one of many", refused)
+            log.info(
+                "the server does not count events (%s): micro-batches have their usual length from the start",
+                refused,
+            )
             return start
 
 
 def _pending(window: Window, started: datetime) -> datetime | None:
-    """When the stream was first started, as long as tags may start within ``window`` or later."""
+    """When the stream was first started, if tags may start within ``window`` or later."""
     return started if window.start < started else None
 
 
 def _between(begin: Position, last: Position) -> Window:
-    """What lies between two offsets.
+    """The window between two offsets.
 
-    Spark resolves the initial one anew when it replays the first batch, whose own offset remembers where that began.
+    When Spark replays the first batch it asks for the initial offset again; the batch's own offset holds where it began.
     """
     if begin.initial:
         return last.window
     if last.window.end < begin.window.end:
         message = (
-            f"the checkpoint's offsets go back, from {iso_utc(begin.window.end)} to {iso_utc(last.window.end)}, which "
+            f"the checkpoint's offsets go backwards, from {iso_utc(begin.window.end)} to {iso_utc(last.window.end)}, which "
             "format('pi') never writes; restore the checkpoint folder, or start with a new one"
         )
         raise OffsetError(message)

@@ -85,7 +85,7 @@ def test_tasks_tile_points_by_window_exactly(count: int, num_partitions: int, to
     ("points", "num_partitions", "tasks", "points_each"),
     [(128, 8, 8, {16}), (1, 8, 8, {1}), (3, 8, 6, {1}), (9, 8, 8, {1, 2}), (4, 1, 1, {4})],
 )
-def test_points_are_dealt_out_evenly_and_few_points_cut_the_window(
+def test_points_are_grouped_evenly_and_few_points_split_the_window(
     points: int, num_partitions: int, tasks: int, points_each: set[int]
 ) -> None:
     found = plan(

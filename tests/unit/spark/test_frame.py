@@ -142,7 +142,7 @@ def test_quotes_that_may_enclose_a_column_do_not_narrow() -> None:
 
 
 NO_START = (
-    "where: the predicate speaks of timestamp, but gives no lower bound that can be told without reading; add one, such "
+    "where: the predicate uses timestamp, but has no lower bound that is known before reading; add one, such "
     "as timestamp >= '2026-01-01', or the option 'start_time' (its default is '*-1d')"
 )
 
@@ -165,5 +165,5 @@ def test_a_start_that_cannot_be_told_is_asked_for(text: str) -> None:
 
 
 def test_a_time_that_spark_refuses_is_no_lower_bound() -> None:
-    with pytest.raises(InvalidOption, match="gives no lower bound"):
+    with pytest.raises(InvalidOption, match="has no lower bound"):
         read(Session(moment=None), "timestamp > 'x'")

@@ -10,7 +10,7 @@ import pytest
 
 from pi_datasource.errors import ServerError, ServerTimeout
 from pi_datasource.model import Window
-from pi_datasource.spark.batch_sizing import FIRST_SPAN, QUESTIONS, SHORTEST_SPAN, Budget, silent_end
+from pi_datasource.spark.batch_sizing import FIRST_SPAN, MOST_COUNTS, SHORTEST_SPAN, Budget, silent_end
 from tests.unit.fakes import BASE
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -52,7 +52,7 @@ def test_whatever_the_events_no_window_holds_more_than_it_may(seed: int) -> None
     windows = drained(archive, 1000, 30 * DAY)
     assert max(map(archive.held, windows)) <= 1000
     assert len(windows) <= 60
-    assert archive.asked <= 3 * len(windows) + QUESTIONS
+    assert archive.asked <= 3 * len(windows) + MOST_COUNTS
 
 
 def test_steady_events_cost_one_question_a_window() -> None:

@@ -401,7 +401,7 @@ def test_nothing_new_after_version_1_is_the_very_same_text() -> None:
 def test_offsets_that_go_back_are_refused_in_one_sentence() -> None:
     early, late = (Position(Window(at(0), at(s)), at(0), "1-x").to_json() for s in (10, 20))
     with pytest.raises(
-        OffsetError, match="offsets go back, from 2024-05-01T00:00:20Z to 2024-05-01T00:00:10Z"
+        OffsetError, match="offsets go backwards, from 2024-05-01T00:00:20Z to 2024-05-01T00:00:10Z"
     ):
         reader().partitions(late, early)
 
@@ -420,7 +420,7 @@ def test_what_is_no_offset_of_ours_is_refused_and_shown(value: Any) -> None:
     with pytest.raises(OffsetError) as caught:
         window_of(value)
     assert str(caught.value) == (
-        f"the checkpoint's offset {value!r} is none of format('pi'); use this stream's own checkpoint folder"
+        f"the checkpoint's offset {value!r} was not written by format('pi'); use this stream's own checkpoint folder"
     )
 
 
