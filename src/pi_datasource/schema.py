@@ -60,26 +60,8 @@ _EVENT = [
     pa.field("units", pa.string()),
     pa.field("point_type", pa.string()),
 ]
-_POINT = [
-    pa.field("webid", pa.string(), nullable=False),
-    pa.field("point_id", pa.int32()),
-    pa.field("name", pa.string(), nullable=False),
-    pa.field("path", pa.string()),
-    pa.field("descriptor", pa.string()),
-    pa.field("point_class", pa.string()),
-    pa.field("point_type", pa.string()),
-    pa.field("digital_set_name", pa.string()),
-    pa.field("engineering_units", pa.string()),
-    pa.field("zero", pa.float64()),
-    pa.field("span", pa.float64()),
-    pa.field("step", pa.bool_()),
-    pa.field("future", pa.bool_()),
-    pa.field("display_digits", pa.int32()),
-    pa.field("dataserver_webid", pa.string(), nullable=False),
-    pa.field("dataserver_name", pa.string()),
-]
 _METADATA = [pa.field("tag_path", pa.string()), pa.field("server_name", pa.string())]
-_LINEAGE = [pa.field("ingestion_timestamp", TIMESTAMP, nullable=False)]
+LINEAGE = [pa.field("ingestion_timestamp", TIMESTAMP, nullable=False)]
 
 _CURVE = pa.struct(
     [
@@ -110,7 +92,7 @@ _FIGURES = [
 _STEP = "step"
 
 RESERVED = tuple(
-    dict.fromkeys([field.name for field in [*_EVENT, *_METADATA, *_LINEAGE, *_HOUR, *_FIGURES]] + [_STEP])
+    dict.fromkeys([field.name for field in [*_EVENT, *_METADATA, *LINEAGE, *_HOUR, *_FIGURES]] + [_STEP])
 )
 """What no named group of ``tag_pattern`` may be called, in any case: columns that stand beside it in some table.
 
@@ -147,20 +129,16 @@ def _folded(name: str) -> str:
 def timeseries(pattern_columns: Iterable[str] = (), include_metadata: bool = False) -> pa.Schema:
     """The columns of ``pi_timeseries`` in their order; one row is one event."""
     metadata = _METADATA if include_metadata else []
-    return pa.schema([*_EVENT, *_texts(pattern_columns), *metadata, *_LINEAGE])
-
-
-def points(pattern_columns: Iterable[str] = ()) -> pa.Schema:
-    """The columns of the source's table ``pi_points`` in their order; one row is one point."""
-    return pa.schema([*_POINT, *_texts(pattern_columns), *_LINEAGE])
+    return pa.schema([*_EVENT, *text_columns(pattern_columns), *metadata, *LINEAGE])
 
 
 def hourly(pattern_columns: Iterable[str] = ()) -> pa.Schema:
     """The columns of ``pi_metrics_hourly`` in their order; one row is one hour of one tag."""
-    return pa.schema([*_HOUR, *_texts(pattern_columns), *_FIGURES])
+    return pa.schema([*_HOUR, *text_columns(pattern_columns), *_FIGURES])
 
 
-def _texts(names: Iterable[str]) -> list[pa.Field]:
+def text_columns(names: Iterable[str]) -> list[pa.Field]:
+    """Columns of texts, such as the groups of ``tag_pattern``."""
     return [pa.field(name, pa.string()) for name in names]
 
 

@@ -24,23 +24,23 @@ from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
 ROWS_PER_BATCH = 10_000
-_FIELDS = {  # column: PI's name of what it holds
-    "webid": "WebId",
-    "point_id": "Id",
-    "name": "Name",
-    "path": "Path",
-    "descriptor": "Descriptor",
-    "point_class": "PointClass",
-    "point_type": "PointType",
-    "digital_set_name": "DigitalSetName",
-    "engineering_units": "EngineeringUnits",
-    "zero": "Zero",
-    "span": "Span",
-    "step": "Step",
-    "future": "Future",
-    "display_digits": "DisplayDigits",
-}
-_REQUIRED = ("WebId", "Name", "PointType")
+_ATTRIBUTES = (  # column, type, PI's name of the attribute
+    ("webid", pa.string(), "WebId"),
+    ("point_id", pa.int32(), "Id"),
+    ("name", pa.string(), "Name"),
+    ("path", pa.string(), "Path"),
+    ("descriptor", pa.string(), "Descriptor"),
+    ("point_class", pa.string(), "PointClass"),
+    ("point_type", pa.string(), "PointType"),
+    ("digital_set_name", pa.string(), "DigitalSetName"),
+    ("engineering_units", pa.string(), "EngineeringUnits"),
+    ("zero", pa.float64(), "Zero"),
+    ("span", pa.float64(), "Span"),
+    ("step", pa.bool_(), "Step"),
+    ("future", pa.bool_(), "Future"),
+    ("display_digits", pa.int32(), "DisplayDigits"),
+)
+_REQUIRED = ("WebId", "Name", "PointType")  # of every point that is listed
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,14 @@ class Points(Table):
 
     def schema(self, options: Options) -> pa.Schema:
         """All columns: the point's attributes, its data server, the groups of ``tag_pattern``, lineage."""
-        return schemas.points(options.pattern_columns)
+        attributes = [pa.field(name, kind, nullable=pi not in _REQUIRED) for name, kind, pi in _ATTRIBUTES]
+        data_server = [
+            pa.field("dataserver_webid", pa.string(), nullable=False),
+            pa.field("dataserver_name", pa.string(), nullable=False),
+        ]
+        return pa.schema(
+            [*attributes, *data_server, *schemas.text_columns(options.pattern_columns), *schemas.LINEAGE]
+        )
 
     def plan(self, client: PIClient, pruning: Pruning) -> Sequence[ListTask]:
         """One task for each data server; one for all of them where the options say which points there have to be."""
@@ -87,9 +94,8 @@ class Points(Table):
         """The points page by page; only the fields that the columns need are asked for."""
         task = cast(ListTask, task)
         client.pace(task.requests_per_second)
-        fields = tuple(
-            dict.fromkeys((*_REQUIRED, *(_FIELDS[name] for name in schema.names if name in _FIELDS)))
-        )
+        wanted = [pi for name, _, pi in _ATTRIBUTES if name in schema.names]
+        fields = tuple(dict.fromkeys((*_REQUIRED, *wanted)))
         found = discovery.selected(client, list(task.servers), options, fields, strict=_selects(options))
         columns = _columns(task, options)
         while page := list(islice(found, ROWS_PER_BATCH)):
@@ -112,7 +118,7 @@ def _columns(task: ListTask, options: Options) -> dict[str, Callable[[Found], An
         return lambda found: match[name] if (match := expression.search(found[0].Name)) else None
 
     return {
-        **{column: attribute(name) for column, name in _FIELDS.items()},
+        **{column: attribute(name) for column, _, name in _ATTRIBUTES},
         **{name: group(name) for name in options.pattern_columns},
         "dataserver_webid": lambda found: found[1].web_id,
         "dataserver_name": lambda found: found[1].name,
