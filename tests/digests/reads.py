@@ -136,6 +136,7 @@ def _tags() -> Iterator[tuple[str, Read]]:
 
 def _columns() -> Iterator[tuple[str, Read]]:
     """Which columns."""
+    yield "table_of_points", Read({"table": "pi_points", "tag_pattern": TAG_PATTERN})
     yield "all_columns", Read({"table": "pi_timeseries", **PATTERN, "include_metadata": "true"})
     yield "metadata", Read({**RECENT, "include_metadata": "true", "tags": "NORTH*"})
     yield "no_metadata", Read({**RECENT, "include_metadata": "false", "tags": "NORTH*"})
@@ -158,10 +159,10 @@ def _columns() -> Iterator[tuple[str, Read]]:
 
 def _telling() -> Iterator[tuple[str, Read]]:
     """Rows that tell of the read."""
-    metrics = {"report_effort": "true"}
-    yield "effort", Read({**RECENT, **metrics, "num_partitions": "3"})
-    yield "no_effort", Read({**RECENT, "report_effort": "false", "on_error": "fail"})
-    yield "effort_and_failures", Read({**REPORTING, **metrics, "num_partitions": "2"}, "faulty")
+    metrics = {"report_metrics": "true"}
+    yield "metrics", Read({**RECENT, **metrics, "num_partitions": "3"})
+    yield "no_metrics", Read({**RECENT, "report_metrics": "false", "on_error": "fail"})
+    yield "metrics_and_failures", Read({**REPORTING, **metrics, "num_partitions": "2"}, "faulty")
     yield "failures_in_pages", Read({**REPORTING, "page_size": "20", "read_mode": "streams"}, "faulty")
     few = "tag_name,value_kind,value_string"
     yield "failures_in_few_columns", Read({**REPORTING, "columns": few}, "faulty")

@@ -144,7 +144,7 @@ def _starts() -> Iterator[tuple[str, Stream]]:
         churning = {
             **RECENT,
             "discovery_interval": every,
-            "report_effort": "true",
+            "report_metrics": "true",
             "include_metadata": "true",
         }
         running = Stream(churning, "churning", (45 * MINUTE,), (50 * MINUTE,), False, replays=False)
@@ -180,7 +180,7 @@ def _rows() -> Iterator[tuple[str, Stream]]:
     shaped = {"tag_pattern": TAG_PATTERN, "include_metadata": "true", "tag_filter": "*.A1.*"}
     yield "shaped", Stream({**BOUNDED, **shaped})
     yield "changing", Stream(BOUNDED, "changing")
-    failing = {"on_error": "report", "report_effort": "true", "max_retries": "0"}
+    failing = {"on_error": "report", "report_metrics": "true", "max_retries": "0"}
     yield "failing", Stream({**BOUNDED, **failing}, "faulty")
 
 

@@ -42,7 +42,6 @@ NOT_SHAPING = {
     "wait_for_server": "how long is waited before the read fails",
 }
 SHAPING_ELSEWHERE = {
-    "narrow": "written by pi_datasource.read(where=…), whose reads are in where.py",
     "overlap": "the pipeline's: tests/integration/test_old_checkpoints.py",
     "new_tags": "the pipeline's: tests/integration/test_pipeline_history.py",
 }
