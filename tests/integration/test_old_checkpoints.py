@@ -150,8 +150,7 @@ class TestAPipeline:
     @pytest.fixture(
         params=[
             "finished",
-            "written_to_bronze",
-            *(pytest.param(state, marks=pytest.mark.slow) for state in ("planned", "recorded")),
+            *(pytest.param(state, marks=pytest.mark.slow) for state in STATES if state != "finished"),
         ]
     )
     @staticmethod
