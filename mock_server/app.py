@@ -13,13 +13,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from mock_server import channels, routes
+from mock_server.routes import admin, landing, oidc
 from mock_server.delivery import Delivered
 from mock_server.gate import answer
 from mock_server.messages import Request, Response
 from mock_server.scheduler import Scheduler
-from mock_server.server import MAX_CONTENT_BYTES, Server, wall_clock
+from mock_server.server import Server
+from mock_server.service import MAX_CONTENT_BYTES, wall_clock
 
-__all__ = ["create_app", "routes"]
+__all__ = ["admin", "create_app", "landing", "oidc", "routes"]  # imported for the endpoints they register
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _ADDRESS = "/?&=%:;,*+-._~$()[]!'@"  # what an address holds as it is

@@ -9,11 +9,10 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from mock_server import jsonpath
-from mock_server.gate import answer_member
 from mock_server.messages import JSON, Request, Response, framework_refusal, json_response, refusal
 from mock_server.router import PREFIX, no_resource
 from mock_server.scheduler import begin_query, checkpoint
-from mock_server.server import Server
+from mock_server.service import Service
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PLACE = re.compile(r"\{(\d{1,4})\}")
@@ -64,7 +63,7 @@ class Result:
         return dict(self._parsed)
 
 
-def run(server: Server, outer: Request, now: int) -> Response:
+def run(server: Service, outer: Request, now: int) -> Response:
     """The 207 answer to a batch, whatever became of its members.
 
     Raises:
@@ -84,7 +83,7 @@ def run(server: Server, outer: Request, now: int) -> Response:
 
 @dataclass
 class _Runner:
-    server: Server
+    server: Service
     outer: Request
     now: int
     results: dict[str, Result]
@@ -166,13 +165,13 @@ class _Runner:
         return _result(_answer(self.server, request, self.now))
 
 
-def _answer(server: Server, request: Request, now: int) -> Response:
+def _answer(server: Service, request: Request, now: int) -> Response:
     path = request.path.lower().rstrip("/")
     if path == f"{PREFIX}/batch":
         return refusal(400, "A batch cannot contain a batch.").response
     if path != PREFIX and not path.startswith(f"{PREFIX}/"):
         return no_resource(request).response
-    return answer_member(server, request, now)
+    return server.answer_member(request, now)
 
 
 def _result(response: Response) -> Result:

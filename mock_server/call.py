@@ -15,7 +15,7 @@ from mock_server.interpolation import Reader, reader
 from mock_server.limitedarchive import LimitedArchive
 from mock_server.messages import ApiError, Request, Response, json_response, refusal
 from mock_server.point import Point
-from mock_server.server import Server
+from mock_server.service import Service
 from mock_server.zones import UnknownZone, zone_named
 
 _INT32_MAX = 2_147_483_647
@@ -25,7 +25,7 @@ _INT32_MAX = 2_147_483_647
 class Call:
     """A routed request; `now` (ticks) is the one present it is answered for, `args` come from its path."""
 
-    server: Server
+    server: Service
     request: Request
     now: int
     args: dict[str, str] = field(default_factory=dict)
@@ -222,7 +222,7 @@ def malformed(text: str) -> ApiError:
     return refusal(400, f'Unknown or invalid WebID format: "{text}".')
 
 
-def find_point(server: Server, text: str) -> Point:
+def find_point(server: Service, text: str) -> Point:
     """The point a WebID names, by id first and else by path; 400 when malformed, 404 when there is none."""
     try:
         return server.plant.catalog.by_web_id(text)
@@ -232,7 +232,7 @@ def find_point(server: Server, text: str) -> Point:
         raise refusal(404, f"The PI Point with WebID '{text}' was not found.") from error
 
 
-def check_data_server(server: Server, text: str) -> None:
+def check_data_server(server: Service, text: str) -> None:
     """Return when the WebID names the data server; 400 when malformed, 404 when it names something else."""
     read = read_web_id(text)
     owner = server.plant.catalog.server

@@ -1,20 +1,19 @@
-"""Everything a request passes on its way to the endpoints: limits, faults and stale answers."""
+"""The middleware between HTTP and the endpoints: limits, faults, sign-in, CSRF defence and stale answers."""
 
-from mock_server.auth import check
-from mock_server.call import find_point
+from mock_server import auth
 from mock_server.limits import rate_reached
-from mock_server.messages import ApiError, Delivery, Request, Response
-from mock_server.point import Point
-from mock_server.router import PREFIX, dispatch, handle
+from mock_server.messages import ApiError, Delivery, Request, Response, refusal
+from mock_server.router import PREFIX, dispatch
 from mock_server.scheduler import Abandoned
 from mock_server.server import Server
+from mock_server.service import MAX_CONTENT_BYTES
 
-_UNGUARDED = ("/admin",)
-_DATA = (f"{PREFIX}/streams", f"{PREFIX}/streamsets")
+_LANDING_PAGE = ("", "/")
+_SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def answer(server: Server, request: Request) -> Response:
-    """The server's whole answer to a request from outside, counted; status 0 when nobody waits for it."""
+    """The server's whole answer to a request from outside, counted; status 0 when the client has gone."""
     try:
         response = _answer(server, request)
     except Abandoned:
@@ -23,52 +22,35 @@ def answer(server: Server, request: Request) -> Response:
     return response
 
 
-def answer_member(server: Server, request: Request, now: int) -> Response:
-    """The answer to a request within a batch, as of `now` (ticks); it counts for the rate like any other."""
-    if not server.rate_limit.admits(request.client):
-        return rate_reached()
-
-    def serve() -> Response:
-        return server.stale.answer(request, now, lambda: dispatch(server, request, now))
-
-    faults = server.faults
-    response = faults.meet(request, serve, now=server.date(), member=True, tags=_tags(server, request))
-    server.counters.count_member_fault(response)
-    return response
+def handle(server: Server, request: Request) -> Response:
+    """The answer without limits and faults; refusals come back as responses too."""
+    try:
+        if request.path not in _LANDING_PAGE:
+            auth.check(server, request)
+            _check_post(request)
+    except ApiError as refused:
+        return refused.response
+    return server.stale.answer(request, server.now(), lambda: dispatch(server, request, server.now()))
 
 
 def _answer(server: Server, request: Request) -> Response:
     path = request.path.lower()
-    if path in ("", "/") or path.startswith(_UNGUARDED):
+    if path in _LANDING_PAGE or path.startswith("/admin"):
         return handle(server, request)
     if (too_long := server.url_limit.refusal_of(request)) is not None:
         return too_long
     if not server.rate_limit.admits(request.client):
         return rate_reached()
-    return server.faults.meet(
-        request, lambda: _serve(server, request), now=server.date(), tags=_tags(server, request)
-    )
+    return server.with_faults(request, lambda: handle(server, request))
 
 
-def _serve(server: Server, request: Request) -> Response:
-    try:
-        check(server, request)
-    except ApiError as refused:
-        return refused.response
-    return server.stale.answer(request, server.now(), lambda: handle(server, request))
-
-
-def _tags(server: Server, request: Request) -> set[str]:
-    """The names of the points whose data are asked for; looked up only when faults are tied to some."""
-    if not server.faults.points or not request.path.lower().startswith(_DATA):
-        return set()
-    named = {value for name, value in request.parameters if name.lower() in ("webid", "webid[]")}
-    points = [_find(server, text) for text in (*request.path.split("/")[3:4], *named)]
-    return {point.name for point in points if point is not None}
-
-
-def _find(server: Server, text: str) -> Point | None:
-    try:
-        return find_point(server, text)
-    except ApiError:
-        return None
+def _check_post(request: Request) -> None:
+    """Enforce the CSRF header and the limit on bodies, which apply to the API's own writes."""
+    if request.method in _SAFE or not request.path.lower().startswith(PREFIX):
+        return
+    if not request.headers.get("x-requested-with"):
+        raise refusal(400, "Cross-site request forgery defense: the X-Requested-With header is missing.")
+    if len(request.body) > MAX_CONTENT_BYTES:
+        raise refusal(
+            413, f"The request content is larger than the maximum allowed ({MAX_CONTENT_BYTES} bytes)."
+        )

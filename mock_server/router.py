@@ -4,11 +4,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 
-from mock_server import auth
 from mock_server.archive import ArchiveError
 from mock_server.call import Call
 from mock_server.messages import ApiError, Request, Response, framework_refusal, refusal
-from mock_server.server import MAX_CONTENT_BYTES, Server
+from mock_server.service import Service
 
 Endpoint = Callable[[Call], Response]
 Claim = Callable[[Call], Response | None]
@@ -17,7 +16,6 @@ PREFIX = "/piwebapi"
 # By the first two segments of their paths, which no `{name}` stands in: there are too many to try them all.
 _routes: defaultdict[str, list[tuple["re.Pattern[str]", dict[str, Endpoint]]]] = defaultdict(list)
 _claims: list[Claim] = []
-_SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], Endpoint]:
@@ -50,19 +48,7 @@ def claim(answer: Claim) -> Claim:
     return answer
 
 
-def handle(server: Server, request: Request) -> Response:
-    """The server's whole answer to a request; refusals come back as responses too."""
-    try:
-        if _is_landing_page(request):
-            return dispatch(server, request, server.now())
-        auth.check(server, request)
-        _check_post(request)
-        return dispatch(server, request, server.now())
-    except ApiError as error:
-        return error.response
-
-
-def dispatch(server: Server, request: Request, now: int) -> Response:
+def dispatch(server: Service, request: Request, now: int) -> Response:
     """The answer of the endpoint itself, as of `now` (ticks); batch sub-requests start here."""
     try:
         for answer in _claims:
@@ -97,19 +83,3 @@ def _find(request: Request) -> tuple[Endpoint, dict[str, str]]:
 def _collection(path: str) -> str:
     """The first two segments of a path in lower case."""
     return "/".join(path.lower().split("/", 3)[:3]).rstrip("/")
-
-
-def _is_landing_page(request: Request) -> bool:
-    return request.path in ("", "/")
-
-
-def _check_post(request: Request) -> None:
-    """CSRF defence and the limit of a body, which apply to the API's own writes."""
-    if request.method in _SAFE or not request.path.lower().startswith(PREFIX):
-        return
-    if not request.headers.get("x-requested-with"):
-        raise refusal(400, "Cross-site request forgery defense: the X-Requested-With header is missing.")
-    if len(request.body) > MAX_CONTENT_BYTES:
-        raise refusal(
-            413, f"The request content is larger than the maximum allowed ({MAX_CONTENT_BYTES} bytes)."
-        )

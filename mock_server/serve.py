@@ -22,7 +22,8 @@ from mock_server.generations import LATEST
 from mock_server.limits import RateLimit, UrlLimit
 from mock_server.oidc import Oidc
 from mock_server.plant import Plant
-from mock_server.server import Server, wall_clock
+from mock_server.server import Server
+from mock_server.service import wall_clock
 from mock_server.stale import StaleCache
 
 _START_TIMEOUT_S = 30.0

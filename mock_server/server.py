@@ -1,75 +1,43 @@
-"""What a running server knows besides its plant: its clock, its limits and who may come in."""
+"""A running server: the service its endpoints see, with sign-in, limits, faults and counters around it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
-from mock_server import ticks
+from mock_server.call import Call, find_point
 from mock_server.counters import Counters
 from mock_server.faults import Faults
-from mock_server.generations import GENERATIONS, LATEST, Generation
-from mock_server.limits import RateLimit, UrlLimit
+from mock_server.limits import RateLimit, UrlLimit, rate_reached
+from mock_server.messages import ApiError, Request, Response
 from mock_server.oidc import Oidc
-from mock_server.plant import Plant
+from mock_server.router import PREFIX, dispatch
+from mock_server.service import Service, wall_clock
 from mock_server.stale import StaleCache
-from mock_server.updates import Registry
 
-PRODUCT_TITLE = "PI Web API simulator"
-DATA_SERVER_VERSION = "3.4.440.477"
-MAX_CONTENT_BYTES = 4_194_304
-
-
-def wall_clock() -> datetime:
-    """The present instant, UTC."""
-    return datetime.now(timezone.utc)
+_DATA = (f"{PREFIX}/streams", f"{PREFIX}/streamsets")
 
 
 @dataclass(eq=False)
-class Server:
+class Server(Service):
     """One PI Web API: a plant and the settings it is served with, which may change while it runs.
 
-    `clock` is the only source of the plant's present, and `skew` is how far the server's clocks are off. Without
-    `user`, `token`, `oidc` and `challenge` anybody may read; with any, every request under /piwebapi and /admin
-    must satisfy one. A `challenge` (`Negotiate`, `NTLM`) is only made: nothing here can check a ticket, so that
-    nobody gets in by it. A read collects at most `max_collect` events for one answer and computes for at most
-    `max_query_s` seconds; beyond that the archive refuses it. `version` is a key of `GENERATIONS`. `dashboard` says that a page at /ingestion is served
-    beside it, to which the landing page then links.
+    Without `user`, `token`, `oidc` and `challenge` anybody may read; with any of them, every request under /piwebapi
+    and /admin must satisfy one. A `challenge` (`Negotiate`, `NTLM`) is sent but no ticket is ever accepted. A request
+    computes for at most `max_query_s` seconds. With `dashboard` the landing page links to /ingestion.
     """
 
-    plant: Plant
-    clock: Callable[[], datetime] = wall_clock
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
-    max_items: int = 150_000
-    admin: bool = False
     challenge: str | None = None
     oidc: Oidc | None = None
-    skew: timedelta = timedelta(0)
     faults: Faults = field(default_factory=Faults)
     rate_limit: RateLimit = field(default_factory=RateLimit)
     url_limit: UrlLimit = field(default_factory=UrlLimit)
     stale: StaleCache = field(default_factory=StaleCache)
     counters: Counters = field(default_factory=Counters)
-    registry: Registry = field(default_factory=Registry, repr=False, compare=False)
-    version: str = LATEST
     dashboard: bool = False
-    max_collect: int = 1_500_000
     max_query_s: float = 60.0
 
-    @property
-    def generation(self) -> Generation:
-        """The release that is simulated."""
-        return GENERATIONS[self.version]
-
-    def now(self) -> int:
-        """The present in ticks, as this server sees it; the plant's list of points is brought up to it."""
-        now = ticks.from_datetime(self.clock() + self.skew)
-        self.plant.catalog.advance(now)
-        return now
-
     def date(self) -> datetime:
-        """What the machine's own clock shows: the `Date` of its answers."""
+        """The time of the machine's own clock, which the `Date` header carries."""
         return wall_clock() + self.skew
 
     def check_points(self, faults: Faults) -> None:
@@ -82,3 +50,41 @@ class Server:
             if self.plant.catalog.by_name(tag) is None:
                 msg = f"a fault is tied to the point '{tag}', which does not exist"
                 raise ValueError(msg)
+
+    def answer_member(self, request: Request, now: int) -> Response:
+        """The answer to a request within a batch, as of `now` (ticks); it counts towards the rate limit."""
+        if not self.rate_limit.admits(request.client):
+            return rate_reached()
+        response = self.with_faults(
+            request,
+            lambda: self.stale.answer(request, now, lambda: dispatch(self, request, now)),
+            member=True,
+        )
+        self.counters.count_member_fault(response)
+        return response
+
+    def with_faults(
+        self, request: Request, serve: Callable[[], Response], *, member: bool = False
+    ) -> Response:
+        """The answer of `serve`, or the fault that is scheduled for the request."""
+        tags = self._tags(request)
+        return self.faults.meet(request, serve, now=self.date(), member=member, tags=tags)
+
+    def _tags(self, request: Request) -> set[str]:
+        """The names of the points whose data are requested; looked up only when faults are tied to points."""
+        if not self.faults.points or not request.path.lower().startswith(_DATA):
+            return set()
+        named = {value for name, value in request.parameters if name.lower() in ("webid", "webid[]")}
+        found = set()
+        for text in (*request.path.split("/")[3:4], *named):
+            try:
+                found.add(find_point(self, text).name)
+            except ApiError:
+                continue
+        return found
+
+
+def server_of(call: Call) -> Server:
+    """The server that a call of its own endpoints (administration, sign-in, landing page) runs on."""
+    assert isinstance(call.server, Server)
+    return call.server

@@ -1,7 +1,6 @@
 """The endpoints, one short function each; importing this package registers them all."""
 
 from mock_server.routes import (
-    admin,
     afenumerations,
     analyses,
     assetdatabases,
@@ -15,8 +14,6 @@ from mock_server.routes import (
     enumerations,
     eventframes,
     home,
-    landing,
-    oidc,
     points,
     resources,
     search,
@@ -27,7 +24,6 @@ from mock_server.routes import (
 )
 
 __all__ = [
-    "admin",
     "afenumerations",
     "analyses",
     "assetdatabases",
@@ -41,8 +37,6 @@ __all__ = [
     "enumerations",
     "eventframes",
     "home",
-    "landing",
-    "oidc",
     "points",
     "resources",
     "search",

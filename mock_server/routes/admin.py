@@ -15,6 +15,7 @@ from mock_server.messages import Response, json_response, refusal
 from mock_server.point import Point
 from mock_server.router import Endpoint, no_resource, route
 from mock_server.scheduler import paced
+from mock_server.server import server_of
 from mock_server.stale import StaleCache
 
 _MOST_AT_ONCE = 1_000_000
@@ -50,20 +51,20 @@ def index(_: Call) -> Response:
 @_admin("GET", "/counters")
 def counters(call: Call) -> Response:
     """What the server has answered so far: requests, sub-requests, bytes, statuses, faults."""
-    return json_response(call.server.counters.snapshot())
+    return json_response(server_of(call).counters.snapshot())
 
 
 @_admin("DELETE", "/counters")
 def reset_counters(call: Call) -> Response:
     """Counting begins anew."""
-    call.server.counters.reset()
+    server_of(call).counters.reset()
     return counters(call)
 
 
 @_admin("GET", "/faults")
 def faults(call: Call) -> Response:
     """The schedule of faults."""
-    now = call.server.faults
+    now = server_of(call).faults
     return json_response({"seed": now.seed, "rates": now.rates, "tries": now.tries, "points": now.points})
 
 
@@ -81,24 +82,24 @@ def set_faults(call: Call) -> Response:
         schedule = Faults(
             wanted.get("seed", 0), rates, tries=wanted.get("tries", 2), points=wanted.get("points")
         )
-        call.server.check_points(schedule)
+        server_of(call).check_points(schedule)
     except ValueError as error:
         raise refusal(400, str(error)) from error
-    call.server.faults = schedule
+    server_of(call).faults = schedule
     return faults(call)
 
 
 @_admin("DELETE", "/faults")
 def clear_faults(call: Call) -> Response:
     """Everything goes right again."""
-    call.server.faults = Faults()
+    server_of(call).faults = Faults()
     return faults(call)
 
 
 @_admin("GET", "/limits")
 def limits(call: Call) -> Response:
     """Requests per second and client (0: no limit), items per call, length of addresses, age of caches."""
-    server = call.server
+    server = server_of(call)
     return json_response(
         {
             "rate_limit": server.rate_limit.per_second,
@@ -116,7 +117,7 @@ _LIMITS_BODY = '{"rate_limit": 1000, "max_items": 150000, "max_url": "iis", "sta
 def set_limits(call: Call) -> Response:
     """The limits that are given change; the others stay."""
     wanted = _body(call, _LIMITS_BODY, rate_limit=(int,), max_items=(int,), max_url=(str,), stale_s=_NUMBER)
-    server = call.server
+    server = server_of(call)
     try:
         url = UrlLimit.parse(wanted.get("max_url", str(server.url_limit)))
         stale = StaleCache(timedelta(seconds=wanted["stale_s"])) if "stale_s" in wanted else server.stale
@@ -133,7 +134,7 @@ def set_limits(call: Call) -> Response:
 @_admin("GET", "/clock")
 def clock(call: Call) -> Response:
     """The present of the plant, how fast it passes if that is known, and how far the server's clocks are off."""
-    server = call.server
+    server = server_of(call)
     shown = {"now": ticks.to_iso(server.now()), "skew_s": server.skew.total_seconds()}
     speed = getattr(server.clock, "speed", None)
     return json_response(shown if speed is None else {**shown, "speed": speed})
@@ -147,9 +148,9 @@ def set_clock(call: Call) -> Response:
     """The clock is set or changes its speed (if it is one that can), or is made wrong by so many seconds."""
     wanted = _body(call, _CLOCK_BODY, now=(str,), speed=_NUMBER, skew_s=_NUMBER)
     changes = {name: wanted[name] for name in ("now", "speed") if name in wanted}
-    setter = getattr(call.server.clock, "set", None)
+    setter = getattr(server_of(call).clock, "set", None)
     try:
-        skew = timedelta(seconds=wanted.get("skew_s", call.server.skew.total_seconds()))
+        skew = timedelta(seconds=wanted.get("skew_s", server_of(call).skew.total_seconds()))
         if "now" in changes:
             changes["now"] = _moment(changes["now"])
         if changes and setter is None:
@@ -158,16 +159,17 @@ def set_clock(call: Call) -> Response:
             setter(**changes)
     except (ValueError, OverflowError) as error:
         raise refusal(400, f"{error}. Give {_CLOCK_BODY}.") from error
-    call.server.skew = skew
+    server_of(call).skew = skew
     return clock(call)
 
 
 @_admin("DELETE", "/tokens")
 def revoke_tokens(call: Call) -> Response:
     """No token that the token endpoint gave so far is accepted any more."""
-    if call.server.oidc is None:
+    provider = server_of(call).oidc
+    if provider is None:
         raise refusal(409, "This server gives no tokens.")
-    call.server.oidc.revoke()
+    provider.revoke()
     return json_response({})
 
 

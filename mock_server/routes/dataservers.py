@@ -9,7 +9,7 @@ from mock_server.messages import Response, refusal
 from mock_server.pointattributes import POINT_SOURCE
 from mock_server.router import route
 from mock_server.routes.points import points_json
-from mock_server.server import DATA_SERVER_VERSION
+from mock_server.service import DATA_SERVER_VERSION
 from mock_server.wildcards import wildcard_pattern
 
 _POINTS_AT_ONCE = 256

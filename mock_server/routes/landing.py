@@ -14,7 +14,8 @@ from mock_server.messages import Response
 from mock_server.point import Point
 from mock_server.router import route
 from mock_server.sensors import AREA_SIZE, MIX, SENSORS
-from mock_server.server import PRODUCT_TITLE
+from mock_server.server import server_of
+from mock_server.service import PRODUCT_TITLE
 
 _FILES = Path(__file__).parents[1] / "landing"
 _TRENDS = ("FLOW", "TEMP", "LEVEL", "POWER", "PUMP", "BATCH")
@@ -29,7 +30,7 @@ _POLICY = (
 @route("GET", "", prefix="")
 def landing_page(call: Call) -> Response:
     """The page, complete; its values are fetched by its script from the API of this server."""
-    server = call.server
+    server = server_of(call)
     catalog = server.plant.catalog
     texts = {
         "server": catalog.server.name,
@@ -75,7 +76,7 @@ def _sign_in(call: Call) -> str:
         ways.append("Basic authentication with the user and password this server was started with")
     if call.server.token is not None:
         ways.append("the bearer token this server was started with")
-    if call.server.oidc is not None:
+    if server_of(call).oidc is not None:
         ways.append("a bearer token from the token endpoint, with the client this server was started with")
     return f"Sign in with {' or '.join(ways)}." if ways else "No sign-in is needed."
 

@@ -7,6 +7,7 @@ from mock_server.call import Call
 from mock_server.messages import JSON, Response, json_response
 from mock_server.oidc import ISSUER, KEYS_PATH, TOKEN_PATH, Oidc, Refused
 from mock_server.router import no_resource, route
+from mock_server.server import server_of
 
 _DISCOVERY = "/.well-known/openid-configuration"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -47,6 +48,7 @@ def token(call: Call) -> Response:
 
 
 def _provider(call: Call) -> Oidc:
-    if call.server.oidc is None:
+    provider = server_of(call).oidc
+    if provider is None:
         raise no_resource(call.request)
-    return call.server.oidc
+    return provider

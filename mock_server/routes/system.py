@@ -7,7 +7,7 @@ from mock_server import ticks
 from mock_server.call import Call
 from mock_server.messages import Response, refusal
 from mock_server.router import no_resource, route
-from mock_server.server import MAX_CONTENT_BYTES, PRODUCT_TITLE
+from mock_server.service import MAX_CONTENT_BYTES, PRODUCT_TITLE
 
 _PARTS = ("OSIsoft.REST.Core", "OSIsoft.REST.Documentation", "OSIsoft.REST.Services")
 

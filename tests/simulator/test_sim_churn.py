@@ -9,7 +9,7 @@ import pytest
 from mock_server import TAG_PATTERN, Plant, Server
 from mock_server.clock import Clock
 from mock_server.messages import Request
-from mock_server.router import handle
+from mock_server.gate import handle
 
 START = datetime(2025, 6, 2, tzinfo=timezone.utc)
 

@@ -10,7 +10,7 @@ import pytest
 
 from mock_server import Plant
 from mock_server.messages import Request
-from mock_server.router import handle
+from mock_server.gate import handle
 
 
 class Parsed(HTMLParser):
