@@ -13,10 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from mock_server import channels, routes
-from mock_server.routes import admin, landing, oidc
 from mock_server.delivery import Delivered
 from mock_server.gate import answer
 from mock_server.messages import Request, Response
+from mock_server.routes import admin, landing, oidc
 from mock_server.scheduler import Scheduler
 from mock_server.server import Server
 from mock_server.service import MAX_CONTENT_BYTES, wall_clock

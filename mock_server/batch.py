@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from mock_server import jsonpath
+from mock_server.checkpoints import begin_query, checkpoint
 from mock_server.messages import JSON, Request, Response, framework_refusal, json_response, refusal
 from mock_server.router import PREFIX, no_resource
-from mock_server.scheduler import begin_query, checkpoint
 from mock_server.service import Service
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -8,10 +8,10 @@ import orjson
 
 from mock_server import fields, whole
 from mock_server.call import Call
+from mock_server.checkpoints import paced
 from mock_server.events import Block
 from mock_server.messages import Response
 from mock_server.point import Point, Points
-from mock_server.scheduler import paced
 from mock_server.wire import VALUE_FIELDS, timed_values
 
 _GONE = b""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server import webid
+from mock_server.checkpoints import paced
 from mock_server.churn import Churn, Tags
 from mock_server.point import DataServer, Point, Points
-from mock_server.scheduler import paced
 from mock_server.sensors import AREA_SIZE, AREAS, CODE_OF, DIGITAL_SETS, MIX, SENSORS, Sensor
 from mock_server.wildcards import folded, has_wildcards, unescape, wildcard_pattern
 

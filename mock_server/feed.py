@@ -10,7 +10,7 @@ from mock_server import changes, signals
 from mock_server.changes import PROVISIONAL, Fates
 from mock_server.events import I64, Block, chained
 from mock_server.instruments import Instruments
-from mock_server.process import with_values
+from mock_server.process import Rows, with_values
 
 
 class Action(IntEnum):
@@ -63,7 +63,7 @@ def feed(made_by: Instruments, created: int, after: int, until: int) -> Feed:
     return Feed(block, np.where(late, Action.UPDATE, actions), at, dropped)
 
 
-def _touched(made_by: Instruments, created: int, after: int, until: int) -> tuple[signals.Rows, Fates]:
+def _touched(made_by: Instruments, created: int, after: int, until: int) -> tuple[Rows, Fates]:
     """Every event on which something could be done in (after, until]."""
     horizon = changes.horizon(made_by.period) if made_by.change_odds else np.zeros(1, dtype=np.int64)
     low = np.maximum(after - horizon, created + 1)
@@ -79,7 +79,7 @@ def _touched(made_by: Instruments, created: int, after: int, until: int) -> tupl
     )
 
 
-def _changes(rows: signals.Rows, fates: Fates, after: int, until: int) -> tuple[I64, I64, I64]:
+def _changes(rows: Rows, fates: Fates, after: int, until: int) -> tuple[I64, I64, I64]:
     """The places, actions and instants of the changes in (after, until]."""
     went = np.where(rows.ordinal == PROVISIONAL, changes.NEVER, fates.gone)
     found = [
@@ -91,7 +91,7 @@ def _changes(rows: signals.Rows, fates: Fates, after: int, until: int) -> tuple[
     return places, actions, np.concatenate([each[2][each[0]] for each in found])
 
 
-def _is_newest(rows: signals.Rows, fates: Fates) -> NDArray[np.bool_]:
+def _is_newest(rows: Rows, fates: Fates) -> NDArray[np.bool_]:
     """Whether no later event had arrived before an event did."""
     order = np.lexsort((np.arange(len(rows.times)), fates.arrival))
     newest = np.maximum.accumulate(rows.times[order]) if len(order) else rows.times

@@ -4,17 +4,13 @@ import itertools
 import uuid
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from mock_server import ticks, webid
 from mock_server.af.design import AttributeSpec
-from mock_server.af.framework import Element, named_attribute
+from mock_server.af.framework import AssetFramework, Element, named_attribute
 from mock_server.af.ids import Kind
 from mock_server.af.objects import Template
 from mock_server.point import Point
-
-if TYPE_CHECKING:
-    from mock_server.frames import Frames
 
 TEMPLATE_OF_SENSOR = {"BATCH": "Batch", "PUMP": "Pump Trip", "GRADE": "Off-Spec"}
 PHASES = ("Charge", "React", "Discharge")
@@ -40,7 +36,7 @@ class Frame:
     `phase` is 0 for a frame and 1, 2, 3 for the phases of the batch `root`.
     """
 
-    home: "Frames" = field(repr=False, compare=False)
+    home: AssetFramework = field(repr=False, compare=False)
     point: Point
     start: int
     end: int
@@ -63,7 +59,7 @@ class Frame:
     @cached_property
     def element(self) -> Element:
         """The element it is about, its primary one."""
-        found = self.home.assets.owner_of(self.point)
+        found = self.home.owner_of(self.point)
         if found is None:
             raise LookupError(self.point.name)
         return found

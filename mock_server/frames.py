@@ -14,15 +14,14 @@ import numpy as np
 from mock_server import pitime, ticks
 from mock_server.af.attributes import Attribute, attribute_at, attributes_of
 from mock_server.af.framework import AssetFramework, Element
-from mock_server.af.ids import Ids, Kind
-from mock_server.af.library import Library
+from mock_server.af.ids import Kind
+from mock_server.checkpoints import checkpoint
 from mock_server.events import I64, Block
 from mock_server.events import Kind as ValueKind
 from mock_server.frame import START_BITS, TEMPLATE_OF_SENSOR, Frame
 from mock_server.history import History
 from mock_server.point import Point
 from mock_server.process import text_of
-from mock_server.scheduler import checkpoint
 from mock_server.sensors import MIX, PUMP_STATES, SENSORS
 
 OFF_SPEC = "Off-spec; rework"
@@ -47,16 +46,6 @@ class Frames:
     def __init__(self, assets: AssetFramework, history: History) -> None:
         self.assets = assets
         self._history = history
-
-    @property
-    def ids(self) -> Ids:
-        """The ids of the seed."""
-        return self.assets.ids
-
-    @property
-    def library(self) -> Library:
-        """The declared objects."""
-        return self.assets.library
 
     def sources(self, templates: Sequence[str] = tuple(TEMPLATE_OF_SENSOR.values())) -> list[Point]:
         """Every point that announces frames of these templates."""
@@ -99,14 +88,14 @@ class Frames:
 
     def find(self, guid: uuid.UUID | None, path: str, now: int) -> Frame | None:
         """The frame with that id, or else at that path (upper case), as of `now`."""
-        read = self.ids.read(guid) if guid else None
+        read = self.assets.ids.read(guid) if guid else None
         if read and read[0] == Kind.FRAME:
             return self._numbered(read[1], now)
         return self._named(path, now)
 
     def find_attribute(self, guid: uuid.UUID | None, path: str, now: int) -> Attribute | None:
         """The attribute of a frame with that id, or else at that path."""
-        read = self.ids.read(guid) if guid else None
+        read = self.assets.ids.read(guid) if guid else None
         if read and read[0] == Kind.FRAME_ATTRIBUTE:
             frame = self._numbered(read[1] >> 4, now)
             return attribute_at(frame, read[1] & 15) if frame else None
@@ -125,7 +114,7 @@ class Frames:
         return next((each for each in members if each.phase == phase), None)
 
     def _named(self, path: str, now: int) -> Frame | None:
-        prefix = f"{self.library.database.path}\\EventFrames[".removeprefix("\\\\").upper()
+        prefix = f"{self.assets.library.database.path}\\EventFrames[".removeprefix("\\\\").upper()
         name = path.removeprefix(prefix).partition("]")[0]
         match = _NAME.match(name) if path.startswith(prefix) else None
         if match is None:
@@ -177,7 +166,7 @@ class Frames:
                     and _announces(point, code)
                     and start >> START_BITS == 0
                 ):
-                    yield Frame(self, point, start, end, _label(point, code), now)
+                    yield Frame(self.assets, point, start, end, _label(point, code), now)
 
     def _until_change(
         self, points: Sequence[Point], low: int, high: int, now: int, *, newest_first: bool

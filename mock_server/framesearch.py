@@ -8,11 +8,11 @@ from mock_server.af import replies
 from mock_server.af.declarations import SEVERITIES
 from mock_server.af.lists import Test, maybe_flag, named, pattern, same
 from mock_server.call import Call
+from mock_server.checkpoints import paced, paced_sort
 from mock_server.frame import Frame
 from mock_server.frames import Frames, RangeTooLarge
 from mock_server.messages import ApiError, refusal
 from mock_server.point import Point
-from mock_server.scheduler import paced, paced_sort
 
 # Whether a frame is in a range from `low` to `high`.
 _RANGES: dict[str, Callable[[Frame, int, int], bool]] = {

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from mock_server import ticks
 from mock_server.archive import Archive
+from mock_server.checkpoints import checkpoint
 from mock_server.events import Block
 from mock_server.point import Point
-from mock_server.scheduler import checkpoint
 
 
 @dataclass(frozen=True)

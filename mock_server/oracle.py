@@ -9,9 +9,9 @@ from mock_server import ticks
 from mock_server.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED, Block, Event, Kind, State
 from mock_server.history import History
 from mock_server.point import Point
+from mock_server.printed import printed_numbers
 from mock_server.process import text_of
 from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
-from mock_server.wire import printed_numbers
 
 KIND_NAMES = {
     Kind.NUMBER: "number",

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from mock_server.checkpoints import paced
 from mock_server.events import BAD, I64, Block, Kind, chained
 from mock_server.interpolation import Reader
 from mock_server.scan import collected
-from mock_server.scheduler import paced
 
 
 def plot_values(stream: Reader, low: int, high: int, intervals: int) -> Block:

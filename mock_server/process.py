@@ -4,24 +4,19 @@ Values use only + - * / and comparisons, which give the same bits on every machi
 replaced by arithmetic that looks like them.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from mock_server import ticks
 from mock_server.changes import NEVER
+from mock_server.episodes import Episodes
 from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, Block, Kind
 from mock_server.hashing import F64, U64, salted, splitmix64, unit
 from mock_server.instruments import Instruments
 from mock_server.point import Point
 from mock_server.sensors import CODE_OF, FAULT_CODES, GRADES, IO_TIMEOUT, SENSORS
-
-if TYPE_CHECKING:
-    from mock_server.signals import Rows
 
 # Odds of 65,536 that an event is a system state, or carries a flag.
 _FAULT, _QUESTIONABLE, _SUBSTITUTED, _ANNOTATED = 328, 655, 328, 328
@@ -38,7 +33,27 @@ _RUNNING, _TRAVELLING = 1, 2
 Mask = NDArray[np.bool_]
 
 
-def with_values(made_by: Instruments, rows: "Rows", edited: Mask | None) -> Block:
+class Rows(NamedTuple):
+    """For each event its episode, its slot, its place in the slot, its time in ticks and the slot's bits.
+
+    Stream `i` owns rows `bounds[i]` up to `bounds[i + 1]`. `lost` marks the rows at which an outage begins.
+    """
+
+    episodes: Episodes
+    bounds: I64
+    episode: I64
+    slot: I64
+    ordinal: I64
+    times: I64
+    bits: U64
+    lost: Mask
+
+    def take(self, places: I64, bounds: I64) -> "Rows":
+        """The rows at `places`, which `bounds` divides anew among the same streams."""
+        return Rows(self.episodes, bounds, *(column[places] for column in self[2:]))  # type: ignore[arg-type]
+
+
+def with_values(made_by: Instruments, rows: Rows, edited: Mask | None) -> Block:
     """The rows with their values and flags, those where `edited` holds as an operator corrected them."""
     bits = splitmix64(rows.bits + rows.ordinal.astype(np.uint64))
     # Half of the slots with several events repeat their first value, the others change it.
@@ -77,23 +92,6 @@ def text_of(point: Point, code: int) -> str:
     return f"{point.plant[:3]}-{code:07d}"
 
 
-def json_texts(point: Point, codes: Sequence[int], end: bytes) -> list[bytes]:
-    """The texts of a String point's events as JSON with `end` behind it."""
-    if point.sensor.texts:
-        known = {code: orjson.dumps(text_of(point, code)) + end for code in set(codes)}
-        return [known[code] for code in codes]
-    if CODE_OF[point.sensor.name] == _GRADE:
-        grades = _grades(end)
-        return [grades[code % len(GRADES)] for code in codes]
-    start = b'"' + point.plant[:3].encode() + b"-"  # letters, digits and a dash: nothing to escape
-    return [b'%b%07d"%b' % (start, code, end) for code in codes]
-
-
-@lru_cache(maxsize=8)
-def _grades(end: bytes) -> list[bytes]:
-    return [orjson.dumps(grade) + end for grade in GRADES]
-
-
 def _flags(bits: U64, fault: Mask) -> NDArray[np.uint8]:
     flags: NDArray[np.uint8] = fault * np.uint8(BAD)
     odds = ((QUESTIONABLE, _QUESTIONABLE), (SUBSTITUTED, _SUBSTITUTED), (ANNOTATED, _ANNOTATED))
@@ -104,7 +102,7 @@ def _flags(bits: U64, fault: Mask) -> NDArray[np.uint8]:
     return flags
 
 
-def _numbers(made_by: Instruments, rows: "Rows", bits: U64) -> F64:
+def _numbers(made_by: Instruments, rows: Rows, bits: U64) -> F64:
     """The process value: a daily wave, setpoint steps that the process follows with a lag, stops, and noise."""
     eras, era = rows.episodes, rows.episode
     after = rows.times - eras.start[era]
@@ -125,7 +123,7 @@ def _numbers(made_by: Instruments, rows: "Rows", bits: U64) -> F64:
     return value
 
 
-def _quieten(rows: "Rows", after: I64, noise: F64) -> None:
+def _quieten(rows: Rows, after: I64, noise: F64) -> None:
     """Hold a stuck sensor at the instant it stuck, and a flat signal nearly still."""
     eras, era = rows.episodes, rows.episode
     flat = np.flatnonzero((after < eras.flat[1][era]) & (after >= eras.flat[0][era]))
@@ -135,7 +133,7 @@ def _quieten(rows: "Rows", after: I64, noise: F64) -> None:
     noise[stuck] = 0.0
 
 
-def _stop(rows: "Rows", sensor: I64, after: I64, value: F64) -> None:
+def _stop(rows: Rows, sensor: I64, after: I64, value: F64) -> None:
     """Let what a machine drives run down when it stops and up again when it starts."""
     eras, era = rows.episodes, rows.episode
     begin, end = eras.stop
@@ -153,7 +151,7 @@ def _stop(rows: "Rows", sensor: I64, after: I64, value: F64) -> None:
     value[hit] = idle + (value[hit] - idle) * share
 
 
-def _counts(made_by: Instruments, rows: "Rows", places: I64) -> F64:
+def _counts(made_by: Instruments, rows: Rows, places: I64) -> F64:
     """Pieces since the last reset: none while the machine stands, and as many in every episode of a counter."""
     eras, era = rows.episodes, rows.episode[places]
     begin, end = eras.stop
@@ -175,7 +173,7 @@ def _decay(x: F64) -> F64:
     return power
 
 
-def _codes(rows: "Rows", sensor: I64, places: I64, bits: U64) -> I64:
+def _codes(rows: Rows, sensor: I64, places: I64, bits: U64) -> I64:
     """State codes of digitals, text codes of strings, ticks of timestamps, for the rows at `places`."""
     sensor, era, times = sensor[places], rows.episode[places], rows.times[places]
     kind = _KINDS[sensor]
@@ -189,7 +187,7 @@ def _codes(rows: "Rows", sensor: I64, places: I64, bits: U64) -> I64:
     return np.where(kind == Kind.TIMESTAMP, calibrated - calibrated % precision, code)
 
 
-def _states(rows: "Rows", era: I64, sensor: I64, times: I64) -> I64:
+def _states(rows: Rows, era: I64, sensor: I64, times: I64) -> I64:
     """Running or open, but stopped, tripped or closed while the machine stands; a valve travels in between."""
     eras = rows.episodes
     begin, end = eras.stop[0][era], eras.stop[1][era]

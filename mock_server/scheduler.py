@@ -9,12 +9,12 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, from_thread, to_thread
 
+from mock_server import checkpoints
 from mock_server.archive import ArchiveError
 
 SLICE_S = 0.03
@@ -22,7 +22,6 @@ SLICE_S = 0.03
 MOST_IN_PROGRESS = 128
 """How many requests can have begun and not ended; further ones wait until one ends."""
 _NEW_IN_A_ROW = 32  # so that a stream of short requests does not keep long ones from ever ending
-_ITEMS_BETWEEN = 16
 
 T = TypeVar("T")
 
@@ -36,43 +35,6 @@ class QueryTimeout(ArchiveError):
 
     def __init__(self) -> None:
         super().__init__("[-10722] PINET: Timeout on PI RPC or System Call.")
-
-
-def checkpoint() -> None:
-    """Let others compute if this request had its slice; called in every loop that can be long.
-
-    No lock may be held here. Outside of a `Scheduler` it does nothing.
-
-    Raises:
-        Abandoned: when nobody waits for the result.
-        QueryTimeout: when the request has computed for too long.
-    """
-    computation = _current.get()
-    if computation is not None:
-        computation.checkpoint()
-
-
-def paced(items: Iterable[T]) -> Iterator[T]:
-    """The items, with a `checkpoint` every few."""
-    for number, item in enumerate(items):
-        if not number % _ITEMS_BETWEEN:
-            checkpoint()
-        yield item
-
-
-def paced_sort(items: Iterable[T], key: Callable[[T], Any], *, reverse: bool = False) -> list[T]:
-    """The items as `sorted` puts them, with checkpoints while their keys are made."""
-    found = list(items)
-    keys = [key(item) for item in paced(found)]
-    order = sorted(range(len(found)), key=keys.__getitem__, reverse=reverse)
-    return [found[place] for place in order]
-
-
-def begin_query() -> None:
-    """Let the time limit count anew, as for each request within a batch."""
-    computation = _current.get()
-    if computation is not None:
-        computation.begin_query()
 
 
 class Scheduler:
@@ -179,19 +141,24 @@ class Computation:
 
     def run(self, compute: Callable[[], T]) -> T:
         """What `compute` returns, with this as the computation of its checkpoints."""
-        token = _current.set(self)
+        token = checkpoints.current.set(self)
         self._since = self._clock()
         try:
             return compute()
         finally:
-            _current.reset(token)
+            checkpoints.current.reset(token)
 
     def begin_query(self) -> None:
-        """Let the time limit count anew."""
+        """Restart the time limit."""
         self._spent_s = -(self._clock() - self._since)
 
     def checkpoint(self) -> None:
-        """See `checkpoint` of the module."""
+        """Pause if the slice is used up and others wait.
+
+        Raises:
+            Abandoned: when nobody waits for the result.
+            QueryTimeout: when the request has computed for too long.
+        """
         slice_s = self._clock() - self._since
         if slice_s < SLICE_S:
             return
@@ -202,9 +169,6 @@ class Computation:
         self._spent_s += slice_s
         self._scheduler.pause()
         self._since = self._clock()
-
-
-_current: ContextVar[Computation | None] = ContextVar("computation", default=None)
 
 
 def _resolve(turn: "asyncio.Future[None]") -> None:

@@ -10,6 +10,7 @@ from mock_server.faults import Faults
 from mock_server.limits import RateLimit, UrlLimit, rate_reached
 from mock_server.messages import ApiError, Request, Response
 from mock_server.oidc import Oidc
+from mock_server.point import Point
 from mock_server.router import PREFIX, dispatch
 from mock_server.service import Service, wall_clock
 from mock_server.stale import StaleCache
@@ -75,13 +76,14 @@ class Server(Service):
         if not self.faults.points or not request.path.lower().startswith(_DATA):
             return set()
         named = {value for name, value in request.parameters if name.lower() in ("webid", "webid[]")}
-        found = set()
-        for text in (*request.path.split("/")[3:4], *named):
-            try:
-                found.add(find_point(self, text).name)
-            except ApiError:
-                continue
-        return found
+        points = [self._point(text) for text in (*request.path.split("/")[3:4], *named)]
+        return {point.name for point in points if point is not None}
+
+    def _point(self, web_id: str) -> Point | None:
+        try:
+            return find_point(self, web_id)
+        except ApiError:
+            return None
 
 
 def server_of(call: Call) -> Server:

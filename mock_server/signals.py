@@ -17,7 +17,7 @@ from mock_server.episodes import Episodes, episodes, quiet_slots
 from mock_server.events import I64, Block, offsets, spans
 from mock_server.hashing import U64, scatter
 from mock_server.instruments import Instruments
-from mock_server.process import with_values
+from mock_server.process import Rows, with_values
 
 # What a slot holds: one event, none, 2 to 4 on one timestamp, or 2 inside one microsecond; odds of 65,536.
 _ONE, _EMPTY, _SHARED, _TWIN = range(4)
@@ -41,26 +41,6 @@ class _Slots(NamedTuple):
     times: I64
     events: I64
     outage: I64  # the places of the slots in which an outage begins
-
-
-class Rows(NamedTuple):
-    """For each event its episode, its slot, its place in the slot, its time in ticks and the slot's bits.
-
-    Stream `i` owns rows `bounds[i]` up to `bounds[i + 1]`. `lost` marks the rows at which an outage begins.
-    """
-
-    episodes: Episodes
-    bounds: I64
-    episode: I64
-    slot: I64
-    ordinal: I64
-    times: I64
-    bits: U64
-    lost: Mask
-
-    def take(self, places: I64, bounds: I64) -> "Rows":
-        """The rows at `places`, which `bounds` divides anew among the same streams."""
-        return Rows(self.episodes, bounds, *(column[places] for column in self[2:]))  # type: ignore[arg-type]
 
 
 class Cut(NamedTuple):

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mock_server import ticks
+from mock_server.checkpoints import checkpoint
 from mock_server.events import I64
 from mock_server.pitime import UNIT_NAMES, UNIT_TICKS, shifted_by_months
-from mock_server.scheduler import checkpoint
 
 _PART = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*([a-z]+)")
 _CLOCK = re.compile(r"(\d{1,4}):(\d{2})(?::(\d{2})(?:\.(\d{1,7}))?)?\Z")

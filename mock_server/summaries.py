@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server import ticks
+from mock_server.checkpoints import paced
 from mock_server.events import BAD, I64, Block, Kind, chained, spans
 from mock_server.hashing import F64
 from mock_server.interpolation import Reader, values_at
+from mock_server.printed import printed_numbers
 from mock_server.scan import collected
-from mock_server.scheduler import paced
-from mock_server.wire import printed_numbers
 
 SUMMARY_TYPES = (
     "Total",

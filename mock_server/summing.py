@@ -7,12 +7,12 @@ import numpy as np
 
 from mock_server import ticks
 from mock_server.call import Call
+from mock_server.checkpoints import paced
 from mock_server.events import I64
 from mock_server.filters import filter_of
 from mock_server.interpolation import Reader, reader
 from mock_server.messages import refusal
 from mock_server.point import Point
-from mock_server.scheduler import paced
 from mock_server.sensors import NO_DATA, SYSTEM_STATES
 from mock_server.spans import Span, grid
 from mock_server.summaries import (

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from mock_server.af.design import AREA_EQUIPMENT, ELEMENT_TEMPLATES, AttributeSpec
 from mock_server.catalog import Catalog, plant_name
-from mock_server.scheduler import paced
+from mock_server.checkpoints import paced
 from mock_server.sensors import AREA_SIZE, MIX, SENSORS
 
 Key = tuple[int, ...]

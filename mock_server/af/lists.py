@@ -6,8 +6,8 @@ from typing import Any
 from mock_server.af.search import BadQuery, Filter, Term, holds, parse
 from mock_server.bodies import list_reply
 from mock_server.call import Call
+from mock_server.checkpoints import paced_sort
 from mock_server.messages import Response, refusal
-from mock_server.scheduler import paced_sort
 from mock_server.wildcards import wildcard_pattern
 
 SORT_FIELDS = ("Name", "ID", "Type", "StartTime", "EndTime")

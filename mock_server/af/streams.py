@@ -12,10 +12,10 @@ from mock_server.af import replies
 from mock_server.af.attributes import Attribute
 from mock_server.af.measures import IncompatibleUnits, conversion, measure
 from mock_server.call import Call
+from mock_server.checkpoints import checkpoint
 from mock_server.frame import Frame
 from mock_server.messages import ApiError, Request, Response, refusal
 from mock_server.point import Point
-from mock_server.scheduler import checkpoint
 
 METHODS = (
     "value",

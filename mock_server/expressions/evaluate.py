@@ -7,6 +7,7 @@ from datetime import tzinfo
 import numpy as np
 
 from mock_server import pitime
+from mock_server.checkpoints import paced
 from mock_server.events import I64, Block
 from mock_server.expressions import values
 from mock_server.expressions.functions import PURE
@@ -14,7 +15,6 @@ from mock_server.expressions.grammar import BadExpression, Function, Literal, Na
 from mock_server.expressions.streams import OF_STREAMS, Rows
 from mock_server.expressions.values import CalcFailed, Instant, Value
 from mock_server.interpolation import Reader, values_at
-from mock_server.scheduler import paced
 
 
 @dataclass(frozen=True)

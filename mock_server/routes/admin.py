@@ -8,13 +8,13 @@ import orjson
 
 from mock_server import ticks
 from mock_server.call import Call
+from mock_server.checkpoints import paced
 from mock_server.fault_kinds import KINDS
 from mock_server.faults import PROFILES, Faults, read_profile
 from mock_server.limits import UrlLimit
 from mock_server.messages import Response, json_response, refusal
 from mock_server.point import Point
 from mock_server.router import Endpoint, no_resource, route
-from mock_server.scheduler import paced
 from mock_server.server import server_of
 from mock_server.stale import StaleCache
 

@@ -11,10 +11,10 @@ from mock_server.af.framework import Element
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same
 from mock_server.af.search import Filter
 from mock_server.call import Call
+from mock_server.checkpoints import paced, paced_sort
 from mock_server.messages import ApiError, Response, json_response, refusal
 from mock_server.router import route
 from mock_server.routes.elements import ELEMENT_FILTERS, created, element_test
-from mock_server.scheduler import paced, paced_sort
 
 _MOST_ELEMENTS = 20_000
 _STATIC_TIME = 0  # a static value has no time of its own

@@ -7,6 +7,7 @@ import numpy as np
 
 from mock_server import readings, ticks
 from mock_server.call import Call, check_data_server, read_web_id
+from mock_server.checkpoints import paced
 from mock_server.computed import series_of
 from mock_server.events import I64, State
 from mock_server.expressions import Environment, Expression, Instant, Value
@@ -14,7 +15,6 @@ from mock_server.filters import bound
 from mock_server.interpolation import Reader
 from mock_server.messages import Response, refusal
 from mock_server.router import route
-from mock_server.scheduler import paced
 from mock_server.sensors import CALC_FAILED, SYSTEM_STATES
 from mock_server.spans import grid
 from mock_server.summing import asked_of, figures_of, summary_items

@@ -8,9 +8,9 @@ from mock_server.af.library import lineage
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same
 from mock_server.af.search import Filter
 from mock_server.call import Call
+from mock_server.checkpoints import paced, paced_sort
 from mock_server.messages import Response
 from mock_server.router import route
-from mock_server.scheduler import paced, paced_sort
 
 _TYPES = ("Any", "None", "Other", "Node", "Measurement", "Flow", "Transfer", "Boundary", "PlugIn")
 

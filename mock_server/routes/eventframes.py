@@ -8,6 +8,7 @@ from mock_server.af.library import lineage
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same, whole
 from mock_server.af.search import BadQuery, Filter, Term, instant_of
 from mock_server.call import Call
+from mock_server.checkpoints import paced, paced_sort
 from mock_server.frame import Frame
 from mock_server.framereplies import frame_json, note_json
 from mock_server.frames import RangeTooLarge
@@ -15,7 +16,6 @@ from mock_server.framesearch import frame_filters, frames_asked, is_counted, too
 from mock_server.messages import Response, refusal
 from mock_server.router import route
 from mock_server.routes.elements import ELEMENT_FILTERS
-from mock_server.scheduler import paced, paced_sort
 
 _LAST_CHANGE = (
     241 * 60 * ticks.PER_SECOND

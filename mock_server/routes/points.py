@@ -7,13 +7,13 @@ import orjson
 
 from mock_server import fields, pitime, pointquery
 from mock_server.call import Call, check_data_server, find_point
+from mock_server.checkpoints import paced
 from mock_server.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED
 from mock_server.messages import ApiError, Response, refusal
 from mock_server.point import Point
 from mock_server.pointattributes import attributes_of
 from mock_server.pointquery import Moment
 from mock_server.router import no_resource, route
-from mock_server.scheduler import paced
 from mock_server.wildcards import wildcard_pattern
 from mock_server.wire import timed_values
 

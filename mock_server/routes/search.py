@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 from mock_server.call import Call
+from mock_server.checkpoints import paced
 from mock_server.messages import Response
 from mock_server.point import Point
 from mock_server.router import no_resource, route
-from mock_server.scheduler import paced
 from mock_server.wildcards import wildcard_pattern
 
 _TERM = re.compile(r"(?:(name|description|itemtype)\s*:)?((?:\\.|[^\s\\])+)", re.IGNORECASE | re.DOTALL)

@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 import orjson
 
 from mock_server.call import Call, read_web_id
+from mock_server.checkpoints import checkpoint
 from mock_server.feed import Action, Feed
 from mock_server.messages import ApiError, Response, refusal
 from mock_server.point import Point
 from mock_server.router import route
-from mock_server.scheduler import checkpoint
 from mock_server.updates import InvalidMarker, Registration, UnknownMarker
 from mock_server.wire import timed_values
 

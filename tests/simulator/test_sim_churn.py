@@ -8,8 +8,8 @@ import pytest
 
 from mock_server import TAG_PATTERN, Plant, Server
 from mock_server.clock import Clock
-from mock_server.messages import Request
 from mock_server.gate import handle
+from mock_server.messages import Request
 
 START = datetime(2025, 6, 2, tzinfo=timezone.utc)
 

@@ -13,9 +13,8 @@ import pytest
 from mock_server import Event, Faults, Plant, Server, State, ticks
 from mock_server.__main__ import main
 from mock_server.datafile import BadData
-from mock_server.gate import answer
+from mock_server.gate import answer, handle
 from mock_server.messages import Request
-from mock_server.gate import handle
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
 CSV = """\

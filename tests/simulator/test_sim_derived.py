@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mock_server import Event, Plant, Server, State, interpolation, pitime, scan, ticks
+from mock_server.gate import handle
 from mock_server.interpolation import reader, values_at
 from mock_server.messages import Request
 from mock_server.oracle_derived import Curve, Weighted, event_weighted, plotted, time_weighted
-from mock_server.gate import handle
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 123_456, tzinfo=timezone.utc)
 BEGIN = NOW - timedelta(days=2)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import Plant, Server, ticks
-from mock_server.messages import Request
 from mock_server.gate import handle
+from mock_server.messages import Request
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 500_000, tzinfo=timezone.utc)
 PLANT = Plant(seed=3, tags=32, plants=1, history_start=NOW - timedelta(days=2))

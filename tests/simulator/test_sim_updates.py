@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mock_server import Plant, Server, State, ticks
 from mock_server.clock import Clock
-from mock_server.messages import Request, Response
 from mock_server.gate import handle
+from mock_server.messages import Request, Response
 from mock_server.updates import Registry
 
 START = datetime(2025, 6, 2, 12, tzinfo=timezone.utc)
