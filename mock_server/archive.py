@@ -1,7 +1,7 @@
-"""What every read of time series needs from the thing that holds them."""
+"""What every read of time series needs from the object that holds the events."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
 from mock_server import ticks
 from mock_server.events import Block
@@ -9,7 +9,7 @@ from mock_server.point import Point
 
 
 class ArchiveError(Exception):
-    """The archive refuses a read; the text is what it says."""
+    """The archive refuses a read; the text is its message."""
 
 
 class TooManyEvents(ArchiveError):
@@ -19,17 +19,16 @@ class TooManyEvents(ArchiveError):
         super().__init__("[-11091] Event collection exceeded the maximum allowed.")
 
 
-class Archive(Protocol):
-    """The reads of `History`; whatever offers them can be asked through every time-series call.
+class Archive(ABC):
+    """The recorded events of streams; every time-series call can read any archive.
 
-    All bounds are inclusive ticks, and `now` is the instant as of which is read.
+    All bounds are inclusive ticks, and `now` is the instant as of which the archive is read.
     """
 
-    @property
-    def most_events(self) -> int | None:
-        """How many events a read may collect to make its answer of; None for any number."""
-        ...
+    most_events: int | None = None
+    """How many events one read may collect to compute its answer; None for any number."""
 
+    @abstractmethod
     def window(
         self,
         points: Sequence[Point],
@@ -40,17 +39,16 @@ class Archive(Protocol):
         limit: int | None = None,
         newest_first: bool = False,
     ) -> Block:
-        """The events with low <= ticks <= high of each stream, at most `limit` each."""
-        ...
+        """The events with low <= ticks <= high of each stream, at most `limit` each, oldest or newest first."""
 
     def last_before(self, point: Point, instant: int, *, now: int) -> Block:
         """The last event before `instant`, or an empty block."""
-        ...
+        return self.window([point], ticks.FIRST, instant - 1, now=now, limit=1, newest_first=True)
 
     def first_after(self, point: Point, instant: int, *, now: int) -> Block:
         """The first event after `instant`, or an empty block."""
-        ...
+        return self.window([point], instant + 1, ticks.LAST, now=now, limit=1)
 
     def snapshot(self, points: Sequence[Point], *, now: int) -> Block:
         """The newest event of each stream."""
-        ...
+        return self.window(points, ticks.FIRST, now, now=now, limit=1, newest_first=True)

@@ -1,11 +1,11 @@
 """The results of an expression as a stream of their own, so that they can be summed up like any other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mock_server import ticks
+from mock_server.archive import Archive
 from mock_server.events import BAD, I64, Block, Kind
 from mock_server.expressions import Expression
 from mock_server.interpolation import Reader
@@ -15,16 +15,11 @@ from mock_server.sensors import CALC_FAILED, Sensor
 _RESULT = Sensor("RESULT", "Float64", "Result of an expression", "", (1, 1))
 
 
-@dataclass(frozen=True)
-class Computed:
+class Computed(Archive):
     """Results at ascending instants, readable as an archive; there is nothing before or after them."""
 
-    rows: Block
-
-    @property
-    def most_events(self) -> int | None:
-        """Any number: they are all there."""
-        return None
+    def __init__(self, rows: Block) -> None:
+        self.rows = rows
 
     def reader(self, now: int, *, step: bool) -> Reader:
         """The results as a stream that keeps each until the next or runs straight to it."""
@@ -45,18 +40,6 @@ class Computed:
         block = self.rows.keep(inside)
         block = block.reversed() if newest_first else block
         return block if limit is None else block.head(limit)
-
-    def last_before(self, point: Point, instant: int, *, now: int) -> Block:
-        """The last result before an instant."""
-        return self.window([point], ticks.FIRST, instant - 1, now=now, limit=1, newest_first=True)
-
-    def first_after(self, point: Point, instant: int, *, now: int) -> Block:
-        """The first result after an instant."""
-        return self.window([point], instant + 1, ticks.LAST, now=now, limit=1)
-
-    def snapshot(self, points: Sequence[Point], *, now: int) -> Block:
-        """The newest result."""
-        return self.last_before(points[0], now + 1, now=now)
 
 
 def series_of(expression: Expression, instants: I64, now: int, server: DataServer) -> Computed:

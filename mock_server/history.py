@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server import changes, signals, ticks
+from mock_server.archive import Archive
 from mock_server.events import BAD, I64, Block, Kind, offsets, side_by_side, single
 from mock_server.feed import Feed, feed, refresh
 from mock_server.instruments import Instruments, Recipe, instruments
@@ -22,10 +23,8 @@ from mock_server.signals import Cut
 _MOST_SLOTS_IN_FEED = 50_000
 
 
-class History:
+class History(Archive):
     """The recorded events of the points of one recipe."""
-
-    most_events: int | None = None
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -55,17 +54,9 @@ class History:
         block = block.reversed() if newest_first else block
         return block if limit is None else block.head(limit)
 
-    def last_before(self, point: Point, instant: int, *, now: int) -> Block:
-        """The last event before `instant`, or an empty block."""
-        return self.window([point], ticks.FIRST, instant - 1, now=now, limit=1, newest_first=True)
-
-    def first_after(self, point: Point, instant: int, *, now: int) -> Block:
-        """The first event after `instant`, or an empty block."""
-        return self.window([point], instant + 1, ticks.LAST, now=now, limit=1)
-
     def snapshot(self, points: Sequence[Point], *, now: int) -> Block:
         """The newest event of each point; a point created later shows "No Data" at `now`."""
-        newest = self.window(points, ticks.FIRST, now, now=now, limit=1, newest_first=True)
+        newest = super().snapshot(points, now=now)
         if (newest.counts == 1).all():
             return newest
         each = [self.last_before(point, now + 1, now=now) for point in points]

@@ -1,7 +1,6 @@
-"""The archive as requests read it: within its limits, and giving way to other requests."""
+"""The archive as requests read it: limited, and pausing at checkpoints for other requests."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mock_server import ticks
 from mock_server.archive import Archive
@@ -10,12 +9,12 @@ from mock_server.events import Block
 from mock_server.point import Point
 
 
-@dataclass(frozen=True)
-class LimitedArchive:
-    """An archive every read of which is a `checkpoint`, and that collects at most `most_events` for one answer."""
+class LimitedArchive(Archive):
+    """An archive with a `checkpoint` in each read, which collects at most `most_events` for one answer."""
 
-    archive: Archive
-    most_events: int | None
+    def __init__(self, archive: Archive, most_events: int | None) -> None:
+        self.most_events = most_events
+        self._archive = archive
 
     def window(
         self,
@@ -29,19 +28,9 @@ class LimitedArchive:
     ) -> Block:
         """See `Archive`."""
         checkpoint()
-        return self.archive.window(points, low, high, now=now, limit=limit, newest_first=newest_first)
-
-    def last_before(self, point: Point, instant: int, *, now: int) -> Block:
-        """See `Archive`."""
-        checkpoint()
-        return self.archive.last_before(point, instant, now=now)
-
-    def first_after(self, point: Point, instant: int, *, now: int) -> Block:
-        """See `Archive`."""
-        checkpoint()
-        return self.archive.first_after(point, instant, now=now)
+        return self._archive.window(points, low, high, now=now, limit=limit, newest_first=newest_first)
 
     def snapshot(self, points: Sequence[Point], *, now: int) -> Block:
         """See `Archive`."""
         checkpoint()
-        return self.archive.snapshot(points, now=now)
+        return self._archive.snapshot(points, now=now)

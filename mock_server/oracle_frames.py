@@ -4,17 +4,16 @@ Nothing here shares code with what the server answers from: frames are found by 
 point after the other, elements by taking tag names apart.
 """
 
-from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import NamedTuple
 
 from mock_server import ticks
 from mock_server.events import Event, State
-from mock_server.plant import Plant
+from mock_server.oracle import events
 from mock_server.point import Point
-from mock_server.sensors import MIX
+from mock_server.sensors import MIX, SENSORS
+from mock_server.site import Site
 
-_FIRST = datetime(1, 1, 1, tzinfo=timezone.utc)
 _ONE_SENSOR_OF = {
     "BATCH": "R",
     "COUNT": "PK",
@@ -35,13 +34,13 @@ class TrueFrame(NamedTuple):
     label: str
 
 
-def true_frames(plant: Plant, as_of: datetime) -> list[TrueFrame]:
+def true_frames(site: Site, as_of: datetime) -> list[TrueFrame]:
     """Every batch, pump trip and off-spec product of the whole history as of an instant, without phases."""
     found: list[TrueFrame] = []
-    for point in plant.points:
+    for point in site.points:
         template = {"BATCH": "Batch", "PUMP": "Pump Trip", "GRADE": "Off-Spec"}.get(point.sensor_type)
         if template:
-            found += _of_point(plant, point, template, as_of)
+            found += _of_point(site, point, template, as_of)
     return found
 
 
@@ -51,22 +50,16 @@ def equipment_of(tag_name: str) -> str | None:
     sensor, number = rest.split("_")
     if sensor not in _ONE_SENSOR_OF:
         return None
-    kinds = [name for name in _names_of_mix() if name == sensor]
-    unit = (int(number) - 1) // len(kinds) + 1
+    in_a_unit = sum(SENSORS[code].name == sensor for code in MIX)
+    unit = (int(number) - 1) // in_a_unit + 1
     return f"{plant}\\{area}\\Unit {unit:04d}\\{_ONE_SENSOR_OF[sensor]}-{unit:04d}"
 
 
-def _names_of_mix() -> Iterator[str]:
-    from mock_server.sensors import SENSORS
-
-    return (SENSORS[code].name for code in MIX)
-
-
-def _of_point(plant: Plant, point: Point, template: str, as_of: datetime) -> list[TrueFrame]:
+def _of_point(site: Site, point: Point, template: str, as_of: datetime) -> list[TrueFrame]:
     held: str | None = None
     since = 0
     found: list[TrueFrame] = []
-    for event in _last_of_each_instant(plant, point, as_of):
+    for event in _last_of_each_instant(site, point, as_of):
         state = _state_of(event)
         if state == held:
             continue
@@ -78,13 +71,12 @@ def _of_point(plant: Plant, point: Point, template: str, as_of: datetime) -> lis
     return found
 
 
-def _last_of_each_instant(plant: Plant, point: Point, as_of: datetime) -> list[Event]:
+def _last_of_each_instant(site: Site, point: Point, as_of: datetime) -> list[Event]:
     """The events that are no system states; of several at one instant the last."""
     last: dict[int, Event] = {}
-    for event in plant.oracle(point.name, _FIRST, as_of.replace(year=9998), as_of):
-        if not (
-            isinstance(event.value, State) and event.value.is_system
-        ) and event.ticks <= ticks.from_datetime(as_of):
+    now = ticks.from_datetime(as_of)
+    for event in events(site.history, point, ticks.FIRST, now, now):
+        if not (isinstance(event.value, State) and event.value.is_system):
             last[event.ticks] = event
     return list(last.values())
 

@@ -1,28 +1,21 @@
-"""The simulated site: its points, their history and the truth about both."""
+"""The simulated plant: a site, its assets, its event frames and the truth about its events."""
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 
 import pyarrow as pa
 
 from mock_server import ticks
 from mock_server.af.framework import AssetFramework
-from mock_server.catalog import Catalog
-from mock_server.datafile import read
 from mock_server.events import Event
 from mock_server.frames import Frames
-from mock_server.history import History
-from mock_server.imported import Imported, ImportedCatalog, ImportedHistory
-from mock_server.instruments import Recipe
 from mock_server.oracle import events, table
 from mock_server.point import Point
+from mock_server.site import Site
 
-HISTORY_START = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
-
-class Plant:
+class Plant(Site):
     """A data server with `tags` points spread over `plants` plants, all created at `history_start`.
 
     Everything is a pure function of these arguments and time; two equal plants hold the same events.
@@ -37,28 +30,6 @@ class Plant:
         ValueError: when an argument is out of its range.
     """
 
-    def __init__(
-        self,
-        seed: int = 1,
-        tags: int = 128,
-        plants: int = 4,
-        history_start: datetime = HISTORY_START,
-        *,
-        rate: float = 1.0,
-        period_s: float | None = None,
-        changes: float = 0.0,
-        churn: float = 0.0,
-        data: Path | None = None,
-    ) -> None:
-        self.seed = seed
-        if data is not None:
-            imported = Imported(read(data))
-            self.catalog: Catalog = ImportedCatalog(seed, imported)
-            self.history: History = ImportedHistory(imported)
-            return
-        self.catalog = Catalog(seed, tags, plants, ticks.from_datetime(history_start), churn)
-        self.history = History(Recipe(seed, rate, period_s, changes))
-
     @cached_property
     def assets(self) -> AssetFramework:
         """The Asset Framework over the points."""
@@ -68,19 +39,6 @@ class Plant:
     def frames(self) -> Frames:
         """The event frames of the batches and alarms in the history."""
         return Frames(self.assets, self.history)
-
-    @property
-    def points(self) -> list[Point]:
-        """Every point there is, in server order (built anew at each call)."""
-        return self.catalog.points(self.catalog.matching("*"))
-
-    def advance(self, now: datetime) -> None:
-        """Let `points` and names be those of that instant; a served plant follows the server's clock."""
-        self.catalog.advance(ticks.from_datetime(now))
-
-    def add_points(self, count: int, at: datetime) -> list[Point]:
-        """The `count` points that now exist in addition, created at `at`; the seed decides what they are."""
-        return self.catalog.points(self.catalog.add(count, ticks.from_datetime(at)))
 
     def oracle(
         self, tag_name: str, start: datetime, end: datetime, as_of: datetime | None = None
