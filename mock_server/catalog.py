@@ -22,20 +22,10 @@ TAG_PATTERN = r"^(?P<plant>[A-Z]+\d*)\.(?P<area>A\d+)\.(?P<sensor_type>[A-Z]+)_(
 """Splits any tag name of the simulator, `NORTH.A1.FLOW_0003.PV`, into plant, area and sensor type."""
 
 MAX_POINTS = 10_000_000
-_PLANT_NAMES = [
-    "NORTH",
-    "HARBOR",
-    "MEADOW",
-    "QUARRY",
-    "RIVER",
-    "SUMMIT",
-    "FOREST",
-    "ISLAND",
-    "CANYON",
-    "PRAIRIE",
-    "LAGOON",
-    "ORCHARD",
-]
+_PLANT_NAMES = (
+    *("NORTH", "HARBOR", "MEADOW", "QUARRY", "RIVER", "SUMMIT"),
+    *("FOREST", "ISLAND", "CANYON", "PRAIRIE", "LAGOON", "ORCHARD"),
+)
 _NAME = re.compile(r"([A-Z]+\d*)\.A\d+\.([A-Z]+)_(\d{4,9})\.PV\Z")
 _RENAMED_BY = 10_000_000  # what another name adds to the number in the name; more than any first name has
 _POSITIONS = [[at for at, code in enumerate(MIX) if code == wanted] for wanted in range(len(SENSORS))]

@@ -5,17 +5,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from fastapi import FastAPI, WebSocket
 from fastapi import Response as HttpResponse
-from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
 from mock_server import auth
 from mock_server.bodies import streamset_body
 from mock_server.call import Call
-from mock_server.events import BAD, Block, Kind, side_by_side
+from mock_server.events import side_by_side
 from mock_server.feed import Action
 from mock_server.messages import ApiError, Request, refusal
 from mock_server.point import Point
@@ -48,7 +46,7 @@ class Channel:
         """The values that came or changed in (after, until]; empty when there are none."""
         history = self.call.server.plant.history
         blocks = [
-            _shown(news.block, news.action == Action.DELETE)
+            news.block.with_state(NO_DATA, news.action == Action.DELETE)
             for news in (history.changes(point, after, until) for point in self.points)
             if len(news.action)
         ]
@@ -127,19 +125,4 @@ def _request(websocket: WebSocket) -> Request:
         query=websocket.scope["query_string"].decode("latin-1"),
         headers=headers,
         origin=f"{scheme}://{headers.get('host') or 'localhost'}",
-    )
-
-
-def _shown(block: Block, deleted: NDArray[np.bool_]) -> Block:
-    """The block with "No Data" in place of every value that was deleted."""
-    if not deleted.any():
-        return block
-    return Block(
-        block.points,
-        block.bounds,
-        block.ticks,
-        np.where(deleted, Kind.SYSTEM, block.kind).astype(np.uint8),
-        np.where(deleted, 0.0, block.number),
-        np.where(deleted, NO_DATA, block.code),
-        np.where(deleted, BAD, block.flags).astype(np.uint8),
     )

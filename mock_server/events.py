@@ -1,8 +1,8 @@
 """Events: one at a time for people and tests, or as columns for everything else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,11 @@ class Block:
     flags: NDArray[np.uint8]
 
     @property
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """All columns, in the order in which a block is made of them."""
+        return self.ticks, self.kind, self.number, self.code, self.flags
+
+    @property
     def counts(self) -> I64:
         """Rows of each stream."""
         return self.bounds[1:] - self.bounds[:-1]
@@ -75,15 +80,7 @@ class Block:
 
     def take(self, rows: I64, bounds: I64) -> "Block":
         """The given rows, which `bounds` divides anew among the same points."""
-        return Block(
-            self.points,
-            bounds,
-            self.ticks[rows],
-            self.kind[rows],
-            self.number[rows],
-            self.code[rows],
-            self.flags[rows],
-        )
+        return Block(self.points, bounds, *(column[rows] for column in self.columns))
 
     def keep(self, wanted: NDArray[np.bool_]) -> "Block":
         """The rows where `wanted` holds."""
@@ -92,12 +89,19 @@ class Block:
         kept = np.concatenate(([0], np.cumsum(wanted)))[self.bounds]
         return self.take(np.flatnonzero(wanted), kept)
 
+    def with_state(self, code: int, rows: NDArray[np.bool_]) -> "Block":
+        """The block with a system state in place of the values of these rows."""
+        return replace(
+            self,
+            kind=np.where(rows, Kind.SYSTEM, self.kind).astype(np.uint8),
+            number=np.where(rows, 0.0, self.number),
+            code=np.where(rows, code, self.code),
+            flags=np.where(rows, BAD, self.flags).astype(np.uint8),
+        )
+
     def extended(self, places: I64, others: "Block", *, before: bool) -> "Block":
         """The block with rows of the streams of `others` put behind, or `before`, those of its streams at `places`."""
-        own, added = (
-            np.zeros((2, len(self.points)), dtype=np.int64),
-            np.zeros((2, len(self.points)), dtype=np.int64),
-        )
+        own, added = np.zeros((2, 2, len(self.points)), dtype=np.int64)
         own[0], own[1] = self.bounds[:-1], self.counts
         added[0, places], added[1, places] = len(self.ticks) + others.bounds[:-1], others.counts
         parts = (added, own) if before else (own, added)
@@ -135,14 +139,22 @@ def single(
     point: Point, ticks: int, kind: int, *, number: float = 0.0, code: int = 0, flags: int = 0
 ) -> Block:
     """A block of one event."""
+    return uniform(point, np.array([ticks], dtype=np.int64), kind, number=number, code=code, flags=flags)
+
+
+def uniform(
+    point: Point, ticks: I64, kind: int, *, number: float = 0.0, code: int = 0, flags: int = 0
+) -> Block:
+    """A block of events of one stream that differ in their times alone."""
+    count = len(ticks)
     return Block(
         [point],
-        np.array([0, 1]),
-        np.array([ticks], dtype=np.int64),
-        np.array([kind], dtype=np.uint8),
-        np.array([number], dtype=np.float64),
-        np.array([code], dtype=np.int64),
-        np.array([flags], dtype=np.uint8),
+        np.array([0, count]),
+        ticks,
+        np.full(count, kind, dtype=np.uint8),
+        np.full(count, number, dtype=np.float64),
+        np.full(count, code, dtype=np.int64),
+        np.full(count, flags, dtype=np.uint8),
     )
 
 
@@ -158,12 +170,5 @@ def chained(blocks: Sequence[Block]) -> Block:
 
 
 def _joined(blocks: Sequence[Block], points: Sequence[Point], bounds: I64) -> Block:
-    return Block(
-        points,
-        bounds,
-        np.concatenate([block.ticks for block in blocks]),
-        np.concatenate([block.kind for block in blocks]),
-        np.concatenate([block.number for block in blocks]),
-        np.concatenate([block.code for block in blocks]),
-        np.concatenate([block.flags for block in blocks]),
-    )
+    columns = zip(*(block.columns for block in blocks), strict=True)
+    return Block(points, bounds, *map(np.concatenate, columns))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mock_server.call import Call
-from mock_server.events import BAD, Block, Kind
+from mock_server.events import Block
 from mock_server.expressions import BadExpression, Environment, Expression, bind
 from mock_server.interpolation import Reader, reader
 from mock_server.messages import refusal
@@ -29,10 +29,7 @@ class Filter:
         held = self.keep(rows)
         if not self.show:
             return rows.keep(held)
-        kind, code = rows.kind.copy(), rows.code.copy()
-        number, flags = rows.number.copy(), rows.flags.copy()
-        kind[~held], code[~held], number[~held], flags[~held] = Kind.SYSTEM, FILTERED, 0.0, BAD
-        return Block(rows.points, rows.bounds, rows.ticks, kind, number, code, flags)
+        return rows.with_state(FILTERED, ~held)
 
 
 def filter_of(call: Call, point: Point) -> Filter | None:

@@ -6,7 +6,6 @@ exist yet.
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,17 +148,10 @@ def _with_creations(block: Block, created: I64, within: NDArray[np.bool_]) -> Bl
     old = np.ones(int(bounds[-1]), dtype=np.bool_)
     old[at] = False
 
-    def put(column: NDArray[Any], value: Any) -> NDArray[Any]:
+    values = (created[new], Kind.SYSTEM, 0.0, PT_CREATED, BAD)
+    columns = []
+    for column, value in zip(block.columns, values, strict=True):
         longer = np.empty(len(old), dtype=column.dtype)
         longer[old], longer[at] = column, value
-        return longer
-
-    return Block(
-        block.points,
-        bounds,
-        put(block.ticks, created[new]),
-        put(block.kind, Kind.SYSTEM),
-        put(block.number, 0.0),
-        put(block.code, PT_CREATED),
-        put(block.flags, BAD),
-    )
+        columns.append(longer)
+    return Block(block.points, bounds, *columns)

@@ -1,9 +1,11 @@
 """A data server whose points and events come from a file in place of the generator."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from mock_server import ticks
 from mock_server.catalog import Catalog
@@ -53,6 +55,11 @@ class Imported:
         codes = encoded.indices.to_numpy()
         self.code[rows] = np.where(self.kind[rows] == Kind.STRING, codes, self.code[rows])
         return tuple(encoded.dictionary.to_pylist())
+
+    @property
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """The columns of all events, in the order of those of a block."""
+        return self.ticks, self.kind, self.number, self.code, self.flags
 
     def sensor(self, place: int) -> Sensor:
         """What the point's attributes say of it."""
@@ -146,13 +153,5 @@ class ImportedHistory(History):
         return first, max(first, begin + int(np.searchsorted(own, high, side="right")))
 
     def _block(self, points: Sequence[Point], first: I64, counts: I64) -> Block:
-        rows, every = spans(first, counts), self._all
-        return Block(
-            points,
-            offsets(counts),
-            every.ticks[rows],
-            every.kind[rows],
-            every.number[rows],
-            every.code[rows],
-            every.flags[rows],
-        )
+        rows = spans(first, counts)
+        return Block(points, offsets(counts), *(column[rows] for column in self._all.columns))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mock_server.archive import Archive
-from mock_server.events import BAD, I64, Block, Kind, chained
+from mock_server.events import BAD, I64, Block, Kind, chained, uniform
 from mock_server.point import Point
 from mock_server.scan import pages
 from mock_server.sensors import NO_DATA
@@ -124,11 +124,10 @@ def _between(events: Block, stream: Reader, instants: I64) -> Block:
         line = ~exact & (at + 1 < len(events.ticks)) & (kind == Kind.NUMBER)
         line &= events.kind[after] == Kind.NUMBER
         number[line] = _on_the_line(events, stream.point, here[line], after[line], instants[line])
-    nothing = (at < 0) | (instants > stream.now)
-    kind[nothing], flags[nothing] = Kind.SYSTEM, BAD
-    code = np.where(nothing, NO_DATA, events.code[here])
     number[kind != Kind.NUMBER] = 0.0
-    return Block([stream.point], np.array([0, len(instants)]), instants, kind, number, code, flags)
+    bounds = np.array([0, len(instants)])
+    found = Block([stream.point], bounds, instants, kind, number, events.code[here], flags)
+    return found.with_state(NO_DATA, (at < 0) | (instants > stream.now))
 
 
 def _on_the_line(events: Block, point: Point, here: I64, after: I64, instants: I64) -> "np.ndarray":
@@ -138,13 +137,4 @@ def _on_the_line(events: Block, point: Point, here: I64, after: I64, instants: I
 
 
 def _no_data(point: Point, instants: I64) -> Block:
-    count = len(instants)
-    return Block(
-        [point],
-        np.array([0, count]),
-        instants,
-        np.full(count, Kind.SYSTEM, dtype=np.uint8),
-        np.zeros(count),
-        np.full(count, NO_DATA, dtype=np.int64),
-        np.full(count, BAD, dtype=np.uint8),
-    )
+    return uniform(point, instants, Kind.SYSTEM, code=NO_DATA, flags=BAD)

@@ -11,7 +11,7 @@ from mock_server.history import History
 from mock_server.point import Point
 from mock_server.printed import printed_numbers
 from mock_server.process import text_of
-from mock_server.sensors import DIGITAL_SETS, SYSTEM_STATES
+from mock_server.sensors import STATES, SYSTEM_STATES
 
 KIND_NAMES = {
     Kind.NUMBER: "number",
@@ -37,7 +37,6 @@ SCHEMA = pa.schema(
     ]
 )
 _POINTS_AT_ONCE = 64
-_SETS = {each.name: each.states for each in DIGITAL_SETS}
 
 
 def events(history: History, point: Point, low: int, high: int, visible: int) -> list[Event]:
@@ -98,7 +97,7 @@ def _text(point: Point, kind: int, code: int) -> str:
         return text_of(point, code)
     if kind == Kind.TIMESTAMP:
         return ticks.to_iso(code)
-    return _SETS[SYSTEM_STATES.name if kind == Kind.SYSTEM else point.digital_set_name][code]
+    return STATES[SYSTEM_STATES.name if kind == Kind.SYSTEM else point.digital_set_name][code]
 
 
 def _batches(block: Block) -> Iterator[pa.RecordBatch]:

@@ -12,20 +12,10 @@ from datetime import datetime, timedelta, tzinfo
 from mock_server import ticks
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 UNIT_TICKS = {
     "s": ticks.PER_SECOND,
     "m": 60 * ticks.PER_SECOND,
@@ -162,7 +152,7 @@ _DATE_WORDS: tuple[Callable[[str, datetime], datetime | None], ...] = (
 )
 
 
-def _among(text: str, names: "list[str] | tuple[str, ...]") -> int | None:
+def _among(text: str, names: tuple[str, ...]) -> int | None:
     if len(text) < 3:
         return None
     return next((place for place, name in enumerate(names) if text in (name, name[:3])), None)

@@ -55,6 +55,7 @@ SYSTEM_STATES = DigitalSet(
     },
 )
 DIGITAL_SETS = (SYSTEM_STATES, VALVE_STATES, PUMP_STATES)
+STATES = {each.name: each.states for each in DIGITAL_SETS}
 
 IO_TIMEOUT = 246
 FILTERED = 244
@@ -82,24 +83,8 @@ SENSORS = (
     Sensor("VIB", "Float32", "Vibration velocity", "mm/s", (55, 65), 0.0, 12.0, 0.02, 0.05, 0.03, idle=0.02),
     Sensor("POWER", "Float64", "Active power", "kW", (55, 65), 0.0, 1500.0, 0.1, 0.12, 0.008, idle=0.03),
     Sensor("COUNT", "Int32", "Pieces made", "", (55, 65), 0.0, 10_000_000.0, step=True),
-    Sensor(
-        "VALVE",
-        "Digital",
-        "Valve position",
-        "",
-        (240, 360),
-        digital_set="VALVE_STATES",
-        step=True,
-    ),
-    Sensor(
-        "PUMP",
-        "Digital",
-        "Pump state",
-        "",
-        (500, 700),
-        digital_set="PUMP_STATES",
-        step=True,
-    ),
+    Sensor("VALVE", "Digital", "Valve position", "", (240, 360), digital_set="VALVE_STATES", step=True),
+    Sensor("PUMP", "Digital", "Pump state", "", (500, 700), digital_set="PUMP_STATES", step=True),
     Sensor("BATCH", "String", "Batch in progress", "", (10_800, 18_000), step=True),
     Sensor("GRADE", "String", "Product grade", "", (7_200, 14_400), step=True),
     Sensor("CAL", "Timestamp", "Last calibration", "", (18_000, 25_000), step=True),
@@ -107,42 +92,12 @@ SENSORS = (
 CODE_OF = {sensor.name: code for code, sensor in enumerate(SENSORS)}
 
 # One unit of a plant: 32 instruments in four areas of eight. About 3,000 events per tag and day on average.
-MIX = tuple(
-    CODE_OF[name]
-    for name in [
-        "FLOW",
-        "FLOW",
-        "PRES",
-        "TEMP",
-        "LEVEL",
-        "VALVE",
-        "COUNT",
-        "BATCH",
-        "FLOW",
-        "FLOW",
-        "PRES",
-        "TEMP",
-        "LEVEL",
-        "POWER",
-        "PUMP",
-        "VIB",
-        "FLOW",
-        "FLOW",
-        "PRES",
-        "TEMP",
-        "LEVEL",
-        "VALVE",
-        "PRES",
-        "GRADE",
-        "FLOW",
-        "FLOW",
-        "PRES",
-        "TEMP",
-        "TEMP",
-        "POWER",
-        "VIB",
-        "CAL",
-    ]
-)
+_UNIT = """
+FLOW FLOW PRES TEMP LEVEL VALVE COUNT BATCH
+FLOW FLOW PRES TEMP LEVEL POWER PUMP VIB
+FLOW FLOW PRES TEMP LEVEL VALVE PRES GRADE
+FLOW FLOW PRES TEMP TEMP POWER VIB CAL
+"""
+MIX = tuple(CODE_OF[name] for name in _UNIT.split())
 AREA_SIZE = 8
 AREAS = len(MIX) // AREA_SIZE  # each with a machine of its own

@@ -3,14 +3,14 @@
 import math
 import operator
 from collections.abc import Callable
-from datetime import timezone
 from typing import Any, NamedTuple
 
-import orjson
-
-from mock_server import pitime, ticks
-from mock_server.events import Block, State
-from mock_server.wire import timed_values
+from mock_server import ticks
+from mock_server.events import Block, Kind, State
+from mock_server.point import Point
+from mock_server.printed import printed_numbers
+from mock_server.process import text_of
+from mock_server.sensors import STATES, SYSTEM_STATES
 
 
 class CalcFailed(ArithmeticError):
@@ -28,17 +28,22 @@ Value = int | float | str | State | Instant
 
 def values_of(block: Block) -> list[Value]:
     """The values of a block of one stream as a client reads them, states and instants as such."""
-    printed = orjson.loads(timed_values(block, frozenset({"Value"}))[0])
-    is_time = block.points[0].point_type == "Timestamp"
-    return [_read(item["Value"], is_time) for item in printed]
+    point = block.points[0]
+    numbers = printed_numbers(point.point_type, block.number).tolist()
+    rows = zip(block.kind.tolist(), numbers, block.code.tolist(), strict=True)
+    return [_value(point, *row) for row in rows]
 
 
-def _read(printed: "int | float | str | dict[str, object]", is_time: bool) -> Value:
-    if isinstance(printed, dict):
-        return State(str(printed["Name"]), int(str(printed["Value"])), bool(printed["IsSystem"]))
-    return (
-        Instant(pitime.parse(printed, 0, timezone.utc)) if is_time and isinstance(printed, str) else printed
-    )
+def _value(point: Point, kind: int, number: float, code: int) -> Value:
+    if kind == Kind.NUMBER:
+        return int(number) if point.point_type == "Int32" else number
+    if kind == Kind.STRING:
+        return text_of(point, code)
+    if kind == Kind.TIMESTAMP:
+        return Instant(code)
+    is_system = kind == Kind.SYSTEM
+    name = SYSTEM_STATES.name if is_system else point.digital_set_name
+    return State(STATES[name][code], code, is_system)
 
 
 def number(value: Value) -> int | float:
