@@ -92,7 +92,7 @@ def plain_values(call: Call, block: Block) -> list[list[dict[str, Any]]]:
 
 def in_order(call: Call, points: Sequence[Point]) -> Sequence[Point]:
     """The streams of a set as `sortField`, which can only be Name, and `sortOrder` put them; else as they came."""
-    descending = call.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
+    descending = call.descending
     if not call.text("sortField"):
         return points
     call.choice("sortField", "Name", ("Name",))

@@ -2,11 +2,11 @@
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 from mock_server import fields, pitime, spans, webid
@@ -46,6 +46,14 @@ class Call:
             return named.get(wanted, [])
         return [value for key, value in self.request.parameters if key.lower() in (wanted, listed)]
 
+    def required(self, name: str) -> str:
+        """The first parameter of that name; 400 when there is none."""
+        return self.text(name) or _missing(name)
+
+    def required_texts(self, name: str) -> list[str]:
+        """Every parameter of that name; 400 when there is none."""
+        return self.texts(name) or _missing(name)
+
     def integer(self, name: str, default: int, low: int = 0) -> int:
         """The parameter as an int32 of at least `low`."""
         text = self.text(name)
@@ -81,15 +89,18 @@ class Call:
         """The parameter as true or false, false if not given."""
         return self.choice(name, "false", ("false", "true")) == "true"
 
+    @property
+    def descending(self) -> bool:
+        """Whether `sortOrder` asks for the opposite of the usual order."""
+        return self.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
+
     def time(self, name: str, default: str) -> int:
         """The parameter as an instant in ticks, naive strings read in `timeZone`, else in UTC."""
         return self._instant(name, self.text(name, default))
 
     def times(self, name: str) -> list[int]:
         """Every parameter of that name as an instant; 400 when there is none."""
-        texts = [text for text in self.texts(name) if text]
-        if not texts:
-            raise refusal(400, f"Parameter '{name}' is required.")
+        texts = [text for text in self.texts(name) if text] or _missing(name)
         return [self._instant(name, text) for text in texts]
 
     def _instant(self, name: str, text: str) -> int:
@@ -141,6 +152,10 @@ class Call:
     def reply(self, value: Any, status: int = 200) -> Response:
         """`value` as JSON, thinned out by `selectedFields`."""
         return json_response(fields.prune(value, self.tree), status)
+
+    def items(self, items: Iterable[Any], status: int = 200, **members: Any) -> Response:
+        """A list as JSON, with further members behind it."""
+        return self.reply({"Links": {}, "Items": list(items), **members}, status)
 
     def link(self, path: str, **changes: object) -> str:
         """The address of a resource, or with `changes` of this one with other parameters."""
@@ -203,6 +218,10 @@ STREAM_FINDERS: dict[str, Callable[[Call, str], Point]] = {}
 
 PARENT_FINDERS: dict[str, Callable[[Call, str], Sequence[Point]]] = {}
 """How to find the streams below an element, event frame or attribute, by the marker of its WebID."""
+
+
+def _missing(name: str) -> NoReturn:
+    raise refusal(400, f"Parameter '{name}' is required.")
 
 
 def _lower(names: dict[str, object]) -> set[str]:

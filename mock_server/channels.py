@@ -15,7 +15,7 @@ from mock_server.bodies import streamset_body
 from mock_server.call import Call
 from mock_server.events import side_by_side
 from mock_server.feed import Action
-from mock_server.messages import ApiError, Request, refusal
+from mock_server.messages import ApiError, Request
 from mock_server.point import Point
 from mock_server.router import PREFIX, no_resource
 from mock_server.sensors import NO_DATA
@@ -106,10 +106,8 @@ def _opened(server: Server, request: Request) -> Channel:
     if one is None and _SEVERAL.match(request.path) is None:
         raise no_resource(request)
     call = Call(server, request, now, {"web_id": one[1]} if one else {})
-    web_ids = [one[1]] if one else call.texts("webId")
-    if not web_ids:
-        raise refusal(400, "Parameter 'webId' is required.")
-    initial = call.choice("includeInitialValues", "false", ("false", "true")) == "true"
+    web_ids = [one[1]] if one else call.required_texts("webId")
+    initial = call.flag("includeInitialValues")
     heartbeat = call.integer("heartbeatRate", 0, low=-2_147_483_647)
     return Channel(call, [call.point(text) for text in web_ids], initial, max(heartbeat, 0))
 

@@ -74,10 +74,6 @@ class Block:
         """Rows of each stream."""
         return self.bounds[1:] - self.bounds[:-1]
 
-    def stream_of_row(self) -> I64:
-        """For each row the stream it belongs to."""
-        return np.repeat(np.arange(len(self.points)), self.counts)
-
     def take(self, rows: I64, bounds: I64) -> "Block":
         """The given rows, which `bounds` divides anew among the same points."""
         return Block(self.points, bounds, *(column[rows] for column in self.columns))

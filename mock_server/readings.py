@@ -68,7 +68,7 @@ def interpolated_values(call: Call, points: Sequence[Point]) -> Block:
 
 def values_at_times(call: Call, points: Sequence[Point]) -> Block:
     """The values at each `time`, ascending unless `sortOrder` says otherwise."""
-    instants = sorted(call.times("time"), reverse=descending(call))
+    instants = sorted(call.times("time"), reverse=call.descending)
     call.check_size("time", len(instants) * len(points))
     return _filtered_values(call, points, _array(instants))
 
@@ -82,11 +82,6 @@ def plotted_values(call: Call, points: Sequence[Point]) -> Block:
         call, points, lambda point: plot_values(reader(call.archive, point, call.now), low, high, intervals)
     )
     return plotted.reversed() if newest_first else plotted
-
-
-def descending(call: Call) -> bool:
-    """Whether `sortOrder` asks for the opposite of the usual order."""
-    return call.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
 
 
 def _interpolation_grid(call: Call, streams: int) -> I64:

@@ -21,7 +21,7 @@ _claims: list[Claim] = []
 def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], Endpoint]:
     """Register the function for a path; `{name}` in it is one segment, handed over as `call.args["name"]`.
 
-    Fixed parts match in any case, and the first registered path that matches wins.
+    Fixed parts match in any case. Of several paths that match, the one with the fewest names wins.
     """
     escaped = re.escape(prefix + path).replace(r"\{", "{").replace(r"\}", "}")
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", escaped) + r"/?\Z", re.IGNORECASE)
@@ -34,6 +34,7 @@ def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], 
                 methods[method] = endpoint
                 return endpoint
         kin.append((pattern, {method: endpoint}))
+        kin.sort(key=lambda known: known[0].groups)
         return endpoint
 
     return register

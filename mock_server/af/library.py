@@ -42,11 +42,6 @@ def lineage(template: str) -> list[TemplateSpec]:
     return found
 
 
-def specs_of(template: str) -> list[AttributeSpec]:
-    """The attributes of a template, those it inherits first, without children."""
-    return [spec for each in reversed(lineage(template)) for spec in each.attributes]
-
-
 class Library:
     """The declared objects of one seed, built when first asked for."""
 

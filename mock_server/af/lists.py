@@ -52,11 +52,11 @@ def named(call: Call, prefix: str = "") -> Test:
 def ordered(call: Call, found: Sequence[Any], keys: dict[str, Callable[[Any], Any]]) -> list[Any]:
     """The items in the order asked for, of equals the first by path first."""
     field = call.choice("sortField", "Name", SORT_FIELDS)
-    backwards = call.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
+    descending = call.descending
     key = keys.get(field) or (lambda item: item.name.lower())
     if field == "ID":
         key = lambda item: item.guid.hex  # noqa: E731 - one of several keys
-    return paced_sort(found, key, reverse=backwards)
+    return paced_sort(found, key, reverse=descending)
 
 
 def page(call: Call, found: Sequence[Any], show: Show, cap: int | None = None) -> Response:

@@ -80,7 +80,7 @@ def value(call: Call) -> Response:
 @route("GET", "/attributetraits")
 def traits(call: Call) -> Response:
     """What attributes can mean; every `category` has all of them here."""
-    return call.reply({"Links": {}, "Items": [_trait(call, name) for name in TRAITS]})
+    return call.items(_trait(call, name) for name in TRAITS)
 
 
 @route("GET", "/attributetraits/{name}")

@@ -24,7 +24,6 @@ _STREAM = re.compile(r"/piwebapi/streams/([FILPD]1Ab[EF][^/]*)/(\w+)/?\Z", re.IG
 _OF_PARENT = re.compile(r"/piwebapi/streamsets/([FILPD]1(?:Em|Fm|Ab)[^/]*)/(\w+)/?\Z", re.IGNORECASE)
 _AD_HOC = re.compile(r"/piwebapi/streamsets/(\w+)/?\Z", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"[FILPD]1Ab[EF]")
-_ORDERS = ("Ascending", "Descending")
 
 
 @claim
@@ -86,9 +85,8 @@ def _set(
     by_point = asked_of_points(call, _asking(call), points, method, times)
     items = [_item(call, each, method, by_point) for each in targets]
     if call.choice("sortField", "", ("", "Name")):
-        backwards = call.choice("sortOrder", "Ascending", _ORDERS) == "Descending"
-        items.sort(key=lambda item: str(item["Name"]).lower(), reverse=backwards)
-    return call.reply({"Links": {}, "Items": items})
+        items.sort(key=lambda item: str(item["Name"]).lower(), reverse=call.descending)
+    return call.items(items)
 
 
 def _item(

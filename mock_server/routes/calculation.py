@@ -13,7 +13,7 @@ from mock_server.events import I64, State
 from mock_server.expressions import Environment, Expression, Instant, Value
 from mock_server.filters import bound
 from mock_server.interpolation import Reader
-from mock_server.messages import Response, refusal
+from mock_server.messages import Response
 from mock_server.router import route
 from mock_server.sensors import CALC_FAILED, SYSTEM_STATES
 from mock_server.spans import grid
@@ -26,7 +26,7 @@ TARGET_FINDERS: dict[str, Callable[[Call, str], Callable[[str], Reader | None]]]
 @route("GET", "/calculation/times")
 def at_times(call: Call) -> Response:
     """The expression's value at each `time`."""
-    instants = sorted(call.times("time"), reverse=readings.descending(call))
+    instants = sorted(call.times("time"), reverse=call.descending)
     call.check_size("time", len(instants))
     return _values(call, _array(instants))
 
@@ -61,15 +61,12 @@ def summary(call: Call) -> Response:
     series = series_of(expression, instants, call.now, call.server.plant.catalog.server)
     stream = series.reader(call.now, step=asked.basis == "TimeWeightedDiscrete")
     figures = figures_of(stream, asked._replace(samples=_array([])), None)
-    return call.reply({"Links": {}, "Items": summary_items(call, figures, asked, "")})
+    return call.items(summary_items(call, figures, asked, ""))
 
 
 def _expression(call: Call) -> Expression:
-    text = call.text("expression")
-    if not text:
-        raise refusal(400, "Parameter 'expression' is required.")
-    environment = Environment(_names_below(call), call.zone, call.now)
-    return bound("expression", text, environment)
+    text = call.required("expression")
+    return bound("expression", text, Environment(_names_below(call), call.zone, call.now))
 
 
 def _names_below(call: Call) -> Callable[[str], Reader | None]:
@@ -100,7 +97,7 @@ def _values(call: Call, instants: I64) -> Response:
     items = [
         _item(call, instant, value) for instant, value in paced(zip(instants.tolist(), values, strict=True))
     ]
-    return call.reply({"Links": {}, "Items": items, "UnitsAbbreviation": ""})
+    return call.items(items, UnitsAbbreviation="")
 
 
 def _item(call: Call, instant: int, value: Value | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def data_servers(call: Call) -> Response:
     server = call.server.plant.catalog.server
     name, path = call.text("name"), call.text("path")
     if not name and not path:
-        return call.reply({"Links": {}, "Items": [data_server_json(call)]})
+        return call.items([data_server_json(call)])
     spellings = {server.path, f"\\\\PIServer[{server.name}]", f"\\\\{server.name}"}
     if name.upper() == server.name or path.upper() in {each.upper() for each in spellings}:
         return call.reply(data_server_json(call))

@@ -62,8 +62,7 @@ def referenced_elements_of_database(call: Call) -> Response:
 @route("GET", "/elements/{web_id}/paths")
 def paths(call: Call) -> Response:
     """The paths that lead to an element: one here."""
-    found = lookup.element(call, call.args["web_id"])
-    return call.reply({"Links": {}, "Items": [found.path]})
+    return call.items([lookup.element(call, call.args["web_id"]).path])
 
 
 @route("GET", "/elements/{web_id}/analyses")

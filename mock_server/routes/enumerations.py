@@ -13,13 +13,13 @@ from mock_server.sensors import DigitalSet
 def sets_of_server(call: Call) -> Response:
     """Every digital set."""
     check_data_server(call.server, call.args["web_id"])
-    return call.reply({"Links": {}, "Items": [set_json(call, each) for each in _sets(call)]})
+    return call.items(set_json(call, each) for each in _sets(call))
 
 
 @route("GET", "/enumerationsets")
 def set_by_path(call: Call) -> Response:
     r"""The digital set at `path`, `\\\\SERVER\\EnumerationSets[NAME]`."""
-    path = _required_path(call)
+    path = call.required("path")
     for each in _sets(call):
         if _path(call, each).upper() == path.upper():
             return call.reply(set_json(call, each))
@@ -29,7 +29,7 @@ def set_by_path(call: Call) -> Response:
 @route("GET", "/enumerationvalues")
 def value_by_path(call: Call) -> Response:
     """The state at `path`, which is the set's path and the state's name."""
-    path = _required_path(call)
+    path = call.required("path")
     for each, code in _states(call):
         if f"{_path(call, each)}\\{each.states[code]}".upper() == path.upper():
             return call.reply(_state_json(call, each, code))
@@ -59,9 +59,7 @@ def enumeration_set(call: Call) -> Response:
 def values_of_set(call: Call) -> Response:
     """The states of a digital set, by code."""
     found = _find(call)
-    return call.reply(
-        {"Links": {}, "Items": [_state_json(call, found, code) for code in sorted(found.states)]}
-    )
+    return call.items(_state_json(call, found, code) for code in sorted(found.states))
 
 
 def set_json(call: Call, digital_set: DigitalSet) -> dict[str, Any]:
@@ -110,13 +108,6 @@ def _sets(call: Call) -> list[DigitalSet]:
 
 def _states(call: Call) -> list[tuple[DigitalSet, int]]:
     return [(each, code) for each in _sets(call) for code in sorted(each.states)]
-
-
-def _required_path(call: Call) -> str:
-    path = call.text("path")
-    if not path:
-        raise refusal(400, "Parameter 'path' is required.")
-    return path
 
 
 def _path(call: Call, digital_set: DigitalSet) -> str:

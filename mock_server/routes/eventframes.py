@@ -72,7 +72,7 @@ def frames_of_frame(call: Call) -> Response:
 def annotations(call: Call) -> Response:
     """The annotations of an event frame."""
     frame = lookup.frame(call, call.args["web_id"])
-    return call.reply({"Links": {}, "Items": [note_json(call, frame, note) for note in frame.notes]})
+    return call.items(note_json(call, frame, note) for note in frame.notes)
 
 
 @route("GET", "/eventframes/{web_id}/annotations/{id}")

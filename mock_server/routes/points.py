@@ -34,10 +34,7 @@ _WRAPPED = {"Contains": "*{}*", "ExactMatch": "{}", "StartsWith": "{}*", "EndsWi
 @route("GET", "/points")
 def point_by_path(call: Call) -> Response:
     r"""The point at `path`, `\\SERVER\TAG`."""
-    path = call.text("path")
-    if not path:
-        raise refusal(400, "Parameter 'path' is required.")
-    return call.reply(point_json(call, _at(call, path)))
+    return call.reply(point_json(call, _at(call, call.required("path"))))
 
 
 @route("GET", "/points/multiple")
@@ -182,7 +179,7 @@ def point_attributes(call: Call) -> Response:
         for name in attributes
         if (not names or name in names) and matches(name)
     ]
-    return call.reply({"Links": {}, "Items": items})
+    return call.items(items)
 
 
 @route("GET", "/points/{web_id}/attributes/{name}")

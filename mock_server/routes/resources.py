@@ -24,10 +24,8 @@ def _one(collection: str) -> Endpoint:
 def _at(collection: str) -> Endpoint:
     def at(call: Call) -> Response:
         """The object at `path`."""
-        path = call.text("path")
-        if not path:
-            raise refusal(400, "Parameter 'path' is required.")
-        return call.reply(RESOURCES[collection].show(call, by_path(call, collection, path)))
+        found = by_path(call, collection, call.required("path"))
+        return call.reply(RESOURCES[collection].show(call, found))
 
     return at
 

@@ -54,7 +54,7 @@ def recorded_at_time(call: Call) -> Response:
 def recorded_at_times(call: Call) -> Response:
     """The same for each `time`; one without an event has a value with `Errors`."""
     point, mode = _stream(call), retrieval_mode(call)
-    instants = sorted(call.times("time"), reverse=readings.descending(call))
+    instants = sorted(call.times("time"), reverse=call.descending)
     call.check_size("time", len(instants))
     values = [nearest_or_error(call, point, instant, mode) for instant in instants]
     return _list_of(call, point, values)
@@ -81,7 +81,7 @@ def plot(call: Call) -> Response:
 @route("GET", "/streams/{web_id}/summary")
 def summary(call: Call) -> Response:
     """Figures of each `summaryDuration` of a window."""
-    return call.reply({"Links": {}, "Items": summary_of(call, [_stream(call)])[0]})
+    return call.items(summary_of(call, [_stream(call)])[0])
 
 
 def _stream(call: Call) -> Point:
@@ -103,5 +103,4 @@ def _many(call: Call, read: Read) -> Response:
 def _list_of(call: Call, point: Point, values: list[dict[str, Any]]) -> Response:
     """A list of printed values, with their annotations when those are wanted."""
     items = with_annotations(point, values) if annotations_wanted(call) else values
-    units = point.engineering_units if values else ""
-    return call.reply({"Links": {}, "Items": items, "UnitsAbbreviation": units})
+    return call.items(items, UnitsAbbreviation=point.engineering_units if values else "")

@@ -42,7 +42,7 @@ def recorded_at_time(call: Call, points: Sequence[Point]) -> Response:
 
 def recorded_at_times(call: Call, points: Sequence[Point]) -> Response:
     """The same for each `time`."""
-    mode, instants = retrieval_mode(call), sorted(call.times("time"), reverse=readings.descending(call))
+    mode, instants = retrieval_mode(call), sorted(call.times("time"), reverse=call.descending)
     call.check_size("time", len(instants) * len(points))
     lists = [[nearest_or_error(call, point, each, mode) for each in instants] for point in points]
     return _reply(call, points, [_items(point, items) for point, items in zip(points, lists, strict=True)])
@@ -87,10 +87,10 @@ def joined(call: Call) -> Response:
     """The events of `baseWebId`, and each `subordinateWebId` interpolated at their times."""
     if not call.server.generation.has("streamsets/joined"):
         raise no_resource(call.request)
-    base = call.text("baseWebId")
-    if not base:
-        raise refusal(400, "Parameter 'baseWebId' is required.")
-    first, others = call.stream(base), [call.stream(text) for text in call.texts("subordinateWebId")]
+    first, others = (
+        call.stream(call.required("baseWebId")),
+        [call.stream(text) for text in call.texts("subordinateWebId")],
+    )
     block = read_recorded(call, [first], recording(call, streams=1 + len(others)))
     lists = [plain_values(call, block)[0]]
     lists += [
@@ -104,10 +104,7 @@ def of_streams(answer: Answer) -> Endpoint:
     """The endpoint that answers for the streams given by `webId`."""
 
     def endpoint(call: Call) -> Response:
-        web_ids = call.texts("webId")
-        if not web_ids:
-            raise refusal(400, "Parameter 'webId' is required.")
-        return answer(call, in_order(call, call.streams(web_ids)))
+        return answer(call, in_order(call, call.streams(call.required_texts("webId"))))
 
     return endpoint
 
@@ -136,4 +133,4 @@ def _items(point: Point, items: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _reply(call: Call, points: Sequence[Point], contents: list[dict[str, Any]]) -> Response:
     items = [{**stream_head(call, point), **content} for point, content in zip(points, contents, strict=True)]
-    return call.reply({"Links": {}, "Items": items})
+    return call.items(items)

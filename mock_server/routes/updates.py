@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import orjson
 
 from mock_server.call import Call, read_web_id
-from mock_server.checkpoints import checkpoint
+from mock_server.checkpoints import paced
 from mock_server.feed import Action, Feed
 from mock_server.messages import ApiError, Response, refusal
 from mock_server.point import Point
@@ -51,19 +51,10 @@ def _one(call: Call, item: Item) -> Response:
 
 
 def _several(call: Call, parameter: str, answer: Any) -> Response:
-    texts = call.texts(parameter)
-    if not texts:
-        raise refusal(400, f"Parameter '{parameter}' is required.")
-    items = [_answered(call, text, answer) for text in texts]
+    items = [answer(call, text) for text in paced(call.required_texts(parameter))]
     markers = [("marker", item["LatestMarker"]) for item in items if item["LatestMarker"]]
     location = call.link(f"/streamsets/updates?{urlencode(markers)}")
     return _with_location(call.reply({"Links": {"Updates": location}, "Items": items}), location)
-
-
-def _answered(call: Call, text: str, answer: Any) -> Item:
-    checkpoint()
-    item: Item = answer(call, text)
-    return item
 
 
 def _with_location(response: Response, location: str) -> Response:
