@@ -1,18 +1,20 @@
 """The bodies that time-series calls are answered with, assembled as bytes from blocks."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import orjson
 
-from mock_server import fields, whole
+from mock_server import fields
 from mock_server.call import Call
 from mock_server.checkpoints import paced
 from mock_server.events import Block
 from mock_server.messages import Response
 from mock_server.point import Point, Points
-from mock_server.wire import VALUE_FIELDS, timed_values
+from mock_server.wire import VALUE_FIELDS, event_texts, timed_values
 
 _GONE = b""
 _ITEMS_AT_ONCE = 256
@@ -22,8 +24,8 @@ Pairs = list[tuple[str, bytes]]
 def stream_lists(call: Call, block: Block) -> list[bytes]:
     """For each stream the body of a `streams/…/recorded` answer."""
     tree = call.tree
-    if tree is None and len(block.points) == 1 and _is_whole(call, block):
-        return [whole.stream_body(block)]
+    if tree is None and len(block.points) == 1 and _is_complete(call, block):
+        return [_complete_stream(block)]
     return [_object([("Links", b"{}"), *pairs], tree) or b"{}" for pairs in _item_pairs(call, block, tree)]
 
 
@@ -35,8 +37,8 @@ def single_values(call: Call, block: Block) -> list[bytes]:
 def streamset_body(call: Call, block: Block, member: str) -> bytes:
     """The body of a streamset answer; each stream has its events as `Items` or its only one as `Value`."""
     tree = call.tree
-    if tree is None and member == "Items" and _is_whole(call, block):
-        return whole.streamset_body(call, block)
+    if tree is None and member == "Items" and _is_complete(call, block):
+        return _complete_streamset(call, block)
     if not fields.wanted(tree, "Items"):
         return _object([("Links", b"{}")], tree) or b"{}"
     inner = fields.below(tree, "Items")
@@ -52,7 +54,7 @@ def streamset_body(call: Call, block: Block, member: str) -> bytes:
     return _object([("Links", b"{}"), ("Items", _list(streams))], tree) or b"{}"
 
 
-def _is_whole(call: Call, block: Block) -> bool:
+def _is_complete(call: Call, block: Block) -> bool:
     """Whether the streams are points and the release leaves nothing of their events out."""
     generation = call.server.generation
     return Points.of(block.points).are_plain and generation.has("Annotated") and generation.has("webIdType")
@@ -162,3 +164,47 @@ def _object(pairs: Pairs, tree: fields.Tree) -> bytes:
     """A JSON object of the pairs that `tree` keeps and that are not gone; gone itself when none is."""
     kept = [b'"' + name.encode() + b'":' + text for name, text in pairs if text and fields.wanted(tree, name)]
     return b"{" + b",".join(kept) + b"}" if kept else _GONE
+
+
+def _complete_stream(block: Block) -> bytes:
+    """The body of `streams/…/recorded` for the block's only stream, with all its fields, made by a single copy."""
+    (point,), (events,) = block.points, event_texts(block)
+    return b"".join((b'{"Links":{},"Items":[', events, _end(point.engineering_units if len(events) else "")))
+
+
+def _complete_streamset(call: Call, block: Block) -> bytes:
+    """The body of `streamsets/recorded`, with all its fields."""
+    around = _around(call.base, call.web_id_type, Points.of(block.points))
+    empty = np.flatnonzero(block.counts == 0).tolist()
+    if empty:
+        around = list(around)
+        for place in empty:  # a stream without events has no units
+            around[place] = around[place][0], _end("")
+    pieces: list[bytes | memoryview] = []
+    for (head, end), events in zip(around, event_texts(block), strict=True):
+        pieces += (head, events, end)
+    pieces[:1] = [b'{"Links":{},"Items":[', pieces[0][1:]] if pieces else [b'{"Links":{},"Items":[']
+    return b"".join((*pieces, b"]}"))
+
+
+@lru_cache(maxsize=64)
+def _around(base: str, kind: str, points: Points) -> Sequence[tuple[bytes, bytes]]:
+    """For each stream a comma and its members before its events, and those after them."""
+    return [_around_one(base, kind, point) for point in points]
+
+
+@lru_cache(maxsize=16_384)
+def _around_one(base: str, kind: str, point: Point) -> tuple[bytes, bytes]:
+    web_id = point.web_id(kind)
+    members = {
+        "WebId": web_id,
+        "Name": point.name,
+        "Path": point.path,
+        "Links": {"Source": f"{base}/points/{web_id}"},
+    }
+    return b"," + orjson.dumps(members)[:-1] + b',"Items":[', _end(point.engineering_units)
+
+
+@lru_cache(maxsize=256)
+def _end(units: str) -> bytes:
+    return b'],"UnitsAbbreviation":' + orjson.dumps(units) + b"}"

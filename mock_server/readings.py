@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mock_server.archive import Archive, TooManyEvents
 from mock_server.call import Call
 from mock_server.events import I64, Block, chained, side_by_side
-from mock_server.filters import Filter, filter_of
+from mock_server.filters import filter_of
 from mock_server.interpolation import reader, values_at
 from mock_server.plotting import plot_values
 from mock_server.point import Point
@@ -82,6 +84,16 @@ def plotted_values(call: Call, points: Sequence[Point]) -> Block:
         call, points, lambda point: plot_values(reader(call.archive, point, call.now), low, high, intervals)
     )
     return plotted.reversed() if newest_first else plotted
+
+
+READS: dict[str, Callable[[Call, Sequence[Point]], Block]] = {
+    "value": current_values,
+    "end": newest_values,
+    "interpolated": interpolated_values,
+    "interpolatedattimes": values_at_times,
+    "plot": plotted_values,
+}
+"""The methods of streams and stream sets that take nothing but a read, by the last segment of their paths."""
 
 
 def _interpolation_grid(call: Call, streams: int) -> I64:
@@ -182,9 +194,4 @@ def _has_event(archive: Archive, point: Point, instant: int, now: int) -> bool:
 
 
 def _array(instants: Sequence[int]) -> I64:
-    import numpy as np
-
     return np.array(instants, dtype=np.int64)
-
-
-__all__ = ["Filter", "Recording", "read_recorded", "recording"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from mock_server import webid
-from mock_server.af.declarations import ANALYSES, CATEGORIES, ENUMERATIONS, FRAME_TEMPLATES
+from mock_server.af.declarations import ANALYSES, CATEGORIES, ENUMERATIONS, FRAME_TEMPLATES, TABLES
 from mock_server.af.design import ELEMENT_TEMPLATES, AttributeSpec, TemplateSpec
 from mock_server.af.measures import MEASURES
 from mock_server.af.objects import (
@@ -19,7 +19,6 @@ from mock_server.af.objects import (
     Unit,
     UnitClass,
 )
-from mock_server.af.tables import TABLES
 
 SERVER_NAME = "AFSIM01"
 DATABASE_NAME = "Production"

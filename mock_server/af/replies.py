@@ -11,7 +11,7 @@ from mock_server.af.objects import (
     Template,
 )
 from mock_server.call import Call
-from mock_server.sensors import DIGITAL_SETS
+from mock_server.sensors import DIGITAL_SETS, DigitalSet
 
 STREAM_LINKS = {
     "InterpolatedData": "interpolated",
@@ -174,17 +174,24 @@ def _enumeration_links(call: Call, attribute: Attribute) -> dict[str, str]:
     if not attribute.type_qualifier:
         return {}
     own = call.server.plant.assets.library.enumeration_sets.get(attribute.type_qualifier)
-    address = link(call, "enumerationsets", own) if own else _digital_set_link(call, attribute.type_qualifier)
+    if own:
+        address = link(call, "enumerationsets", own)
+    else:
+        digital_set = next(each for each in DIGITAL_SETS if each.name == attribute.type_qualifier)
+        address = call.link(f"/enumerationsets/{digital_set_web_id(call, digital_set)}")
     return {"EnumerationSet": address, "EnumerationValues": f"{address}/enumerationvalues"}
 
 
-def _digital_set_link(call: Call, name: str) -> str:
-    server = call.server.plant.catalog.server
-    digital_set = next(each for each in DIGITAL_SETS if each.name == name)
-    path = f"\\\\{server.name}\\EnumerationSets[{name}]"
-    kind = webid.KINDS[call.web_id_type]
-    text = webid.encode(kind, webid.DIGITAL_SET, server.guid, server.set_guid(digital_set), path)
-    return call.link(f"/enumerationsets/{text}")
+def digital_set_path(call: Call, digital_set: DigitalSet) -> str:
+    """The path of a digital set of the data server."""
+    return f"\\\\{call.server.plant.catalog.server.name}\\EnumerationSets[{digital_set.name}]"
+
+
+def digital_set_web_id(call: Call, digital_set: DigitalSet) -> str:
+    """The WebID of a digital set, of the type asked for."""
+    server, kind = call.server.plant.catalog.server, webid.KINDS[call.web_id_type]
+    path = digital_set_path(call, digital_set)
+    return webid.encode(kind, webid.DIGITAL_SET, server.guid, server.set_guid(digital_set), path)
 
 
 def _point_reference(call: Call, attribute: Attribute) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Streams of attributes: read from the point beneath by the API's own calls, then shown as the attribute's."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -14,8 +13,9 @@ from mock_server.af.measures import IncompatibleUnits, conversion, measure
 from mock_server.call import Call
 from mock_server.checkpoints import checkpoint
 from mock_server.frame import Frame
-from mock_server.messages import ApiError, Request, Response, refusal
+from mock_server.messages import ApiError, Request, refusal
 from mock_server.point import Point
+from mock_server.router import dispatch
 
 METHODS = (
     "value",
@@ -42,9 +42,6 @@ _OWN = {  # parameters that concern attributes, not the points beneath
 }
 _SPREADS = ("Range", "StdDev", "PopulationStdDev")
 _PURE = ("Count", "PercentGood")
-
-Ask = Callable[[Request], Response]
-"""How the API answers a request of its own."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +120,14 @@ def frame_times(call: Call, owner: Any, method: str) -> list[tuple[str, str]]:
     return []
 
 
-def asked_of_point(call: Call, ask: Ask, point: Point, method: str, times: list[tuple[str, str]]) -> Any:
+def asked_of_point(call: Call, point: Point, method: str, times: list[tuple[str, str]]) -> Any:
     """The parsed reply for one point; its refusal when it refuses."""
     query = urlencode([*kept_parameters(call, "webidtype"), *times])
-    return _answer(call, ask, f"/piwebapi/streams/{point.web_id()}/{method}", query)
+    return _answer(call, f"/piwebapi/streams/{point.web_id()}/{method}", query)
 
 
 def asked_of_points(
-    call: Call, ask: Ask, points: list[Point], method: str, times: list[tuple[str, str]]
+    call: Call, points: list[Point], method: str, times: list[tuple[str, str]]
 ) -> dict[int, dict[str, Any]]:
     """The items of a stream set of points, by the index of the point."""
     unique = list({point.index: point for point in points}.values())
@@ -138,7 +135,7 @@ def asked_of_points(
         return {}
     ids = [("webId", point.web_id("IDOnly")) for point in unique]
     query = urlencode([*kept_parameters(call), *times, *ids])
-    items = _answer(call, ask, f"/piwebapi/streamsets/{method}", query)["Items"]
+    items = _answer(call, f"/piwebapi/streamsets/{method}", query)["Items"]
     return {point.index: item for point, item in zip(unique, items, strict=True)}
 
 
@@ -166,9 +163,11 @@ def failed_value(error: ApiError) -> dict[str, Any]:
     }
 
 
-def _answer(call: Call, ask: Ask, path: str, query: str) -> Any:
+def _answer(call: Call, path: str, query: str) -> Any:
     request = call.request
-    response = ask(Request("GET", path, query, request.headers, origin=request.origin))
+    response = dispatch(
+        call.server, Request("GET", path, query, request.headers, origin=request.origin), call.now
+    )
     if response.status != 200:
         raise ApiError(response)
     return orjson.loads(response.body)

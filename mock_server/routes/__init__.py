@@ -1,47 +1,7 @@
-"""The endpoints, one short function each; importing this package registers them all."""
+"""The endpoints, one short function each; importing this package registers the endpoints of all its modules."""
 
-from mock_server.routes import (
-    afenumerations,
-    analyses,
-    assetdatabases,
-    assetservers,
-    attributes,
-    attributestreams,
-    batch,
-    calculation,
-    dataservers,
-    elements,
-    enumerations,
-    eventframes,
-    home,
-    points,
-    resources,
-    search,
-    streams,
-    streamsets,
-    system,
-    updates,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "afenumerations",
-    "analyses",
-    "assetdatabases",
-    "assetservers",
-    "attributes",
-    "attributestreams",
-    "batch",
-    "calculation",
-    "dataservers",
-    "elements",
-    "enumerations",
-    "eventframes",
-    "home",
-    "points",
-    "resources",
-    "search",
-    "streams",
-    "streamsets",
-    "system",
-    "updates",
-]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -14,7 +14,7 @@ from mock_server.call import Call
 from mock_server.checkpoints import paced, paced_sort
 from mock_server.messages import ApiError, Response, json_response, refusal
 from mock_server.router import route
-from mock_server.routes.elements import ELEMENT_FILTERS, created, element_test
+from mock_server.routes.elements import ELEMENT_FILTERS, created, element_test, elements_below
 
 _MOST_ELEMENTS = 20_000
 _STATIC_TIME = 0  # a static value has no time of its own
@@ -43,18 +43,13 @@ def attributes_of_attribute(call: Call) -> Response:
 def attributes_of_elements(call: Call) -> Response:
     """Attributes across the elements of a database: of its roots, or with `searchFullHierarchy` of all."""
     lookup.database(call, call.args["web_id"])
-    assets = call.server.plant.assets
-    return _across(call, assets.below(None) if flag(call, "searchFullHierarchy") else assets.roots())
+    return _across(call, elements_below(call, None))
 
 
 @route("GET", "/elements/{web_id}/elementattributes")
 def attributes_below_element(call: Call) -> Response:
     """Attributes across the elements below one."""
-    parent = lookup.element(call, call.args["web_id"])
-    assets = call.server.plant.assets
-    return _across(
-        call, assets.below(parent) if flag(call, "searchFullHierarchy") else assets.children(parent)
-    )
+    return _across(call, elements_below(call, lookup.element(call, call.args["web_id"])))
 
 
 @route("GET", "/attributes/search")
@@ -158,12 +153,16 @@ def _listed(call: Call, every: Sequence[Attribute], parent: Attribute | None) ->
 
 def _across(call: Call, elements: Sequence[Element]) -> Response:
     chosen = list(filter(element_test(call, "element"), paced(elements)))
+    return attributes_page(call, _members(chosen, nested=flag(call, "searchFullHierarchy")))
+
+
+def attributes_page(call: Call, members: Sequence[Attribute]) -> Response:
+    """A page of those attributes across several owners that the filters of the call let through."""
     tests: list[Test] = [
         named(call, "attribute"),
         same(call, "attributeCategory", lambda each: each.category_names),
         same(call, "attributeType", lambda each: [each.type]),
     ]
-    members = _members(chosen, nested=flag(call, "searchFullHierarchy"))
     found = [each for each in paced(members) if all(test(each) for test in tests)]
     return page(call, ordered(call, found, {"Type": lambda each: each.type}), replies.attribute_json)
 

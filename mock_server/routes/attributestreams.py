@@ -15,9 +15,9 @@ from mock_server.af.streams import (
     stream_item,
 )
 from mock_server.call import Call
-from mock_server.messages import ApiError, Request, Response, refusal
+from mock_server.messages import ApiError, Response, refusal
 from mock_server.point import Point
-from mock_server.router import claim, dispatch
+from mock_server.router import claim
 from mock_server.routes.attributes import owner_attributes, static_value, unsupported
 
 _STREAM = re.compile(r"/piwebapi/streams/([FILPD]1Ab[EF][^/]*)/(\w+)/?\Z", re.IGNORECASE)
@@ -47,7 +47,7 @@ def _stream(call: Call, attribute: Attribute, method: str) -> Response:
     if attribute.point is None:
         return call.reply(scale.apply(_static(attribute, method)))
     times = frame_times(call, attribute.owner, method)
-    return call.reply(scale.apply(asked_of_point(call, _asking(call), attribute.point, method, times)))
+    return call.reply(scale.apply(asked_of_point(call, attribute.point, method, times)))
 
 
 def _of_parent(call: Call, text: str, method: str) -> Response:
@@ -82,7 +82,7 @@ def _set(
     points = [
         point for point in points if call.server.plant.catalog.by_id(point.point_id)
     ]  # others are deleted
-    by_point = asked_of_points(call, _asking(call), points, method, times)
+    by_point = asked_of_points(call, points, method, times)
     items = [_item(call, each, method, by_point) for each in targets]
     if call.choice("sortField", "", ("", "Name")):
         items.sort(key=lambda item: str(item["Name"]).lower(), reverse=call.descending)
@@ -117,10 +117,3 @@ def _static(attribute: Attribute, method: str) -> dict[str, Any]:
             409, f"The attribute '{attribute.name}' has no data reference that supports '{method}'."
         )
     return static_value(attribute)
-
-
-def _asking(call: Call) -> Any:
-    def ask(request: Request) -> Response:
-        return dispatch(call.server, request, call.now)
-
-    return ask

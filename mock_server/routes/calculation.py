@@ -1,26 +1,21 @@
 """Performance equations: computed at times, at intervals, at recorded events, and summed up."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mock_server import readings, ticks
-from mock_server.call import Call, check_data_server, read_web_id
+from mock_server.call import Call, check_data_server
 from mock_server.checkpoints import paced
 from mock_server.computed import series_of
 from mock_server.events import I64, State
 from mock_server.expressions import Environment, Expression, Instant, Value
 from mock_server.filters import bound
-from mock_server.interpolation import Reader
 from mock_server.messages import Response
 from mock_server.router import route
 from mock_server.sensors import CALC_FAILED, SYSTEM_STATES
 from mock_server.spans import grid
 from mock_server.summing import asked_of, figures_of, summary_items
-
-TARGET_FINDERS: dict[str, Callable[[Call, str], Callable[[str], Reader | None]]] = {}
-"""How names in an expression are found below a target that is no data server, by the marker of its WebID."""
 
 
 @route("GET", "/calculation/times")
@@ -65,20 +60,10 @@ def summary(call: Call) -> Response:
 
 
 def _expression(call: Call) -> Expression:
-    text = call.required("expression")
-    return bound("expression", text, Environment(_names_below(call), call.zone, call.now))
-
-
-def _names_below(call: Call) -> Callable[[str], Reader | None]:
-    """How names are found below the call's target: the data server unless `webId` says otherwise."""
-    target = call.text("webId")
-    if not target:
-        return call.reader_of
-    find = TARGET_FINDERS.get(read_web_id(target).marker)
-    if find is not None:
-        return find(call, target)
-    check_data_server(call.server, target)
-    return call.reader_of
+    text, target = call.required("expression"), call.text("webId")
+    if target:
+        check_data_server(call.server, target)
+    return bound("expression", text, Environment(call.reader_of, call.zone, call.now))
 
 
 def _event_times(call: Call, expression: Expression, low: int, high: int) -> I64:

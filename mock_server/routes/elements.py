@@ -19,8 +19,7 @@ _TYPES = ("Any", "None", "Other", "Node", "Measurement", "Flow", "Transfer", "Bo
 def elements_of_database(call: Call) -> Response:
     """The root elements, or with `searchFullHierarchy` all of them, flat."""
     lookup.database(call, call.args["web_id"])
-    assets = call.server.plant.assets
-    return _listed(call, assets.below(None) if flag(call, "searchFullHierarchy") else assets.roots())
+    return _listed(call, elements_below(call, None))
 
 
 @route("GET", "/elements/search")
@@ -38,11 +37,7 @@ def elements_search(call: Call) -> Response:
 @route("GET", "/elements/{web_id}/elements")
 def elements_of_element(call: Call) -> Response:
     """The elements below one: its children, or with `searchFullHierarchy` all."""
-    parent = lookup.element(call, call.args["web_id"])
-    assets = call.server.plant.assets
-    return _listed(
-        call, assets.below(parent) if flag(call, "searchFullHierarchy") else assets.children(parent)
-    )
+    return _listed(call, elements_below(call, lookup.element(call, call.args["web_id"])))
 
 
 @route("GET", "/elements/{web_id}/referencedelements")
@@ -71,6 +66,14 @@ def analyses_of_element(call: Call) -> Response:
     found = lookup.element(call, call.args["web_id"])
     made = call.server.plant.assets.analyses_of(found)
     return page(call, ordered(call, made, {}), analyses.analysis_json)
+
+
+def elements_below(call: Call, parent: Element | None) -> list[Element]:
+    """The elements right below one (None: the database), or with `searchFullHierarchy` all of them."""
+    assets = call.server.plant.assets
+    if flag(call, "searchFullHierarchy"):
+        return assets.below(parent)
+    return assets.roots() if parent is None else assets.children(parent)
 
 
 def element_test(call: Call, prefix: str = "") -> Test:

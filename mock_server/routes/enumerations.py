@@ -1,12 +1,41 @@
-"""The digital sets of the data server and their states."""
+"""Enumeration sets and values: the data server's digital sets, and those of the asset database."""
 
+import re
 from typing import Any
 
 from mock_server import webid
+from mock_server.af import lookup
+from mock_server.af.replies import digital_set_path, digital_set_web_id
 from mock_server.call import Call, check_data_server, guid_of
 from mock_server.messages import Response, refusal
-from mock_server.router import route
+from mock_server.router import claim, route
 from mock_server.sensors import DigitalSet
+
+_ENUMERATION = re.compile(
+    r"/piwebapi/(enumerationsets|enumerationvalues)(?:/([^/]+)(/enumerationvalues)?)?/?\Z", re.IGNORECASE
+)
+
+
+@claim
+def enumerations_of_database(call: Call) -> Response | None:
+    """Answer for the enumeration sets and values of the database; the data server's go on."""
+    match = _ENUMERATION.match(call.request.path)
+    if match is None or call.request.method != "GET":
+        return None
+    collection, text = match[1].lower(), match[2]
+    if text is None:
+        path = call.text("path")
+        own = call.server.plant.assets.library.server.path
+        if not path.upper().startswith(own.upper()):
+            return None
+        return call.reply(lookup.RESOURCES[collection].show(call, lookup.by_path(call, collection, path)))
+    if text[2:5] not in (webid.ENUMERATION_SET, webid.ENUMERATION_VALUE):
+        return None
+    found = lookup.by_web_id(call, collection, text)
+    if match[3]:
+        shown = [lookup.RESOURCES["enumerationvalues"].show(call, each) for each in found.values]
+        return call.items(shown)
+    return call.reply(lookup.RESOURCES[collection].show(call, found))
 
 
 @route("GET", "/dataservers/{web_id}/enumerationsets")
@@ -21,7 +50,7 @@ def set_by_path(call: Call) -> Response:
     r"""The digital set at `path`, `\\\\SERVER\\EnumerationSets[NAME]`."""
     path = call.required("path")
     for each in _sets(call):
-        if _path(call, each).upper() == path.upper():
+        if digital_set_path(call, each).upper() == path.upper():
             return call.reply(set_json(call, each))
     raise refusal(404, f"The enumeration set with path '{path}' was not found.")
 
@@ -31,7 +60,7 @@ def value_by_path(call: Call) -> Response:
     """The state at `path`, which is the set's path and the state's name."""
     path = call.required("path")
     for each, code in _states(call):
-        if f"{_path(call, each)}\\{each.states[code]}".upper() == path.upper():
+        if f"{digital_set_path(call, each)}\\{each.states[code]}".upper() == path.upper():
             return call.reply(_state_json(call, each, code))
     raise refusal(404, f"The enumeration value with path '{path}' was not found.")
 
@@ -43,7 +72,7 @@ def enumeration_value(call: Call) -> Response:
     wanted = guid_of(text, webid.DIGITAL_STATE)
     server = call.server.plant.catalog.server
     for each, code in _states(call):
-        path = f"{_path(call, each)}\\{each.states[code]}".removeprefix("\\\\").upper()
+        path = f"{digital_set_path(call, each)}\\{each.states[code]}".removeprefix("\\\\").upper()
         if wanted in (server.state_guid(each, code), path):
             return call.reply(_state_json(call, each, code))
     raise refusal(404, f"The enumeration value with WebID '{text}' was not found.")
@@ -65,14 +94,14 @@ def values_of_set(call: Call) -> Response:
 def set_json(call: Call, digital_set: DigitalSet) -> dict[str, Any]:
     """A digital set as PI Web API shows it."""
     server = call.server.plant.catalog.server
-    web_id = _set_web_id(call, digital_set)
+    web_id = digital_set_web_id(call, digital_set)
     self_link = call.link(f"/enumerationsets/{web_id}")
     return {
         "WebId": web_id,
         "Id": str(server.set_guid(digital_set)),
         "Name": digital_set.name,
         "Description": digital_set.description,
-        "Path": _path(call, digital_set),
+        "Path": digital_set_path(call, digital_set),
         "Links": {
             "Self": self_link,
             "DataServer": call.link(f"/dataservers/{call.web_id(server)}"),
@@ -85,7 +114,7 @@ def _state_json(call: Call, digital_set: DigitalSet, code: int) -> dict[str, Any
     server = call.server.plant.catalog.server
     name = digital_set.states[code]
     guid = server.state_guid(digital_set, code)
-    path = f"{_path(call, digital_set)}\\{name}"
+    path = f"{digital_set_path(call, digital_set)}\\{name}"
     kind = webid.KINDS[call.web_id_type]
     web_id = webid.encode(kind, webid.DIGITAL_STATE, server.guid, guid, path)
     return {
@@ -97,7 +126,7 @@ def _state_json(call: Call, digital_set: DigitalSet, code: int) -> dict[str, Any
         "Path": path,
         "Links": {
             "Self": call.link(f"/enumerationvalues/{web_id}"),
-            "EnumerationSet": call.link(f"/enumerationsets/{_set_web_id(call, digital_set)}"),
+            "EnumerationSet": call.link(f"/enumerationsets/{digital_set_web_id(call, digital_set)}"),
         },
     }
 
@@ -110,22 +139,11 @@ def _states(call: Call) -> list[tuple[DigitalSet, int]]:
     return [(each, code) for each in _sets(call) for code in sorted(each.states)]
 
 
-def _path(call: Call, digital_set: DigitalSet) -> str:
-    return f"\\\\{call.server.plant.catalog.server.name}\\EnumerationSets[{digital_set.name}]"
-
-
-def _set_web_id(call: Call, digital_set: DigitalSet) -> str:
-    server = call.server.plant.catalog.server
-    kind = webid.KINDS[call.web_id_type]
-    guid = server.set_guid(digital_set)
-    return webid.encode(kind, webid.DIGITAL_SET, server.guid, guid, _path(call, digital_set))
-
-
 def _find(call: Call) -> DigitalSet:
     text = call.args["web_id"]
     wanted = guid_of(text, webid.DIGITAL_SET)
     server = call.server.plant.catalog.server
     for each in _sets(call):
-        if wanted in (server.set_guid(each), _path(call, each).removeprefix("\\\\").upper()):
+        if wanted in (server.set_guid(each), digital_set_path(call, each).removeprefix("\\\\").upper()):
             return each
     raise refusal(404, f"The enumeration set with WebID '{text}' was not found.")

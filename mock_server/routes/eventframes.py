@@ -2,7 +2,7 @@
 
 from mock_server import ticks
 from mock_server.af import lookup, replies
-from mock_server.af.attributes import Attribute, attributes_of
+from mock_server.af.attributes import attributes_of
 from mock_server.af.declarations import SEVERITIES
 from mock_server.af.library import lineage
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same, whole
@@ -15,6 +15,7 @@ from mock_server.frames import RangeTooLarge
 from mock_server.framesearch import frame_filters, frames_asked, is_counted, too_large
 from mock_server.messages import Response, refusal
 from mock_server.router import route
+from mock_server.routes.attributes import attributes_page
 from mock_server.routes.elements import ELEMENT_FILTERS
 
 _LAST_CHANGE = (
@@ -104,17 +105,7 @@ def attributes_of_frames(call: Call) -> Response:
     ]
     phases = flag(call, "searchFullHierarchy")
     found = frames_asked(call, sources, lambda frame: all(test(frame) for test in tests), phases=phases)
-    members = _attributes(call, [each for frame in paced(found) for each in attributes_of(frame)])
-    return page(call, ordered(call, members, {"Type": lambda each: each.type}), replies.attribute_json)
-
-
-def _attributes(call: Call, every: list[Attribute]) -> list[Attribute]:
-    tests: list[Test] = [
-        named(call, "attribute"),
-        same(call, "attributeCategory", lambda each: each.category_names),
-        same(call, "attributeType", lambda each: [each.type]),
-    ]
-    return [each for each in paced(every) if all(test(each) for test in tests)]
+    return attributes_page(call, [each for frame in paced(found) for each in attributes_of(frame)])
 
 
 def _listed(call: Call, found: list[Frame]) -> Response:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mock_server import readings
 from mock_server.annotations import annotations_wanted, with_annotations
 from mock_server.bodies import collection_of, plain_values, single_values, stream_lists
 from mock_server.call import Call
@@ -11,23 +10,21 @@ from mock_server.events import Block
 from mock_server.messages import Response, refusal
 from mock_server.nearest import nearest_or_error, nearest_value, nothing_found, retrieval_mode
 from mock_server.point import Point
-from mock_server.readings import read_recorded, recording
-from mock_server.router import route
+from mock_server.readings import READS, read_recorded, recording
+from mock_server.router import Endpoint, route
 from mock_server.summing import summary_of
 
 Read = Callable[[Call, Sequence[Point]], Block]
 
 
-@route("GET", "/streams/{web_id}/value")
-def value(call: Call) -> Response:
-    """The value at `time`, or the snapshot without one."""
-    return _one(call, readings.current_values)
+def _read(read: Read, show: Callable[[Call, Block], list[bytes]]) -> Endpoint:
+    return lambda call: Response(200, show(call, read(call, [_stream(call)]))[0])
 
 
-@route("GET", "/streams/{web_id}/end")
-def end(call: Call) -> Response:
-    """The newest value."""
-    return _one(call, readings.newest_values)
+for _name, _each in READS.items():
+    route("GET", f"/streams/{{web_id}}/{_name}")(
+        _read(_each, single_values if _name in ("value", "end") else stream_lists)
+    )
 
 
 @route("GET", "/streams/{web_id}/recorded")
@@ -60,24 +57,6 @@ def recorded_at_times(call: Call) -> Response:
     return _list_of(call, point, values)
 
 
-@route("GET", "/streams/{web_id}/interpolated")
-def interpolated(call: Call) -> Response:
-    """The values at every `interval` of a window."""
-    return _many(call, readings.interpolated_values)
-
-
-@route("GET", "/streams/{web_id}/interpolatedattimes")
-def interpolated_at_times(call: Call) -> Response:
-    """The values at each `time`."""
-    return _many(call, readings.values_at_times)
-
-
-@route("GET", "/streams/{web_id}/plot")
-def plot(call: Call) -> Response:
-    """The significant events of each of `intervals` equal parts of a window."""
-    return _many(call, readings.plotted_values)
-
-
 @route("GET", "/streams/{web_id}/summary")
 def summary(call: Call) -> Response:
     """Figures of each `summaryDuration` of a window."""
@@ -90,14 +69,6 @@ def _stream(call: Call) -> Point:
     if collection_of(found) == "points":
         call.unsupported("desiredUnits")
     return found
-
-
-def _one(call: Call, read: Read) -> Response:
-    return Response(200, single_values(call, read(call, [_stream(call)]))[0])
-
-
-def _many(call: Call, read: Read) -> Response:
-    return Response(200, stream_lists(call, read(call, [_stream(call)]))[0])
 
 
 def _list_of(call: Call, point: Point, values: list[dict[str, Any]]) -> Response:

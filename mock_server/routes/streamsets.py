@@ -3,28 +3,22 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mock_server import readings
 from mock_server.bodies import in_order, plain_values, stream_head, streamset_body
 from mock_server.call import PARENT_FINDERS, Call, read_web_id
+from mock_server.events import Block
 from mock_server.interpolation import reader, values_at
 from mock_server.messages import Response, refusal
 from mock_server.nearest import nearest_or_error, retrieval_mode
 from mock_server.point import Point
-from mock_server.readings import read_recorded, recording
+from mock_server.readings import READS, read_recorded, recording
 from mock_server.router import Endpoint, no_resource, route
 from mock_server.summing import summary_of
 
 Answer = Callable[[Call, Sequence[Point]], Response]
 
 
-def value(call: Call, points: Sequence[Point]) -> Response:
-    """The value of each stream at `time`, or its snapshot without one."""
-    return Response(200, streamset_body(call, readings.current_values(call, points), "Value"))
-
-
-def end(call: Call, points: Sequence[Point]) -> Response:
-    """The newest value of each stream, in a list of one."""
-    return Response(200, streamset_body(call, readings.newest_values(call, points), "Items"))
+def _read(read: Callable[[Call, Sequence[Point]], Block], member: str) -> Answer:
+    return lambda call, points: Response(200, streamset_body(call, read(call, points), member))
 
 
 def recorded(call: Call, points: Sequence[Point]) -> Response:
@@ -48,35 +42,16 @@ def recorded_at_times(call: Call, points: Sequence[Point]) -> Response:
     return _reply(call, points, [_items(point, items) for point, items in zip(points, lists, strict=True)])
 
 
-def interpolated(call: Call, points: Sequence[Point]) -> Response:
-    """The values of each stream at every `interval` of a window."""
-    return Response(200, streamset_body(call, readings.interpolated_values(call, points), "Items"))
-
-
-def interpolated_at_times(call: Call, points: Sequence[Point]) -> Response:
-    """The values of each stream at each `time`."""
-    return Response(200, streamset_body(call, readings.values_at_times(call, points), "Items"))
-
-
-def plot(call: Call, points: Sequence[Point]) -> Response:
-    """The significant events of each stream in each of `intervals` equal parts of a window."""
-    return Response(200, streamset_body(call, readings.plotted_values(call, points), "Items"))
-
-
 def summary(call: Call, points: Sequence[Point]) -> Response:
     """Figures of each stream in each `summaryDuration` of a window."""
     return _reply(call, points, [{"Items": items} for items in summary_of(call, points)])
 
 
 ANSWERS: dict[str, Answer] = {
-    "value": value,
-    "end": end,
+    **{name: _read(read, "Value" if name == "value" else "Items") for name, read in READS.items()},
     "recorded": recorded,
     "recordedattime": recorded_at_time,
     "recordedattimes": recorded_at_times,
-    "interpolated": interpolated,
-    "interpolatedattimes": interpolated_at_times,
-    "plot": plot,
     "summary": summary,
 }
 """What can be asked of a set of streams, however it was put together."""

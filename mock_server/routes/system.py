@@ -1,4 +1,4 @@
-"""What the server tells about itself: product, caller, and to its administrators its state and settings."""
+"""The home resource, and what the server tells of itself: product, caller, and for administrators its settings."""
 
 import uuid
 from typing import Any
@@ -10,6 +10,15 @@ from mock_server.router import no_resource, route
 from mock_server.service import MAX_CONTENT_BYTES, PRODUCT_TITLE
 
 _PARTS = ("OSIsoft.REST.Core", "OSIsoft.REST.Documentation", "OSIsoft.REST.Services")
+
+
+@route("GET", "")
+def home(call: Call) -> Response:
+    """Links to what this server has."""
+    names = {"Self": "/", "AssetServers": "/assetservers", "DataServers": "/dataservers", "System": "/system"}
+    if call.server.generation.has("search/query"):
+        names["Search"] = "/search"
+    return call.reply({"Links": {name: call.link(path) for name, path in names.items()}})
 
 
 @route("GET", "/system")
