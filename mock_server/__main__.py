@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from inspect import signature
 from pathlib import Path
@@ -131,7 +131,7 @@ def _add_sign_in(group: Any) -> None:
     group.add_argument("--client-secret", help="the client's secret")
     group.add_argument(
         "--token-lifetime",
-        type=_positive,
+        type=_at_least(1),
         default=3600,
         metavar="SECONDS",
         help="how long such a token is accepted (default 3600)",
@@ -160,7 +160,7 @@ def _add_tls(group: Any) -> None:
 def _add_limits(group: Any) -> None:
     group.add_argument(
         "--rate-limit",
-        type=_count,
+        type=_at_least(0),
         default=0,
         metavar="N",
         help="most requests of one client in a second, those within batches included; beyond it 429 "
@@ -168,14 +168,14 @@ def _add_limits(group: Any) -> None:
     )
     group.add_argument(
         "--max-items",
-        type=_positive,
+        type=_at_least(1),
         default=150_000,
         metavar="N",
         help="most items one call may ask for, MaxReturnedItemsPerCall (default 150000)",
     )
     group.add_argument(
         "--max-collect",
-        type=_positive,
+        type=_at_least(1),
         default=1_500_000,
         metavar="N",
         help="most events the archive collects for one answer, such as a summary or plot of a long window, "
@@ -197,7 +197,7 @@ def _add_faults(group: Any) -> None:
     )
     group.add_argument(
         "--fault-tries",
-        type=_count,
+        type=_at_least(0),
         default=2,
         metavar="N",
         help="most times in a row that the same request fails; 0: what fails, fails for ever (default 2)",
@@ -233,18 +233,14 @@ def _port(text: str) -> int:
     return number
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+def _at_least(low: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        number = int(text)
+        if number < low:
+            raise ValueError(text)
+        return number
 
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
+    return count
 
 
 def _seconds(text: str) -> timedelta:

@@ -40,7 +40,7 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
     app.state.scheduler = scheduler
 
     async def respond(http: HttpRequest) -> HttpResponse:
-        request = await _request(http)
+        request = channels.request_of(http, http.method, await _body(http))
         received = wall_clock()
         response = await scheduler.run(
             partial(answer, server, request), http.is_disconnected, server.max_query_s
@@ -56,21 +56,6 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
     if gzip:
         app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
     return app
-
-
-async def _request(http: HttpRequest) -> Request:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in http.headers.raw}
-    host = headers.get("host") or "localhost"
-    return Request(
-        method=http.method,
-        path=str(http.scope["path"]),
-        query=http.scope["query_string"].decode("latin-1"),
-        headers=headers,
-        body=await _body(http),
-        origin=f"{http.scope['scheme']}://{host}",
-        raw_path=(http.scope.get("raw_path") or b"").decode("latin-1"),
-        client=http.client.host if http.client else "",
-    )
 
 
 async def _body(http: HttpRequest) -> bytes:

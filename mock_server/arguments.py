@@ -2,6 +2,7 @@
 
 import argparse
 from datetime import datetime, timezone
+from inspect import signature
 from pathlib import Path
 
 from mock_server.plant import Plant
@@ -30,7 +31,11 @@ def add_plant_options(parser: argparse.ArgumentParser) -> None:
         help="how much more often instruments report, between 10 Hz and once a day (default 1)",
     )
     plant.add_argument(
-        "--period", type=float, metavar="SECONDS", help="one nominal period for all, 0.1 to 86400"
+        "--period",
+        dest="period_s",
+        type=float,
+        metavar="SECONDS",
+        help="one nominal period for all, 0.1 to 86400",
     )
     plant.add_argument(
         "--changes",
@@ -60,17 +65,7 @@ def plant_of(options: argparse.Namespace) -> Plant:
     Raises:
         ValueError: when one of them is out of its range, or the data file is not good.
     """
-    return Plant(
-        options.seed,
-        options.tags,
-        options.plants,
-        options.history_start,
-        rate=options.rate,
-        period_s=options.period,
-        changes=options.changes,
-        churn=options.churn,
-        data=options.data,
-    )
+    return Plant(**{name: getattr(options, name) for name in signature(Plant).parameters})
 
 
 def utc(text: str) -> datetime:

@@ -1,6 +1,6 @@
 """The bodies that time-series calls are answered with, assembled as bytes from blocks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -12,7 +12,7 @@ from mock_server import fields
 from mock_server.call import Call
 from mock_server.checkpoints import paced
 from mock_server.events import Block
-from mock_server.messages import Response
+from mock_server.messages import ApiError, Response, refusal
 from mock_server.point import Point, Points
 from mock_server.wire import VALUE_FIELDS, event_texts, timed_values
 
@@ -73,6 +73,32 @@ def list_reply(call: Call, links: dict[str, str], items: Iterable[dict[str, Any]
         if left or not texts:
             parts.append(b'"Items":[' + b",".join(texts) + b"]")
     return Response(200, b"{" + b",".join(part for part in parts if part) + b"}")
+
+
+def several(call: Call, modes: tuple[str, ...], find: Callable[[str, str], dict[str, Any]]) -> Response:
+    """A list of what `find` gives for each `webId` and `path` (its type and text); 207 when one of them failed.
+
+    `modes` are the accepted values of `includeMode`.
+    """
+    named = {"WebId": call.texts("webId"), "Path": call.texts("path")}
+    items = [_found(find, kind, text) for kind, texts in named.items() for text in texts]
+    if not items:
+        raise refusal(400, "Parameter 'webId' or 'path' is required.")
+    failed = ["Exception" in item for item in items]
+    mode = call.choice("includeMode", "All", modes)
+    if mode != "All":
+        wanted = mode == "ItemsWithException"
+        items = [item for item, has_failed in zip(items, failed, strict=True) if has_failed is wanted]
+    return call.items(items, 207 if any(failed) else 200)
+
+
+def _found(find: Callable[[str, str], dict[str, Any]], kind: str, text: str) -> dict[str, Any]:
+    item: dict[str, Any] = {"Identifier": text, "IdentifierType": kind}
+    try:
+        item["Object"] = find(kind, text)
+    except ApiError as error:
+        item["Exception"] = {"Errors": error.errors}
+    return item
 
 
 def stream_head(call: Call, point: Point) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI, WebSocket
 from fastapi import Response as HttpResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
 from mock_server import auth
@@ -58,7 +59,7 @@ def register(app: FastAPI, server: Server) -> None:
 
     async def serve(websocket: WebSocket) -> None:
         try:
-            channel = await run_in_threadpool(_opened, server, _request(websocket))
+            channel = await run_in_threadpool(_opened, server, request_of(websocket))
         except ApiError as error:
             response = error.response
             headers = {"Content-Type": response.content_type, **dict(response.headers)}
@@ -112,15 +113,17 @@ def _opened(server: Server, request: Request) -> Channel:
     return Channel(call, [call.point(text) for text in web_ids], initial, max(heartbeat, 0))
 
 
-def _request(websocket: WebSocket) -> Request:
-    headers = {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in websocket.headers.raw
-    }
-    scheme = "https" if websocket.url.scheme == "wss" else "http"
+def request_of(http: HTTPConnection, method: str = "GET", body: bytes = b"") -> Request:
+    """The plain request that a connection carries."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in http.headers.raw}
+    scheme = {"ws": "http", "wss": "https"}.get(http.scope["scheme"], http.scope["scheme"])
     return Request(
-        method="GET",
-        path=str(websocket.scope["path"]),
-        query=websocket.scope["query_string"].decode("latin-1"),
+        method=method,
+        path=str(http.scope["path"]),
+        query=http.scope["query_string"].decode("latin-1"),
         headers=headers,
+        body=body,
         origin=f"{scheme}://{headers.get('host') or 'localhost'}",
+        raw_path=(http.scope.get("raw_path") or b"").decode("latin-1"),
+        client=http.client.host if http.client else "",
     )

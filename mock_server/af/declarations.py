@@ -5,93 +5,90 @@ from typing import Any
 from mock_server.af.design import AnalysisSpec, AttributeSpec, TemplateSpec
 
 _CAUSES = ("Seal leak", "Overload", "Power dip", "Operator error", "Unknown; <to be checked>")
+_NAMING = "%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%"
+
+
+def _frames(
+    name: str, description: str, category: str, *attributes: AttributeSpec, **more: Any
+) -> TemplateSpec:
+    return TemplateSpec(
+        name, description, category=category, instance_type="EventFrame", attributes=attributes, **more
+    )
+
+
+def _alarms(
+    name: str, description: str, category: str, severity: str, *attributes: AttributeSpec, **more: Any
+) -> TemplateSpec:
+    return _frames(
+        name, description, category, *attributes, severity=severity, can_be_acknowledged=True, **more
+    )
+
+
 FRAME_TEMPLATES = (
-    TemplateSpec(
+    _frames(
         "Batch",
         "One batch of a reactor",
-        category="Production",
-        instance_type="EventFrame",
-        naming_pattern="%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%",
-        attributes=(
-            AttributeSpec(
-                "Batch ID", "Name of the batch", "String", category="Production data", choices=("",)
-            ),
-            AttributeSpec("Level", "Level of the reactor", source="Level"),
-            AttributeSpec("Temperature", "Temperature of the reactor", source="Temperature"),
-            AttributeSpec("Pressure", "Pressure of the reactor", source="Pressure"),
-        ),
+        "Production",
+        AttributeSpec("Batch ID", "Name of the batch", "String", category="Production data", choices=("",)),
+        AttributeSpec("Level", "Level of the reactor", source="Level"),
+        AttributeSpec("Temperature", "Temperature of the reactor", source="Temperature"),
+        AttributeSpec("Pressure", "Pressure of the reactor", source="Pressure"),
+        naming_pattern=_NAMING,
     ),
-    TemplateSpec(
+    _frames(
         "Phase",
         "A phase of a batch",
-        category="Production",
-        instance_type="EventFrame",
-        attributes=(AttributeSpec("Temperature", "Temperature of the reactor", source="Temperature"),),
+        "Production",
+        AttributeSpec("Temperature", "Temperature of the reactor", source="Temperature"),
     ),
-    TemplateSpec(
+    _alarms(
         "Alarm",
         "What all alarms have",
-        category="Safety",
-        instance_type="EventFrame",
-        severity="Warning",
-        can_be_acknowledged=True,
-        attributes=(
-            AttributeSpec("Cause", "Why it came", "String", category="State", choices=_CAUSES),
-            AttributeSpec("Priority", "1 is the most urgent", "Int32", category="State", choices=(1, 2, 3)),
-        ),
+        "Safety",
+        "Warning",
+        AttributeSpec("Cause", "Why it came", "String", category="State", choices=_CAUSES),
+        AttributeSpec("Priority", "1 is the most urgent", "Int32", category="State", choices=(1, 2, 3)),
     ),
-    TemplateSpec(
+    _alarms(
         "Pump Trip",
         "A pump has tripped",
-        "Alarm",
-        category="Safety",
-        instance_type="EventFrame",
-        naming_pattern="%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%",
-        severity="Major",
-        can_be_acknowledged=True,
-        attributes=(
-            AttributeSpec("State", "State of the motor", category="State", source="State"),
-            AttributeSpec("Pressure", "Pressure at the outlet", source="Pressure"),
-            AttributeSpec("Vibration", "Vibration of the motor", source="Vibration"),
-        ),
+        "Safety",
+        "Major",
+        AttributeSpec("State", "State of the motor", category="State", source="State"),
+        AttributeSpec("Pressure", "Pressure at the outlet", source="Pressure"),
+        AttributeSpec("Vibration", "Vibration of the motor", source="Vibration"),
+        base="Alarm",
+        naming_pattern=_NAMING,
     ),
-    TemplateSpec(
+    _alarms(
         "Off-Spec",
         "A product outside its specification",
-        "Alarm",
-        category="Quality",
-        instance_type="EventFrame",
-        naming_pattern="%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%",
-        severity="Warning",
-        can_be_acknowledged=True,
-        attributes=(
-            AttributeSpec("Grade", "Grade as reported", category="State", source="Grade"),
-            AttributeSpec("Temperature", "Temperature of the column", source="Temperature"),
-        ),
+        "Quality",
+        "Warning",
+        AttributeSpec("Grade", "Grade as reported", category="State", source="Grade"),
+        AttributeSpec("Temperature", "Temperature of the column", source="Temperature"),
+        base="Alarm",
+        naming_pattern=_NAMING,
     ),
 )
 
+
+def _detection(name: str, condition: str, template: str, trigger: str, frames: str) -> AnalysisSpec:
+    return AnalysisSpec(
+        name,
+        f"Opens an event frame {condition}",
+        template,
+        "EventFrame",
+        "Detection",
+        f"StartTrigger:={trigger}; EventFrameTemplate:={frames}",
+        time_rule="Natural",
+        schedule="",
+    )
+
+
 ANALYSES = (
-    AnalysisSpec(
-        "Batch Tracking",
-        "Opens an event frame for each batch",
-        "Reactor",
-        "EventFrame",
-        "Detection",
-        "StartTrigger:='Batch'<>PrevVal('Batch','*'); EventFrameTemplate:=Batch",
-        time_rule="Natural",
-        schedule="",
-    ),
-    AnalysisSpec(
-        "Trip Detection",
-        "Opens an event frame while the pump is tripped",
-        "Pump",
-        "EventFrame",
-        "Detection",
-        "StartTrigger:='State'=\"TRIP\"; EventFrameTemplate:=Pump Trip",
-        time_rule="Natural",
-        schedule="",
-    ),
+    _detection("Batch Tracking", "for each batch", "Reactor", "'Batch'<>PrevVal('Batch','*')", "Batch"),
+    _detection("Trip Detection", "while the pump is tripped", "Pump", "'State'=\"TRIP\"", "Pump Trip"),
     AnalysisSpec(
         "Specific Power",
         "Power for each cubic metre",
@@ -101,15 +98,12 @@ ANALYSES = (
         "'Power'/'Flow'",
         "Power||;Flow||;",
     ),
-    AnalysisSpec(
+    _detection(
         "Quality Watch",
-        "Opens an event frame while the product is off-spec",
+        "while the product is off-spec",
         "Separator",
-        "EventFrame",
-        "Detection",
-        "StartTrigger:='Grade'=\"Off-spec; rework\"; EventFrameTemplate:=Off-Spec",
-        time_rule="Natural",
-        schedule="",
+        "'Grade'=\"Off-spec; rework\"",
+        "Off-Spec",
     ),
 )
 

@@ -83,59 +83,26 @@ def _limit(name: str, trait: str, share: float) -> AttributeSpec:
 _LIMITS = (_limit("High Limit", "LimitHi", 0.9), _limit("Low Limit", "LimitLo", 0.1))
 _FAHRENHEIT = AttributeSpec("Fahrenheit", "The same in Fahrenheit", units="°F", formula=(1.8, 32.0))
 
+
+def _nameplate(name: str, description: str, type: str, *choices: Any, **more: Any) -> AttributeSpec:
+    """An attribute whose value is drawn from the choices for each element."""
+    return AttributeSpec(name, description, type, choices=choices, **{"category": "Nameplate", **more})
+
+
+_MAKERS = ("Alder Works", "Birch & Sons", 'Cedar "Flow"', "Dogwood Systèmes")
+_DATES = ("2009-03-02T00:00:00Z", "2014-11-17T06:30:00Z", "2018-07-01T00:00:00.5Z")
 _NAMEPLATE = (
-    AttributeSpec(
-        "Manufacturer",
-        "Who made it",
-        "String",
-        category="Nameplate",
-        choices=("Alder Works", "Birch & Sons", 'Cedar "Flow"', "Dogwood Systèmes"),
-        configuration=True,
+    _nameplate("Manufacturer", "Who made it", "String", *_MAKERS, configuration=True),
+    _nameplate("Commissioned", "First day of service", "DateTime", *_DATES),
+    _nameplate(
+        "Criticality", "What its loss means", "EnumerationValue", 0, 1, 1, 2, enumeration="Criticality"
     ),
-    AttributeSpec(
-        "Commissioned",
-        "First day of service",
-        "DateTime",
-        category="Nameplate",
-        choices=("2009-03-02T00:00:00Z", "2014-11-17T06:30:00Z", "2018-07-01T00:00:00.5Z"),
-    ),
-    AttributeSpec(
-        "Criticality",
-        "What its loss means",
-        "EnumerationValue",
-        category="Nameplate",
-        enumeration="Criticality",
-        choices=(0, 1, 1, 2),
-    ),
-    AttributeSpec(
-        "In Service", "Whether it may be run", "Boolean", category="State", choices=(True, True, False)
-    ),
-    AttributeSpec(
-        "Design Capacity",
-        "Largest flow it is made for",
-        units="m3/h",
-        category="Nameplate",
-        choices=(120.0, 250.0, 400.0),
-    ),
-    AttributeSpec(
-        "Curve",
-        "Capacity at five loads",
-        "Double[]",
-        category="Nameplate",
-        choices=((0.0, 24.5, 41.0, 52.0, 60.0),),
-    ),
-    AttributeSpec(
-        "Asset Number",
-        "Key in the maintenance system",
-        "Int64",
-        category="Nameplate",
-        choices=(9_007_199_254_740_993, 42, 70_001),
-        hidden=True,
-    ),
-    AttributeSpec("Drawing", "Scan of the drawing", "Unsupported", category="Nameplate", hidden=True),
-    AttributeSpec(
-        "Former Tag", "Name before the merger", "String", category="Nameplate", choices=("",), excluded=True
-    ),
+    _nameplate("In Service", "Whether it may be run", "Boolean", True, True, False, category="State"),
+    _nameplate("Design Capacity", "Largest flow it is made for", "Double", 120.0, 250.0, 400.0, units="m3/h"),
+    _nameplate("Curve", "Capacity at five loads", "Double[]", (0.0, 24.5, 41.0, 52.0, 60.0)),
+    _nameplate("Asset Number", "Key in the maintenance system", "Int64", 2**53 + 1, 42, 70_001, hidden=True),
+    _nameplate("Drawing", "Scan of the drawing", "Unsupported", hidden=True),
+    _nameplate("Former Tag", "Name before the merger", "String", "", excluded=True),
 )
 
 
@@ -145,31 +112,19 @@ def _equipment(name: str, prefix: str, description: str, category: str, *own: At
 
 ELEMENT_TEMPLATES = (
     TemplateSpec(
-        "Site",
-        "An enterprise",
-        attributes=(
-            AttributeSpec("Owner", "Who runs it", "String", category="Nameplate", choices=("Operations",)),
-        ),
+        "Site", "An enterprise", attributes=(_nameplate("Owner", "Who runs it", "String", "Operations"),)
     ),
     TemplateSpec(
         "Plant",
         "A plant of the enterprise",
         attributes=(
-            AttributeSpec(
-                "Country", "Where it is", "String", category="Nameplate", choices=("CH", "NL", "SE")
-            ),
-            AttributeSpec(
-                "Headcount", "People on site", "Int32", category="Nameplate", choices=(85, 120, 240)
-            ),
+            _nameplate("Country", "Where it is", "String", "CH", "NL", "SE"),
+            _nameplate("Headcount", "People on site", "Int32", 85, 120, 240),
         ),
     ),
     TemplateSpec("Area", "An area of a plant"),
     TemplateSpec(
-        "Unit",
-        "A process unit",
-        attributes=(
-            AttributeSpec("Line", "Number of the line", "Int32", category="Nameplate", choices=(1, 2, 3)),
-        ),
+        "Unit", "A process unit", attributes=(_nameplate("Line", "Number of the line", "Int32", 1, 2, 3),)
     ),
     TemplateSpec("Equipment", "What all equipment has", attributes=_NAMEPLATE),
     _equipment(

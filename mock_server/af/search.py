@@ -4,6 +4,7 @@ A term is a filter name, `:` with an operator, and a value, bare or in quotes; a
 name; `Element:{…}` holds a query about the element of an attribute or event frame.
 """
 
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,14 @@ class Filter:
     kind: str = "text"
     scale: tuple[str, ...] = ()
     inner: "Mapping[str, Filter] | None" = None
+
+
+COMMON_FILTERS = {
+    "name": Filter(lambda each: each.name),
+    "description": Filter(lambda each: each.description),
+    "id": Filter(lambda each: str(each.guid)),
+}
+"""The filters of every kind of object."""
 
 
 @dataclass(frozen=True)
@@ -217,10 +226,10 @@ def _limit(term: Term, how: Filter, value: str, now: int) -> Any:
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "=": lambda held, limit: bool(held == limit),
-    "<>": lambda held, limit: bool(held != limit),
-    "<": lambda held, limit: bool(held < limit),
-    "<=": lambda held, limit: bool(held <= limit),
-    ">": lambda held, limit: bool(held > limit),
-    ">=": lambda held, limit: bool(held >= limit),
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }

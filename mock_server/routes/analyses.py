@@ -5,7 +5,7 @@ from mock_server.af.declarations import ANALYSES
 from mock_server.af.framework import Analysis
 from mock_server.af.library import lineage
 from mock_server.af.lists import ordered, page, pattern, query_terms, query_test, whole
-from mock_server.af.search import Filter
+from mock_server.af.search import COMMON_FILTERS, Filter
 from mock_server.call import Call
 from mock_server.messages import Response, refusal
 from mock_server.router import route
@@ -62,23 +62,19 @@ def _every(call: Call) -> list[Analysis]:
 
 
 ANALYSIS_FILTERS = {
-    "name": Filter(lambda each: each.name),
-    "description": Filter(lambda each: each.description),
+    **COMMON_FILTERS,
     "category": Filter(lambda each: each.category_names),
     "template": Filter(lambda each: each.spec.name),
     "plugin": Filter(lambda each: each.spec.plugin),
     "status": Filter(lambda _: "Enabled"),
     "target": Filter(lambda each: [each.element], "nested", inner=ELEMENT_FILTERS),
     "targettemplate": Filter(lambda each: [spec.name for spec in lineage(each.element.template.name)]),
-    "id": Filter(lambda each: str(each.guid)),
     "creationdate": Filter(lambda each: created(each.element), "time"),
     "modifydate": Filter(lambda each: created(each.element), "time"),
 }
 _TEMPLATE_FILTERS = {
-    "name": Filter(lambda each: each.name),
-    "description": Filter(lambda each: each.description),
+    **COMMON_FILTERS,
     "category": Filter(lambda each: [each.spec.category]),
     "plugin": Filter(lambda each: each.spec.plugin),
     "targettemplate": Filter(lambda each: each.spec.template),
-    "id": Filter(lambda each: str(each.guid)),
 }

@@ -9,7 +9,7 @@ from mock_server.af.attributes import Attribute, attributes_of
 from mock_server.af.declarations import TRAITS
 from mock_server.af.framework import Element
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same
-from mock_server.af.search import Filter
+from mock_server.af.search import COMMON_FILTERS, Filter
 from mock_server.call import Call
 from mock_server.checkpoints import paced, paced_sort
 from mock_server.messages import ApiError, Response, json_response, refusal
@@ -203,15 +203,13 @@ def _born(attribute: Attribute) -> int:
 
 
 ATTRIBUTE_FILTERS = {
-    "name": Filter(lambda each: each.name),
-    "description": Filter(lambda each: each.description),
+    **COMMON_FILTERS,
     "category": Filter(lambda each: each.category_names),
     "template": Filter(lambda each: each.template_names),
     "type": Filter(lambda each: each.type),
     "plugin": Filter(lambda each: each.plugin),
     "element": Filter(lambda each: [each.owner], "nested", inner=ELEMENT_FILTERS),
     "elementname": Filter(lambda each: each.owner.name),
-    "id": Filter(lambda each: str(each.guid)),
     "creationdate": Filter(_born, "time"),
     "modifydate": Filter(_born, "time"),
 }

@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from mock_server import fields, ticks
-from mock_server.bodies import list_reply
+from mock_server import ticks
 from mock_server.call import Call, check_data_server
 from mock_server.messages import Response, refusal
 from mock_server.pointattributes import POINT_SOURCE
+from mock_server.pointreplies import page_of_points
 from mock_server.router import route
-from mock_server.routes.points import points_json
 from mock_server.service import DATA_SERVER_VERSION
 from mock_server.wildcards import wildcard_pattern
-
-_POINTS_AT_ONCE = 256
 
 
 @route("GET", "/dataservers")
@@ -65,20 +62,6 @@ def license_of_server(call: Call) -> Response:
         },
     }
     return call.reply(module)
-
-
-def page_of_points(call: Call, found: Any, count: int) -> Response:
-    """The page of the found indexes that `startIndex` and `count` ask for, with links to its neighbours."""
-    start = call.integer("startIndex", 0)
-    page = [int(index) for index in found[start : start + count]]
-    tree = fields.below(call.tree, "Items") if fields.wanted(call.tree, "Items") else {}
-    catalog = call.server.plant.catalog
-    items = (
-        item
-        for first in range(0, len(page), _POINTS_AT_ONCE)
-        for item in points_json(call, catalog.points(page[first : first + _POINTS_AT_ONCE]), tree)
-    )
-    return list_reply(call, call.page_links(start, count, len(found)), items)
 
 
 def data_server_json(call: Call) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from mock_server.af import analyses, hierarchy, lookup, replies
 from mock_server.af.framework import Element
 from mock_server.af.library import lineage
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same
-from mock_server.af.search import Filter
+from mock_server.af.search import COMMON_FILTERS, Filter
 from mock_server.call import Call
 from mock_server.checkpoints import paced, paced_sort
 from mock_server.messages import Response
@@ -115,15 +115,13 @@ def _above(element: Element) -> list[str]:
 
 
 ELEMENT_FILTERS = {
-    "name": Filter(lambda each: each.name),
-    "description": Filter(lambda each: each.description),
+    **COMMON_FILTERS,
     "category": Filter(lambda each: each.category_names),
     "template": Filter(lambda each: [spec.name for spec in lineage(each.template.name)]),
     "type": Filter(type_of),
     "elementtype": Filter(type_of),
     "parent": Filter(lambda each: each.parent.name if each.parent else ""),
     "root": Filter(_above, "exact"),
-    "id": Filter(lambda each: str(each.guid)),
     "creationdate": Filter(created, "time"),
     "modifydate": Filter(created, "time"),
     "isannotated": Filter(lambda _: False, "flag"),

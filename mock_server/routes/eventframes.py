@@ -6,7 +6,7 @@ from mock_server.af.attributes import attributes_of
 from mock_server.af.declarations import SEVERITIES
 from mock_server.af.library import lineage
 from mock_server.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same, whole
-from mock_server.af.search import BadQuery, Filter, Term, instant_of
+from mock_server.af.search import COMMON_FILTERS, BadQuery, Filter, Term, instant_of
 from mock_server.call import Call
 from mock_server.checkpoints import paced, paced_sort
 from mock_server.frame import Frame
@@ -141,8 +141,7 @@ def _range_of(terms: list[Term], now: int) -> tuple[int, int]:
 
 
 FRAME_FILTERS: dict[str, Filter] = {
-    "name": Filter(lambda each: each.name),
-    "description": Filter(lambda each: each.description),
+    **COMMON_FILTERS,
     "category": Filter(lambda each: each.category_names),
     "template": Filter(lambda each: [spec.name for spec in lineage(each.template.name)]),
     "start": Filter(lambda each: each.start, "time"),
@@ -156,7 +155,6 @@ FRAME_FILTERS: dict[str, Filter] = {
     "isannotated": Filter(lambda each: bool(each.notes), "flag"),
     "element": Filter(lambda each: each.elements, "nested", inner=ELEMENT_FILTERS),
     "elementname": Filter(lambda each: [element.name for element in each.elements]),
-    "id": Filter(lambda each: str(each.guid)),
     "creationdate": Filter(lambda each: each.start, "time"),
     "modifydate": Filter(lambda each: each.modified, "time"),
     "alldescendants": Filter(lambda each: each.root is None, "scope"),

@@ -1,18 +1,19 @@
 """Points: by path, by WebID, several at once, searched, and their attributes."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
-from mock_server import fields, pitime, pointquery
+from mock_server import pitime, pointquery
+from mock_server.bodies import several
 from mock_server.call import Call, check_data_server, find_point
 from mock_server.checkpoints import paced
 from mock_server.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED
-from mock_server.messages import ApiError, Response, refusal
+from mock_server.messages import Response, refusal
 from mock_server.point import Point
 from mock_server.pointattributes import attributes_of
 from mock_server.pointquery import Moment
+from mock_server.pointreplies import attribute_json, page_of_points, point_json
 from mock_server.router import no_resource, route
 from mock_server.wildcards import wildcard_pattern
 from mock_server.wire import timed_values
@@ -41,27 +42,17 @@ def point_by_path(call: Call) -> Response:
 def points_multiple(call: Call) -> Response:
     """Each point asked for by `webId` or `path`; 207 when one of them failed."""
     call.flag("asParallel")
-    items = [_tried(call, text, "WebId") for text in call.texts("webId")]
-    items += [_tried(call, text, "Path") for text in call.texts("path")]
-    if not items:
-        raise refusal(400, "Parameter 'webId' or 'path' is required.")
-    failed = any("Exception" in item for item in items)
-    return call.reply({"Links": {}, "Items": _included(call, items)}, 207 if failed else 200)
 
+    def find(kind: str, text: str) -> dict[str, Any]:
+        found = find_point(call.server, text) if kind == "WebId" else _at(call, text)
+        return point_json(call, found)
 
-def _included(call: Call, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The items that `includeMode` wants."""
-    mode = call.choice("includeMode", "All", ("All", "ItemsWithoutException", "ItemsWithException"))
-    if mode == "All":
-        return items
-    return [item for item in items if ("Exception" in item) is (mode == "ItemsWithException")]
+    return several(call, ("All", "ItemsWithoutException", "ItemsWithException"), find)
 
 
 @route("GET", "/points/search")
 def points_search(call: Call) -> Response:
     """A page of the points that satisfy `query`, such as `Tag:=FLOW* AND PointType:=Float32`."""
-    from mock_server.routes.dataservers import page_of_points
-
     if not call.server.generation.has("points/search"):
         raise no_resource(call.request)
     check_data_server(call.server, call.text("dataServerWebId"))
@@ -175,7 +166,7 @@ def point_attributes(call: Call) -> Response:
         raise refusal(400, f"The attribute '{unknown[0]}' does not exist.")
     matches = wildcard_pattern(call.text("nameFilter", "*")).match
     items = [
-        _attribute_json(call, found, name)
+        attribute_json(call, found, name)
         for name in attributes
         if (not names or name in names) and matches(name)
     ]
@@ -188,76 +179,7 @@ def point_attribute(call: Call) -> Response:
     found, name = call.point(call.args["web_id"]), call.args["name"].lower()
     if name not in attributes_of(found):
         raise refusal(404, f"The attribute '{name}' was not found.")
-    return call.reply(_attribute_json(call, found, name))
-
-
-def _attribute_json(call: Call, point: Point, name: str) -> dict[str, Any]:
-    self_link = call.link(f"/points/{call.web_id(point)}")
-    return {
-        "Name": name,
-        "Value": attributes_of(point)[name],
-        "Links": {"Self": f"{self_link}/attributes/{name}", "Point": self_link},
-    }
-
-
-_FIELDS: dict[str, Callable[[Point], Any]] = {
-    "Id": lambda point: point.point_id,
-    "Name": lambda point: point.name,
-    "Path": lambda point: point.path,
-    "Descriptor": lambda point: point.descriptor,
-    "PointClass": lambda _: "classic",
-    "PointType": lambda point: point.point_type,
-    "DigitalSetName": lambda point: point.digital_set_name,
-    "EngineeringUnits": lambda point: point.engineering_units,
-    "Span": lambda point: point.sensor.span,
-    "Zero": lambda point: point.sensor.zero,
-    "Step": lambda point: point.sensor.step,
-    "Future": lambda _: False,
-    "DisplayDigits": lambda _: -5,
-}
-_LATER = ("Span", "Zero", "DisplayDigits")
-
-
-def point_json(call: Call, point: Point) -> dict[str, Any]:
-    """A point as PI Web API shows it."""
-    return points_json(call, [point], None)[0]
-
-
-def points_json(call: Call, points: Sequence[Point], tree: fields.Tree) -> list[dict[str, Any]]:
-    """Points as PI Web API shows them; of a million of them only what `tree` selects is worth making."""
-    later = call.server.generation.has("span and zero of points")
-    made = [
-        (name, make)
-        for name, make in _FIELDS.items()
-        if fields.wanted(tree, name) and (later or name not in _LATER)
-    ]
-    linked = fields.wanted(tree, "Links")
-    base, kind = call.base, call.web_id_type
-    owner = f"{base}/dataservers/{points[0].server.web_id(kind)}" if points else ""  # of every point
-    shown = []
-    for point in points:
-        web_id = point.web_id(kind)
-        item = {"WebId": web_id, **{name: make(point) for name, make in made}}
-        if linked:
-            item["Links"] = _links(base, owner, web_id)
-        shown.append(item)
-    return shown
-
-
-def _links(base: str, owner: str, web_id: str) -> dict[str, str]:
-    stream = f"{base}/streams/{web_id}"
-    self_link = f"{base}/points/{web_id}"
-    return {
-        "Self": self_link,
-        "DataServer": owner,
-        "Attributes": f"{self_link}/attributes",
-        "InterpolatedData": f"{stream}/interpolated",
-        "RecordedData": f"{stream}/recorded",
-        "PlotData": f"{stream}/plot",
-        "SummaryData": f"{stream}/summary",
-        "Value": f"{stream}/value",
-        "EndValue": f"{stream}/end",
-    }
+    return call.reply(attribute_json(call, found, name))
 
 
 def _at(call: Call, path: str) -> Point:
@@ -265,13 +187,3 @@ def _at(call: Call, path: str) -> Point:
     if found is None:
         raise refusal(404, f"The PI Point with path '{path}' was not found.")
     return found
-
-
-def _tried(call: Call, text: str, identifier_type: str) -> dict[str, Any]:
-    item: dict[str, Any] = {"Identifier": text, "IdentifierType": identifier_type}
-    try:
-        found = find_point(call.server, text) if identifier_type == "WebId" else _at(call, text)
-        item["Object"] = point_json(call, found)
-    except ApiError as error:
-        item["Exception"] = {"Errors": error.errors}
-    return item

@@ -3,8 +3,9 @@
 from typing import Any
 
 from mock_server.af.lookup import RESOURCES, by_path, by_web_id
+from mock_server.bodies import several
 from mock_server.call import Call
-from mock_server.messages import ApiError, Response, refusal
+from mock_server.messages import Response
 from mock_server.router import Endpoint, route
 
 _SEVERAL = ("elements", "attributes", "eventframes")
@@ -31,42 +32,23 @@ def _at(collection: str) -> Endpoint:
 
 
 def _several(collection: str) -> Endpoint:
-    def several(call: Call) -> Response:
+    def endpoint(call: Call) -> Response:
         """Each object asked for by `webId` or `path`; 207 when one of them failed."""
-        asked = [("WebId", text) for text in call.texts("webId")]
-        asked += [("Path", text) for text in call.texts("path")]
-        if not asked:
-            raise refusal(400, "Parameter 'webId' or 'path' is required.")
-        include = call.choice("includeMode", "All", _INCLUDE)
-        items = [_tried(call, collection, *each) for each in asked]
-        failed = any("Exception" in item for item in items)
-        if include != "All":
-            items = [item for item in items if ("Exception" in item) is (include == "ItemsWithException")]
-        return call.reply({"Links": {}, "Items": items}, 207 if failed else 200)
 
-    return several
+        def find(kind: str, text: str) -> dict[str, Any]:
+            found = (by_web_id if kind == "WebId" else by_path)(call, collection, text)
+            return RESOURCES[collection].show(call, found)
+
+        return several(call, _INCLUDE, find)
+
+    return endpoint
 
 
-def _tried(call: Call, collection: str, identifier_type: str, text: str) -> dict[str, Any]:
-    item: dict[str, Any] = {"Identifier": text, "IdentifierType": identifier_type}
-    try:
-        found = (by_web_id if identifier_type == "WebId" else by_path)(call, collection, text)
-        item["Object"] = RESOURCES[collection].show(call, found)
-    except ApiError as error:
-        item["Exception"] = {"Errors": error.errors}
-    return item
-
-
-def register() -> None:
-    """Register the addresses of all kinds; lists and searches have to be there before."""
-    for collection in _SEVERAL:
-        route("GET", f"/{collection}/multiple")(_several(collection))
-    for collection in RESOURCES:
-        if collection in SHARED:
-            continue
-        route("GET", f"/{collection}/{{web_id}}")(_one(collection))
-        if collection != "assetservers":  # a list of its own
-            route("GET", f"/{collection}")(_at(collection))
-
-
-register()
+for _collection in _SEVERAL:
+    route("GET", f"/{_collection}/multiple")(_several(_collection))
+for _collection in RESOURCES:
+    if _collection in SHARED:
+        continue
+    route("GET", f"/{_collection}/{{web_id}}")(_one(_collection))
+    if _collection != "assetservers":  # a list of its own
+        route("GET", f"/{_collection}")(_at(_collection))
