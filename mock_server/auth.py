@@ -2,11 +2,10 @@
 
 import base64
 import binascii
-import hmac
 import struct
 
 from mock_server.messages import Request, framework_refusal
-from mock_server.oidc import ISSUER
+from mock_server.oidc import ISSUER, same_secret
 from mock_server.server import Server
 
 REALM = 'Basic realm="PI Web API simulator"'
@@ -54,12 +53,16 @@ def read_basic(header: str) -> tuple[str, str] | None:
 
 def _basic(server: Server, request: Request) -> bool:
     given = read_basic(request.headers["authorization"])
-    return given is not None and _same(given[0], server.user or "") and _same(given[1], server.password or "")
+    return (
+        given is not None
+        and same_secret(given[0], server.user or "")
+        and same_secret(given[1], server.password or "")
+    )
 
 
 def _bearer_problem(server: Server, token: str) -> str | None:
     """What is wrong with the token, in words if there are any; None when it is accepted."""
-    if server.token is not None and _same(token, server.token):
+    if server.token is not None and same_secret(token, server.token):
         return None
     return server.oidc.problem_of(token) if server.oidc is not None else ""
 
@@ -97,7 +100,3 @@ def _ntlm_challenge() -> bytes:
     version = b"\x0a\x00\x63\x45\x00\x00\x00\x0f"
     head = b"NTLMSSP\0" + struct.pack("<I", 2) + fields[0] + struct.pack("<I", _NTLM_FLAGS)
     return head + b"pi-ntlm!" + bytes(8) + fields[1] + version + target + pairs
-
-
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())

@@ -124,6 +124,20 @@ def _values(value: Any) -> Iterator[dict[str, Any]]:
                 yield from _values(each)
 
 
+def _errors(status: int, text: str, more: str = "") -> Kind:
+    return Kind(f"{status} with Errors{more}", _always(refusal(status, text).response), member=True)
+
+
+def _bare_text(status: int, text: str, more: str = "") -> Kind:
+    return Kind(
+        f"{status} with a bare text{more}", _always(Response(status, text.encode(), _TEXT)), member=True
+    )
+
+
+def _unauthorized(about: str, challenge: str) -> Kind:
+    return Kind(about, _always(framework_refusal(401, _DENIED, {"WWW-Authenticate": challenge}).response))
+
+
 _DENIED = "Authorization has been denied for this request."
 _EXPIRED = 'Bearer error="invalid_token", error_description="The token expired"'
 _STOPPED = pages.http_sys(503, "Service Unavailable", "The service is unavailable.")
@@ -141,46 +155,24 @@ KINDS: dict[str, Kind] = {
     "malformed": Kind("JSON that stops in the middle of a body that is complete for HTTP", _malformed),
     "empty": Kind("200 with an empty body", _always(Response(200, b""))),
     "portal": Kind("200 with the sign-in page of a proxy", _always(pages.portal())),
-    "401": Kind(
-        "401 as the framework answers",
-        _always(framework_refusal(401, _DENIED, {"WWW-Authenticate": "Bearer"}).response),
-    ),
-    "401-expired": Kind(
-        "401 because the token expired",
-        _always(framework_refusal(401, _DENIED, {"WWW-Authenticate": _EXPIRED}).response),
-    ),
-    "403": Kind("403 with Errors", _always(refusal(403, "Access is denied.").response), member=True),
-    "404": Kind(
-        "404 with Errors", _always(refusal(404, "The requested object was not found.").response), member=True
-    ),
+    "401": _unauthorized("401 as the framework answers", "Bearer"),
+    "401-expired": _unauthorized("401 because the token expired", _EXPIRED),
+    "403": _errors(403, "Access is denied."),
+    "404": _errors(404, "The requested object was not found."),
     "404-message": Kind(
         "404 with a Message, as for a wrong address",
         _always(framework_refusal(404, "No HTTP resource was found that matches the request URI.").response),
         member=True,
     ),
-    "409-text": Kind(
-        "409 with a bare text, as for a failed parent",
-        _always(Response(409, b"The following ParentIds did not complete successfully: 1.", _TEXT)),
-        member=True,
+    "409-text": _bare_text(
+        409, "The following ParentIds did not complete successfully: 1.", ", as for a failed parent"
     ),
-    "429": Kind(
-        "429 with Errors, as PI Web API 2023 SP1",
-        _always(refusal(429, "Rate limit was reached").response),
-        True,
-    ),
+    "429": _errors(429, "Rate limit was reached", ", as PI Web API 2023 SP1"),
     "429-reason": Kind("429 that says so in the reason phrase only, as PI Web API 2023 SP2", _reason_only),
-    "500": Kind(
-        "500 with Errors", _always(refusal(500, "An unexpected error occurred.").response), member=True
-    ),
-    "500-text": Kind(
-        "500 with a bare text", _always(Response(500, b"An error has occurred.", _TEXT)), member=True
-    ),
+    "500": _errors(500, "An unexpected error occurred."),
+    "500-text": _bare_text(500, "An error has occurred."),
     "502": Kind("502 with the page of a proxy", _always(pages.nginx(502))),
-    "503": Kind(
-        "503 with Errors",
-        _always(refusal(503, "The PI Data Archive is not available.").response),
-        member=True,
-    ),
+    "503": _errors(503, "The PI Data Archive is not available."),
     "503-page": Kind("503 with the page of HTTP.sys while the service is down", _always(_STOPPED)),
     "503-seconds": Kind(
         f"503 with Retry-After: {_RETRY_S}", _always(pages.nginx(503, headers={"Retry-After": str(_RETRY_S)}))

@@ -66,14 +66,8 @@ def note_json(call: Call, frame: Frame, note: Note) -> dict[str, Any]:
 
 
 def _links(call: Call, frame: Frame) -> dict[str, str]:
-    below = {
-        "Attributes": "attributes",
-        "EventFrames": "eventframes",
-        "ReferencedElements": "referencedelements",
-        "Categories": "categories",
-        "Annotations": "annotations",
-    }
-    made = replies.links(call, "eventframes", frame, **below)
+    below = ("Attributes", "EventFrames", "ReferencedElements", "Categories", "Annotations")
+    made = replies.links(call, "eventframes", frame, *below)
     made["Database"] = replies.database_link(call)
     made["PrimaryReferencedElement"] = replies.link(call, "elements", frame.element)
     made["Template"] = replies.link(call, "elementtemplates", frame.template)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from mock_server import ticks
 from mock_server.af import replies
@@ -33,21 +34,13 @@ class _Direction:
     open_only: bool = False
 
 
-def _start(frame: Frame) -> int:
-    return frame.start
-
-
-def _end(frame: Frame) -> int:
-    return frame.end
-
-
 _DIRECTIONS = {
-    "BackwardFromStartTime": _Direction(_start, True),
-    "ForwardFromStartTime": _Direction(_start, False),
-    "BackwardFromEndTime": _Direction(_end, True),
-    "ForwardFromEndTime": _Direction(_end, False),
-    "BackwardInProgress": _Direction(_start, True, open_only=True),
-    "ForwardInProgress": _Direction(_start, False, open_only=True),
+    "BackwardFromStartTime": _Direction(attrgetter("start"), True),
+    "ForwardFromStartTime": _Direction(attrgetter("start"), False),
+    "BackwardFromEndTime": _Direction(attrgetter("end"), True),
+    "ForwardFromEndTime": _Direction(attrgetter("end"), False),
+    "BackwardInProgress": _Direction(attrgetter("start"), True, open_only=True),
+    "ForwardInProgress": _Direction(attrgetter("start"), False, open_only=True),
 }
 _MODES = (*_RANGES, *_DIRECTIONS)
 _FIRST_REACH = 8 * 3_600 * ticks.PER_SECOND

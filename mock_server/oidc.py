@@ -74,7 +74,7 @@ class Oidc:
             code = "invalid_request"
             raise Refused(code)
         client = basic or (form.get("client_id", ""), form.get("client_secret", ""))
-        known = [_same(given, wanted) for given, wanted in zip(client, self._client, strict=True)]
+        known = [same_secret(given, wanted) for given, wanted in zip(client, self._client, strict=True)]
         if not all(known):
             code = "invalid_client"
             raise Refused(code, 401 if basic else 400)
@@ -121,7 +121,8 @@ class Oidc:
         return _encode(digest).encode()
 
 
-def _same(given: str, wanted: str) -> bool:
+def same_secret(given: str, wanted: str) -> bool:
+    """Compare in constant time."""
     return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
 
 

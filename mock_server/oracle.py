@@ -13,13 +13,7 @@ from mock_server.printed import printed_numbers
 from mock_server.process import text_of
 from mock_server.sensors import STATES, SYSTEM_STATES
 
-KIND_NAMES = {
-    Kind.NUMBER: "number",
-    Kind.DIGITAL: "digital",
-    Kind.SYSTEM: "system",
-    Kind.STRING: "string",
-    Kind.TIMESTAMP: "timestamp",
-}
+_KIND_NAMES = np.array(["number", "digital", "system", "string", "timestamp"], dtype=object)  # by `Kind`
 SCHEMA = pa.schema(
     [
         ("tag_name", pa.string()),
@@ -81,15 +75,8 @@ def batches(
 def _value(point: Point, kind: int, number: float, code: int) -> float | int | str | State:
     if kind == Kind.NUMBER:
         return int(number) if point.point_type == "Int32" else number
-    return (
-        State(_text(point, kind, code), code, kind == Kind.SYSTEM)
-        if _is_state(kind)
-        else _text(point, kind, code)
-    )
-
-
-def _is_state(kind: int) -> bool:
-    return kind in (Kind.DIGITAL, Kind.SYSTEM)
+    text = _text(point, kind, code)
+    return State(text, code, kind == Kind.SYSTEM) if kind in (Kind.DIGITAL, Kind.SYSTEM) else text
 
 
 def _text(point: Point, kind: int, code: int) -> str:
@@ -114,7 +101,6 @@ def _batch(point: Point, block: Block, rows: slice) -> pa.RecordBatch:
     texts = np.full(count, None, dtype=object)
     for row in np.flatnonzero(~is_number).tolist():
         texts[row] = _text(point, int(kind[row]), int(code[row]))
-    kind_names = np.array([KIND_NAMES[each] for each in range(len(KIND_NAMES))], dtype=object)
     columns = [
         pa.repeat(point.name, count),
         pa.array(block.ticks[rows]),
@@ -122,7 +108,7 @@ def _batch(point: Point, block: Block, rows: slice) -> pa.RecordBatch:
         pa.array(texts, pa.string()),
         pa.array(np.where(is_state, code, 0).astype(np.int32), mask=~is_state),
         pa.array(kind == Kind.SYSTEM),
-        pa.array(kind_names[kind], pa.string()),
+        pa.array(_KIND_NAMES[kind], pa.string()),
         *(pa.array(flags & bit != 0) if bit != BAD else pa.array(flags & BAD == 0) for bit in _FLAG_COLUMNS),
         pa.repeat(point.engineering_units, count),
     ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from mock_server import ticks
 from mock_server.point import Point
+from mock_server.sensors import NUMERIC_TYPES
 
 POINT_SOURCE = "SIM"
 _iso = lru_cache(maxsize=64)(ticks.to_iso)
@@ -13,7 +14,7 @@ _iso = lru_cache(maxsize=64)(ticks.to_iso)
 def attributes_of(point: Point) -> dict[str, Any]:
     """Every attribute a client sees, by its lower-case name, in alphabetical order."""
     sensor = point.sensor
-    numeric = point.point_type in ("Float32", "Float64", "Int32")
+    numeric = point.point_type in NUMERIC_TYPES
     created = _iso(point.created_ticks)
     return {
         "archiving": 1,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mock_server.archive import Archive, TooManyEvents
+from mock_server.archive import TooManyEvents
 from mock_server.call import Call
 from mock_server.events import I64, Block, chained, side_by_side
 from mock_server.filters import filter_of
@@ -167,19 +167,23 @@ def _with_bounds(call: Call, point: Point, asked: Recording, limit: int) -> Bloc
 
 
 def _below(call: Call, point: Point, asked: Recording) -> Block | None:
-    if _has_event(call.archive, point, asked.low, call.now):
-        return None
-    if asked.boundary == "Outside":
-        return call.archive.last_before(point, asked.low, now=call.now)
-    return _made_up(call, point, asked.low)
+    return _bound(call, point, asked, asked.low, call.archive.last_before)
 
 
 def _above(call: Call, point: Point, asked: Recording) -> Block | None:
-    if _has_event(call.archive, point, asked.high, call.now):
+    if asked.boundary == "Interpolated" and asked.low == asked.high:
         return None
-    if asked.boundary == "Outside":
-        return call.archive.first_after(point, asked.high, now=call.now)
-    return _made_up(call, point, asked.high) if asked.low < asked.high else None
+    return _bound(call, point, asked, asked.high, call.archive.first_after)
+
+
+def _bound(
+    call: Call, point: Point, asked: Recording, instant: int, neighbour: Callable[..., Block]
+) -> Block | None:
+    """What is added at one end of the window, where no event is exactly there."""
+    if len(call.archive.window([point], instant, instant, now=call.now, limit=1).ticks):
+        return None
+    outside = asked.boundary == "Outside"
+    return neighbour(point, instant, now=call.now) if outside else _made_up(call, point, instant)
 
 
 def _made_up(call: Call, point: Point, instant: int) -> Block | None:
@@ -187,10 +191,6 @@ def _made_up(call: Call, point: Point, instant: int) -> Block | None:
     if instant > call.now or not len(call.archive.last_before(point, instant, now=call.now).ticks):
         return None
     return values_at(reader(call.archive, point, call.now), _array([instant]))
-
-
-def _has_event(archive: Archive, point: Point, instant: int, now: int) -> bool:
-    return len(archive.window([point], instant, instant, now=now, limit=1).ticks) > 0
 
 
 def _array(instants: Sequence[int]) -> I64:

@@ -20,6 +20,7 @@ from mock_server.hashing import F64
 from mock_server.interpolation import Reader, values_at
 from mock_server.printed import printed_numbers
 from mock_server.scan import collected
+from mock_server.sensors import NUMERIC_TYPES
 
 SUMMARY_TYPES = (
     "Total",
@@ -204,7 +205,7 @@ def _add_curve(figures: Figures, stream: Reader, rows: Block, kept: Bools) -> No
     """Add the pieces of curve between neighbouring rows; the ends of intervals are among the rows."""
     number = printed_numbers(stream.point.point_type, rows.number)
     numeric = _is_good_number(rows)
-    good = numeric if stream.point.point_type in _NUMERIC else rows.flags & BAD == 0
+    good = numeric if stream.point.point_type in NUMERIC_TYPES else rows.flags & BAD == 0
     owner = np.clip(np.searchsorted(figures.start, rows.ticks[:-1], side="right") - 1, 0, None)
     seconds = np.diff(rows.ticks) / ticks.PER_SECOND
     seconds[~kept[:-1]] = 0.0
@@ -215,12 +216,9 @@ def _add_curve(figures: Figures, stream: Reader, rows: Block, kept: Bools) -> No
     _add_extremes(figures, rows, numeric & kept, Ends(earlier=True, later=True))
 
 
-_NUMERIC = ("Float16", "Float32", "Float64", "Int16", "Int32")
-
-
 def _add_events(figures: Figures, events: Block, ends: Ends) -> None:
     numeric = _is_good_number(events)
-    good = numeric if events.points[0].point_type in _NUMERIC else events.flags & BAD == 0
+    good = numeric if events.points[0].point_type in NUMERIC_TYPES else events.flags & BAD == 0
     number = np.where(numeric, printed_numbers(events.points[0].point_type, events.number), 0.0)
     low, high = _rows_of(figures, events, ends)
     rows, owner = spans(low, high - low), np.repeat(np.arange(len(low)), high - low)

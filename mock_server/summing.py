@@ -13,7 +13,7 @@ from mock_server.filters import filter_of
 from mock_server.interpolation import Reader, reader
 from mock_server.messages import refusal
 from mock_server.point import Point
-from mock_server.sensors import NO_DATA, SYSTEM_STATES
+from mock_server.sensors import NO_DATA, NUMERIC_TYPES, SYSTEM_STATES
 from mock_server.spans import Span, grid
 from mock_server.summaries import (
     SUMMARY_TYPES,
@@ -33,7 +33,6 @@ _ENDS = {
 }
 _BASES = (*_STEP, "EventWeighted", *_ENDS)
 _PER_HOUR = {"s": 1 / 3_600, "min": 1 / 60, "h": 1.0, "d": 24.0, "day": 24.0}
-_NUMERIC = ("Float16", "Float32", "Float64", "Int16", "Int32")
 _NOTHING = np.array([], dtype=np.int64)
 
 
@@ -93,7 +92,9 @@ def summary_items(call: Call, figures: Figures, asked: Asked, units: str) -> lis
 
 
 def _items(call: Call, point: Point, asked: Asked) -> list[dict[str, Any]]:
-    if point.point_type not in _NUMERIC and (wrong := [t for t in asked.types if t not in WITHOUT_NUMBERS]):
+    if point.point_type not in NUMERIC_TYPES and (
+        wrong := [t for t in asked.types if t not in WITHOUT_NUMBERS]
+    ):
         raise refusal(
             400,
             f"The summary '{wrong[0]}' cannot be made of '{point.name}', whose values are no numbers;"

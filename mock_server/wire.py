@@ -14,7 +14,7 @@ from mock_server.events import ANNOTATED, BAD, I64, QUESTIONABLE, SUBSTITUTED, B
 from mock_server.point import Point, Points
 from mock_server.printed import number_array
 from mock_server.process import text_of
-from mock_server.sensors import DIGITAL_SETS, GRADES, SYSTEM_STATES
+from mock_server.sensors import DIGITAL_SETS, GRADES, NUMERIC_TYPES, SYSTEM_STATES
 from mock_server.stamps import stamp_columns
 from mock_server.woven import Column, table, woven
 
@@ -28,8 +28,7 @@ VALUE_FIELDS = (
     "Annotated",
 )
 _ALL = frozenset(VALUE_FIELDS)
-_NUMBER_TYPES = ("Float32", "Float64", "Int32")
-_TYPE_CODES = {point_type: code for code, point_type in enumerate(_NUMBER_TYPES)}
+_TYPE_CODES = {point_type: code for code, point_type in enumerate(NUMERIC_TYPES)}
 _SETS = {each.name: each for each in DIGITAL_SETS}
 # Where each set stands in the table of state texts, the system set first.
 _SET_PLACES = {
@@ -43,7 +42,7 @@ _COMMA = ord(",")
 class _Traits(NamedTuple):
     """What decides how the events of some points are printed, for each point and in sum."""
 
-    types: NDArray[np.int8]  # places in `_NUMBER_TYPES`, -1 for what is no number
+    types: NDArray[np.int8]  # places in `NUMERIC_TYPES`, -1 for what is no number
     present: frozenset[int]  # the types that occur
     sets: I64  # places in the table of states
     units: tuple[str, ...]  # those that occur
@@ -103,7 +102,7 @@ def _values(block: Block, traits: _Traits, end: bytes) -> Column:
     pool: list[pa.Array] = []
     place = np.empty(len(block.ticks), dtype=np.int32)
     size = 0
-    for code, point_type in enumerate(_NUMBER_TYPES):
+    for code, point_type in enumerate(NUMERIC_TYPES):
         if code not in traits.present:
             continue
         rows = slice(None) if len(traits.present) == 1 else np.flatnonzero(type_of_row == code)

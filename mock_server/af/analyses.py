@@ -12,7 +12,7 @@ def analysis_json(call: Call, analysis: Analysis) -> dict[str, Any]:
     """An analysis."""
     library = call.server.plant.assets.library
     spec = analysis.spec
-    made = replies.links(call, "analyses", analysis, Categories="categories")
+    made = replies.links(call, "analyses", analysis, "Categories")
     made |= {
         "Target": replies.link(call, "elements", analysis.element),
         "Database": replies.database_link(call),
@@ -44,7 +44,7 @@ def analysis_json(call: Call, analysis: Analysis) -> dict[str, Any]:
 
 def analysis_rule_json(call: Call, rule: Analysis) -> dict[str, Any]:
     """What an analysis computes."""
-    made = replies.links(call, "analysisrules", rule, AnalysisRules="analysisrules")
+    made = replies.links(call, "analysisrules", rule, "AnalysisRules")
     return replies.head(call, rule) | {
         "ConfigString": rule.spec.config,
         "DisplayString": rule.spec.config,

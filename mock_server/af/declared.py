@@ -28,12 +28,8 @@ CATEGORY_COLLECTIONS = {
 def template_json(call: Call, template: Template) -> dict[str, Any]:
     """A template of elements or event frames."""
     spec = template.spec
-    below = {
-        "AnalysisTemplates": "analysistemplates",
-        "AttributeTemplates": "attributetemplates",
-        "Categories": "categories",
-    }
-    made = replies.links(call, "elementtemplates", template, **below)
+    below = ("AnalysisTemplates", "AttributeTemplates", "Categories")
+    made = replies.links(call, "elementtemplates", template, *below)
     made["Database"] = replies.database_link(call)
     if spec.base:
         base = call.server.plant.assets.library.templates[spec.base]
@@ -54,9 +50,7 @@ def template_json(call: Call, template: Template) -> dict[str, Any]:
 def attribute_template_json(call: Call, item: AttributeTemplate) -> dict[str, Any]:
     """An attribute of a template."""
     spec = item.spec
-    made = replies.links(
-        call, "attributetemplates", item, AttributeTemplates="attributetemplates", Categories="categories"
-    )
+    made = replies.links(call, "attributetemplates", item, "AttributeTemplates", "Categories")
     made["ElementTemplate"] = replies.link(call, "elementtemplates", item.template)
     if item.parent:
         made["Parent"] = replies.link(call, "attributetemplates", item.parent)
@@ -88,7 +82,7 @@ def category_json(call: Call, category: AFObject) -> dict[str, Any]:
 
 def table_json(call: Call, table: AFTable) -> dict[str, Any]:
     """A table, without its rows."""
-    made = replies.links(call, "tables", table, Data="data", Categories="categories")
+    made = replies.links(call, "tables", table, "Data", "Categories")
     return replies.head(call, table) | {
         "CategoryNames": ["Reference"],
         "TimeZone": "UTC",
@@ -99,7 +93,7 @@ def table_json(call: Call, table: AFTable) -> dict[str, Any]:
 
 def unit_class_json(call: Call, unit_class: UnitClass) -> dict[str, Any]:
     """A unit class."""
-    made = replies.links(call, "unitclasses", unit_class, CanonicalUnit="canonicalunit", Units="units")
+    made = replies.links(call, "unitclasses", unit_class, "CanonicalUnit", "Units")
     made["AssetServer"] = replies.link(call, "assetservers", call.server.plant.assets.library.server)
     canonical = unit_class.units[0].measure
     return replies.head(call, unit_class) | {
@@ -147,7 +141,7 @@ def enumeration_value_json(call: Call, item: EnumerationValue) -> dict[str, Any]
 def analysis_template_json(call: Call, item: AnalysisTemplate) -> dict[str, Any]:
     """An analysis template."""
     target = call.server.plant.assets.library.templates[item.spec.template]
-    made = replies.links(call, "analysistemplates", item, Categories="categories")
+    made = replies.links(call, "analysistemplates", item, "Categories")
     return replies.head(call, item) | {
         "AnalysisRulePlugInName": item.spec.plugin,
         "CategoryNames": [item.spec.category],

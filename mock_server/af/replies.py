@@ -11,7 +11,7 @@ from mock_server.af.objects import (
     Template,
 )
 from mock_server.call import Call
-from mock_server.sensors import DIGITAL_SETS, DigitalSet
+from mock_server.sensors import DIGITAL_SETS, NUMERIC_TYPES, DigitalSet
 
 STREAM_LINKS = {
     "InterpolatedData": "interpolated",
@@ -39,10 +39,11 @@ def link(call: Call, collection: str, item: Any, *rest: str) -> str:
     return call.link("/".join(["", collection, call.web_id(item), *rest]))
 
 
-def links(call: Call, collection: str, item: Any, **below: str) -> dict[str, str]:
-    """`Self`, and the resources below it by the names of their links."""
+def links(call: Call, collection: str, item: Any, *below: str, **elsewhere: str) -> dict[str, str]:
+    """`Self`, and the resources `below` it; those `elsewhere` have another name in their address."""
     own = link(call, collection, item)
-    return {"Self": own} | {name: f"{own}/{path}" for name, path in below.items()}
+    paths = {name: name.lower() for name in below} | elsewhere
+    return {"Self": own} | {name: f"{own}/{path}" for name, path in paths.items()}
 
 
 def stream_links(call: Call, collection: str, item: Any) -> dict[str, str]:
@@ -58,31 +59,21 @@ def database_link(call: Call) -> str:
 
 def asset_server_json(call: Call, server: AFObject) -> dict[str, Any]:
     """An asset server."""
-    below = {"Databases": "assetdatabases", "UnitClasses": "unitclasses"}
+    made = links(call, "assetservers", server, Databases="assetdatabases", UnitClasses="unitclasses")
     return head(call, server) | {
         "IsConnected": True,
         "ServerVersion": "2.10.9.593",
         "ExtendedProperties": {},
-        "Links": links(call, "assetservers", server, **below),
+        "Links": made,
     }
 
 
 def database_json(call: Call, database: AFObject) -> dict[str, Any]:
     """An asset database."""
-    below = {
-        "Elements": "elements",
-        "ElementTemplates": "elementtemplates",
-        "EventFrames": "eventframes",
-        "ElementCategories": "elementcategories",
-        "AttributeCategories": "attributecategories",
-        "TableCategories": "tablecategories",
-        "AnalysisCategories": "analysiscategories",
-        "AnalysisTemplates": "analysistemplates",
-        "Analyses": "analyses",
-        "EnumerationSets": "enumerationsets",
-        "Tables": "tables",
-    }
-    made = links(call, "assetdatabases", database, **below)
+    categories = [f"{kind}Categories" for kind in ("Element", "Attribute", "Table", "Analysis")]
+    below = ("Elements", "ElementTemplates", "EventFrames", *categories)
+    below += ("AnalysisTemplates", "Analyses", "EnumerationSets", "Tables")
+    made = links(call, "assetdatabases", database, *below)
     made["AssetServer"] = link(call, "assetservers", call.server.plant.assets.library.server)
     return head(call, database) | {
         "ExtendedProperties": {"Purpose": {"Value": "Simulation"}},
@@ -92,14 +83,8 @@ def database_json(call: Call, database: AFObject) -> dict[str, Any]:
 
 def element_json(call: Call, element: Element) -> dict[str, Any]:
     """An element; with `associations=Paths` every path that leads to it."""
-    below = {
-        "Analyses": "analyses",
-        "Attributes": "attributes",
-        "Elements": "elements",
-        "Categories": "categories",
-        "EventFrames": "eventframes",
-    }
-    made = links(call, "elements", element, **below)
+    below = ("Analyses", "Attributes", "Elements", "Categories", "EventFrames")
+    made = links(call, "elements", element, *below)
     made["Database"] = database_link(call)
     made["Template"] = link(call, "elementtemplates", element.template)
     if element.parent:
@@ -118,7 +103,7 @@ def element_json(call: Call, element: Element) -> dict[str, Any]:
 def attribute_json(call: Call, attribute: Attribute) -> dict[str, Any]:
     """An attribute; with `associations=DataReference` the point behind it."""
     spec, point = attribute.spec, attribute.point
-    is_number = point is not None and point.point_type not in ("Digital", "String", "Timestamp")
+    is_number = point is not None and point.point_type in NUMERIC_TYPES
     shown = head(call, attribute) | {
         "Type": attribute.type,
         "TypeQualifier": attribute.type_qualifier,
@@ -154,7 +139,7 @@ def _associated(call: Call, name: str) -> bool:
 
 
 def _attribute_links(call: Call, attribute: Attribute) -> dict[str, str]:
-    made = links(call, "attributes", attribute, Attributes="attributes", Categories="categories")
+    made = links(call, "attributes", attribute, "Attributes", "Categories")
     owner = ("eventframes", "EventFrame") if attribute.is_of_frame else ("elements", "Element")
     made[owner[1]] = link(call, owner[0], attribute.owner)
     made["Template"] = link(call, "attributetemplates", attribute.template)

@@ -66,16 +66,10 @@ def license_of_server(call: Call) -> Response:
 
 def data_server_json(call: Call) -> dict[str, Any]:
     """A data server as PI Web API shows it."""
-    shown = _data_server_json(call)
-    if not call.server.generation.has("server time"):
-        del shown["ServerTime"]
-    return shown
-
-
-def _data_server_json(call: Call) -> dict[str, Any]:
     server = call.server.plant.catalog.server
     web_id = call.web_id(server)
     self_link = call.link(f"/dataservers/{web_id}")
+    time = {"ServerTime": ticks.to_iso(call.now)} if call.server.generation.has("server time") else {}
     return {
         "WebId": web_id,
         "Id": str(server.guid),
@@ -83,7 +77,7 @@ def _data_server_json(call: Call) -> dict[str, Any]:
         "Path": server.path,
         "IsConnected": True,
         "ServerVersion": DATA_SERVER_VERSION,
-        "ServerTime": ticks.to_iso(call.now),
+        **time,
         "Links": {
             "Self": self_link,
             "Points": f"{self_link}/points",
