@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from mock_server import Plant, State, ticks
+from mock_server import Plant, State
+from mock_server.plant import ticks
 
 RESULTS = Path(__file__).parent / "results"
 NOW = "2025-06-02T12:00:00Z"

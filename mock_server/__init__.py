@@ -8,15 +8,15 @@ Run it with `python -m mock_server --help`, or inside a test::
     truth = plant.oracle(plant.points[0].name, start, end)
 """
 
-from mock_server.app import create_app
-from mock_server.catalog import TAG_PATTERN
-from mock_server.events import Event, State
-from mock_server.faults import Faults
-from mock_server.oidc import Oidc
-from mock_server.plant import Plant
-from mock_server.point import Point
-from mock_server.serve import running
-from mock_server.server import Server
+from mock_server.plant.catalog import TAG_PATTERN
+from mock_server.plant.events import Event, State
+from mock_server.plant.point import Point
+from mock_server.server.app import create_app
+from mock_server.server.faults import Faults
+from mock_server.server.oidc import Oidc
+from mock_server.server.server import Server
+from mock_server.server.server_thread import running
+from mock_server.simulation import Plant
 
 __all__ = [
     "TAG_PATTERN",

@@ -11,16 +11,16 @@ from ssl import SSLError
 from threading import Event as Signal
 from typing import Any
 
-from mock_server import oracle_command
-from mock_server.arguments import add_plant_options, plant_of, utc
-from mock_server.auth import CHALLENGES
-from mock_server.clock import Clock
-from mock_server.faults import Faults
-from mock_server.generations import GENERATIONS, LATEST
-from mock_server.help import EPILOG
-from mock_server.limits import UrlLimit
-from mock_server.oidc import Oidc
-from mock_server.serve import running
+from mock_server.cli import oracle_command
+from mock_server.cli.help_text import EPILOG
+from mock_server.cli.plant_options import add_plant_options, plant_of, utc
+from mock_server.plant.clock import Clock
+from mock_server.server.auth import CHALLENGES
+from mock_server.server.faults import Faults
+from mock_server.server.limits import UrlLimit
+from mock_server.server.oidc import Oidc
+from mock_server.server.server_thread import running
+from mock_server.webapi.generations import GENERATIONS, LATEST
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
-from mock_server import webid
 from mock_server.af.design import FORMULA, PI_POINT, AttributeSpec
 from mock_server.af.ids import Ids
 from mock_server.af.library import Library, lineage
-from mock_server.af.measures import measure
 from mock_server.af.objects import AttributeTemplate, Template
-from mock_server.point import Point
+from mock_server.af.units import measure
+from mock_server.plant import webid
+from mock_server.plant.point import Point
 
 _TYPES = {
     "Float32": "Single",

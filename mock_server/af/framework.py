@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mock_server import webid
 from mock_server.af import hierarchy
 from mock_server.af.attributes import Attribute, attribute_at, attributes_of
 from mock_server.af.declarations import ANALYSES
@@ -14,8 +13,9 @@ from mock_server.af.hierarchy import Key, Tree
 from mock_server.af.ids import Ids, Kind
 from mock_server.af.library import Library, lineage
 from mock_server.af.objects import AFObject, Template
-from mock_server.catalog import Catalog
-from mock_server.point import Point
+from mock_server.plant import webid
+from mock_server.plant.catalog import Catalog
+from mock_server.plant.point import Point
 
 
 @dataclass(frozen=True)

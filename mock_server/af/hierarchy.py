@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mock_server.af.design import AREA_EQUIPMENT, ELEMENT_TEMPLATES, AttributeSpec
-from mock_server.catalog import Catalog, plant_name
-from mock_server.checkpoints import paced
-from mock_server.sensors import AREA_SIZE, MIX, SENSORS
+from mock_server.plant.catalog import Catalog, plant_name
+from mock_server.plant.checkpoints import paced
+from mock_server.plant.sensors import AREA_SIZE, MIX, SENSORS
 
 Key = tuple[int, ...]
 

@@ -4,10 +4,8 @@ import uuid
 from collections.abc import Iterator
 from functools import cached_property
 
-from mock_server import webid
 from mock_server.af.declarations import ANALYSES, CATEGORIES, ENUMERATIONS, FRAME_TEMPLATES, TABLES
 from mock_server.af.design import ELEMENT_TEMPLATES, AttributeSpec, TemplateSpec
-from mock_server.af.measures import MEASURES
 from mock_server.af.objects import (
     AFObject,
     AFTable,
@@ -19,6 +17,8 @@ from mock_server.af.objects import (
     Unit,
     UnitClass,
 )
+from mock_server.af.units import MEASURES
+from mock_server.plant import webid
 
 SERVER_NAME = "AFSIM01"
 DATABASE_NAME = "Production"

@@ -4,9 +4,9 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from mock_server import webid
 from mock_server.af.design import AnalysisSpec, AttributeSpec, TemplateSpec
-from mock_server.af.measures import Measure
+from mock_server.af.units import Measure
+from mock_server.plant import webid
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import Any
 
-from mock_server import pitime
-from mock_server.wildcards import wildcard_pattern
+from mock_server.plant import pitime
+from mock_server.plant.wildcards import wildcard_pattern
 
 _VALUE = r"""(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^\s;(){}'"=<>:][^\s;)}]*))"""
 _TERM = re.compile(r"(\w+)\s*:\s*(=|<>|<=|>=|<|>|)\s*" + _VALUE, re.IGNORECASE)

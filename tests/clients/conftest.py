@@ -7,9 +7,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from mock_server import Event, Plant, Point, State, running, ticks
-from mock_server.events import Kind
-from mock_server.printed import printed_numbers
+from mock_server import Event, Plant, Point, State, running
+from mock_server.plant import ticks
+from mock_server.plant.events import Kind
+from mock_server.plant.number_format import printed_numbers
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

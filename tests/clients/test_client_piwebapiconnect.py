@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mock_server import Point
-from mock_server.ticks import to_iso
+from mock_server.plant.ticks import to_iso
 from tests.clients.conftest import Site, extreme, interpolated, wire_value
 from tests.clients.environments import ask
 

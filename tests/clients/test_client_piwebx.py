@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mock_server import Event, Point, State
-from mock_server.ticks import to_iso
+from mock_server.plant.ticks import to_iso
 from tests.clients.conftest import NOW, Site, interpolated, microseconds
 from tests.clients.environments import ask
 

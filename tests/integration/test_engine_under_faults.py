@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from mock_server import Plant, running
-from mock_server.faults import Faults
+from mock_server.server.faults import Faults
 from oracle_check import compare
 from pi_datasource.errors import PIError, ReadFailed
 from pi_datasource.options.declaration import Options

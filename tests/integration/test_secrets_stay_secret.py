@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mock_server import Plant, running
-from mock_server.oidc import Oidc
+from mock_server.server.oidc import Oidc
 from tests.integration.support import canary
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.gate import gate

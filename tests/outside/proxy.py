@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from mock_server import Server
-from mock_server.gate import answer
-from mock_server.messages import Request
+from mock_server.server.middleware import answer
+from mock_server.webapi.messages import Request
 
 from . import damage
 

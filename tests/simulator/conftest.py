@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mock_server import Plant, Server
-from mock_server.gate import answer
-from mock_server.messages import Request, Response
+from mock_server.server.middleware import answer
+from mock_server.webapi.messages import Request, Response
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mock_server import Oidc, Plant
-from mock_server.fault_kinds import KINDS
-from mock_server.faults import PROFILES
+from mock_server.server.fault_kinds import KINDS
+from mock_server.server.faults import PROFILES
 
 START, NOW = datetime(2025, 6, 1, tzinfo=timezone.utc), datetime(2025, 6, 2, tzinfo=timezone.utc)
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mock_server import Plant
 from mock_server.af.ids import Ids, Kind
 from mock_server.af.search import BadQuery, Filter, holds, parse
-from mock_server.catalog import Catalog
-from mock_server.oracle_frames import equipment_of
+from mock_server.oracle.event_frames import equipment_of
+from mock_server.plant.catalog import Catalog
 
 HEAD = "WebId Id Name Description Path"
 SHAPES = {

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import Plant, Server, ticks
-from mock_server.af.lookup import RESOURCES
-from mock_server.gate import handle
-from mock_server.messages import Request
+from mock_server import Plant, Server
+from mock_server.plant import ticks
+from mock_server.server.middleware import handle
+from mock_server.webapi.af.lookup import RESOURCES
+from mock_server.webapi.messages import Request
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 PLANT = Plant(seed=2, tags=64, plants=2, history_start=datetime(2025, 5, 30, tzinfo=timezone.utc))

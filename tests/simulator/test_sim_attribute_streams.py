@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from mock_server.af.streams import scale_of
-from mock_server.messages import ApiError
+from mock_server.webapi.af.attribute_streams import scale_of
+from mock_server.webapi.messages import ApiError
 
 POINT = "\\\\PISIM01\\NORTH.A1.TEMP_0001.PV"
 REACTOR = "\\\\AFSIM01\\Production\\Enterprise\\NORTH\\A1\\Unit 0001\\R-0001"

@@ -12,7 +12,7 @@ import requests
 
 from mock_server import Faults, Oidc, Plant, running
 from mock_server.__main__ import _parser, _settings, main
-from mock_server.tls import Authority
+from mock_server.server.tls import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 FORM = {"grant_type": "client_credentials", "client_id": "spark", "client_secret": "s3cret"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mock_server.messages import Response
+from mock_server.webapi.messages import Response
 
 
 def member(resource: str, **more: Any) -> dict[str, Any]:

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import Plant, ticks
-from mock_server.changes import horizon
-from mock_server.events import QUESTIONABLE, SUBSTITUTED, Block
-from mock_server.feed import Action, Feed
-from mock_server.instruments import instruments
+from mock_server import Plant
+from mock_server.plant import ticks
+from mock_server.plant.change_feed import Action, Feed
+from mock_server.plant.changes import horizon
+from mock_server.plant.events import QUESTIONABLE, SUBSTITUTED, Block
+from mock_server.plant.instruments import instruments
 
 CREATED = datetime(2024, 4, 30, 12, tzinfo=timezone.utc)
 DAY = datetime(2024, 5, 1, tzinfo=timezone.utc)

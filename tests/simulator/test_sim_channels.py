@@ -9,8 +9,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from mock_server import Plant, channels, running, ticks
-from mock_server.clock import Clock
+from mock_server import Plant, running
+from mock_server.plant import ticks
+from mock_server.plant.clock import Clock
+from mock_server.server import channels
 
 START = datetime(2025, 6, 2, 12, tzinfo=timezone.utc)
 PLANT = Plant(seed=5, tags=32, plants=1, history_start=START - timedelta(days=3))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mock_server import TAG_PATTERN, Plant, Server
-from mock_server.clock import Clock
-from mock_server.gate import handle
-from mock_server.messages import Request
+from mock_server.plant.clock import Clock
+from mock_server.server.middleware import handle
+from mock_server.webapi.messages import Request
 
 START = datetime(2025, 6, 2, tzinfo=timezone.utc)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from mock_server.clock import Clock
+from mock_server.plant.clock import Clock
 
 NOON = datetime(2025, 6, 2, 12, tzinfo=timezone.utc)
 

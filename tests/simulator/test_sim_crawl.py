@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mock_server import Plant, webid
-from mock_server.af.lookup import RESOURCES
+from mock_server import Plant
+from mock_server.plant import webid
+from mock_server.webapi.af.lookup import RESOURCES
 
 COLLECTIONS = {marker: name for name, each in RESOURCES.items() for marker in each.markers} | {
     webid.DATA_SERVER: "dataservers",

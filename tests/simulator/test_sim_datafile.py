@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from mock_server import Event, Faults, Plant, Server, State, ticks
+from mock_server import Event, Faults, Plant, Server, State
 from mock_server.__main__ import main
-from mock_server.datafile import BadData
-from mock_server.gate import answer, handle
-from mock_server.messages import Request
+from mock_server.plant import ticks
+from mock_server.plant.datafile import BadData
+from mock_server.server.middleware import answer, handle
+from mock_server.webapi.messages import Request
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
 CSV = """\

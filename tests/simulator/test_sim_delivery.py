@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from mock_server import Faults, Plant, fault_kinds, running
-from mock_server.fault_kinds import KINDS
+from mock_server import Faults, Plant, running
+from mock_server.server import fault_kinds
+from mock_server.server.fault_kinds import KINDS
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 PLANT = Plant(seed=3, tags=8, plants=1)

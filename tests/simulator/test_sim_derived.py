@@ -12,11 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mock_server import Event, Plant, Server, State, interpolation, pitime, scan, ticks
-from mock_server.gate import handle
-from mock_server.interpolation import reader, values_at
-from mock_server.messages import Request
-from mock_server.oracle_derived import Curve, Weighted, event_weighted, plotted, time_weighted
+from mock_server import Event, Plant, Server, State
+from mock_server.archive import interpolation, paging
+from mock_server.archive.interpolation import reader, values_at
+from mock_server.oracle.derived import Curve, Weighted, event_weighted, plotted, time_weighted
+from mock_server.plant import pitime, ticks
+from mock_server.server.middleware import handle
+from mock_server.webapi.messages import Request
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 123_456, tzinfo=timezone.utc)
 BEGIN = NOW - timedelta(days=2)
@@ -274,7 +276,7 @@ def test_reading_in_pages_or_by_single_look_ups_changes_nothing(
         return [item["Value"]["Value"] for item in items]
 
     whole, average = everything(), averages()
-    monkeypatch.setattr(scan, "PAGE", page)
+    monkeypatch.setattr(paging, "PAGE", page)
     monkeypatch.setattr(interpolation, "_EVENTS_PER_LOOKUP", lookup)
     again = everything()
     counts = [each.pop() for each in (whole[2], again[2])], [each.pop(1) for each in (whole[2], again[2])]

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import Plant, Server, ticks
-from mock_server.gate import handle
-from mock_server.messages import Request
+from mock_server import Plant, Server
+from mock_server.plant import ticks
+from mock_server.server.middleware import handle
+from mock_server.webapi.messages import Request
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 500_000, tzinfo=timezone.utc)
 PLANT = Plant(seed=3, tags=32, plants=1, history_start=NOW - timedelta(days=2))
@@ -333,7 +334,7 @@ def test_a_filter_sampled_at_intervals_holds_until_the_next_sample() -> None:
 
 
 def _instant(item: Any) -> int:
-    from mock_server import pitime
+    from mock_server.plant import pitime
 
     return pitime.parse(item["Timestamp"], 0, timezone.utc)
 

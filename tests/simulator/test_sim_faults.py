@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.fault_kinds import KINDS, SLOW_S
-from mock_server.faults import PROFILES, Faults
-from mock_server.gate import answer
-from mock_server.messages import Request, Response
+from mock_server.server.fault_kinds import KINDS, SLOW_S
+from mock_server.server.faults import PROFILES, Faults
+from mock_server.server.middleware import answer
+from mock_server.webapi.messages import Request, Response
 
 RIGHT = Response(200, b'{"right": true}')
 

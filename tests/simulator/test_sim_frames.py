@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import Plant, ticks
-from mock_server.oracle_frames import TrueFrame, equipment_of, true_frames
+from mock_server import Plant
+from mock_server.oracle.event_frames import TrueFrame, equipment_of, true_frames
+from mock_server.plant import ticks
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 START = datetime(2025, 5, 28, tzinfo=timezone.utc)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import Plant, Server
-from mock_server.gate import handle
-from mock_server.messages import Request
+from mock_server.server.middleware import handle
+from mock_server.webapi.messages import Request
 
 PLANT = Plant(seed=2, tags=20, plants=2, history_start=datetime(2024, 4, 25, tzinfo=timezone.utc))
 NOW = datetime(2024, 5, 2, 13, tzinfo=timezone.utc)

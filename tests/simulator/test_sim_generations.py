@@ -10,7 +10,7 @@ import pytest
 
 from mock_server import Plant, running
 from mock_server.__main__ import main
-from mock_server.generations import FEATURES, GENERATIONS
+from mock_server.webapi.generations import FEATURES, GENERATIONS
 
 INVENTED = [
     "/streams/{flow}/calculated",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mock_server import Plant
-from mock_server.gate import handle
-from mock_server.messages import Request
+from mock_server.server.middleware import handle
+from mock_server.webapi.messages import Request
 
 
 class Parsed(HTMLParser):

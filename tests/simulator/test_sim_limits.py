@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import requests
 
-from mock_server import Plant, running, stale
-from mock_server.gate import answer
-from mock_server.limits import RateLimit, UrlLimit
-from mock_server.messages import Request
-from mock_server.stale import StaleCache
+from mock_server import Plant, running
+from mock_server.server import stale_cache
+from mock_server.server.limits import RateLimit, UrlLimit
+from mock_server.server.middleware import answer
+from mock_server.server.stale_cache import StaleCache
+from mock_server.webapi.messages import Request
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 
@@ -203,7 +204,7 @@ def test_what_is_remembered_stays_bounded(make_client: Any, monkeypatch: pytest.
     ]
 
     def held() -> list[int]:
-        return [stale._size(key, kept) for key, (_, kept) in cache._kept.items()]
+        return [stale_cache._size(key, kept) for key, (_, kept) in cache._kept.items()]
 
     bodies = [len(answer(api.server, each).body) for each in asked]
     assert cache._bytes == sum(held()) > sum(bodies)
@@ -214,7 +215,7 @@ def test_what_is_remembered_stays_bounded(make_client: Any, monkeypatch: pytest.
     for each in asked:
         answer(api.server, each)
     most = sum(held()[-10:])
-    monkeypatch.setattr(stale, "_MOST_BYTES", most)
+    monkeypatch.setattr(stale_cache, "_MOST_BYTES", most)
     answer(api.server, Request("GET", asked[0].path, "maxCount=61"))
     assert 0 < cache._bytes <= most
     assert cache._bytes == sum(held())

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import fields
-from mock_server.wildcards import has_wildcards, unescape, wildcard_pattern
+from mock_server.plant.wildcards import has_wildcards, unescape, wildcard_pattern
+from mock_server.webapi import selected_fields
 
 
 def follow(api: Any, url: str) -> list[str]:
@@ -117,7 +117,7 @@ def test_any_filter_compiles_and_an_escaped_name_matches_only_itself(pattern: st
 )
 def test_selected_fields_thin_out_a_reply(chosen: str, kept: Any) -> None:
     value = {"A": {"B": 1, "C": [{"D": 2, "E": 3}]}, "F": []}
-    assert fields.prune(value, fields.parse(chosen)) == kept
+    assert selected_fields.prune(value, selected_fields.parse(chosen)) == kept
 
 
 FIELD_NAMES = [
@@ -173,7 +173,7 @@ def test_single_values_keep_what_thinning_the_whole_reply_would_keep(chosen: lis
 
 def check_thinned(url: str, chosen: list[str]) -> None:
     text = ";".join(chosen)
-    expected = fields.prune(API.get(url), fields.parse(text))
+    expected = selected_fields.prune(API.get(url), selected_fields.parse(text))
     assert API.get(f"{url}&selectedFields={quote(text)}") == expected
 
 

@@ -11,8 +11,9 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from mock_server import Plant, ticks
+from mock_server import Plant
 from mock_server.__main__ import main
+from mock_server.plant import ticks
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANT = ["--seed", "4", "--tags", "32", "--plants", "1", "--changes", "0.1"]

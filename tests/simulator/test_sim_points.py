@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.pointquery import BadQuery, parse_query
+from mock_server.webapi.point_query import BadQuery, parse_query
 
 
 def names(api: Any, query: str, **parameters: str) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mock_server import Event, Plant, State, ticks
-from mock_server.events import BAD, Kind
-from mock_server.sensors import IO_TIMEOUT
+from mock_server import Event, Plant, State
+from mock_server.plant import ticks
+from mock_server.plant.events import BAD, Kind
+from mock_server.plant.sensors import IO_TIMEOUT
 
 DAY = datetime(2024, 5, 1, tzinfo=timezone.utc)
 PLANT = Plant(seed=1, tags=128, plants=4)

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import Event, Plant, Server, State, ticks
-from mock_server.gate import handle
-from mock_server.messages import Request
+from mock_server import Event, Plant, Server, State
+from mock_server.plant import ticks
+from mock_server.server.middleware import handle
+from mock_server.webapi.messages import Request
 
 NOW = datetime(2025, 6, 2, 12, tzinfo=timezone.utc)
 PLANT = Plant(seed=5, tags=32, plants=1, history_start=NOW - timedelta(days=3))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import Plant, State, running
-from mock_server.ticks import to_iso
+from mock_server.plant.ticks import to_iso
 
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 PLANT = Plant(seed=4, tags=32, plants=2)

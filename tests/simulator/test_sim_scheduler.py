@@ -16,10 +16,11 @@ import pytest
 import requests
 from anyio import to_thread
 
-from mock_server import Plant, running, scheduler
-from mock_server.checkpoints import checkpoint, paced
-from mock_server.history import History
-from mock_server.scheduler import Abandoned, Computation, QueryTimeout, Scheduler
+from mock_server import Plant, running
+from mock_server.plant.checkpoints import checkpoint, paced
+from mock_server.plant.history import History
+from mock_server.server import scheduler
+from mock_server.server.scheduler import Abandoned, Computation, QueryTimeout, Scheduler
 
 PLANT = Plant(seed=3, tags=64, plants=2)
 WIDE = "startTime=0001-01-01&endTime=9999-12-31"

@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from mock_server import call, fields, webid
-from mock_server.zones import _WINDOWS, zone_named
+from mock_server.plant import webid
+from mock_server.webapi import call, selected_fields
+from mock_server.webapi.time_zones import _WINDOWS, zone_named
 
 STREAM = {
     "interpolated": "startTime=*-3h",
@@ -32,11 +33,11 @@ CHOICES = [
 @pytest.mark.parametrize("what", STREAM)
 def test_chosen_fields_are_what_thinning_the_whole_reply_leaves(api: Any, what: str, chosen: str) -> None:
     url = f"/streams/{api.point('FLOW').id}/{what}?{STREAM[what]}"
-    expected = fields.prune(api.get(url), fields.parse(chosen))
+    expected = selected_fields.prune(api.get(url), selected_fields.parse(chosen))
     assert api.get(f"{url}&selectedFields={quote(chosen)}") == expected
     set_url = f"/streamsets/{what}?webId={api.point('FLOW').id}&webId={api.point('LEVEL').id}&{STREAM[what]}"
     nested = ";".join(["Items.Name", *(f"Items.{path}" for path in chosen.split(";"))])
-    expected = fields.prune(api.get(set_url), fields.parse(nested))
+    expected = selected_fields.prune(api.get(set_url), selected_fields.parse(nested))
     assert api.get(f"{set_url}&selectedFields={quote(nested)}") == expected
 
 
@@ -150,7 +151,7 @@ def test_streams_below_a_parent_are_answered_like_those_given_one_by_one(
     parent, query = api.data_server, "&".join(f"webId={point.web_id()}" for point in points)
     assert "Errors" in api.get(f"/streamsets/{parent}/recorded", 404)
     assert "Errors" in api.get("/streamsets/nonsense/recorded", 400)
-    monkeypatch.setattr("mock_server.routes.streamsets.PARENT_FINDERS", parents)
+    monkeypatch.setattr("mock_server.webapi.routes.stream_sets.PARENT_FINDERS", parents)
     for what in ("value", "end", "recorded", "interpolated", "plot", "recordedattime"):
         more = STREAM.get(what, "")
         given = api.get(f"/streamsets/{what}?{query}&{more}")

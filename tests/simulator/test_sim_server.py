@@ -22,7 +22,7 @@ import requests
 import mock_server
 from mock_server import Plant, running
 from mock_server.__main__ import main
-from mock_server.fault_kinds import KINDS
+from mock_server.server.fault_kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import TAG_PATTERN, Event, Plant, State, signals, ticks
-from mock_server.events import Block
-from mock_server.history import History
-from mock_server.instruments import Recipe
-from mock_server.point import Point
+from mock_server import TAG_PATTERN, Event, Plant, State
+from mock_server.plant import signals, ticks
+from mock_server.plant.events import Block
+from mock_server.plant.history import History
+from mock_server.plant.instruments import Recipe
+from mock_server.plant.point import Point
 
 DAY = datetime(2024, 5, 1, tzinfo=timezone.utc)
 CREATED = datetime(2024, 4, 30, 12, 0, 0, 123_457, tzinfo=timezone.utc)

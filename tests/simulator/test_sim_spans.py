@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import spans, ticks
-from mock_server.spans import BadSpan, Span
+from mock_server.archive import spans
+from mock_server.archive.spans import BadSpan, Span
+from mock_server.plant import ticks
 
 BERLIN = ZoneInfo("Europe/Berlin")
 S = ticks.PER_SECOND

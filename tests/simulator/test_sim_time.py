@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import pitime, ticks
+from mock_server.plant import pitime, ticks
 
 NOW = datetime(2024, 5, 15, 13, 30, 15, 123_456, tzinfo=timezone.utc)  # a Wednesday
 UTC = timezone.utc

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import Plant, Server, State, ticks
-from mock_server.clock import Clock
-from mock_server.gate import handle
-from mock_server.messages import Request, Response
-from mock_server.updates import Registry
+from mock_server import Plant, Server, State
+from mock_server.plant import ticks
+from mock_server.plant.clock import Clock
+from mock_server.server.middleware import handle
+from mock_server.webapi.messages import Request, Response
+from mock_server.webapi.registrations import Registry
 
 START = datetime(2025, 6, 2, 12, tzinfo=timezone.utc)
 PLANT = Plant(seed=5, tags=32, plants=1, history_start=START - timedelta(hours=6), changes=0.08)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import webid
+from mock_server.plant import webid
 
 GUID = uuid.UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 POINT_IDS = {

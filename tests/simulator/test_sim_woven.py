@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mock_server import ticks
-from mock_server.stamps import stamp_columns
-from mock_server.woven import Column, table, woven
+from mock_server.plant import ticks
+from mock_server.webapi.json.text_columns import Column, table, woven
+from mock_server.webapi.json.timestamps import stamp_columns
 
 texts = st.lists(st.binary(max_size=5), min_size=1, max_size=6)
 instants = st.integers(ticks.FIRST, ticks.LAST)

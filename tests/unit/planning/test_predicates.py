@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.wildcards import wildcard_pattern
+from mock_server.plant.wildcards import wildcard_pattern
 from pi_datasource.planning import predicates
 from pi_datasource.planning.predicates import FALSE, TRUE, All, Either, Match, Predicate, Span
 

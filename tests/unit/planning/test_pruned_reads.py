@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import TAG_PATTERN, Plant, running, ticks
-from mock_server.wildcards import wildcard_pattern
+from mock_server import TAG_PATTERN, Plant, running
+from mock_server.plant import ticks
+from mock_server.plant.wildcards import wildcard_pattern
 from pi_datasource import schema
 from pi_datasource.model import MICROSECOND, Point
 from pi_datasource.options.declaration import Options

@@ -1,0 +1,222 @@
+"""Functions of performance equations that read streams or times."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from mock_server.archive.expressions.functions import text
+from mock_server.archive.expressions.grammar import Name, Node
+from mock_server.archive.expressions.values import CalcFailed, Instant, Value, number, values_of
+from mock_server.archive.interpolation import Reader, recorded_at, values_at
+from mock_server.archive.summaries import Ends, Figures, event_weighted, time_weighted
+from mock_server.plant import ticks
+from mock_server.plant.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED, State
+
+_NO_SAMPLES = np.array([], dtype=np.int64)
+
+
+class Rows(Protocol):
+    """What a function can ask about the row it is computed for."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of naive times and of days."""
+        ...
+
+    def value(self, node: Node, row: int) -> Value:
+        """The value of an argument."""
+        ...
+
+    def now(self, row: int) -> Instant:
+        """The row's instant."""
+        ...
+
+    def time(self, text: str, base: Instant) -> Instant:
+        """The instant a PI time means when it is `base` now."""
+        ...
+
+    def stream(self, node: Node) -> Reader:
+        """The stream an argument names."""
+        ...
+
+    def flags(self, node: Node, row: int) -> int:
+        """The quality flags of a stream at the row."""
+        ...
+
+
+Arguments = tuple[Node, ...]
+
+
+class OfStream(NamedTuple):
+    """A function with the least and the greatest number of its arguments; the first may have to name a stream."""
+
+    least: int
+    most: int
+    compute: Callable[[Rows, Arguments, int], Value]
+    reads_stream: bool = True
+
+
+def _instant(rows: Rows, nodes: Arguments, at: int, row: int) -> Instant:
+    """The time that argument `at` gives; the row's own when there is none."""
+    if len(nodes) <= at:
+        return rows.now(row)
+    value = rows.value(nodes[at], row)
+    if isinstance(value, str):
+        return rows.time(value, rows.now(row))
+    if not isinstance(value, Instant):
+        raise CalcFailed
+    return value
+
+
+def _range(rows: Rows, nodes: Arguments, row: int) -> tuple[int, int]:
+    """The time range of arguments 1 and 2; a relative one counts from the other."""
+    start, end = nodes[1], nodes[2]
+    if _is_relative(start):
+        high = _instant(rows, nodes, 2, row)
+        low = rows.time(f"*{start.text}", high)  # type: ignore[union-attr]
+    elif _is_relative(end):
+        low = _instant(rows, nodes, 1, row)
+        high = rows.time(f"*{end.text}", low)  # type: ignore[union-attr]
+    else:
+        low, high = _instant(rows, nodes, 1, row), _instant(rows, nodes, 2, row)
+    if low.ticks > high.ticks:
+        raise CalcFailed
+    return low.ticks, high.ticks
+
+
+def _is_relative(node: Node) -> bool:
+    return isinstance(node, Name) and node.text[:1] in "+-"
+
+
+def _figure(summary_type: str, *, by_event: bool = False) -> OfStream:
+    """A summary of a stream over a range; a fourth argument is the least percentage of good data."""
+
+    def compute(rows: Rows, nodes: Arguments, row: int) -> Value:
+        stream, edges = rows.stream(nodes[0]), np.array(_range(rows, nodes, row), dtype=np.int64)
+        figures = _figures(stream, edges, by_event=by_event)
+        if len(nodes) > 3 and (figures.value("PercentGood", 0) or 0.0) < number(rows.value(nodes[3], row)):
+            raise CalcFailed
+        value = figures.value(summary_type, 0)
+        if value is None:
+            raise CalcFailed
+        return value
+
+    return OfStream(3, 4, compute)
+
+
+def _figures(stream: Reader, edges: "np.ndarray", *, by_event: bool) -> Figures:
+    if by_event:
+        return event_weighted(stream, edges, Ends(earlier=True, later=True), None)
+    return time_weighted(stream, edges, _NO_SAMPLES, None)
+
+
+def _value_at(rows: Rows, nodes: Arguments, row: int) -> Value:
+    if len(nodes) == 1:
+        return rows.value(nodes[0], row)
+    instant = np.array([_instant(rows, nodes, 1, row).ticks], dtype=np.int64)
+    return values_of(values_at(rows.stream(nodes[0]), instant))[0]
+
+
+def _neighbour(mode: str, *, time: bool) -> OfStream:
+    def compute(rows: Rows, nodes: Arguments, row: int) -> Value:
+        found = recorded_at(rows.stream(nodes[0]), _instant(rows, nodes, 1, row).ticks, mode)
+        if found is None:
+            raise CalcFailed
+        return Instant(int(found.ticks[0])) if time else values_of(found)[0]
+
+    return OfStream(1, 2, compute)
+
+
+def _is_bad(rows: Rows, nodes: Arguments, row: int) -> Value:
+    """1 for a value that is none: a system state, or an argument that cannot be computed."""
+    try:
+        value = rows.value(nodes[0], row)
+    except CalcFailed:
+        return 1
+    return int(isinstance(value, State) and value.is_system)
+
+
+_FLAGS = {"a": ANNOTATED, "s": SUBSTITUTED, "q": QUESTIONABLE, "b": BAD}
+
+
+def _is_set(rows: Rows, nodes: Arguments, row: int) -> Value:
+    flag = _FLAGS.get(text(rows.value(nodes[1], row)).lower()[:1])
+    if flag is None:
+        raise CalcFailed
+    return int(bool(rows.flags(nodes[0], row) & flag))
+
+
+def _parse_time(rows: Rows, nodes: Arguments, row: int) -> Value:
+    return rows.time(text(rows.value(nodes[0], row)), rows.now(row))
+
+
+def _attribute(read: Callable[[Reader], Value]) -> OfStream:
+    return OfStream(1, 1, lambda rows, nodes, _: read(rows.stream(nodes[0])))
+
+
+def _calendar(read: Callable[[datetime], int]) -> OfStream:
+    def compute(rows: Rows, nodes: Arguments, row: int) -> Value:
+        return read(ticks.to_datetime(_instant(rows, nodes, 0, row).ticks).astimezone(rows.zone))
+
+    return OfStream(0, 1, compute, reads_stream=False)
+
+
+def _midnight(move: Callable[[datetime], datetime]) -> OfStream:
+    """An instant made from the local midnight that begins the day."""
+
+    def compute(rows: Rows, nodes: Arguments, row: int) -> Value:
+        local = ticks.to_datetime(_instant(rows, nodes, 0, row).ticks).astimezone(rows.zone)
+        try:
+            moved = move(local.replace(hour=0, minute=0, second=0, microsecond=0))
+            return Instant(ticks.from_datetime(moved))
+        except (OverflowError, ValueError) as error:
+            raise CalcFailed from error
+
+    return OfStream(0, 1, compute, reads_stream=False)
+
+
+def _next_month(midnight: datetime) -> datetime:
+    return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+OF_STREAMS: dict[str, OfStream] = {
+    "tagval": OfStream(1, 2, _value_at),
+    "prevval": _neighbour("Before", time=False),
+    "nextval": _neighbour("After", time=False),
+    "prevevent": _neighbour("Before", time=True),
+    "nextevent": _neighbour("After", time=True),
+    "tagavg": _figure("Average"),
+    "tagmean": _figure("Average", by_event=True),
+    "tagmax": _figure("Maximum"),
+    "tagmin": _figure("Minimum"),
+    "tagtot": _figure("Total"),
+    "rangeval": _figure("Range"),
+    "stdev": _figure("StdDev"),
+    "eventcount": _figure("Count", by_event=True),
+    "pctgood": _figure("PercentGood"),
+    "badval": OfStream(1, 1, _is_bad, reads_stream=False),
+    "tagbad": OfStream(1, 1, _is_bad),
+    "isset": OfStream(2, 2, _is_set),
+    "tagname": _attribute(lambda stream: stream.point.name),
+    "tagdesc": _attribute(lambda stream: stream.point.descriptor),
+    "tageu": _attribute(lambda stream: stream.point.engineering_units),
+    "tagtype": _attribute(lambda stream: stream.point.point_type),
+    "tagspan": _attribute(lambda stream: stream.point.sensor.span),
+    "tagzero": _attribute(lambda stream: stream.point.sensor.zero),
+    "parsetime": OfStream(1, 1, _parse_time, reads_stream=False),
+    "year": _calendar(lambda local: local.year),
+    "month": _calendar(lambda local: local.month),
+    "day": _calendar(lambda local: local.day),
+    "hour": _calendar(lambda local: local.hour),
+    "minute": _calendar(lambda local: local.minute),
+    "second": _calendar(lambda local: local.second),
+    "weekday": _calendar(lambda local: local.isoweekday() % 7 + 1),
+    "yearday": _calendar(lambda local: local.timetuple().tm_yday),
+    "daysec": _calendar(lambda local: local.hour * 3_600 + local.minute * 60 + local.second),
+    "bod": _midnight(lambda midnight: midnight),
+    "bom": _midnight(lambda midnight: midnight.replace(day=1)),
+    "bonm": _midnight(_next_month),
+    "noon": _midnight(lambda midnight: midnight.replace(hour=12)),
+}

@@ -1,0 +1,48 @@
+"""A stream's events in pages, so that a long window costs no more memory than a short one."""
+
+from collections.abc import Iterator
+
+from mock_server.plant import ticks
+from mock_server.plant.data_archive import Archive, TooManyEvents
+from mock_server.plant.events import Block
+from mock_server.plant.point import Point
+
+PAGE = 65_536
+
+
+def pages(
+    archive: Archive, point: Point, low: int, high: int, *, now: int
+) -> Iterator[tuple[int, int, Block]]:
+    """The window cut into pieces: first tick, last tick and the events of each, which tile [low, high].
+
+    Events that share a timestamp are never parted.
+    """
+    size = PAGE
+    high = max(low, min(high, ticks.LAST))
+    while low <= high:
+        block = archive.window([point], low, high, now=now, limit=size)
+        if len(block.ticks) < size:
+            yield low, high, block
+            return
+        last = int(block.ticks[-1])
+        if last == block.ticks[0]:  # all on one timestamp: no page of this size can be cut
+            size *= 2
+            continue
+        yield low, last - 1, block.keep(block.ticks < last)
+        low = last
+
+
+def collected(
+    archive: Archive, point: Point, low: int, high: int, *, now: int
+) -> Iterator[tuple[int, int, Block]]:
+    """The same for an answer that is made of all events of the window, such as a summary.
+
+    Raises:
+        TooManyEvents: as soon as there are more than the archive collects for one read.
+    """
+    count, most = 0, archive.most_events
+    for first, last, events in pages(archive, point, low, high, now=now):
+        count += len(events.ticks)
+        if most is not None and count > most:
+            raise TooManyEvents
+        yield first, last, events

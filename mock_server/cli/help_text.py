@@ -1,0 +1,38 @@
+"""What `--help` says after the flags."""
+
+from mock_server.server.fault_kinds import KINDS
+from mock_server.server.faults import PROFILES
+
+_KINDS = "\n".join(
+    f"    {name + '*' if kind.member else name:16}{kind.about}" for name, kind in KINDS.items()
+)
+EPILOG = f"""\
+examples:
+  python -m mock_server                                128 points on port 8010, no sign-in
+  python -m mock_server --port 0 --tags 1000000        a million points on a free port
+  python -m mock_server --user pi --password secret    with Basic authentication
+  python -m mock_server --tls --tls-ca authority.pem   https; clients trust authority.pem
+  python -m mock_server --client-id spark --client-secret s3cret --token-lifetime 60
+                                                       bearer tokens that live for a minute
+  python -m mock_server --rate-limit 1000 --faults 7   as strict as a real server, and less reliable
+  python -m mock_server --faults 7:cut=0.1,member.503=0.05 --admin
+                                                       faults of your choice, to be changed while it runs
+  python -m mock_server --changes 0.02 --churn 24      with late, edited and deleted events, and changing tags
+  python -m mock_server --now 2024-01-01 --speed 60    another clock
+  python -m mock_server --data export.csv              somebody's own data
+  python -m mock_server oracle --help                  print the exact events of a window
+
+The events are a pure function of seed, tag and time: nothing is stored, and a second server with the same
+seed, tags, plants and history start holds the same data.
+
+faults (--faults SEED[:PROFILE]):
+  PROFILE is one of {", ".join(PROFILES)}, or a list NAME=SHARE,NAME=SHARE of your own; without
+  it, flaky. Which request meets which fault is a pure function of SEED, the request and how often it was sent
+  before. A request that fails gets through after at most --fault-tries attempts. "member." before a name means
+  requests within a batch; those marked with * can occur there.
+{_KINDS}
+
+access log (--access-log FILE), one line for each request, columns with one blank between them:
+  method, address, status (0: never answered), bytes, instant of arrival (UTC), requests run within a batch,
+  fault it met (-: none)
+"""

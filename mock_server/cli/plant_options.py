@@ -1,0 +1,78 @@
+"""The options that say which plant it is, shared by the server and the oracle command."""
+
+import argparse
+from datetime import datetime, timezone
+from inspect import signature
+from pathlib import Path
+
+from mock_server.simulation import Plant
+
+
+def add_plant_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options from which `plant_of` makes a plant."""
+    plant = parser.add_argument_group("the plant")
+    plant.add_argument(
+        "--tags", type=int, default=128, help="number of points, up to 10,000,000 (default 128)"
+    )
+    plant.add_argument("--plants", type=int, default=4, help="plants they are spread over (default 4)")
+    plant.add_argument("--seed", type=int, default=1, help="another seed makes other data (default 1)")
+    plant.add_argument(
+        "--history-start",
+        type=utc,
+        default="2020-01-01",
+        metavar="TIME",
+        help="ISO time at which the first points were created, UTC (default 2020-01-01)",
+    )
+    plant.add_argument(
+        "--rate",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="how much more often instruments report, between 10 Hz and once a day (default 1)",
+    )
+    plant.add_argument(
+        "--period",
+        dest="period_s",
+        type=float,
+        metavar="SECONDS",
+        help="one nominal period for all, 0.1 to 86400",
+    )
+    plant.add_argument(
+        "--changes",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of events that come late, and of those edited, deleted or dropped by compression (default 0)",
+    )
+    plant.add_argument(
+        "--churn",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="how many times a day a tag comes, gets another name or goes (default 0)",
+    )
+    plant.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="take this CSV or Parquet file (tag, timestamp, value, quality if known) in place of generated signals",
+    )
+
+
+def plant_of(options: argparse.Namespace) -> Plant:
+    """The plant the options describe.
+
+    Raises:
+        ValueError: when one of them is out of its range, or the data file is not good.
+    """
+    return Plant(**{name: getattr(options, name) for name in signature(Plant).parameters})
+
+
+def utc(text: str) -> datetime:
+    """An ISO time, in UTC unless it says otherwise."""
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+    except ValueError as error:
+        msg = f"'{text}' is no ISO time such as 2025-06-02T12:00:00Z"
+        raise argparse.ArgumentTypeError(msg) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -1,7 +1,0 @@
-"""Performance equations: arithmetic over streams, as `calculation` calls and filter expressions use them."""
-
-from mock_server.expressions.evaluate import Environment, Expression, bind
-from mock_server.expressions.grammar import BadExpression
-from mock_server.expressions.values import CalcFailed, Instant, Value
-
-__all__ = ["BadExpression", "CalcFailed", "Environment", "Expression", "Instant", "Value", "bind"]

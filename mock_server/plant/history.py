@@ -1,0 +1,157 @@
+"""What the data server holds: every read of events, by HTTP or by the oracle, comes through here.
+
+All bounds are inclusive ticks; `now` is the instant as of which the archive is read: later events do not
+exist yet.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mock_server.plant import changes, signals, ticks
+from mock_server.plant.change_feed import Feed, feed, refresh
+from mock_server.plant.data_archive import Archive
+from mock_server.plant.events import BAD, I64, Block, Kind, offsets, side_by_side, single
+from mock_server.plant.instruments import Instruments, Recipe, instruments
+from mock_server.plant.point import Point, Points
+from mock_server.plant.sensors import NO_DATA, PT_CREATED
+from mock_server.plant.signals import Cut
+
+_MOST_SLOTS_IN_FEED = 50_000
+
+
+class History(Archive):
+    """The recorded events of the points of one recipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._instruments = lru_cache(maxsize=8)(partial(instruments, recipe))
+
+    def window(
+        self,
+        points: Sequence[Point],
+        low: int,
+        high: int,
+        *,
+        now: int = ticks.LAST,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Block:
+        """The events with low <= ticks <= high of each point, at most `limit` each, oldest or newest first.
+
+        Work and memory grow with what is returned, not with the window, when there is a limit.
+        """
+        made_by = self._instruments(Points.of(points))
+        created = made_by.created
+        lows, highs = np.maximum(created, low), np.full(len(points), min(high, now))
+        cut = Cut(np.maximum(lows, created + 1), highs, now, limit, newest_first)
+        first, end = signals.slots_of(made_by, lows, highs)
+        block = _read(made_by, cut, (first, np.maximum(first, end)))
+        block = _with_creations(block, created, (created >= low) & (created <= highs))
+        block = block.reversed() if newest_first else block
+        return block if limit is None else block.head(limit)
+
+    def snapshot(self, points: Sequence[Point], *, now: int) -> Block:
+        """The newest event of each point; a point created later shows "No Data" at `now`."""
+        newest = super().snapshot(points, now=now)
+        if (newest.counts == 1).all():
+            return newest
+        each = [self.last_before(point, now + 1, now=now) for point in points]
+        return side_by_side([block if len(block.ticks) else no_data(block.points[0], now) for block in each])
+
+    def changes(self, point: Point, after: int, until: int) -> Feed:
+        """What became visible, changed or vanished in (after, until], in the order in which it did.
+
+        Where that would be too much to hold at once there is a single Refresh instead: everything from its
+        instant on is to be read again.
+        """
+        made_by = self._instruments(Points.of((point,)))
+        horizon = int(changes.horizon(made_by.period)[0]) if made_by.change_odds else 0
+        low = max(after - horizon, point.created_ticks)
+        if (until - low) // int(made_by.period[0]) > _MOST_SLOTS_IN_FEED:
+            return refresh(self.value_at(point, low, now=until), until)
+        news = feed(made_by, point.created_ticks, after, until)
+        if not after < point.created_ticks <= until:
+            return news
+        creation = single(point, point.created_ticks, Kind.SYSTEM, code=PT_CREATED, flags=BAD)
+        return news.after(creation)
+
+    def value_at(self, point: Point, instant: int, *, now: int) -> Block:
+        """One value exactly at `instant`: recorded, interpolated, held, or "No Data" outside the record."""
+        if instant > now:
+            return no_data(point, instant)
+        exact = self.window([point], instant, instant, now=now, limit=1, newest_first=True)
+        if len(exact.ticks):
+            return exact
+        made_up = self.interpolated(point, instant, now=now)
+        return made_up if made_up is not None else no_data(point, instant)
+
+    def interpolated(self, point: Point, instant: int, *, now: int) -> Block | None:
+        """The value between the neighbours of an instant without event; None before the point's first event.
+
+        Numbers of a point without `step` lie on the line between their neighbours; everything else, and what
+        has no good number on both sides, keeps the previous value.
+        """
+        before = self.last_before(point, instant, now=now)
+        if not len(before.ticks):
+            return None
+        after = self.first_after(point, instant, now=now)
+        number, kind = float(before.number[0]), int(before.kind[0])
+        on_a_line = len(after.ticks) and kind == after.kind[0] == Kind.NUMBER and not point.sensor.step
+        if on_a_line:
+            share = (instant - int(before.ticks[0])) / (int(after.ticks[0]) - int(before.ticks[0]))
+            number += share * (float(after.number[0]) - number)
+            number = float(np.float32(number)) if point.point_type == "Float32" else number
+        return single(
+            point, instant, kind, number=number, code=int(before.code[0]), flags=int(before.flags[0]) & BAD
+        )
+
+
+def no_data(point: Point, instant: int) -> Block:
+    """The system state that stands where a point has no value."""
+    return single(point, instant, Kind.SYSTEM, code=NO_DATA, flags=BAD)
+
+
+def _read(made_by: Instruments, cut: Cut, slots: tuple[I64, I64], further: int = 0) -> Block:
+    """The wanted events of the slots from `slots[0]` up to `slots[1]`.
+
+    With a limit, first of as many slots as most likely hold so many events, and then of ever more slots of the
+    streams that still lack some.
+    """
+    if cut.limit is None:
+        return signals.generate(made_by, *slots, cut)
+    first, end = slots
+    edge = (end if cut.newest else first) * made_by.period
+    reach = signals.reach(made_by, edge, cut.limit, backwards=cut.newest) + further
+    tried = np.minimum(end - first, reach)
+    low, high = (end - tried, end) if cut.newest else (first, first + tried)
+    block = signals.generate(made_by, low, high, cut)
+    short = np.flatnonzero((block.counts < cut.limit) & (tried < end - first))
+    if not len(short):
+        return block
+    lacking = cut.limit - int(block.counts[short].min())
+    rest = cut._replace(low=cut.low[short], high=cut.high[short], limit=lacking)
+    left = (first[short], low[short]) if cut.newest else (high[short], end[short])
+    more = _read(made_by.of(short), rest, left, further * 4 + 32)
+    return block.extended(short, more, before=cut.newest)
+
+
+def _with_creations(block: Block, created: I64, within: NDArray[np.bool_]) -> Block:
+    """The block with "Pt Created" put first in each stream whose creation lies in the window."""
+    new = np.flatnonzero(within)
+    if not len(new):
+        return block
+    bounds = offsets(block.counts + within)
+    at = bounds[new]
+    old = np.ones(int(bounds[-1]), dtype=np.bool_)
+    old[at] = False
+
+    values = (created[new], Kind.SYSTEM, 0.0, PT_CREATED, BAD)
+    columns = []
+    for column, value in zip(block.columns, values, strict=True):
+        longer = np.empty(len(old), dtype=column.dtype)
+        longer[old], longer[at] = column, value
+        columns.append(longer)
+    return Block(block.points, bounds, *columns)

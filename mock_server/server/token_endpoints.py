@@ -1,0 +1,54 @@
+"""Where bearer tokens come from: discovery, and the token endpoint of the identity provider."""
+
+from urllib.parse import parse_qsl, unquote_plus
+
+from mock_server.server.auth import read_basic
+from mock_server.server.oidc import ISSUER, KEYS_PATH, TOKEN_PATH, Oidc, Refused
+from mock_server.server.server import server_of
+from mock_server.webapi.call import Call
+from mock_server.webapi.messages import JSON, Response, json_response
+from mock_server.webapi.router import no_resource, route
+
+_DISCOVERY = "/.well-known/openid-configuration"
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+@route("GET", _DISCOVERY)
+def discover(call: Call) -> Response:
+    """The identity provider's document, as PI Web API passes it on."""
+    return json_response(_provider(call).discovery(call.request.origin))
+
+
+@route("GET", _DISCOVERY, prefix=ISSUER)
+def discover_at_the_issuer(call: Call) -> Response:
+    """The same document at its own place."""
+    return discover(call)
+
+
+@route("GET", KEYS_PATH, prefix="")
+def keys(call: Call) -> Response:
+    """No keys: the tokens are for this server alone, which signs and checks them with one secret."""
+    _provider(call)
+    return json_response({"keys": []})
+
+
+@route("POST", TOKEN_PATH, prefix="")
+def token(call: Call) -> Response:
+    """A token for the registered client."""
+    provider = _provider(call)
+    form = dict(parse_qsl(call.request.body.decode(errors="replace"), keep_blank_values=True))
+    basic = read_basic(call.request.headers.get("authorization", ""))
+    client = (unquote_plus(basic[0]), unquote_plus(basic[1])) if basic else None
+    try:
+        return json_response(provider.grant(form, client, call.request.origin), headers=_NO_STORE)
+    except Refused as refused:
+        body = json_response({"error": refused.code}).body
+        challenge = {"WWW-Authenticate": "Basic"} if refused.status == 401 else {}
+        return Response(refused.status, body, JSON, {**_NO_STORE, **challenge})
+
+
+def _provider(call: Call) -> Oidc:
+    provider = server_of(call).oidc
+    if provider is None:
+        raise no_resource(call.request)
+    return provider

@@ -1,0 +1,173 @@
+"""Streams of attributes: read from the point beneath by the API's own calls, then shown as the attribute's."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from mock_server.af.attributes import Attribute
+from mock_server.af.event_frame import Frame
+from mock_server.af.units import IncompatibleUnits, conversion, measure
+from mock_server.plant import ticks
+from mock_server.plant.checkpoints import checkpoint
+from mock_server.plant.point import Point
+from mock_server.webapi.af import replies
+from mock_server.webapi.call import Call
+from mock_server.webapi.messages import ApiError, Request, refusal
+from mock_server.webapi.router import dispatch
+
+METHODS = (
+    "value",
+    "end",
+    "recorded",
+    "recordedattime",
+    "recordedattimes",
+    "interpolated",
+    "interpolatedattimes",
+    "plot",
+    "summary",
+)
+_OWN = {  # parameters that concern attributes, not the points beneath
+    "webid",
+    "selectedfields",
+    "desiredunits",
+    "sortfield",
+    "namefilter",
+    "categoryname",
+    "templatename",
+    "showexcluded",
+    "showhidden",
+    "searchfullhierarchy",
+}
+_SPREADS = ("Range", "StdDev", "PopulationStdDev")
+_PURE = ("Count", "PercentGood")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Factor and offset applied to numbers, and the unit they are then in."""
+
+    factor: float
+    offset: float
+    units: str
+
+    def apply(self, value: Any) -> Any:
+        """A reply, or part of one, with its numbers and units changed."""
+        if isinstance(value, list):
+            return [self.apply(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        checkpoint()
+        if value.get("Type") in _PURE:
+            return value
+        if "Type" in value and isinstance(value.get("Value"), dict):
+            return value | {"Value": self._of_summary(str(value["Type"])).apply(value["Value"])}
+        changed = {name: self.apply(inner) for name, inner in value.items()}
+        if "Timestamp" in value and type(value.get("Value")) in (int, float):
+            changed["Value"] = self._number(value["Value"])
+        if value.get("UnitsAbbreviation"):
+            changed["UnitsAbbreviation"] = self.units
+        return changed
+
+    def _number(self, value: float) -> float:
+        return value if (self.factor, self.offset) == (1.0, 0.0) else value * self.factor + self.offset
+
+    def _of_summary(self, kind: str) -> "Scale":
+        if kind.startswith("Total") and self.offset:
+            raise refusal(409, f"A total cannot be converted to '{self.units}', whose zero is another one.")
+        return Scale(self.factor, 0.0, self.units) if kind in _SPREADS else self
+
+
+def scale_of(attribute: Attribute, desired: str) -> Scale:
+    """What turns the numbers of the point, or of a static value, into those of the attribute in the unit asked for.
+
+    400 when there is no such unit, 409 when it measures something else.
+    """
+    factor, offset = attribute.linear
+    if not desired:
+        return Scale(factor, offset, attribute.units)
+    wanted = measure(desired)
+    if wanted is None:
+        raise refusal(400, f"The unit of measure '{desired}' is unknown.")
+    try:
+        further, shift = conversion(attribute.units, wanted)
+    except IncompatibleUnits as error:
+        message = f"The unit '{attribute.units}' of '{attribute.name}' cannot be converted to '{desired}'."
+        raise refusal(409, message) from error
+    return Scale(factor * further, offset * further + shift, wanted.abbreviation)
+
+
+def kept_parameters(call: Call, *besides: str) -> list[tuple[str, str]]:
+    """The call's parameters that the points beneath are asked with."""
+    left_out = _OWN | set(besides)
+    return [
+        (name, value)
+        for name, value in call.request.parameters
+        if name.lower().removesuffix("[]") not in left_out
+    ]
+
+
+def frame_times(call: Call, owner: Any, method: str) -> list[tuple[str, str]]:
+    """The times that an event frame stands for where the call gives none."""
+    if not isinstance(owner, Frame):
+        return []
+    if method == "value":
+        return [] if call.text("time") else [("time", ticks.to_iso(owner.last_instant))]
+    if method in ("recorded", "interpolated", "plot", "summary"):
+        given = {"startTime": owner.start, "endTime": owner.last_instant}
+        return [(name, ticks.to_iso(at)) for name, at in given.items() if not call.text(name)]
+    return []
+
+
+def asked_of_point(call: Call, point: Point, method: str, times: list[tuple[str, str]]) -> Any:
+    """The parsed reply for one point; its refusal when it refuses."""
+    query = urlencode([*kept_parameters(call, "webidtype"), *times])
+    return _answer(call, f"/piwebapi/streams/{point.web_id()}/{method}", query)
+
+
+def asked_of_points(
+    call: Call, points: list[Point], method: str, times: list[tuple[str, str]]
+) -> dict[int, dict[str, Any]]:
+    """The items of a stream set of points, by the index of the point."""
+    unique = list({point.index: point for point in points}.values())
+    if not unique:
+        return {}
+    ids = [("webId", point.web_id("IDOnly")) for point in unique]
+    query = urlencode([*kept_parameters(call), *times, *ids])
+    items = _answer(call, f"/piwebapi/streamsets/{method}", query)["Items"]
+    return {point.index: item for point, item in zip(unique, items, strict=True)}
+
+
+def stream_item(call: Call, attribute: Attribute, rest: dict[str, Any]) -> dict[str, Any]:
+    """A stream set's item for an attribute, with what was read for it."""
+    named = {
+        "WebId": call.web_id(attribute),
+        "Name": attribute.name,
+        "Path": attribute.path,
+        "Links": {"Source": replies.link(call, "attributes", attribute)},
+    }
+    return named | {name: value for name, value in rest.items() if name not in named}
+
+
+def failed_value(error: ApiError) -> dict[str, Any]:
+    """A value that could not be read, inside an answer that could."""
+    return {
+        "Timestamp": ticks.to_iso(0),
+        "Value": None,
+        "Good": False,
+        "Questionable": False,
+        "Substituted": False,
+        "Annotated": False,
+        "Errors": [{"FieldName": "Value", "Message": error.errors}],
+    }
+
+
+def _answer(call: Call, path: str, query: str) -> Any:
+    request = call.request
+    response = dispatch(
+        call.server, Request("GET", path, query, request.headers, origin=request.origin), call.now
+    )
+    if response.status != 200:
+        raise ApiError(response)
+    return orjson.loads(response.body)

@@ -1,0 +1,160 @@
+"""Which event frames a call asks for: search modes, their time rules and the filters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
+
+from mock_server.af.declarations import SEVERITIES
+from mock_server.af.event_frame import Frame
+from mock_server.af.event_frames import Frames, RangeTooLarge
+from mock_server.plant import ticks
+from mock_server.plant.checkpoints import paced, paced_sort
+from mock_server.plant.point import Point
+from mock_server.webapi.af import replies
+from mock_server.webapi.af.lists import Test, maybe_flag, named, pattern, same
+from mock_server.webapi.call import Call
+from mock_server.webapi.messages import ApiError, refusal
+
+# Whether a frame is in a range from `low` to `high`.
+_RANGES: dict[str, Callable[[Frame, int, int], bool]] = {
+    "StartInclusive": lambda frame, low, high: low <= frame.start <= high,
+    "EndInclusive": lambda frame, low, high: low <= frame.end <= high,
+    "Inclusive": lambda frame, low, high: low <= frame.start and frame.end <= high,
+    "Overlapped": lambda frame, low, high: frame.start <= high and frame.end >= low,
+    "InProgress": lambda frame, low, high: low <= frame.start <= high and frame.is_open,
+}
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """A mode that counts frames from an instant: by what, which way, and whether only open ones."""
+
+    key: Callable[[Frame], int]
+    backward: bool
+    open_only: bool = False
+
+
+_DIRECTIONS = {
+    "BackwardFromStartTime": _Direction(attrgetter("start"), True),
+    "ForwardFromStartTime": _Direction(attrgetter("start"), False),
+    "BackwardFromEndTime": _Direction(attrgetter("end"), True),
+    "ForwardFromEndTime": _Direction(attrgetter("end"), False),
+    "BackwardInProgress": _Direction(attrgetter("start"), True, open_only=True),
+    "ForwardInProgress": _Direction(attrgetter("start"), False, open_only=True),
+}
+_MODES = (*_RANGES, *_DIRECTIONS)
+_FIRST_REACH = 8 * 3_600 * ticks.PER_SECOND
+
+
+def frames_asked(call: Call, sources: list[Point], wanted: Test, *, phases: bool) -> list[Frame]:
+    """The frames that these points announce and a call's mode and times select; with `phases` those too.
+
+    Range modes give them unordered, the others in their own order.
+    """
+    mode = call.choice("searchMode", "Overlapped", _MODES)
+    start = call.time("startTime", "*-8h")
+    frames = call.server.plant.frames
+    try:
+        if mode in _DIRECTIONS:
+            for name in ("endTime", "sortField", "sortOrder"):
+                if call.text(name):
+                    raise refusal(400, f"Parameter '{name}' cannot be given with the search mode '{mode}'.")
+            needed = call.integer("startIndex", 0) + call.max_count() + 1
+            search = _Counted(frames, sources, wanted, phases, call.now)
+            return search.frames(_DIRECTIONS[mode], start, needed)
+        end = call.time("endTime", "*")
+        if start > end:
+            raise refusal(400, "Parameter 'startTime' must not be after 'endTime'.")
+        found = frames.overlapping(sources, start, end, call.now)
+        inside = _RANGES[mode]
+        return [
+            each for each in paced(_with_phases(found, phases)) if inside(each, start, end) and wanted(each)
+        ]
+    except RangeTooLarge as error:
+        raise too_large() from error
+
+
+def is_counted(call: Call) -> bool:
+    """Whether the call's search mode brings an order of its own."""
+    return call.choice("searchMode", "Overlapped", _MODES) in _DIRECTIONS
+
+
+def too_large() -> ApiError:
+    """The refusal of a range that holds too many events."""
+    return refusal(
+        400,
+        "The time range holds more events than event frames can be found in at once; ask for a shorter one.",
+    )
+
+
+def frame_filters(call: Call) -> Test:
+    """Whether a frame passes the filters of a list of event frames."""
+    severities = [text.lower() for text in call.texts("severity") if text]
+    unknown = [text for text in severities if text not in [each.lower() for each in SEVERITIES]]
+    if unknown:
+        raise refusal(
+            400,
+            f"The value '{unknown[0]}' is not valid for parameter 'severity'. Allowed: {', '.join(SEVERITIES)}.",
+        )
+    can_be, is_done = maybe_flag(call, "canBeAcknowledged"), maybe_flag(call, "isAcknowledged")
+    template, element_template = (
+        call.text("templateName").lower(),
+        call.text("referencedElementTemplateName").lower(),
+    )
+    element_name = pattern(call, "referencedElementNameFilter")
+    tests: list[Test] = [
+        named(call),
+        same(call, "categoryName", lambda frame: frame.category_names),
+        lambda frame: not severities or frame.severity.lower() in severities,
+        lambda frame: can_be is None or frame.can_be_acknowledged is can_be,
+        lambda frame: is_done is None or (frame.acknowledged is not None) is is_done,
+        lambda frame: not template or replies.is_kind_of(frame.template, template),
+        lambda frame: any(element_name(each.name) for each in frame.elements),
+        lambda frame: (
+            not element_template
+            or any(replies.is_kind_of(each.template, element_template) for each in frame.elements)
+        ),
+    ]
+    return lambda frame: all(test(frame) for test in tests)
+
+
+def _with_phases(found: list[Frame], phases: bool) -> list[Frame]:
+    return [each for frame in paced(found) for each in (frame, *frame.children)] if phases else found
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A search that reaches ever further from an instant until it has found enough."""
+
+    home: Frames
+    sources: list[Point]
+    wanted: Test
+    phases: bool
+    now: int
+
+    def frames(self, direction: _Direction, start: int, needed: int) -> list[Frame]:
+        """The frames on that side of `start`, nearest first; at least `needed` if there are so many."""
+        if direction.open_only:
+            return self._between(direction, start, (self.now, self.now), ticks.LAST)
+        first = min((point.created_ticks for point in self.sources), default=self.now)
+        reach = _FIRST_REACH
+        while True:
+            low, high = (start - reach, start) if direction.backward else (start, start + reach)
+            if low < first if direction.backward else high >= self.now:
+                return self._between(direction, start, (low, high), ticks.LAST)
+            found = self._between(direction, start, (low, high), reach)
+            if len(found) >= needed:
+                return found
+            reach *= 4
+
+    def _between(self, direction: _Direction, start: int, bounds: tuple[int, int], reach: int) -> list[Frame]:
+        """What a reach of that length covers whole; `ticks.LAST` is all of it."""
+        candidates = _with_phases(self.home.overlapping(self.sources, *bounds, self.now), self.phases)
+        key, sign = direction.key, -1 if direction.backward else 1
+        found = [
+            each
+            for each in paced(candidates)
+            if 0 <= sign * (key(each) - start) <= reach and (each.is_open or not direction.open_only)
+            if self.wanted(each)
+        ]
+        return paced_sort(found, lambda each: (sign * key(each), each.name))

@@ -1,0 +1,104 @@
+"""Who listens to which stream: the registrations behind stream updates, held like a real server does, in memory.
+
+A marker is `<registration>_<n>`. `n` counts ticks since the registration began, so a registration needs no memory
+but its start, and every marker it ever gave stays good as long as it is in use.
+"""
+
+import re
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+
+from mock_server.plant import ticks
+
+EXPIRES_AFTER = 15 * 60 * ticks.PER_SECOND
+_MARKER = re.compile(r"([0-9a-f]{32})_(\d{1,19})\Z", re.IGNORECASE)
+
+
+class UnknownMarker(Exception):
+    """The registration of the marker was never made, was not used for too long, or is gone."""
+
+
+class InvalidMarker(Exception):
+    """The text is no marker, or one its registration never gave."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One stream somebody listens to since `began` (ticks)."""
+
+    key: str
+    point_id: int
+    began: int
+
+    def marker(self, instant: int) -> str:
+        """The marker that stands at `instant`."""
+        return f"{self.key}_{instant - self.began}"
+
+
+class Registry:
+    """The registrations of one server; at most `most`, of which the least recently used goes first."""
+
+    def __init__(self, most: int = 100_000) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._by_key: OrderedDict[str, tuple[Registration, int]] = OrderedDict()  # with the time of last use
+        self._key_of: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def register(self, point_id: int, now: int) -> tuple[Registration, bool]:
+        """The registration of a point, and whether it is new."""
+        with self._lock:
+            found = self._alive(self._key_of.get(point_id, ""), now)
+            if found is not None:
+                return found, False
+            new = Registration(uuid.uuid4().hex, point_id, now)
+            self._by_key[new.key] = new, now
+            self._key_of[point_id] = new.key
+            if len(self._by_key) > self._most:
+                self._drop(next(iter(self._by_key)))
+            return new, True
+
+    def read(self, marker: str, now: int) -> tuple[Registration, int]:
+        """The registration of a marker and the instant at which the marker stands.
+
+        Raises:
+            InvalidMarker: when it is no marker, or stands later than now.
+            UnknownMarker: when there is no such registration (any more).
+        """
+        match = _MARKER.match(marker)
+        if match is None:
+            raise InvalidMarker(marker)
+        with self._lock:
+            found = self._alive(match[1].lower(), now)
+        if found is None:
+            raise UnknownMarker(marker)
+        instant = found.began + int(match[2])
+        if instant > now:
+            raise InvalidMarker(marker)
+        return found, instant
+
+    def remove(self, registration: Registration) -> None:
+        """Forget a registration, if it is still there."""
+        with self._lock:
+            self._drop(registration.key)
+
+    def _alive(self, key: str, now: int) -> Registration | None:
+        """The registration of that key, used now; one that has expired is dropped."""
+        found, used = self._by_key.get(key, (None, 0))
+        if found is None:
+            return None
+        if now < found.began or now - used > EXPIRES_AFTER:
+            self._drop(key)
+            return None
+        self._by_key[key] = found, max(now, used)
+        self._by_key.move_to_end(key)
+        return found
+
+    def _drop(self, key: str) -> None:
+        found, _ = self._by_key.pop(key, (None, 0))
+        if found is not None and self._key_of.get(found.point_id) == key:
+            del self._key_of[found.point_id]

@@ -1,0 +1,86 @@
+"""From a path to the function that answers it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+
+from mock_server.plant.data_archive import ArchiveError
+from mock_server.webapi.call import Call
+from mock_server.webapi.messages import ApiError, Request, Response, framework_refusal, refusal
+from mock_server.webapi.service import Service
+
+Endpoint = Callable[[Call], Response]
+Claim = Callable[[Call], Response | None]
+
+PREFIX = "/piwebapi"
+# By the first two segments of their paths, which no `{name}` stands in: there are too many to try them all.
+_routes: defaultdict[str, list[tuple["re.Pattern[str]", dict[str, Endpoint]]]] = defaultdict(list)
+_claims: list[Claim] = []
+
+
+def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], Endpoint]:
+    """Register the function for a path; `{name}` in it is one segment, handed over as `call.args["name"]`.
+
+    Fixed parts match in any case. Of several paths that match, the one with the fewest names wins.
+    """
+    escaped = re.escape(prefix + path).replace(r"\{", "{").replace(r"\}", "}")
+    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", escaped) + r"/?\Z", re.IGNORECASE)
+
+    kin = _routes[_collection(prefix + path)]
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        for known, methods in kin:
+            if known.pattern == pattern.pattern:
+                methods[method] = endpoint
+                return endpoint
+        kin.append((pattern, {method: endpoint}))
+        kin.sort(key=lambda known: known[0].groups)
+        return endpoint
+
+    return register
+
+
+def claim(answer: Claim) -> Claim:
+    """Register a function that sees each request before the routes and may answer it.
+
+    It is how one address serves objects of several kinds: a stream is a point or an attribute.
+    """
+    _claims.append(answer)
+    return answer
+
+
+def dispatch(server: Service, request: Request, now: int) -> Response:
+    """The answer of the endpoint itself, as of `now` (ticks); batch sub-requests start here."""
+    try:
+        for answer in _claims:
+            if (response := answer(Call(server, request, now))) is not None:
+                return response
+        endpoint, args = _find(request)
+        return endpoint(Call(server, request, now, args))
+    except ApiError as error:
+        return error.response
+    except ArchiveError as error:
+        return refusal(500, str(error)).response
+
+
+def no_resource(request: Request) -> ApiError:
+    """The framework's 404 for an address that is no resource."""
+    uri = f"{request.origin}{request.path}" + (f"?{request.query}" if request.query else "")
+    return framework_refusal(404, f"No HTTP resource was found that matches the request URI '{uri}'.")
+
+
+def _find(request: Request) -> tuple[Endpoint, dict[str, str]]:
+    for pattern, methods in _routes.get(_collection(request.path), ()):
+        match = pattern.match(request.path)
+        if match is None:
+            continue
+        if request.method not in methods:
+            message = f"The requested resource does not support http method '{request.method}'."
+            raise framework_refusal(405, message, {"Allow": ", ".join(sorted(methods))})
+        return methods[request.method], match.groupdict()
+    raise no_resource(request)
+
+
+def _collection(path: str) -> str:
+    """The first two segments of a path in lower case."""
+    return "/".join(path.lower().split("/", 3)[:3]).rstrip("/")

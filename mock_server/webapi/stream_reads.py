@@ -1,0 +1,197 @@
+"""Reads of events as calls ask for them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mock_server.archive.interpolation import reader, values_at
+from mock_server.archive.plots import plot_values
+from mock_server.archive.spans import grid, synced_grid
+from mock_server.plant.data_archive import TooManyEvents
+from mock_server.plant.events import I64, Block, chained, side_by_side
+from mock_server.plant.point import Point
+from mock_server.webapi.call import Call
+from mock_server.webapi.filter_expression import filter_of
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a recorded call asks for; both bounds are ticks and inclusive, whatever the direction."""
+
+    low: int
+    high: int
+    newest_first: bool
+    boundary: str
+    limit: int
+
+
+def recording(call: Call, streams: int = 1) -> Recording:
+    """The window, direction, boundary type and limit of a recorded call on that many streams."""
+    low, high, newest_first = window(call)
+    boundary = call.choice("boundaryType", "Inside", ("Inside", "Outside", "Interpolated"))
+    return Recording(low, high, newest_first, boundary, call.max_count(streams=streams))
+
+
+def window(call: Call) -> tuple[int, int, bool]:
+    """The earlier and the later end of the call's range, and whether it runs backwards in time."""
+    start, end = call.time("startTime", "*-1d"), call.time("endTime", "*")
+    return min(start, end), max(start, end), end < start
+
+
+def read_recorded(call: Call, points: Sequence[Point], asked: Recording) -> Block:
+    """The recorded events asked for, a stream for each point."""
+    if call.text("filterExpression"):
+        return side_by_side([_read_filtered(call, point, asked) for point in points])
+    call.flag("includeFilteredValues")
+    if asked.boundary == "Inside":
+        return _inside(call, points, asked, asked.limit)
+    return side_by_side([_with_bounds(call, point, asked, asked.limit) for point in points])
+
+
+def newest_values(call: Call, points: Sequence[Point]) -> Block:
+    """The newest value of each stream."""
+    return call.archive.snapshot(points, now=call.now)
+
+
+def current_values(call: Call, points: Sequence[Point]) -> Block:
+    """One value of each stream: at `time`, or the newest."""
+    if not call.text("time"):
+        return newest_values(call, points)
+    instants = _array([call.time("time", "*")])
+    return _of_each(call, points, lambda point: values_at(reader(call.archive, point, call.now), instants))
+
+
+def interpolated_values(call: Call, points: Sequence[Point]) -> Block:
+    """The values at every `interval` of the range, on the grid that `syncTime` anchors if it is given."""
+    instants = _interpolation_grid(call, len(points))
+    return _filtered_values(call, points, instants)
+
+
+def values_at_times(call: Call, points: Sequence[Point]) -> Block:
+    """The values at each `time`, ascending unless `sortOrder` says otherwise."""
+    instants = sorted(call.times("time"), reverse=call.descending)
+    call.check_size("time", len(instants) * len(points))
+    return _filtered_values(call, points, _array(instants))
+
+
+def plotted_values(call: Call, points: Sequence[Point]) -> Block:
+    """The events that make the range look right when drawn over `intervals` pixels."""
+    low, high, newest_first = window(call)
+    intervals = call.integer("intervals", 24, low=1)
+    call.check_size("intervals", intervals * len(points))
+    plotted = _of_each(
+        call, points, lambda point: plot_values(reader(call.archive, point, call.now), low, high, intervals)
+    )
+    return plotted.reversed() if newest_first else plotted
+
+
+READS: dict[str, Callable[[Call, Sequence[Point]], Block]] = {
+    "value": current_values,
+    "end": newest_values,
+    "interpolated": interpolated_values,
+    "interpolatedattimes": values_at_times,
+    "plot": plotted_values,
+}
+"""The methods of streams and stream sets that take nothing but a read, by the last segment of their paths."""
+
+
+def _interpolation_grid(call: Call, streams: int) -> I64:
+    low, high, newest_first = window(call)
+    span = call.span("interval", "1h")
+    assert span is not None
+    call.check_size("interval", ((high - low) // span.typical + 1) * streams)
+    if call.text("syncTime") and call.server.generation.has("syncTime"):
+        outside = call.choice("syncTimeBoundaryType", "Inside", ("Inside", "Outside")) == "Outside"
+        synced = synced_grid(low, high, span, call.time("syncTime", "*"), call.zone, outside=outside)
+        return synced[::-1] if newest_first else synced
+    return grid(high, low, span, call.zone) if newest_first else grid(low, high, span, call.zone)
+
+
+def _filtered_values(call: Call, points: Sequence[Point], instants: I64) -> Block:
+    def read(point: Point) -> Block:
+        condition = filter_of(call, point)
+        values = values_at(reader(call.archive, point, call.now), instants)
+        return values if condition is None else condition.applied(values)
+
+    return _of_each(call, points, read)
+
+
+def _of_each(call: Call, points: Sequence[Point], read: Callable[[Point], Block]) -> Block:
+    """The blocks of all streams side by side; none at all for no stream."""
+    return (
+        side_by_side([read(point) for point in points])
+        if points
+        else call.archive.window([], 0, 0, now=call.now)
+    )
+
+
+def _read_filtered(call: Call, point: Point, asked: Recording) -> Block:
+    """The events that satisfy the filter, up to the limit: more are read until it is reached or none is left.
+
+    Raises:
+        TooManyEvents: when the archive does not collect as many as that takes.
+    """
+    condition = filter_of(call, point)
+    assert condition is not None
+    reach, most = max(asked.limit, 1000), call.server.max_collect
+    while True:
+        rows = _rows(call, point, asked, min(reach, most + 1))
+        if len(rows.ticks) > most:
+            raise TooManyEvents
+        kept = condition.applied(rows)
+        if len(kept.ticks) >= asked.limit or len(rows.ticks) < reach:
+            return kept.head(asked.limit)
+        reach *= 4
+
+
+def _rows(call: Call, point: Point, asked: Recording, limit: int) -> Block:
+    if asked.boundary == "Inside":
+        return _inside(call, [point], asked, limit)
+    return _with_bounds(call, point, asked, limit)
+
+
+def _inside(call: Call, points: Sequence[Point], asked: Recording, limit: int) -> Block:
+    return call.archive.window(
+        points, asked.low, asked.high, now=call.now, limit=limit, newest_first=asked.newest_first
+    )
+
+
+def _with_bounds(call: Call, point: Point, asked: Recording, limit: int) -> Block:
+    """One stream with what boundary types Outside and Interpolated add, cut to the limit."""
+    inside = _inside(call, [point], asked, limit)
+    blocks = [_below(call, point, asked), inside, _above(call, point, asked)]
+    if asked.newest_first:
+        blocks.reverse()
+    return chained([block for block in blocks if block is not None]).head(limit)
+
+
+def _below(call: Call, point: Point, asked: Recording) -> Block | None:
+    return _bound(call, point, asked, asked.low, call.archive.last_before)
+
+
+def _above(call: Call, point: Point, asked: Recording) -> Block | None:
+    if asked.boundary == "Interpolated" and asked.low == asked.high:
+        return None
+    return _bound(call, point, asked, asked.high, call.archive.first_after)
+
+
+def _bound(
+    call: Call, point: Point, asked: Recording, instant: int, neighbour: Callable[..., Block]
+) -> Block | None:
+    """What is added at one end of the window, where no event is exactly there."""
+    if len(call.archive.window([point], instant, instant, now=call.now, limit=1).ticks):
+        return None
+    outside = asked.boundary == "Outside"
+    return neighbour(point, instant, now=call.now) if outside else _made_up(call, point, instant)
+
+
+def _made_up(call: Call, point: Point, instant: int) -> Block | None:
+    """The interpolated value at an instant; None before the first event and after now."""
+    if instant > call.now or not len(call.archive.last_before(point, instant, now=call.now).ticks):
+        return None
+    return values_at(reader(call.archive, point, call.now), _array([instant]))
+
+
+def _array(instants: Sequence[int]) -> I64:
+    return np.array(instants, dtype=np.int64)
