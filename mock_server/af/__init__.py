@@ -1,1 +1,4 @@
-"""The Asset Framework: what the plant's tags belong to, computed from them and from a declared design."""
+"""The Asset Framework over the points: elements, attributes, analyses and event frames as objects.
+
+It imports `plant` alone and knows nothing of HTTP. Start with `framework`, then `event_frames`.
+"""

@@ -21,7 +21,7 @@ from mock_server.webapi import routes
 from mock_server.webapi.messages import Request, Response
 from mock_server.webapi.service import MAX_CONTENT_BYTES, wall_clock
 
-__all__ = ["admin", "create_app", "landing", "oidc", "routes"]  # imported for the endpoints they register
+__all__ = ["admin", "create_app", "landing_page", "routes", "token_endpoints"]  # for their endpoints
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _ADDRESS = "/?&=%:;,*+-._~$()[]!'@"  # what an address holds as it is

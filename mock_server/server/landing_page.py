@@ -17,7 +17,7 @@ from mock_server.webapi.messages import Response
 from mock_server.webapi.router import route
 from mock_server.webapi.service import PRODUCT_TITLE
 
-_FILES = Path(__file__).parents[1] / "landing"
+_FILES = Path(__file__).parent / "landing"
 _TRENDS = ("FLOW", "TEMP", "LEVEL", "POWER", "PUMP", "BATCH")
 _MOST_PLANTS = 12
 _MOST_TAGS_WITH_FRAMES = 20_000  # more of them take too long for a page that refreshes itself

@@ -1,4 +1,7 @@
-"""The endpoints, one short function each; importing this package registers the endpoints of all its modules."""
+"""The endpoints, one short function each.
+
+Importing this package registers them all. They import what `webapi` may import; start with `streams`.
+"""
 
 from importlib import import_module
 from pkgutil import iter_modules
