@@ -10,7 +10,7 @@ from mock_server.af.design import FORMULA, PI_POINT, AttributeSpec
 from mock_server.af.ids import Ids
 from mock_server.af.library import Library, lineage
 from mock_server.af.objects import AttributeTemplate, Template
-from mock_server.af.units import measure
+from mock_server.af.units import unit_named
 from mock_server.plant import webid
 from mock_server.plant.point import Point
 
@@ -138,7 +138,7 @@ class Attribute:
     @property
     def units_name(self) -> str:
         """The name of its default unit, or ""."""
-        found = measure(self.units) if self.units else None
+        found = unit_named(self.units) if self.units else None
         return found.name if found else ""
 
     @property

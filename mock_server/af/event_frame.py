@@ -19,7 +19,7 @@ _MINUTE = 60 * ticks.PER_SECOND
 
 
 @dataclass(frozen=True)
-class Note:
+class Annotation:
     """An annotation of a frame."""
 
     guid: uuid.UUID
@@ -121,13 +121,13 @@ class Frame:
         return at, f"SIM\\operator{1 + draw // 720 % 3}"
 
     @cached_property
-    def notes(self) -> list[Note]:
+    def notes(self) -> list[Annotation]:
         """Its annotations as of `now`."""
         draw = self._draw("notes")
         count = (0, 0, 0, 1, 2)[draw % 5]
         times = [self.start + (1 + (draw >> (8 * place)) % 180) * _MINUTE for place in range(1, count + 1)]
         return [
-            Note(
+            Annotation(
                 self.home.ids.guid(Kind.ANNOTATION, self._number << 2 | place),
                 f"Remark {place + 1}",
                 ("Checked on site", 'Called the "late" shift', "Ventil geprüft ✓")[(draw >> 32) % 3],

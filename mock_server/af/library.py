@@ -17,7 +17,7 @@ from mock_server.af.objects import (
     Unit,
     UnitClass,
 )
-from mock_server.af.units import MEASURES
+from mock_server.af.units import UNIT_CLASSES
 from mock_server.plant import webid
 
 SERVER_NAME = "AFSIM01"
@@ -113,10 +113,12 @@ class Library:
     def unit_classes(self) -> dict[str, UnitClass]:
         """The unit classes by name."""
         classes = {}
-        for each in MEASURES:
+        for each in UNIT_CLASSES:
             path = f"{self.server.path}\\UOMDatabase\\UOMClasses[{each.name}]"
             units = tuple(
-                Unit(*self._at(webid.UNIT, unit.name, unit.name, f"{path}\\UOMs[{unit.name}]"), measure=unit)
+                Unit(
+                    *self._at(webid.UNIT, unit.name, unit.name, f"{path}\\UOMs[{unit.name}]"), unit_named=unit
+                )
                 for unit in each.units
             )
             classes[each.name] = UnitClass(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mock_server.af.design import AnalysisSpec, AttributeSpec, TemplateSpec
-from mock_server.af.units import Measure
+from mock_server.af.units import UnitSpec
 from mock_server.plant import webid
 
 
@@ -61,7 +61,7 @@ class UnitClass(AFObject):
 class Unit(AFObject):
     """A unit of measure."""
 
-    measure: Measure
+    unit_named: UnitSpec
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Catalog:
         self._growth: tuple[tuple[int, int], ...] = ((tags, created_ticks),)  # (size afterwards, when)
         self._lock = Lock()
         self._matches = lru_cache(maxsize=16)(self._scan)
-        self._made = lru_cache(maxsize=16_384)(self._make)
+        self._points = lru_cache(maxsize=16_384)(self._make)
         self._identified = lru_cache(maxsize=16_384)(self._identify)
         self._identified_sets = lru_cache(maxsize=64)(self._identify_set)
         self._tags = self._scheduled = self._by_hand = Tags()
@@ -128,7 +128,7 @@ class Catalog:
 
     def point(self, index: int) -> Point:
         """The point at `index` of server order."""
-        return self._made(index, self._tags.version)
+        return self._points(index, self._tags.version)
 
     def _make(self, index: int, _version: int) -> Point:
         plant, area, sensor, name = self._named(index)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server.plant import changes, signals
-from mock_server.plant.changes import PROVISIONAL, Fates
+from mock_server.plant.changes import PROVISIONAL, Revisions
 from mock_server.plant.events import I64, Block, chained
 from mock_server.plant.instruments import Instruments
 from mock_server.plant.process import Rows, with_values
@@ -43,57 +43,61 @@ class Feed(NamedTuple):
         )
 
 
-def feed(made_by: Instruments, created: int, after: int, until: int) -> Feed:
+def feed(devices: Instruments, created: int, after: int, until: int) -> Feed:
     """What was done in (after, until] to the stream of the only instrument.
 
     Events that are appended are added, one that comes late or gets another value is an update, and one that
     vanishes is deleted; only a dropped snapshot shows in the event that replaced it.
     """
-    rows, fates = _touched(made_by, created, after, until)
-    places, actions, at = _changes(rows, fates, after, until)
+    rows, revisions = _touched(devices, created, after, until)
+    places, actions, at = _changes(rows, revisions, after, until)
     order = np.lexsort((places, at))
     places, actions, at = places[order], actions[order], at[order]
-    edited = (actions == Action.UPDATE) & (fates.edited[places] == at)
-    edited |= (actions == Action.DELETE) & (fates.edited[places] < at)
-    late = (actions == Action.ADD) & ~_is_newest(rows, fates)[places]
-    block = with_values(made_by, rows.take(places, np.array([0, len(places)])), edited)
+    edited = (actions == Action.UPDATE) & (revisions.edited[places] == at)
+    edited |= (actions == Action.DELETE) & (revisions.edited[places] < at)
+    late = (actions == Action.ADD) & ~_is_newest(rows, revisions)[places]
+    block = with_values(devices, rows.take(places, np.array([0, len(places)])), edited)
     dropped = (
         (actions == Action.ADD) & (rows.ordinal[np.maximum(places - 1, 0)] == PROVISIONAL) & (places > 0)
     )
     return Feed(block, np.where(late, Action.UPDATE, actions), at, dropped)
 
 
-def _touched(made_by: Instruments, created: int, after: int, until: int) -> tuple[Rows, Fates]:
+def _touched(devices: Instruments, created: int, after: int, until: int) -> tuple[Rows, Revisions]:
     """Every event on which something could be done in (after, until]."""
-    horizon = changes.horizon(made_by.period) if made_by.change_odds else np.zeros(1, dtype=np.int64)
+    horizon = changes.horizon(devices.period) if devices.change_odds else np.zeros(1, dtype=np.int64)
     low = np.maximum(after - horizon, created + 1)
-    first, end = signals.slots_of(made_by, low, np.array([until]))
-    rows, fates = signals.histories(made_by, first, np.maximum(first, end))
-    if fates is None:
+    first, end = signals.slots_of(devices, low, np.array([until]))
+    rows, revisions = signals.histories(devices, first, np.maximum(first, end))
+    if revisions is None:
         never = np.full(len(rows.times), changes.NEVER)
-        fates = Fates(rows.times, never, never)
+        revisions = Revisions(rows.times, never, never)
     known = np.flatnonzero(rows.times > created)
     return (
         rows.take(known, np.array([0, len(known)])),
-        Fates(*(each[known] for each in fates)),
+        Revisions(*(each[known] for each in revisions)),
     )
 
 
-def _changes(rows: Rows, fates: Fates, after: int, until: int) -> tuple[I64, I64, I64]:
+def _changes(rows: Rows, revisions: Revisions, after: int, until: int) -> tuple[I64, I64, I64]:
     """The places, actions and instants of the changes in (after, until]."""
-    went = np.where(rows.ordinal == PROVISIONAL, changes.NEVER, fates.gone)
+    went = np.where(rows.ordinal == PROVISIONAL, changes.NEVER, revisions.deleted)
     found = [
         (np.flatnonzero((at > after) & (at <= until)), action, at)
-        for action, at in ((Action.ADD, fates.arrival), (Action.UPDATE, fates.edited), (Action.DELETE, went))
+        for action, at in (
+            (Action.ADD, revisions.arrival),
+            (Action.UPDATE, revisions.edited),
+            (Action.DELETE, went),
+        )
     ]
     places = np.concatenate([each[0] for each in found])
     actions = np.concatenate([np.full(len(each[0]), each[1], dtype=np.int64) for each in found])
     return places, actions, np.concatenate([each[2][each[0]] for each in found])
 
 
-def _is_newest(rows: Rows, fates: Fates) -> NDArray[np.bool_]:
+def _is_newest(rows: Rows, revisions: Revisions) -> NDArray[np.bool_]:
     """Whether no later event had arrived before an event did."""
-    order = np.lexsort((np.arange(len(rows.times)), fates.arrival))
+    order = np.lexsort((np.arange(len(rows.times)), revisions.arrival))
     newest = np.maximum.accumulate(rows.times[order]) if len(order) else rows.times
     result = np.empty(len(order), dtype=np.bool_)
     result[order] = rows.times[order] >= newest

@@ -21,12 +21,12 @@ _SALT = 21
 _STAGES = 3  # late, then edited, then deleted, each within its share of the horizon
 
 
-class Fates(NamedTuple):
+class Revisions(NamedTuple):
     """For each event the instants at which it becomes visible, gets its other value, and vanishes."""
 
     arrival: I64
     edited: I64
-    gone: I64
+    deleted: I64
 
 
 def horizon(period: I64) -> I64:
@@ -39,7 +39,7 @@ def is_dropped(odds: int, bits: U64) -> NDArray[np.bool_]:
     return _share(salted(bits, _SALT), 3) < odds
 
 
-def fates(odds: int, bits: U64, times: I64, period: I64, single: NDArray[np.bool_]) -> Fates:
+def revisions_of(odds: int, bits: U64, times: I64, period: I64, single: NDArray[np.bool_]) -> Revisions:
     """What becomes of events of slots with these bits; only those with `single` are touched."""
     draw, delays = salted(bits, _SALT), salted(bits, _SALT + 1)
     limit = horizon(period) // _STAGES
@@ -48,8 +48,8 @@ def fates(odds: int, bits: U64, times: I64, period: I64, single: NDArray[np.bool
     is_edited = single & (_share(draw, 1) < odds)
     edited = np.where(is_edited, arrival + _delay(delays, 1, limit), NEVER)
     latest = np.where(is_edited, edited, arrival)
-    gone = np.where(single & (_share(draw, 2) < odds), latest + _delay(delays, 2, limit), NEVER)
-    return Fates(arrival, edited, gone)
+    deleted = np.where(single & (_share(draw, 2) < odds), latest + _delay(delays, 2, limit), NEVER)
+    return Revisions(arrival, edited, deleted)
 
 
 def _share(draw: U64, place: int) -> NDArray[np.int64]:

@@ -60,12 +60,12 @@ class Episodes:
     draw: U64
 
 
-def episodes(made_by: Instruments, first_slot: I64, end_slot: I64) -> Episodes:
+def episodes_of(devices: Instruments, first_slot: I64, end_slot: I64) -> Episodes:
     """The episodes that the slots from `first_slot` up to, not including, `end_slot` begin in.
 
     `slots` counts how many of those slots begin in each; their sum is the number of slots.
     """
-    length, period = made_by.episode, made_by.period
+    length, period = devices.episode, devices.period
     busy = end_slot > first_slot
     first = first_slot * period // length
     counts = np.where(busy, (end_slot - 1) * period // length - first + 1, 0)
@@ -75,30 +75,30 @@ def episodes(made_by: Instruments, first_slot: I64, end_slot: I64) -> Episodes:
     start = number * length
     begin = np.maximum(-(-start // period), first_slot[stream])
     end = np.minimum(-(-(start + length) // period), end_slot[stream])
-    return _described(made_by, stream, number, start, np.maximum(end - begin, 0))
+    return _described(devices, stream, number, start, np.maximum(end - begin, 0))
 
 
-def _described(made_by: Instruments, stream: I64, number: I64, start: I64, slots: I64) -> Episodes:
+def _described(devices: Instruments, stream: I64, number: I64, start: I64, slots: I64) -> Episodes:
     numbers = np.stack((number, number - 1))
-    draws = scatter(made_by.episode_key[stream], numbers)
-    own, machine = draws[0], scatter(made_by.machine_key[stream], number)
-    length = made_by.episode[stream]
+    draws = scatter(devices.episode_key[stream], numbers)
+    own, machine = draws[0], scatter(devices.machine_key[stream], number)
+    length = devices.episode[stream]
     seconds = length / float(ticks.PER_SECOND)
-    begins = start / float(ticks.PER_SECOND) / _DAY_S + made_by.phase[stream]
-    low, high = made_by.daily[stream] * _wave(np.stack((begins, begins + seconds / _DAY_S)))
-    here, before = _setpoints(made_by, stream, numbers, draws)
+    begins = start / float(ticks.PER_SECOND) / _DAY_S + devices.phase[stream]
+    low, high = devices.daily[stream] * _wave(np.stack((begins, begins + seconds / _DAY_S)))
+    here, before = _setpoints(devices, stream, numbers, draws)
     stop, outage, stuck, flat = _spans((_STOP, _OUTAGE, _STUCK, _FLAT), (machine, own, own, own), length)
     return Episodes(
         stream=stream,
         start=start,
         slots=slots,
-        level=made_by.middle[stream] + low + here,
+        level=devices.middle[stream] + low + here,
         slope=(high - low) / seconds,
         swing=before - here,
-        pace=made_by.pace[stream] / seconds,
+        pace=devices.pace[stream] / seconds,
         stop=stop,
         stop_code=np.array([0, 0, 0, 2], dtype=np.int64)[(machine & np.uint64(3)).astype(np.int64)],
-        outage=_if_frequent(outage, length, made_by.period[stream]),
+        outage=_if_frequent(outage, length, devices.period[stream]),
         stuck=stuck,
         flat=flat,
         counted=_counted(number, seconds),
@@ -106,23 +106,23 @@ def _described(made_by: Instruments, stream: I64, number: I64, start: I64, slots
     )
 
 
-def quiet_slots(made_by: Instruments, edge: I64, reach: int, *, backwards: bool) -> tuple[I64, I64]:
+def quiet_slots(devices: Instruments, edge: I64, reach: int, *, backwards: bool) -> tuple[I64, I64]:
     """How many slots are flat, and how many are lost, in a row that begins within `reach` slots of the edge (ticks).
 
     It is a guess that looks at one episode only: it says how far to read, not what is there.
     """
-    number = (edge - 1 if backwards else edge) // made_by.episode
-    own = scatter(made_by.episode_key, number)
-    flat, outage = _spans((_FLAT, _OUTAGE), (own, own), made_by.episode)
-    at = edge - number * made_by.episode
-    near = reach * made_by.period
+    number = (edge - 1 if backwards else edge) // devices.episode
+    own = scatter(devices.episode_key, number)
+    flat, outage = _spans((_FLAT, _OUTAGE), (own, own), devices.episode)
+    at = edge - number * devices.episode
+    near = reach * devices.period
 
     def count(span: Span) -> I64:
         first, end = (span[0], np.minimum(span[1], at)) if backwards else (np.maximum(span[0], at), span[1])
         begins = at - end if backwards else first - at
-        return np.where((end > first) & (begins < near), (end - first) // made_by.period + 1, 0)
+        return np.where((end > first) & (begins < near), (end - first) // devices.period + 1, 0)
 
-    return count(flat), count(_if_frequent(outage, made_by.episode, made_by.period))
+    return count(flat), count(_if_frequent(outage, devices.episode, devices.period))
 
 
 def _if_frequent(outage: Span, length: I64, period: I64) -> Span:
@@ -131,12 +131,12 @@ def _if_frequent(outage: Span, length: I64, period: I64) -> Span:
     return outage[0] * frequent, outage[1] * frequent
 
 
-def _setpoints(made_by: Instruments, stream: I64, numbers: I64, draws: U64) -> F64:
+def _setpoints(devices: Instruments, stream: I64, numbers: I64, draws: U64) -> F64:
     """How far from its middle each episode drives the value; a cyclic one fills and drains in turns."""
     height = unit(salted(draws, 1))
     turns = np.where(numbers % 2 == 0, 1.0, -1.0) * (0.7 + 0.3 * height)
     free = height * 2.0 - 1.0
-    return made_by.steps[stream] * np.where(made_by.cyclic[stream], turns, free)
+    return devices.steps[stream] * np.where(devices.cyclic[stream], turns, free)
 
 
 def _counted(number: I64, seconds: F64) -> F64:

@@ -17,7 +17,7 @@ from mock_server.plant.events import BAD, I64, Block, Kind, offsets, side_by_sid
 from mock_server.plant.instruments import Instruments, Recipe, instruments
 from mock_server.plant.point import Point, Points
 from mock_server.plant.sensors import NO_DATA, PT_CREATED
-from mock_server.plant.signals import Cut
+from mock_server.plant.signals import Query
 
 _MOST_SLOTS_IN_FEED = 50_000
 
@@ -43,12 +43,12 @@ class History(Archive):
 
         Work and memory grow with what is returned, not with the window, when there is a limit.
         """
-        made_by = self._instruments(Points.of(points))
-        created = made_by.created
+        devices = self._instruments(Points.of(points))
+        created = devices.created
         lows, highs = np.maximum(created, low), np.full(len(points), min(high, now))
-        cut = Cut(np.maximum(lows, created + 1), highs, now, limit, newest_first)
-        first, end = signals.slots_of(made_by, lows, highs)
-        block = _read(made_by, cut, (first, np.maximum(first, end)))
+        query = Query(np.maximum(lows, created + 1), highs, now, limit, newest_first)
+        first, end = signals.slots_of(devices, lows, highs)
+        block = _read(devices, query, (first, np.maximum(first, end)))
         block = _with_creations(block, created, (created >= low) & (created <= highs))
         block = block.reversed() if newest_first else block
         return block if limit is None else block.head(limit)
@@ -67,12 +67,12 @@ class History(Archive):
         Where that would be too much to hold at once there is a single Refresh instead: everything from its
         instant on is to be read again.
         """
-        made_by = self._instruments(Points.of((point,)))
-        horizon = int(changes.horizon(made_by.period)[0]) if made_by.change_odds else 0
+        devices = self._instruments(Points.of((point,)))
+        horizon = int(changes.horizon(devices.period)[0]) if devices.change_odds else 0
         low = max(after - horizon, point.created_ticks)
-        if (until - low) // int(made_by.period[0]) > _MOST_SLOTS_IN_FEED:
+        if (until - low) // int(devices.period[0]) > _MOST_SLOTS_IN_FEED:
             return refresh(self.value_at(point, low, now=until), until)
-        news = feed(made_by, point.created_ticks, after, until)
+        news = feed(devices, point.created_ticks, after, until)
         if not after < point.created_ticks <= until:
             return news
         creation = single(point, point.created_ticks, Kind.SYSTEM, code=PT_CREATED, flags=BAD)
@@ -114,28 +114,28 @@ def no_data(point: Point, instant: int) -> Block:
     return single(point, instant, Kind.SYSTEM, code=NO_DATA, flags=BAD)
 
 
-def _read(made_by: Instruments, cut: Cut, slots: tuple[I64, I64], further: int = 0) -> Block:
+def _read(devices: Instruments, query: Query, slots: tuple[I64, I64], further: int = 0) -> Block:
     """The wanted events of the slots from `slots[0]` up to `slots[1]`.
 
     With a limit, first of as many slots as most likely hold so many events, and then of ever more slots of the
     streams that still lack some.
     """
-    if cut.limit is None:
-        return signals.generate(made_by, *slots, cut)
+    if query.limit is None:
+        return signals.generate(devices, *slots, query)
     first, end = slots
-    edge = (end if cut.newest else first) * made_by.period
-    reach = signals.reach(made_by, edge, cut.limit, backwards=cut.newest) + further
+    edge = (end if query.newest else first) * devices.period
+    reach = signals.reach(devices, edge, query.limit, backwards=query.newest) + further
     tried = np.minimum(end - first, reach)
-    low, high = (end - tried, end) if cut.newest else (first, first + tried)
-    block = signals.generate(made_by, low, high, cut)
-    short = np.flatnonzero((block.counts < cut.limit) & (tried < end - first))
+    low, high = (end - tried, end) if query.newest else (first, first + tried)
+    block = signals.generate(devices, low, high, query)
+    short = np.flatnonzero((block.counts < query.limit) & (tried < end - first))
     if not len(short):
         return block
-    lacking = cut.limit - int(block.counts[short].min())
-    rest = cut._replace(low=cut.low[short], high=cut.high[short], limit=lacking)
-    left = (first[short], low[short]) if cut.newest else (high[short], end[short])
-    more = _read(made_by.of(short), rest, left, further * 4 + 32)
-    return block.extended(short, more, before=cut.newest)
+    lacking = query.limit - int(block.counts[short].min())
+    rest = query._replace(low=query.low[short], high=query.high[short], limit=lacking)
+    left = (first[short], low[short]) if query.newest else (high[short], end[short])
+    more = _read(devices.of(short), rest, left, further * 4 + 32)
+    return block.extended(short, more, before=query.newest)
 
 
 def _with_creations(block: Block, created: I64, within: NDArray[np.bool_]) -> Block:

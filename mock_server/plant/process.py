@@ -53,15 +53,15 @@ class Rows(NamedTuple):
         return Rows(self.episodes, bounds, *(column[places] for column in self[2:]))  # type: ignore[arg-type]
 
 
-def with_values(made_by: Instruments, rows: Rows, edited: Mask | None) -> Block:
+def with_values(devices: Instruments, rows: Rows, edited: Mask | None) -> Block:
     """The rows with their values and flags, those where `edited` holds as an operator corrected them."""
     bits = splitmix64(rows.bits + rows.ordinal.astype(np.uint64))
     # Half of the slots with several events repeat their first value, the others change it.
     repeats = (rows.bits >> np.uint64(23)) & np.uint64(1)
     value_bits = salted(rows.bits + rows.ordinal.astype(np.uint64) * repeats, 1)
-    sensor = made_by.sensor[rows.episodes.stream][rows.episode]
+    sensor = devices.sensor[rows.episodes.stream][rows.episode]
     kind = _KINDS[sensor]
-    number = _numbers(made_by, rows, value_bits)
+    number = _numbers(devices, rows, value_bits)
     code = np.zeros(len(sensor), dtype=np.int64)
     others = np.flatnonzero(kind != Kind.NUMBER)
     if len(others):
@@ -80,7 +80,7 @@ def with_values(made_by: Instruments, rows: Rows, edited: Mask | None) -> Block:
     flags = _flags(bits, fault)
     if edited is not None:
         flags |= np.where(edited, SUBSTITUTED, 0).astype(np.uint8)
-    return Block(made_by.points, rows.bounds, rows.times, kind, number, code, flags)
+    return Block(devices.points, rows.bounds, rows.times, kind, number, code, flags)
 
 
 def text_of(point: Point, code: int) -> str:
@@ -102,46 +102,50 @@ def _flags(bits: U64, fault: Mask) -> NDArray[np.uint8]:
     return flags
 
 
-def _numbers(made_by: Instruments, rows: Rows, bits: U64) -> F64:
+def _numbers(devices: Instruments, rows: Rows, bits: U64) -> F64:
     """The process value: a daily wave, setpoint steps that the process follows with a lag, stops, and noise."""
-    eras, era = rows.episodes, rows.episode
-    after = rows.times - eras.start[era]
+    episodes, episode = rows.episodes, rows.episode
+    after = rows.times - episodes.start[episode]
     noise = unit(bits) + unit(salted(bits, 3)) - 1.0
     _quieten(rows, after, noise)
-    stream = eras.stream
+    stream = episodes.stream
     seconds = after / float(ticks.PER_SECOND)
-    value = eras.level[era] + eras.slope[era] * seconds + eras.swing[era] * _decay(seconds * eras.pace[era])
-    value += made_by.noise[stream][era] * noise
-    sensor = made_by.sensor[stream]
+    value = (
+        episodes.level[episode]
+        + episodes.slope[episode] * seconds
+        + episodes.swing[episode] * _decay(seconds * episodes.pace[episode])
+    )
+    value += devices.noise[stream][episode] * noise
+    sensor = devices.sensor[stream]
     _stop(rows, sensor, after, value)
     spikes = np.flatnonzero(bits % np.uint64(_SPIKE) == 0)
-    value[spikes] += _SPANS[sensor][era[spikes]] * (unit(salted(bits[spikes], 4)) - 0.5)
-    value = np.clip(value, _LEAST[sensor][era], _MOST[sensor][era])
-    counters = np.flatnonzero(_IS_COUNTER[sensor][era])
+    value[spikes] += _SPANS[sensor][episode[spikes]] * (unit(salted(bits[spikes], 4)) - 0.5)
+    value = np.clip(value, _LEAST[sensor][episode], _MOST[sensor][episode])
+    counters = np.flatnonzero(_IS_COUNTER[sensor][episode])
     if len(counters):
-        value[counters] = _counts(made_by, rows, counters)
+        value[counters] = _counts(devices, rows, counters)
     return value
 
 
 def _quieten(rows: Rows, after: I64, noise: F64) -> None:
     """Hold a stuck sensor at the instant it stuck, and a flat signal nearly still."""
-    eras, era = rows.episodes, rows.episode
-    flat = np.flatnonzero((after < eras.flat[1][era]) & (after >= eras.flat[0][era]))
+    episodes, episode = rows.episodes, rows.episode
+    flat = np.flatnonzero((after < episodes.flat[1][episode]) & (after >= episodes.flat[0][episode]))
     noise[flat] *= _QUIET
-    stuck = np.flatnonzero((after < eras.stuck[1][era]) & (after >= eras.stuck[0][era]))
-    after[stuck] = eras.stuck[0][era[stuck]]
+    stuck = np.flatnonzero((after < episodes.stuck[1][episode]) & (after >= episodes.stuck[0][episode]))
+    after[stuck] = episodes.stuck[0][episode[stuck]]
     noise[stuck] = 0.0
 
 
 def _stop(rows: Rows, sensor: I64, after: I64, value: F64) -> None:
     """Let what a machine drives run down when it stops and up again when it starts."""
-    eras, era = rows.episodes, rows.episode
-    begin, end = eras.stop
+    episodes, episode = rows.episodes, rows.episode
+    begin, end = episodes.stop
     from_stop = np.where(_IDLE[sensor] >= 0.0, np.where(end > 0, begin, NEVER), NEVER)
-    hit = np.flatnonzero(after >= from_stop[era])
+    hit = np.flatnonzero(after >= from_stop[episode])
     if not len(hit):
         return
-    which = era[hit]
+    which = episode[hit]
     stopped = after[hit] < end[which]
     since = (after[hit] - np.where(stopped, begin[which], end[which])) / float(ticks.PER_SECOND)
     fading = _decay(since / _LAG_S)
@@ -151,18 +155,18 @@ def _stop(rows: Rows, sensor: I64, after: I64, value: F64) -> None:
     value[hit] = idle + (value[hit] - idle) * share
 
 
-def _counts(made_by: Instruments, rows: Rows, places: I64) -> F64:
+def _counts(devices: Instruments, rows: Rows, places: I64) -> F64:
     """Pieces since the last reset: none while the machine stands, and as many in every episode of a counter."""
-    eras, era = rows.episodes, rows.episode[places]
-    begin, end = eras.stop
-    stream = eras.stream[era]
-    after = rows.times[places] - eras.start[era]
-    length = made_by.episode[stream]
-    running = np.minimum(after, begin[era]) + np.maximum(after - end[era], 0)
-    running = np.where(end[era] > 0, running, after)
-    share = length / (length - (end[era] - begin[era])).astype(np.float64)
+    episodes, episode = rows.episodes, rows.episode[places]
+    begin, end = episodes.stop
+    stream = episodes.stream[episode]
+    after = rows.times[places] - episodes.start[episode]
+    length = devices.episode[stream]
+    running = np.minimum(after, begin[episode]) + np.maximum(after - end[episode], 0)
+    running = np.where(end[episode] > 0, running, after)
+    share = length / (length - (end[episode] - begin[episode])).astype(np.float64)
     seconds = running / float(ticks.PER_SECOND) * share
-    return np.floor((eras.counted[era] + seconds) * made_by.rate[stream])
+    return np.floor((episodes.counted[episode] + seconds) * devices.rate[stream])
 
 
 def _decay(x: F64) -> F64:
@@ -175,10 +179,10 @@ def _decay(x: F64) -> F64:
 
 def _codes(rows: Rows, sensor: I64, places: I64, bits: U64) -> I64:
     """State codes of digitals, text codes of strings, ticks of timestamps, for the rows at `places`."""
-    sensor, era, times = sensor[places], rows.episode[places], rows.times[places]
+    sensor, episode, times = sensor[places], rows.episode[places], rows.times[places]
     kind = _KINDS[sensor]
-    code = np.where(kind == Kind.DIGITAL, _states(rows, era, sensor, times), 0)
-    grade = (rows.episodes.draw[era] >> np.uint64(32)).astype(np.int64) % len(GRADES)
+    code = np.where(kind == Kind.DIGITAL, _states(rows, episode, sensor, times), 0)
+    grade = (rows.episodes.draw[episode] >> np.uint64(32)).astype(np.int64) % len(GRADES)
     text = np.where(sensor == _GRADE, grade, rows.slot[places] * 4 + rows.ordinal[places])
     code = np.where(kind == Kind.STRING, text, code)
     draw = (bits[places] >> np.uint64(8)).astype(np.int64)
@@ -187,14 +191,14 @@ def _codes(rows: Rows, sensor: I64, places: I64, bits: U64) -> I64:
     return np.where(kind == Kind.TIMESTAMP, calibrated - calibrated % precision, code)
 
 
-def _states(rows: Rows, era: I64, sensor: I64, times: I64) -> I64:
+def _states(rows: Rows, episode: I64, sensor: I64, times: I64) -> I64:
     """Running or open, but stopped, tripped or closed while the machine stands; a valve travels in between."""
-    eras = rows.episodes
-    begin, end = eras.stop[0][era], eras.stop[1][era]
-    after = times - eras.start[era]
+    episodes = rows.episodes
+    begin, end = episodes.stop[0][episode], episodes.stop[1][episode]
+    after = times - episodes.start[episode]
     stopped = (after >= begin) & (after < end)
     is_valve = sensor == _VALVE
-    state = np.where(stopped, np.where(is_valve, 0, eras.stop_code[era]), _RUNNING)
+    state = np.where(stopped, np.where(is_valve, 0, episodes.stop_code[episode]), _RUNNING)
     since = after - np.where(after >= end, end, begin)
     moving = is_valve & (end > 0) & (since >= 0) & (since < _TRAVEL_S * ticks.PER_SECOND)
     return np.where(moving, _TRAVELLING, state)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mock_server.plant import changes, ticks
-from mock_server.plant.changes import PROVISIONAL, Fates
-from mock_server.plant.episodes import Episodes, episodes, quiet_slots
+from mock_server.plant.changes import PROVISIONAL, Revisions
+from mock_server.plant.episodes import Episodes, episodes_of, quiet_slots
 from mock_server.plant.events import I64, Block, offsets, spans
 from mock_server.plant.hashing import U64, scatter
 from mock_server.plant.instruments import Instruments
@@ -43,7 +43,7 @@ class _Slots(NamedTuple):
     outage: I64  # the places of the slots in which an outage begins
 
 
-class Cut(NamedTuple):
+class Query(NamedTuple):
     """Which events are wanted: for each stream inclusive bounds in ticks, as of an instant, so many at one end."""
 
     low: I64
@@ -53,84 +53,93 @@ class Cut(NamedTuple):
     newest: bool
 
 
-def generate(made_by: Instruments, first_slot: I64, end_slot: I64, cut: Cut) -> Block:
+def generate(devices: Instruments, first_slot: I64, end_slot: I64, query: Query) -> Block:
     """The wanted events of slots `first_slot` up to, not including, `end_slot`, in time order."""
-    rows, fates = histories(made_by, first_slot, end_slot)
+    rows, revisions = histories(devices, first_slot, end_slot)
     counts = rows.bounds[1:] - rows.bounds[:-1]
-    wanted = (rows.times >= np.repeat(cut.low, counts)) & (rows.times <= np.repeat(cut.high, counts))
-    if fates is not None:
-        wanted &= (fates.arrival <= cut.as_of) & (fates.gone > cut.as_of)
-    places, bounds = _chosen(rows.bounds, wanted, cut)
+    wanted = (rows.times >= np.repeat(query.low, counts)) & (rows.times <= np.repeat(query.high, counts))
+    if revisions is not None:
+        wanted &= (revisions.arrival <= query.as_of) & (revisions.deleted > query.as_of)
+    places, bounds = _chosen(rows.bounds, wanted, query)
     if len(places) < len(wanted):  # values cost more than times: none are made that nobody gets
         rows = rows.take(places, bounds)
-    return with_values(made_by, rows, None if fates is None else (fates.edited <= cut.as_of)[places])
+    return with_values(
+        devices, rows, None if revisions is None else (revisions.edited <= query.as_of)[places]
+    )
 
 
-def _chosen(bounds: I64, wanted: Mask, cut: Cut) -> tuple[I64, I64]:
+def _chosen(bounds: I64, wanted: Mask, query: Query) -> tuple[I64, I64]:
     """The places of at most `cut.limit` wanted rows of each stream, and how they are divided among the streams."""
     places = np.flatnonzero(wanted)
     ends = np.searchsorted(places, bounds)
     counts = ends[1:] - ends[:-1]
-    if cut.limit is None or not len(counts) or int(counts.max()) <= cut.limit:
+    if query.limit is None or not len(counts) or int(counts.max()) <= query.limit:
         return places, ends
-    kept = np.minimum(counts, cut.limit)
-    first = ends[1:] - kept if cut.newest else ends[:-1]
+    kept = np.minimum(counts, query.limit)
+    first = ends[1:] - kept if query.newest else ends[:-1]
     return places[spans(first, kept)], offsets(kept)
 
 
-def histories(made_by: Instruments, first_slot: I64, end_slot: I64) -> tuple[Rows, Fates | None]:
+def histories(devices: Instruments, first_slot: I64, end_slot: I64) -> tuple[Rows, Revisions | None]:
     """Every event that these slots ever show, and what becomes of each; None where nothing ever changes."""
     lengths = np.maximum(end_slot - first_slot, 0)
-    eras = episodes(made_by, first_slot, end_slot)
-    slots = _slots(made_by, eras, first_slot, lengths)
+    episodes = episodes_of(devices, first_slot, end_slot)
+    slots = _slots(devices, episodes, first_slot, lengths)
     single = slots.events == 1
     single[slots.outage] = False
     dropped = np.zeros(0, dtype=np.int64)
-    if made_by.change_odds:
+    if devices.change_odds:
         roomy = single & (slots.times - slots.begin >= 2)
-        dropped = np.flatnonzero(roomy & changes.is_dropped(made_by.change_odds, slots.bits))
+        dropped = np.flatnonzero(roomy & changes.is_dropped(devices.change_odds, slots.bits))
         slots.events[dropped] = 2
-    rows = _rows(eras, slots, lengths, dropped)
-    if not made_by.change_odds:
+    rows = _rows(episodes, slots, lengths, dropped)
+    if not devices.change_odds:
         return rows, None
-    return rows, _fates(made_by, rows, np.repeat(slots.period, slots.events), np.repeat(single, slots.events))
+    return rows, _revisions(
+        devices, rows, np.repeat(slots.period, slots.events), np.repeat(single, slots.events)
+    )
 
 
-def slots_of(made_by: Instruments, low: I64, high: I64) -> tuple[I64, I64]:
+def slots_of(devices: Instruments, low: I64, high: I64) -> tuple[I64, I64]:
     """The first slot and the end slot that hold every event with low <= ticks <= high."""
-    return low // made_by.period, high // made_by.period + 1
+    return low // devices.period, high // devices.period + 1
 
 
-def reach(made_by: Instruments, edge: I64, count: int, *, backwards: bool) -> I64:
+def reach(devices: Instruments, edge: I64, count: int, *, backwards: bool) -> I64:
     """How many slots from `edge` (ticks) on most likely hold `count` events of each stream."""
     usual = count + count // 16 + 5
-    flat, lost = quiet_slots(made_by, edge, usual, backwards=backwards)
+    flat, lost = quiet_slots(devices, edge, usual, backwards=backwards)
     return usual + np.minimum(flat, usual * (_FLAT_SLOTS - 1)) + lost
 
 
-def _slots(made_by: Instruments, eras: Episodes, first_slot: I64, lengths: I64) -> _Slots:
+def _slots(devices: Instruments, episodes: Episodes, first_slot: I64, lengths: I64) -> _Slots:
     slot = spans(first_slot, lengths)
-    bits = scatter(np.repeat(made_by.key, lengths), slot)
-    period = np.repeat(made_by.period, lengths)
+    bits = scatter(np.repeat(devices.key, lengths), slot)
+    period = np.repeat(devices.period, lengths)
     kind = _KINDS_OF_SLOTS[(bits & np.uint64(0xFFFF)).view(np.int64)]
     begin = slot * period
     times = begin + _offset_in_slot(bits, kind, period)
     slots = _Slots(slot, bits, kind, period, begin, times, _events_in_slot(bits, kind), _NONE)
-    _thin_flat_stretches(eras, slots)
-    return slots._replace(outage=_cut_outages(eras, slots))
+    _thin_flat_stretches(episodes, slots)
+    return slots._replace(outage=_cut_outages(episodes, slots))
 
 
-def _thin_flat_stretches(eras: Episodes, slots: _Slots) -> None:
-    rows, era = _rows_of(eras, eras.flat[1] > 0)
-    after = slots.begin[rows] - eras.start[era]
-    flat = (after >= eras.flat[0][era]) & (after < eras.flat[1][era]) & (slots.slot[rows] % _FLAT_SLOTS != 0)
+def _thin_flat_stretches(episodes: Episodes, slots: _Slots) -> None:
+    rows, episode = _rows_of(episodes, episodes.flat[1] > 0)
+    after = slots.begin[rows] - episodes.start[episode]
+    flat = (
+        (after >= episodes.flat[0][episode])
+        & (after < episodes.flat[1][episode])
+        & (slots.slot[rows] % _FLAT_SLOTS != 0)
+    )
     slots.events[rows[flat]] = 0
 
 
-def _cut_outages(eras: Episodes, slots: _Slots) -> I64:
+def _cut_outages(episodes: Episodes, slots: _Slots) -> I64:
     """Take out what outages swallow, and put one event at the start of each; the places of those."""
-    rows, era = _rows_of(eras, eras.outage[1] > 0)
-    start, end = eras.start[era] + eras.outage[0][era], eras.start[era] + eras.outage[1][era]
+    rows, episode = _rows_of(episodes, episodes.outage[1] > 0)
+    start = episodes.start[episode]
+    start, end = start + episodes.outage[0][episode], start + episodes.outage[1][episode]
     slots.events[rows[(slots.times[rows] >= start) & (slots.times[rows] < end)]] = 0
     begins = (slots.begin[rows] <= start) & (start < slots.begin[rows] + slots.period[rows])
     slots.events[rows[begins]] = 1
@@ -138,14 +147,14 @@ def _cut_outages(eras: Episodes, slots: _Slots) -> I64:
     return rows[begins]
 
 
-def _rows_of(eras: Episodes, wanted: Mask) -> tuple[I64, I64]:
+def _rows_of(episodes: Episodes, wanted: Mask) -> tuple[I64, I64]:
     """The slots of the wanted episodes, and the episode of each."""
-    era = np.flatnonzero(wanted)
-    sizes = eras.slots[era]
-    return spans(offsets(eras.slots)[era], sizes), np.repeat(era, sizes)
+    episode = np.flatnonzero(wanted)
+    sizes = episodes.slots[episode]
+    return spans(offsets(episodes.slots)[episode], sizes), np.repeat(episode, sizes)
 
 
-def _rows(eras: Episodes, slots: _Slots, lengths: I64, dropped: I64) -> Rows:
+def _rows(episodes: Episodes, slots: _Slots, lengths: I64, dropped: I64) -> Rows:
     count = slots.events
     ends = offsets(count)
     row = np.repeat(np.arange(len(count)), count)
@@ -157,18 +166,20 @@ def _rows(eras: Episodes, slots: _Slots, lengths: I64, dropped: I64) -> Rows:
     ordinal[early], ordinal[late] = PROVISIONAL, 0
     times[early] = slots.begin[dropped] + (slots.times[dropped] - slots.begin[dropped]) // 2
     times[late] = slots.times[dropped]
-    episode = np.repeat(np.arange(len(eras.slots)), eras.slots)[row]
+    episode = np.repeat(np.arange(len(episodes.slots)), episodes.slots)[row]
     lost = np.zeros(len(row), dtype=np.bool_)
     lost[ends[slots.outage]] = True
-    return Rows(eras, ends[offsets(lengths)], episode, slots.slot[row], ordinal, times, slots.bits[row], lost)
+    return Rows(
+        episodes, ends[offsets(lengths)], episode, slots.slot[row], ordinal, times, slots.bits[row], lost
+    )
 
 
-def _fates(made_by: Instruments, rows: Rows, period: I64, single: Mask) -> Fates:
+def _revisions(devices: Instruments, rows: Rows, period: I64, single: Mask) -> Revisions:
     """The fates of the rows; a provisional snapshot goes when the next row, the real event, arrives."""
     provisional = rows.ordinal == PROVISIONAL
-    found = changes.fates(made_by.change_odds, rows.bits, rows.times, period, single & ~provisional)
+    found = changes.revisions_of(devices.change_odds, rows.bits, rows.times, period, single & ~provisional)
     places = np.flatnonzero(provisional)
-    found.gone[places] = rows.times[places + 1]
+    found.deleted[places] = rows.times[places + 1]
     return found
 
 

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from mock_server.server import admin, channels, landing_page, token_endpoints
-from mock_server.server.fault_delivery import Delivered
+from mock_server.server.fault_delivery import DeliveredResponse
 from mock_server.server.middleware import answer
 from mock_server.server.scheduler import Scheduler
 from mock_server.server.server import Server
@@ -91,7 +91,7 @@ def _http_response(response: Response, server: Server) -> HttpResponse:
         "Date": _date(server.date().replace(microsecond=0)),
         **response.headers,
     }
-    return Delivered(response.body, response.status, headers, response.delivery)
+    return DeliveredResponse(response.body, response.status, headers, response.delivery)
 
 
 @lru_cache(maxsize=2)

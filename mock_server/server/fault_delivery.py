@@ -35,7 +35,7 @@ class Protocol(HttpToolsProtocol):
             super().shutdown()
 
 
-class Delivered(HttpResponse):
+class DeliveredResponse(HttpResponse):
     """An answer and how it is delivered."""
 
     def __init__(self, body: bytes, status: int, headers: dict[str, str], delivery: Delivery) -> None:
@@ -44,7 +44,7 @@ class Delivered(HttpResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer; returns early when the client goes away."""
-        if self.delivery.delay_s and await _gone(receive, self.delivery.delay_s):
+        if self.delivery.delay_s and await _client_left(receive, self.delivery.delay_s):
             return
         if not self.delivery.ends:
             await super().__call__(scope, receive, send)
@@ -54,7 +54,7 @@ class Delivered(HttpResponse):
             await self._write(transport, receive)
         finally:
             _end(transport, reset=self.delivery.reset)
-        if not await _gone(receive, _CLOSE_TIMEOUT_S):
+        if not await _client_left(receive, _CLOSE_TIMEOUT_S):
             transport.abort()
 
     async def _write(self, transport: asyncio.Transport, receive: Receive) -> None:
@@ -65,7 +65,7 @@ class Delivered(HttpResponse):
             part = b"%x\r\n%b\r\n" % (len(part), part) if part else b""
         transport.write(self._head() + part)
         for _ in range(int(self.delivery.drip_s / _DRIP_S)):
-            if await _gone(receive, _DRIP_S):
+            if await _client_left(receive, _DRIP_S):
                 return
             transport.write(b" ")
 
@@ -80,7 +80,7 @@ class Delivered(HttpResponse):
         return b"HTTP/1.1 %d %b\r\n%b\r\n" % (self.status_code, phrase.encode("latin-1"), head)
 
 
-async def _gone(receive: Receive, within_s: float) -> bool:
+async def _client_left(receive: Receive, within_s: float) -> bool:
     """Whether the client goes away within that time, which has passed when it does not."""
     with suppress(asyncio.TimeoutError):
         return await asyncio.wait_for(_disconnected(receive), within_s)

@@ -40,7 +40,7 @@ def _always(response: Response) -> Callable[[Case], Response]:
     return lambda _case: response
 
 
-def _ends(delivery: Delivery) -> Callable[[Case], Response]:
+def _connection_ends(delivery: Delivery) -> Callable[[Case], Response]:
     """No answer at all, and the connection ends as `delivery` says."""
     return lambda _case: Response(0, b"", delivery=replace(delivery, ends=True, head=False))
 
@@ -145,11 +145,12 @@ _STOPPED = error_pages.http_sys(503, "Service Unavailable", "The service is unav
 KINDS: dict[str, Kind] = {
     "slow": Kind(f"the right answer, {SLOW_S:g} s late", _slow),
     "hang": Kind(
-        f"nothing for {HANG_S:g} s, then the end of the connection", _ends(Delivery(delay_s=HANG_S))
+        f"nothing for {HANG_S:g} s, then the end of the connection",
+        _connection_ends(Delivery(delay_s=HANG_S)),
     ),
     "trickle": Kind(f"the head, then a blank every 50 ms for {HANG_S:g} s", _trickle),
-    "reset": Kind("the connection is reset before any answer", _ends(Delivery(reset=True))),
-    "close": Kind("the connection is closed before any answer", _ends(Delivery())),
+    "reset": Kind("the connection is reset before any answer", _connection_ends(Delivery(reset=True))),
+    "close": Kind("the connection is closed before any answer", _connection_ends(Delivery())),
     "cut": Kind("less of the body than Content-Length announces, then the end", _cut),
     "cut-chunked": Kind("a chunked body without its last chunks, then the end", _cut_chunked),
     "malformed": Kind("JSON that stops in the middle of a body that is complete for HTTP", _malformed),

@@ -49,7 +49,7 @@ class RateLimit:
             return True
 
 
-def rate_reached() -> Response:
+def rate_limit_reached() -> Response:
     """What a client hears that asks too often."""
     return refusal(429, "Rate limit was reached").response
 

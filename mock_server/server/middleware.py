@@ -1,7 +1,7 @@
 """The middleware between HTTP and the endpoints: limits, faults, sign-in, CSRF defence and stale answers."""
 
 from mock_server.server import auth
-from mock_server.server.limits import rate_reached
+from mock_server.server.limits import rate_limit_reached
 from mock_server.server.scheduler import Abandoned
 from mock_server.server.server import Server
 from mock_server.webapi.messages import ApiError, Delivery, Request, Response, refusal
@@ -40,7 +40,7 @@ def _answer(server: Server, request: Request) -> Response:
     if (too_long := server.url_limit.refusal_of(request)) is not None:
         return too_long
     if not server.rate_limit.admits(request.client):
-        return rate_reached()
+        return rate_limit_reached()
     return server.with_faults(request, lambda: handle(server, request))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from mock_server.plant.point import Point
 from mock_server.server.counters import Counters
 from mock_server.server.faults import Faults
-from mock_server.server.limits import RateLimit, UrlLimit, rate_reached
+from mock_server.server.limits import RateLimit, UrlLimit, rate_limit_reached
 from mock_server.server.oidc import Oidc
 from mock_server.server.stale_cache import StaleCache
 from mock_server.webapi.call import Call, find_point
@@ -55,7 +55,7 @@ class Server(Service):
     def answer_member(self, request: Request, now: int) -> Response:
         """The answer to a request within a batch, as of `now` (ticks); it counts towards the rate limit."""
         if not self.rate_limit.admits(request.client):
-            return rate_reached()
+            return rate_limit_reached()
         response = self.with_faults(
             request,
             lambda: self.stale.answer(request, now, lambda: dispatch(self, request, now)),

@@ -6,7 +6,7 @@ from mock_server.archive.interpolation import RETRIEVAL_MODES, reader, recorded_
 from mock_server.plant import ticks
 from mock_server.plant.point import Point
 from mock_server.webapi.call import Call
-from mock_server.webapi.json.streams import plain_values
+from mock_server.webapi.json.streams import value_objects
 
 
 def retrieval_mode(call: Call) -> str:
@@ -17,7 +17,7 @@ def retrieval_mode(call: Call) -> str:
 def nearest_value(call: Call, point: Point, instant: int, mode: str) -> dict[str, Any] | None:
     """The event found, as PI Web API shows it, or None."""
     found = recorded_at(reader(call.archive, point, call.now), instant, mode)
-    return None if found is None else plain_values(call, found)[0][0]
+    return None if found is None else value_objects(call, found)[0][0]
 
 
 def nearest_or_error(call: Call, point: Point, instant: int, mode: str) -> dict[str, Any]:

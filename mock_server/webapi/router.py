@@ -10,12 +10,12 @@ from mock_server.webapi.messages import ApiError, Request, Response, framework_r
 from mock_server.webapi.service import Service
 
 Endpoint = Callable[[Call], Response]
-Claim = Callable[[Call], Response | None]
+Interceptor = Callable[[Call], Response | None]
 
 PREFIX = "/piwebapi"
 # By the first two segments of their paths, which no `{name}` stands in: there are too many to try them all.
 _routes: defaultdict[str, list[tuple["re.Pattern[str]", dict[str, Endpoint]]]] = defaultdict(list)
-_claims: list[Claim] = []
+_interceptors: list[Interceptor] = []
 
 
 def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], Endpoint]:
@@ -40,19 +40,19 @@ def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], 
     return register
 
 
-def claim(answer: Claim) -> Claim:
+def intercept(answer: Interceptor) -> Interceptor:
     """Register a function that sees each request before the routes and may answer it.
 
     It is how one address serves objects of several kinds: a stream is a point or an attribute.
     """
-    _claims.append(answer)
+    _interceptors.append(answer)
     return answer
 
 
 def dispatch(server: Service, request: Request, now: int) -> Response:
     """The answer of the endpoint itself, as of `now` (ticks); batch sub-requests start here."""
     try:
-        for answer in _claims:
+        for answer in _interceptors:
             if (response := answer(Call(server, request, now))) is not None:
                 return response
         endpoint, args = _find(request)

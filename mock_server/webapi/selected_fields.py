@@ -5,7 +5,7 @@ from typing import Any
 Tree = dict[str, Any] | None
 """What to keep of an object: None is all of it, a dict maps lower-case keys to what to keep of their values."""
 
-_GONE = object()
+_OMITTED = object()
 
 
 def parse(text: str | None) -> Tree:
@@ -44,7 +44,7 @@ def below(tree: Tree, name: str) -> Tree:
 def prune(value: Any, tree: Tree) -> Any:
     """The reply thinned out; a key of which nothing is left vanishes, but an empty list stays one."""
     kept = _prune(value, tree)
-    return {} if kept is _GONE else kept
+    return {} if kept is _OMITTED else kept
 
 
 def _prune(value: Any, tree: Tree) -> Any:
@@ -54,14 +54,18 @@ def _prune(value: Any, tree: Tree) -> Any:
         if not value:
             return value
         items = [_prune(item, tree) for item in value]
-        return _GONE if all(item is _GONE for item in items) else [{} if i is _GONE else i for i in items]
+        return (
+            _OMITTED
+            if all(item is _OMITTED for item in items)
+            else [{} if i is _OMITTED else i for i in items]
+        )
     if not isinstance(value, dict):
-        return _GONE
+        return _OMITTED
     kept = {}
     for key, inner in value.items():
-        below_it = tree.get(key.lower(), _GONE)
+        below_it = tree.get(key.lower(), _OMITTED)
         if below_it is not None:  # a list of a million points is mostly leaves
-            inner = _GONE if below_it is _GONE else _prune(inner, below_it)  # noqa: PLW2901
-        if inner is not _GONE:
+            inner = _OMITTED if below_it is _OMITTED else _prune(inner, below_it)  # noqa: PLW2901
+        if inner is not _OMITTED:
             kept[key] = inner
-    return kept or _GONE
+    return kept or _OMITTED

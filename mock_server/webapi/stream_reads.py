@@ -16,7 +16,7 @@ from mock_server.webapi.filter_expression import filter_of
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordedRequest:
     """What a recorded call asks for; both bounds are ticks and inclusive, whatever the direction."""
 
     low: int
@@ -26,11 +26,11 @@ class Recording:
     limit: int
 
 
-def recording(call: Call, streams: int = 1) -> Recording:
+def recorded_request(call: Call, streams: int = 1) -> RecordedRequest:
     """The window, direction, boundary type and limit of a recorded call on that many streams."""
     low, high, newest_first = window(call)
     boundary = call.choice("boundaryType", "Inside", ("Inside", "Outside", "Interpolated"))
-    return Recording(low, high, newest_first, boundary, call.max_count(streams=streams))
+    return RecordedRequest(low, high, newest_first, boundary, call.max_count(streams=streams))
 
 
 def window(call: Call) -> tuple[int, int, bool]:
@@ -39,7 +39,7 @@ def window(call: Call) -> tuple[int, int, bool]:
     return min(start, end), max(start, end), end < start
 
 
-def read_recorded(call: Call, points: Sequence[Point], asked: Recording) -> Block:
+def read_recorded(call: Call, points: Sequence[Point], asked: RecordedRequest) -> Block:
     """The recorded events asked for, a stream for each point."""
     if call.text("filterExpression"):
         return side_by_side([_read_filtered(call, point, asked) for point in points])
@@ -126,7 +126,7 @@ def _of_each(call: Call, points: Sequence[Point], read: Callable[[Point], Block]
     )
 
 
-def _read_filtered(call: Call, point: Point, asked: Recording) -> Block:
+def _read_filtered(call: Call, point: Point, asked: RecordedRequest) -> Block:
     """The events that satisfy the filter, up to the limit: more are read until it is reached or none is left.
 
     Raises:
@@ -145,19 +145,19 @@ def _read_filtered(call: Call, point: Point, asked: Recording) -> Block:
         reach *= 4
 
 
-def _rows(call: Call, point: Point, asked: Recording, limit: int) -> Block:
+def _rows(call: Call, point: Point, asked: RecordedRequest, limit: int) -> Block:
     if asked.boundary == "Inside":
         return _inside(call, [point], asked, limit)
     return _with_bounds(call, point, asked, limit)
 
 
-def _inside(call: Call, points: Sequence[Point], asked: Recording, limit: int) -> Block:
+def _inside(call: Call, points: Sequence[Point], asked: RecordedRequest, limit: int) -> Block:
     return call.archive.window(
         points, asked.low, asked.high, now=call.now, limit=limit, newest_first=asked.newest_first
     )
 
 
-def _with_bounds(call: Call, point: Point, asked: Recording, limit: int) -> Block:
+def _with_bounds(call: Call, point: Point, asked: RecordedRequest, limit: int) -> Block:
     """One stream with what boundary types Outside and Interpolated add, cut to the limit."""
     inside = _inside(call, [point], asked, limit)
     blocks = [_below(call, point, asked), inside, _above(call, point, asked)]
@@ -166,18 +166,18 @@ def _with_bounds(call: Call, point: Point, asked: Recording, limit: int) -> Bloc
     return chained([block for block in blocks if block is not None]).head(limit)
 
 
-def _below(call: Call, point: Point, asked: Recording) -> Block | None:
+def _below(call: Call, point: Point, asked: RecordedRequest) -> Block | None:
     return _bound(call, point, asked, asked.low, call.archive.last_before)
 
 
-def _above(call: Call, point: Point, asked: Recording) -> Block | None:
+def _above(call: Call, point: Point, asked: RecordedRequest) -> Block | None:
     if asked.boundary == "Interpolated" and asked.low == asked.high:
         return None
     return _bound(call, point, asked, asked.high, call.archive.first_after)
 
 
 def _bound(
-    call: Call, point: Point, asked: Recording, instant: int, neighbour: Callable[..., Block]
+    call: Call, point: Point, asked: RecordedRequest, instant: int, neighbour: Callable[..., Block]
 ) -> Block | None:
     """What is added at one end of the window, where no event is exactly there."""
     if len(call.archive.window([point], instant, instant, now=call.now, limit=1).ticks):

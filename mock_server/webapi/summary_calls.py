@@ -36,7 +36,7 @@ _PER_HOUR = {"s": 1 / 3_600, "min": 1 / 60, "h": 1.0, "d": 24.0, "day": 24.0}
 _NOTHING = np.array([], dtype=np.int64)
 
 
-class Asked(NamedTuple):
+class SummaryRequest(NamedTuple):
     """A summary call: ascending interval ends, and how the figures in between are made and shown."""
 
     types: tuple[str, ...]
@@ -47,14 +47,14 @@ class Asked(NamedTuple):
     time_type: str
 
 
-def asked_of(call: Call, streams: int) -> Asked:
+def summary_request(call: Call, streams: int) -> SummaryRequest:
     """What a summary call on that many streams asks for."""
     types = _types(call)
     start, end = call.time("startTime", "*-1d"), call.time("endTime", "*")
     span = call.span("summaryDuration")
     if span is not None:
         call.check_size("summaryDuration", (abs(end - start) // span.typical + 1) * len(types) * streams)
-    return Asked(
+    return SummaryRequest(
         types,
         _edges(call, start, end, span),
         end < start,
@@ -64,13 +64,13 @@ def asked_of(call: Call, streams: int) -> Asked:
     )
 
 
-def summary_of(call: Call, points: Sequence[Point]) -> list[list[dict[str, Any]]]:
+def summaries_of(call: Call, points: Sequence[Point]) -> list[list[dict[str, Any]]]:
     """For each stream the `Items` of a summary answer: for each type its value in each interval."""
-    asked = asked_of(call, len(points))
+    asked = summary_request(call, len(points))
     return [_items(call, point, asked) for point in points]
 
 
-def figures_of(stream: Reader, asked: Asked, keep: Keep | None) -> Figures:
+def figures_of(stream: Reader, asked: SummaryRequest, keep: Keep | None) -> Figures:
     """The figures of a stream in each interval of the call."""
     if asked.basis in _STEP:
         return time_weighted(stream, asked.edges, asked.samples, keep)
@@ -79,7 +79,7 @@ def figures_of(stream: Reader, asked: Asked, keep: Keep | None) -> Figures:
     return event_weighted(stream, asked.edges, _ENDS.get(asked.basis, usual), keep)
 
 
-def summary_items(call: Call, figures: Figures, asked: Asked, units: str) -> list[dict[str, Any]]:
+def summary_items(call: Call, figures: Figures, asked: SummaryRequest, units: str) -> list[dict[str, Any]]:
     """The printed figures, type by type, in the direction of the call."""
     flags = {"Annotated": False} if call.server.generation.has("Annotated") else {}
     places = range(len(figures.start))
@@ -91,7 +91,7 @@ def summary_items(call: Call, figures: Figures, asked: Asked, units: str) -> lis
     ]
 
 
-def _items(call: Call, point: Point, asked: Asked) -> list[dict[str, Any]]:
+def _items(call: Call, point: Point, asked: SummaryRequest) -> list[dict[str, Any]]:
     if point.point_type not in NUMERIC_TYPES and (
         wrong := [t for t in asked.types if t not in WITHOUT_NUMBERS]
     ):
@@ -147,7 +147,7 @@ def _samples(call: Call, low: int, high: int) -> I64:
     return grid(low, high, span, call.zone)
 
 
-def _printed(figures: Figures, kind: str, at: int, asked: Asked, units: str) -> dict[str, Any]:
+def _printed(figures: Figures, kind: str, at: int, asked: SummaryRequest, units: str) -> dict[str, Any]:
     value = figures.value("Total" if kind == "TotalWithUOM" else kind, at)
     shown = _units(kind, units)
     if kind == "TotalWithUOM" and value is not None and units:

@@ -7,7 +7,7 @@ from datetime import tzinfo
 import numpy as np
 
 from mock_server.archive.expressions import values
-from mock_server.archive.expressions.functions import PURE
+from mock_server.archive.expressions.functions import SCALAR_FUNCTIONS
 from mock_server.archive.expressions.grammar import (
     BadExpression,
     Function,
@@ -17,7 +17,7 @@ from mock_server.archive.expressions.grammar import (
     Operation,
     parse,
 )
-from mock_server.archive.expressions.streams import OF_STREAMS, Rows
+from mock_server.archive.expressions.streams import STREAM_FUNCTIONS, RowContext
 from mock_server.archive.expressions.values import CalcFailed, Instant, Value
 from mock_server.archive.interpolation import Reader, values_at
 from mock_server.plant import pitime
@@ -88,7 +88,7 @@ def _check_name(text: str, environment: Environment, streams: dict[str, Reader])
 
 
 def _check_call(node: Function, environment: Environment, streams: dict[str, Reader]) -> None:
-    known = PURE.get(node.name) or OF_STREAMS.get(node.name)
+    known = SCALAR_FUNCTIONS.get(node.name) or STREAM_FUNCTIONS.get(node.name)
     if known is None:
         msg = f"the function '{node.name}' is unknown"
         raise BadExpression(msg)
@@ -99,12 +99,12 @@ def _check_call(node: Function, environment: Environment, streams: dict[str, Rea
         _check(argument, environment, streams)
     first = node.arguments[0] if node.arguments else None
     named = isinstance(first, Name) and first.text in streams
-    if node.name in OF_STREAMS and OF_STREAMS[node.name].reads_stream and not named:
+    if node.name in STREAM_FUNCTIONS and STREAM_FUNCTIONS[node.name].reads_stream and not named:
         msg = f"the first argument of '{node.name}' must name a stream"
         raise BadExpression(msg)
 
 
-class Run(Rows):
+class Run(RowContext):
     """One evaluation of an expression at several instants."""
 
     def __init__(self, expression: Expression, instants: I64, own: Block | None) -> None:
@@ -128,9 +128,9 @@ class Run(Rows):
             return self._named(node.text, row)
         if isinstance(node, Operation):
             return _OPERATIONS[node.symbol](self, node.operands, row)
-        if node.name in PURE:
-            return PURE[node.name].compute(*(self.value(each, row) for each in node.arguments))
-        return OF_STREAMS[node.name].compute(self, node.arguments, row)
+        if node.name in SCALAR_FUNCTIONS:
+            return SCALAR_FUNCTIONS[node.name].compute(*(self.value(each, row) for each in node.arguments))
+        return STREAM_FUNCTIONS[node.name].compute(self, node.arguments, row)
 
     def now(self, row: int) -> Instant:
         """The instant of a row."""

@@ -11,7 +11,7 @@ from mock_server.plant.events import State
 _ANY = 100
 
 
-class Pure(NamedTuple):
+class ScalarFunction(NamedTuple):
     """A function of values, with the least and the greatest number of its arguments."""
 
     least: int
@@ -19,17 +19,17 @@ class Pure(NamedTuple):
     compute: Callable[..., Value]
 
 
-def _math(compute: Callable[..., int | float], count: int = 1) -> Pure:
+def _math(compute: Callable[..., int | float], count: int = 1) -> ScalarFunction:
     def computed(*values: Value) -> Value:
         try:
             return finite(compute(*(number(value) for value in values)))
         except (ValueError, OverflowError, ZeroDivisionError) as error:
             raise CalcFailed from error
 
-    return Pure(count, count, computed)
+    return ScalarFunction(count, count, computed)
 
 
-def _over_numbers(compute: Callable[[Sequence[int | float]], int | float], least: int = 1) -> Pure:
+def _over_numbers(compute: Callable[[Sequence[int | float]], int | float], least: int = 1) -> ScalarFunction:
     """A figure of the arguments that are numbers; states and texts are left out."""
 
     def computed(*values: Value) -> Value:
@@ -38,7 +38,7 @@ def _over_numbers(compute: Callable[[Sequence[int | float]], int | float], least
             raise CalcFailed
         return finite(compute(numbers))
 
-    return Pure(1, _ANY, computed)
+    return ScalarFunction(1, _ANY, computed)
 
 
 def text(value: Value) -> str:
@@ -50,13 +50,13 @@ def text(value: Value) -> str:
     raise CalcFailed
 
 
-def _text(compute: Callable[..., Value], least: int, most: int | None = None) -> Pure:
+def _text(compute: Callable[..., Value], least: int, most: int | None = None) -> ScalarFunction:
     """A function whose first argument is a text and whose others are whole numbers."""
 
     def computed(*values: Value) -> Value:
         return compute(text(values[0]), *(int(number(value)) for value in values[1:]))
 
-    return Pure(least, most or least, computed)
+    return ScalarFunction(least, most or least, computed)
 
 
 def _round(value: int | float, unit: int | float = 1) -> int | float:
@@ -106,7 +106,7 @@ def _float(value: Value) -> float:
         raise CalcFailed from error
 
 
-PURE: dict[str, Pure] = {
+SCALAR_FUNCTIONS: dict[str, ScalarFunction] = {
     "abs": _math(abs),
     "acos": _math(math.acos),
     "asin": _math(math.asin),
@@ -142,9 +142,9 @@ PURE: dict[str, Pure] = {
     "range": _over_numbers(lambda numbers: max(numbers) - min(numbers)),
     "sstdev": _over_numbers(statistics.stdev, 2),
     "total": _over_numbers(sum),
-    "compare": Pure(2, 2, lambda left, right: compare("=", text(left), text(right))),
-    "concat": Pure(1, _ANY, lambda *values: "".join(text(value) for value in values)),
-    "instr": Pure(2, 2, _in_text),
+    "compare": ScalarFunction(2, 2, lambda left, right: compare("=", text(left), text(right))),
+    "concat": ScalarFunction(1, _ANY, lambda *values: "".join(text(value) for value in values)),
+    "instr": ScalarFunction(2, 2, _in_text),
     "lcase": _text(str.lower, 1),
     "left": _text(_left, 2),
     "len": _text(len, 1),
@@ -152,11 +152,11 @@ PURE: dict[str, Pure] = {
     "mid": _text(_middle, 3),
     "right": _text(_right, 2),
     "rtrim": _text(str.rstrip, 1),
-    "string": Pure(1, 1, text),
-    "text": Pure(1, _ANY, lambda *values: "".join(text(value) for value in values)),
+    "string": ScalarFunction(1, 1, text),
+    "text": ScalarFunction(1, _ANY, lambda *values: "".join(text(value) for value in values)),
     "trim": _text(str.strip, 1),
     "ucase": _text(str.upper, 1),
-    "digtext": Pure(1, 1, text),
-    "stateno": Pure(1, 1, _state_number),
-    "float": Pure(1, 1, _float),
+    "digtext": ScalarFunction(1, 1, text),
+    "stateno": ScalarFunction(1, 1, _state_number),
+    "float": ScalarFunction(1, 1, _float),
 }

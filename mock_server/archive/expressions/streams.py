@@ -17,7 +17,7 @@ from mock_server.plant.events import ANNOTATED, BAD, QUESTIONABLE, SUBSTITUTED, 
 _NO_SAMPLES = np.array([], dtype=np.int64)
 
 
-class Rows(Protocol):
+class RowContext(Protocol):
     """What a function can ask about the row it is computed for."""
 
     @property
@@ -49,16 +49,16 @@ class Rows(Protocol):
 Arguments = tuple[Node, ...]
 
 
-class OfStream(NamedTuple):
+class StreamFunction(NamedTuple):
     """A function with the least and the greatest number of its arguments; the first may have to name a stream."""
 
     least: int
     most: int
-    compute: Callable[[Rows, Arguments, int], Value]
+    compute: Callable[[RowContext, Arguments, int], Value]
     reads_stream: bool = True
 
 
-def _instant(rows: Rows, nodes: Arguments, at: int, row: int) -> Instant:
+def _instant(rows: RowContext, nodes: Arguments, at: int, row: int) -> Instant:
     """The time that argument `at` gives; the row's own when there is none."""
     if len(nodes) <= at:
         return rows.now(row)
@@ -70,7 +70,7 @@ def _instant(rows: Rows, nodes: Arguments, at: int, row: int) -> Instant:
     return value
 
 
-def _range(rows: Rows, nodes: Arguments, row: int) -> tuple[int, int]:
+def _range(rows: RowContext, nodes: Arguments, row: int) -> tuple[int, int]:
     """The time range of arguments 1 and 2; a relative one counts from the other."""
     start, end = nodes[1], nodes[2]
     if _is_relative(start):
@@ -90,10 +90,10 @@ def _is_relative(node: Node) -> bool:
     return isinstance(node, Name) and node.text[:1] in "+-"
 
 
-def _figure(summary_type: str, *, by_event: bool = False) -> OfStream:
+def _figure(summary_type: str, *, by_event: bool = False) -> StreamFunction:
     """A summary of a stream over a range; a fourth argument is the least percentage of good data."""
 
-    def compute(rows: Rows, nodes: Arguments, row: int) -> Value:
+    def compute(rows: RowContext, nodes: Arguments, row: int) -> Value:
         stream, edges = rows.stream(nodes[0]), np.array(_range(rows, nodes, row), dtype=np.int64)
         figures = _figures(stream, edges, by_event=by_event)
         if len(nodes) > 3 and (figures.value("PercentGood", 0) or 0.0) < number(rows.value(nodes[3], row)):
@@ -103,7 +103,7 @@ def _figure(summary_type: str, *, by_event: bool = False) -> OfStream:
             raise CalcFailed
         return value
 
-    return OfStream(3, 4, compute)
+    return StreamFunction(3, 4, compute)
 
 
 def _figures(stream: Reader, edges: "np.ndarray", *, by_event: bool) -> Figures:
@@ -112,24 +112,24 @@ def _figures(stream: Reader, edges: "np.ndarray", *, by_event: bool) -> Figures:
     return time_weighted(stream, edges, _NO_SAMPLES, None)
 
 
-def _value_at(rows: Rows, nodes: Arguments, row: int) -> Value:
+def _value_at(rows: RowContext, nodes: Arguments, row: int) -> Value:
     if len(nodes) == 1:
         return rows.value(nodes[0], row)
     instant = np.array([_instant(rows, nodes, 1, row).ticks], dtype=np.int64)
     return values_of(values_at(rows.stream(nodes[0]), instant))[0]
 
 
-def _neighbour(mode: str, *, time: bool) -> OfStream:
-    def compute(rows: Rows, nodes: Arguments, row: int) -> Value:
+def _neighbour(mode: str, *, time: bool) -> StreamFunction:
+    def compute(rows: RowContext, nodes: Arguments, row: int) -> Value:
         found = recorded_at(rows.stream(nodes[0]), _instant(rows, nodes, 1, row).ticks, mode)
         if found is None:
             raise CalcFailed
         return Instant(int(found.ticks[0])) if time else values_of(found)[0]
 
-    return OfStream(1, 2, compute)
+    return StreamFunction(1, 2, compute)
 
 
-def _is_bad(rows: Rows, nodes: Arguments, row: int) -> Value:
+def _is_bad(rows: RowContext, nodes: Arguments, row: int) -> Value:
     """1 for a value that is none: a system state, or an argument that cannot be computed."""
     try:
         value = rows.value(nodes[0], row)
@@ -141,32 +141,32 @@ def _is_bad(rows: Rows, nodes: Arguments, row: int) -> Value:
 _FLAGS = {"a": ANNOTATED, "s": SUBSTITUTED, "q": QUESTIONABLE, "b": BAD}
 
 
-def _is_set(rows: Rows, nodes: Arguments, row: int) -> Value:
+def _is_set(rows: RowContext, nodes: Arguments, row: int) -> Value:
     flag = _FLAGS.get(text(rows.value(nodes[1], row)).lower()[:1])
     if flag is None:
         raise CalcFailed
     return int(bool(rows.flags(nodes[0], row) & flag))
 
 
-def _parse_time(rows: Rows, nodes: Arguments, row: int) -> Value:
+def _parse_time(rows: RowContext, nodes: Arguments, row: int) -> Value:
     return rows.time(text(rows.value(nodes[0], row)), rows.now(row))
 
 
-def _attribute(read: Callable[[Reader], Value]) -> OfStream:
-    return OfStream(1, 1, lambda rows, nodes, _: read(rows.stream(nodes[0])))
+def _attribute(read: Callable[[Reader], Value]) -> StreamFunction:
+    return StreamFunction(1, 1, lambda rows, nodes, _: read(rows.stream(nodes[0])))
 
 
-def _calendar(read: Callable[[datetime], int]) -> OfStream:
-    def compute(rows: Rows, nodes: Arguments, row: int) -> Value:
+def _calendar(read: Callable[[datetime], int]) -> StreamFunction:
+    def compute(rows: RowContext, nodes: Arguments, row: int) -> Value:
         return read(ticks.to_datetime(_instant(rows, nodes, 0, row).ticks).astimezone(rows.zone))
 
-    return OfStream(0, 1, compute, reads_stream=False)
+    return StreamFunction(0, 1, compute, reads_stream=False)
 
 
-def _midnight(move: Callable[[datetime], datetime]) -> OfStream:
+def _midnight(move: Callable[[datetime], datetime]) -> StreamFunction:
     """An instant made from the local midnight that begins the day."""
 
-    def compute(rows: Rows, nodes: Arguments, row: int) -> Value:
+    def compute(rows: RowContext, nodes: Arguments, row: int) -> Value:
         local = ticks.to_datetime(_instant(rows, nodes, 0, row).ticks).astimezone(rows.zone)
         try:
             moved = move(local.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -174,15 +174,15 @@ def _midnight(move: Callable[[datetime], datetime]) -> OfStream:
         except (OverflowError, ValueError) as error:
             raise CalcFailed from error
 
-    return OfStream(0, 1, compute, reads_stream=False)
+    return StreamFunction(0, 1, compute, reads_stream=False)
 
 
 def _next_month(midnight: datetime) -> datetime:
     return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-OF_STREAMS: dict[str, OfStream] = {
-    "tagval": OfStream(1, 2, _value_at),
+STREAM_FUNCTIONS: dict[str, StreamFunction] = {
+    "tagval": StreamFunction(1, 2, _value_at),
     "prevval": _neighbour("Before", time=False),
     "nextval": _neighbour("After", time=False),
     "prevevent": _neighbour("Before", time=True),
@@ -196,16 +196,16 @@ OF_STREAMS: dict[str, OfStream] = {
     "stdev": _figure("StdDev"),
     "eventcount": _figure("Count", by_event=True),
     "pctgood": _figure("PercentGood"),
-    "badval": OfStream(1, 1, _is_bad, reads_stream=False),
-    "tagbad": OfStream(1, 1, _is_bad),
-    "isset": OfStream(2, 2, _is_set),
+    "badval": StreamFunction(1, 1, _is_bad, reads_stream=False),
+    "tagbad": StreamFunction(1, 1, _is_bad),
+    "isset": StreamFunction(2, 2, _is_set),
     "tagname": _attribute(lambda stream: stream.point.name),
     "tagdesc": _attribute(lambda stream: stream.point.descriptor),
     "tageu": _attribute(lambda stream: stream.point.engineering_units),
     "tagtype": _attribute(lambda stream: stream.point.point_type),
     "tagspan": _attribute(lambda stream: stream.point.sensor.span),
     "tagzero": _attribute(lambda stream: stream.point.sensor.zero),
-    "parsetime": OfStream(1, 1, _parse_time, reads_stream=False),
+    "parsetime": StreamFunction(1, 1, _parse_time, reads_stream=False),
     "year": _calendar(lambda local: local.year),
     "month": _calendar(lambda local: local.month),
     "day": _calendar(lambda local: local.day),

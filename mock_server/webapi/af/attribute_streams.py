@@ -8,7 +8,7 @@ import orjson
 
 from mock_server.af.attributes import Attribute
 from mock_server.af.event_frame import Frame
-from mock_server.af.units import IncompatibleUnits, conversion, measure
+from mock_server.af.units import IncompatibleUnits, conversion, unit_named
 from mock_server.plant import ticks
 from mock_server.plant.checkpoints import checkpoint
 from mock_server.plant.point import Point
@@ -28,7 +28,7 @@ METHODS = (
     "plot",
     "summary",
 )
-_OWN = {  # parameters that concern attributes, not the points beneath
+_ATTRIBUTE_PARAMETERS = {  # parameters that concern attributes, not the points beneath
     "webid",
     "selectedfields",
     "desiredunits",
@@ -40,8 +40,8 @@ _OWN = {  # parameters that concern attributes, not the points beneath
     "showhidden",
     "searchfullhierarchy",
 }
-_SPREADS = ("Range", "StdDev", "PopulationStdDev")
-_PURE = ("Count", "PercentGood")
+_DIFFERENCES = ("Range", "StdDev", "PopulationStdDev")
+_WITHOUT_UNITS = ("Count", "PercentGood")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Scale:
         if not isinstance(value, dict):
             return value
         checkpoint()
-        if value.get("Type") in _PURE:
+        if value.get("Type") in _WITHOUT_UNITS:
             return value
         if "Type" in value and isinstance(value.get("Value"), dict):
             return value | {"Value": self._of_summary(str(value["Type"])).apply(value["Value"])}
@@ -76,7 +76,7 @@ class Scale:
     def _of_summary(self, kind: str) -> "Scale":
         if kind.startswith("Total") and self.offset:
             raise refusal(409, f"A total cannot be converted to '{self.units}', whose zero is another one.")
-        return Scale(self.factor, 0.0, self.units) if kind in _SPREADS else self
+        return Scale(self.factor, 0.0, self.units) if kind in _DIFFERENCES else self
 
 
 def scale_of(attribute: Attribute, desired: str) -> Scale:
@@ -87,7 +87,7 @@ def scale_of(attribute: Attribute, desired: str) -> Scale:
     factor, offset = attribute.linear
     if not desired:
         return Scale(factor, offset, attribute.units)
-    wanted = measure(desired)
+    wanted = unit_named(desired)
     if wanted is None:
         raise refusal(400, f"The unit of measure '{desired}' is unknown.")
     try:
@@ -100,7 +100,7 @@ def scale_of(attribute: Attribute, desired: str) -> Scale:
 
 def kept_parameters(call: Call, *besides: str) -> list[tuple[str, str]]:
     """The call's parameters that the points beneath are asked with."""
-    left_out = _OWN | set(besides)
+    left_out = _ATTRIBUTE_PARAMETERS | set(besides)
     return [
         (name, value)
         for name, value in call.request.parameters
@@ -120,13 +120,13 @@ def frame_times(call: Call, owner: Any, method: str) -> list[tuple[str, str]]:
     return []
 
 
-def asked_of_point(call: Call, point: Point, method: str, times: list[tuple[str, str]]) -> Any:
+def read_point(call: Call, point: Point, method: str, times: list[tuple[str, str]]) -> Any:
     """The parsed reply for one point; its refusal when it refuses."""
     query = urlencode([*kept_parameters(call, "webidtype"), *times])
     return _answer(call, f"/piwebapi/streams/{point.web_id()}/{method}", query)
 
 
-def asked_of_points(
+def read_points(
     call: Call, points: list[Point], method: str, times: list[tuple[str, str]]
 ) -> dict[int, dict[str, Any]]:
     """The items of a stream set of points, by the index of the point."""
@@ -141,13 +141,13 @@ def asked_of_points(
 
 def stream_item(call: Call, attribute: Attribute, rest: dict[str, Any]) -> dict[str, Any]:
     """A stream set's item for an attribute, with what was read for it."""
-    named = {
+    by_name = {
         "WebId": call.web_id(attribute),
         "Name": attribute.name,
         "Path": attribute.path,
         "Links": {"Source": replies.link(call, "attributes", attribute)},
     }
-    return named | {name: value for name, value in rest.items() if name not in named}
+    return by_name | {name: value for name, value in rest.items() if name not in by_name}
 
 
 def failed_value(error: ApiError) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def unit_class_json(call: Call, unit_class: UnitClass) -> dict[str, Any]:
     """A unit class."""
     made = replies.links(call, "unitclasses", unit_class, "CanonicalUnit", "Units")
     made["AssetServer"] = replies.link(call, "assetservers", call.server.plant.assets.library.server)
-    canonical = unit_class.units[0].measure
+    canonical = unit_class.units[0].unit_named
     return replies.head(call, unit_class) | {
         "CanonicalUnitName": canonical.name,
         "CanonicalUnitAbbreviation": canonical.abbreviation,
@@ -112,12 +112,12 @@ def unit_json(call: Call, unit: Unit) -> dict[str, Any]:
     if unit != canonical:
         made["ReferenceUnit"] = replies.link(call, "units", canonical)
     return replies.head(call, unit) | {
-        "Abbreviation": unit.measure.abbreviation,
-        "Factor": unit.measure.factor,
-        "Offset": unit.measure.offset,
-        "ReferenceFactor": unit.measure.factor,
-        "ReferenceOffset": unit.measure.offset,
-        "ReferenceUnitAbbreviation": canonical.measure.abbreviation,
+        "Abbreviation": unit.unit_named.abbreviation,
+        "Factor": unit.unit_named.factor,
+        "Offset": unit.unit_named.offset,
+        "ReferenceFactor": unit.unit_named.factor,
+        "ReferenceOffset": unit.unit_named.offset,
+        "ReferenceUnitAbbreviation": canonical.unit_named.abbreviation,
         "Links": made,
     }
 

@@ -11,7 +11,7 @@ from mock_server.plant import ticks
 from mock_server.plant.checkpoints import paced, paced_sort
 from mock_server.plant.point import Point
 from mock_server.webapi.af import replies
-from mock_server.webapi.af.lists import Test, maybe_flag, named, pattern, same
+from mock_server.webapi.af.lists import Test, by_name, by_value, optional_flag, pattern
 from mock_server.webapi.call import Call
 from mock_server.webapi.messages import ApiError, refusal
 
@@ -46,7 +46,7 @@ _MODES = (*_RANGES, *_DIRECTIONS)
 _FIRST_REACH = 8 * 3_600 * ticks.PER_SECOND
 
 
-def frames_asked(call: Call, sources: list[Point], wanted: Test, *, phases: bool) -> list[Frame]:
+def search_frames(call: Call, sources: list[Point], wanted: Test, *, phases: bool) -> list[Frame]:
     """The frames that these points announce and a call's mode and times select; with `phases` those too.
 
     Range modes give them unordered, the others in their own order.
@@ -60,7 +60,7 @@ def frames_asked(call: Call, sources: list[Point], wanted: Test, *, phases: bool
                 if call.text(name):
                     raise refusal(400, f"Parameter '{name}' cannot be given with the search mode '{mode}'.")
             needed = call.integer("startIndex", 0) + call.max_count() + 1
-            search = _Counted(frames, sources, wanted, phases, call.now)
+            search = _DirectedSearch(frames, sources, wanted, phases, call.now)
             return search.frames(_DIRECTIONS[mode], start, needed)
         end = call.time("endTime", "*")
         if start > end:
@@ -74,7 +74,7 @@ def frames_asked(call: Call, sources: list[Point], wanted: Test, *, phases: bool
         raise too_large() from error
 
 
-def is_counted(call: Call) -> bool:
+def has_own_order(call: Call) -> bool:
     """Whether the call's search mode brings an order of its own."""
     return call.choice("searchMode", "Overlapped", _MODES) in _DIRECTIONS
 
@@ -96,15 +96,15 @@ def frame_filters(call: Call) -> Test:
             400,
             f"The value '{unknown[0]}' is not valid for parameter 'severity'. Allowed: {', '.join(SEVERITIES)}.",
         )
-    can_be, is_done = maybe_flag(call, "canBeAcknowledged"), maybe_flag(call, "isAcknowledged")
+    can_be, is_done = optional_flag(call, "canBeAcknowledged"), optional_flag(call, "isAcknowledged")
     template, element_template = (
         call.text("templateName").lower(),
         call.text("referencedElementTemplateName").lower(),
     )
     element_name = pattern(call, "referencedElementNameFilter")
     tests: list[Test] = [
-        named(call),
-        same(call, "categoryName", lambda frame: frame.category_names),
+        by_name(call),
+        by_value(call, "categoryName", lambda frame: frame.category_names),
         lambda frame: not severities or frame.severity.lower() in severities,
         lambda frame: can_be is None or frame.can_be_acknowledged is can_be,
         lambda frame: is_done is None or (frame.acknowledged is not None) is is_done,
@@ -123,7 +123,7 @@ def _with_phases(found: list[Frame], phases: bool) -> list[Frame]:
 
 
 @dataclass(frozen=True)
-class _Counted:
+class _DirectedSearch:
     """A search that reaches ever further from an instant until it has found enough."""
 
     home: Frames
@@ -135,19 +135,19 @@ class _Counted:
     def frames(self, direction: _Direction, start: int, needed: int) -> list[Frame]:
         """The frames on that side of `start`, nearest first; at least `needed` if there are so many."""
         if direction.open_only:
-            return self._between(direction, start, (self.now, self.now), ticks.LAST)
+            return self._within(direction, start, (self.now, self.now), ticks.LAST)
         first = min((point.created_ticks for point in self.sources), default=self.now)
         reach = _FIRST_REACH
         while True:
             low, high = (start - reach, start) if direction.backward else (start, start + reach)
             if low < first if direction.backward else high >= self.now:
-                return self._between(direction, start, (low, high), ticks.LAST)
-            found = self._between(direction, start, (low, high), reach)
+                return self._within(direction, start, (low, high), ticks.LAST)
+            found = self._within(direction, start, (low, high), reach)
             if len(found) >= needed:
                 return found
             reach *= 4
 
-    def _between(self, direction: _Direction, start: int, bounds: tuple[int, int], reach: int) -> list[Frame]:
+    def _within(self, direction: _Direction, start: int, bounds: tuple[int, int], reach: int) -> list[Frame]:
         """What a reach of that length covers whole; `ticks.LAST` is all of it."""
         candidates = _with_phases(self.home.overlapping(self.sources, *bounds, self.now), self.phases)
         key, sign = direction.key, -1 if direction.backward else 1

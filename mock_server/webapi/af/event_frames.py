@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mock_server.af.event_frame import Frame, Note
+from mock_server.af.event_frame import Annotation, Frame
 from mock_server.plant import ticks
 from mock_server.webapi.af import replies
 from mock_server.webapi.call import Call
@@ -47,7 +47,7 @@ def frame_json(call: Call, frame: Frame) -> dict[str, Any]:
     }
 
 
-def note_json(call: Call, frame: Frame, note: Note) -> dict[str, Any]:
+def annotation_json(call: Call, frame: Frame, note: Annotation) -> dict[str, Any]:
     """An annotation of an event frame."""
     return {
         "Id": str(note.guid),

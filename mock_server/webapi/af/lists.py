@@ -20,7 +20,7 @@ def flag(call: Call, name: str, default: bool = False) -> bool:
     return call.choice(name, str(default).lower(), ("true", "false")) == "true"
 
 
-def maybe_flag(call: Call, name: str) -> bool | None:
+def optional_flag(call: Call, name: str) -> bool | None:
     """The same, None when it is not given."""
     return flag(call, name) if call.text(name) else None
 
@@ -34,13 +34,13 @@ def pattern(call: Call, name: str) -> Callable[[str], bool]:
     return lambda held: match(held) is not None
 
 
-def same(call: Call, name: str, read: Callable[[Any], list[str]]) -> Test:
+def by_value(call: Call, name: str, read: Callable[[Any], list[str]]) -> Test:
     """Whether the parameter is one of the texts read from an item, whatever its case; all are if not given."""
     wanted = call.text(name).lower()
     return lambda item: not wanted or wanted in [each.lower() for each in read(item)]
 
 
-def named(call: Call, prefix: str = "") -> Test:
+def by_name(call: Call, prefix: str = "") -> Test:
     """Whether an item matches the list's name and description filters."""
     name, description = ("nameFilter", "descriptionFilter")
     if prefix:
@@ -66,7 +66,7 @@ def page(call: Call, found: Sequence[Any], show: Show, cap: int | None = None) -
     return list_reply(call, call.page_links(start, count, len(found)), items)
 
 
-def whole(call: Call, found: Sequence[Any], show: Show) -> Response:
+def unpaged(call: Call, found: Sequence[Any], show: Show) -> Response:
     """An unpaged list."""
     return list_reply(call, {}, (show(call, each) for each in found))
 

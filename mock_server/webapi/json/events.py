@@ -15,8 +15,8 @@ from mock_server.plant.number_format import number_array
 from mock_server.plant.point import Point, Points
 from mock_server.plant.process import text_of
 from mock_server.plant.sensors import DIGITAL_SETS, GRADES, NUMERIC_TYPES, SYSTEM_STATES
-from mock_server.webapi.json.text_columns import Column, table, woven
-from mock_server.webapi.json.timestamps import stamp_columns
+from mock_server.webapi.json.text_columns import Column, joined_columns, table
+from mock_server.webapi.json.timestamps import timestamp_columns
 
 VALUE_FIELDS = (
     "Timestamp",
@@ -69,7 +69,7 @@ def event_texts(block: Block, fields: frozenset[str] = _ALL) -> list[memoryview]
     if not len(block.ticks):
         return [memoryview(b"")] * len(block.points)
     # Every row starts with a comma, of which the first of each list is left out.
-    text, ends = woven(len(block.ticks), _columns(block, fields))
+    text, ends = joined_columns(len(block.ticks), _columns(block, fields))
     return [text[first + 1 : after] for first, after in pairwise(ends[block.bounds].tolist())]
 
 
@@ -88,7 +88,9 @@ def _columns(block: Block, fields: frozenset[str]) -> list[Column]:
     columns: list[Column] = []
     if "Timestamp" in fields:
         opening = b',{"Timestamp":"'
-        columns += stamp_columns(block.ticks, opening, b'Z"' + (b',"Value":' if "Value" in fields else end))
+        columns += timestamp_columns(
+            block.ticks, opening, b'Z"' + (b',"Value":' if "Value" in fields else end)
+        )
     else:
         columns.append(Column(_constant(b',{"Value":' if "Value" in fields else b",{"), 0))
     if "Value" in fields:
@@ -179,7 +181,7 @@ def _runs(owner: I64) -> Iterator[tuple[int, int, int]]:
 
 
 def _instants(_block: Block, _owner: I64, code: I64, end: bytes) -> pa.Array:
-    return woven(len(code), stamp_columns(code, b'"', b'Z"' + end)).array()
+    return joined_columns(len(code), timestamp_columns(code, b'"', b'Z"' + end)).array()
 
 
 @lru_cache(maxsize=8)

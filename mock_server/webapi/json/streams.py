@@ -16,7 +16,7 @@ from mock_server.webapi.call import Call
 from mock_server.webapi.json.events import VALUE_FIELDS, event_texts, timed_values
 from mock_server.webapi.messages import ApiError, Response, refusal
 
-_GONE = b""
+_OMITTED = b""
 _ITEMS_AT_ONCE = 256
 Pairs = list[tuple[str, bytes]]
 
@@ -113,12 +113,12 @@ def collection_of(point: Point) -> str:
     return str(getattr(point, "collection", "points"))
 
 
-def plain_values(call: Call, block: Block) -> list[list[dict[str, Any]]]:
+def value_objects(call: Call, block: Block) -> list[list[dict[str, Any]]]:
     """For each stream its events as objects, for answers that add something to them."""
-    return [orjson.loads(text) for text in timed_values(block, _known(call))]
+    return [orjson.loads(text) for text in timed_values(block, _value_fields(call))]
 
 
-def in_order(call: Call, points: Sequence[Point]) -> Sequence[Point]:
+def sorted_streams(call: Call, points: Sequence[Point]) -> Sequence[Point]:
     """The streams of a set as `sortField`, which can only be Name, and `sortOrder` put them; else as they came."""
     descending = call.descending
     if not call.text("sortField"):
@@ -127,7 +127,7 @@ def in_order(call: Call, points: Sequence[Point]) -> Sequence[Point]:
     return sorted(points, key=lambda point: point.name.casefold(), reverse=descending)
 
 
-def _known(call: Call) -> frozenset[str]:
+def _value_fields(call: Call) -> frozenset[str]:
     """The members of a value that the simulated release has."""
     lacking = set() if call.server.generation.has("Annotated") else {"Annotated"}
     return frozenset(VALUE_FIELDS) - lacking
@@ -144,7 +144,7 @@ def _item_pairs(call: Call, block: Block, tree: selected_fields.Tree) -> list[Pa
     for place, (point, count) in enumerate(zip(block.points, block.counts.tolist(), strict=True)):
         units = point.engineering_units if count else ""
         pairs.append(
-            [("Items", lists[place] if lists else _GONE), ("UnitsAbbreviation", orjson.dumps(units))]
+            [("Items", lists[place] if lists else _OMITTED), ("UnitsAbbreviation", orjson.dumps(units))]
         )
     return pairs
 
@@ -152,20 +152,20 @@ def _item_pairs(call: Call, block: Block, tree: selected_fields.Tree) -> list[Pa
 def _kept_lists(call: Call, block: Block, tree: selected_fields.Tree) -> list[bytes]:
     """For each stream its events as a JSON list, thinned out; `_GONE` where there are some and nothing is left."""
     if tree is None:
-        return timed_values(block, _known(call))
+        return timed_values(block, _value_fields(call))
     if tree.get("value"):  # parts of a value: rare, so the plain way
-        return [_pruned(text, tree) for text in timed_values(block, _known(call))]
-    chosen = frozenset(name for name in _known(call) if name.lower() in tree)
+        return [_pruned(text, tree) for text in timed_values(block, _value_fields(call))]
+    chosen = frozenset(name for name in _value_fields(call) if name.lower() in tree)
     texts = timed_values(block, chosen) if chosen else [b"[]"] * len(block.points)
     return [
-        text if text != b"[]" or not count else _GONE
+        text if text != b"[]" or not count else _OMITTED
         for text, count in zip(texts, block.counts.tolist(), strict=True)
     ]
 
 
 def _pruned(text: bytes, tree: selected_fields.Tree) -> bytes:
     kept = selected_fields.prune(orjson.loads(text), tree)
-    return _GONE if kept == {} else orjson.dumps(kept)
+    return _OMITTED if kept == {} else orjson.dumps(kept)
 
 
 def _single_values(call: Call, block: Block, tree: selected_fields.Tree) -> list[bytes]:
@@ -190,7 +190,7 @@ def _links_wanted(tree: selected_fields.Tree) -> bool:
 def _list(items: list[bytes]) -> bytes:
     """A JSON list; left out when it has items and nothing is left of any."""
     if items and not any(items):
-        return _GONE
+        return _OMITTED
     return b"[" + b",".join(item or b"{}" for item in items) + b"]"
 
 
@@ -201,7 +201,7 @@ def _object(pairs: Pairs, tree: selected_fields.Tree) -> bytes:
         for name, text in pairs
         if text and selected_fields.wanted(tree, name)
     ]
-    return b"{" + b",".join(kept) + b"}" if kept else _GONE
+    return b"{" + b",".join(kept) + b"}" if kept else _OMITTED
 
 
 def _complete_stream(block: Block) -> bytes:
@@ -212,7 +212,7 @@ def _complete_stream(block: Block) -> bytes:
 
 def _complete_streamset(call: Call, block: Block) -> bytes:
     """The body of `streamsets/recorded`, with all its fields."""
-    around = _around(call.base, call.web_id_type, Points.of(block.points))
+    around = _envelopes(call.base, call.web_id_type, Points.of(block.points))
     empty = np.flatnonzero(block.counts == 0).tolist()
     if empty:
         around = list(around)
@@ -226,13 +226,13 @@ def _complete_streamset(call: Call, block: Block) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _around(base: str, kind: str, points: Points) -> Sequence[tuple[bytes, bytes]]:
+def _envelopes(base: str, kind: str, points: Points) -> Sequence[tuple[bytes, bytes]]:
     """For each stream a comma and its members before its events, and those after them."""
-    return [_around_one(base, kind, point) for point in points]
+    return [_envelope(base, kind, point) for point in points]
 
 
 @lru_cache(maxsize=16_384)
-def _around_one(base: str, kind: str, point: Point) -> tuple[bytes, bytes]:
+def _envelope(base: str, kind: str, point: Point) -> tuple[bytes, bytes]:
     web_id = point.web_id(kind)
     members = {
         "WebId": web_id,

@@ -20,7 +20,7 @@ class Column(NamedTuple):
     places: "Places | int"
 
 
-class Woven(NamedTuple):
+class TextRows(NamedTuple):
     """Texts without anything between them: row `i` is `text[ends[i]:ends[i + 1]]`."""
 
     text: memoryview
@@ -33,7 +33,7 @@ class Woven(NamedTuple):
         return pa.Array.from_buffers(pa.binary(), len(ends) - 1, buffers)
 
 
-def woven(rows: int, columns: Sequence[Column]) -> Woven:
+def joined_columns(rows: int, columns: Sequence[Column]) -> TextRows:
     """Each row's texts of all columns, one behind the other.
 
     Taking from one table in the order of the output leaves the whole output in one buffer: nothing is to be joined.
@@ -47,7 +47,7 @@ def woven(rows: int, columns: Sequence[Column]) -> Woven:
     taken = _take.call([table, pa.array(places.reshape(-1))], _UNCHECKED)
     _, ends, text = taken.buffers()
     each = np.frombuffer(ends, np.int32, len(taken) + 1, taken.offset * 4)
-    return Woven(memoryview(text) if text is not None else memoryview(b""), each[:: len(columns)])
+    return TextRows(memoryview(text) if text is not None else memoryview(b""), each[:: len(columns)])
 
 
 def table(texts: Sequence[bytes]) -> pa.Array:

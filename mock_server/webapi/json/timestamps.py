@@ -13,7 +13,7 @@ from mock_server.webapi.json.text_columns import Column, table
 _MINUTE, _SECOND, _MILLI, _SHORT_MILLI, _REST, _DAY = 0, 1_440, 1_500, 2_500, 3_500, 13_500
 
 
-def stamp_columns(instants: I64, opening: bytes, closing: bytes) -> list[Column]:
+def timestamp_columns(instants: I64, opening: bytes, closing: bytes) -> list[Column]:
     """The columns of timestamps behind `opening` and without their `Z`, which `closing` begins with."""
     second = instants // ticks.PER_SECOND
     in_second = (instants - second * ticks.PER_SECOND).astype(np.int32)

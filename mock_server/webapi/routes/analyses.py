@@ -5,7 +5,7 @@ from mock_server.af.framework import Analysis
 from mock_server.af.library import lineage
 from mock_server.af.search import COMMON_FILTERS, Filter
 from mock_server.webapi.af import analyses, definitions, lookup
-from mock_server.webapi.af.lists import ordered, page, pattern, query_terms, query_test, whole
+from mock_server.webapi.af.lists import ordered, page, pattern, query_terms, query_test, unpaged
 from mock_server.webapi.call import Call
 from mock_server.webapi.messages import Response, refusal
 from mock_server.webapi.router import route
@@ -47,7 +47,7 @@ def analysis_templates_search(call: Call) -> Response:
 def rules_of_rule(call: Call) -> Response:
     """The rules below a rule: none here."""
     lookup.by_web_id(call, "analysisrules", call.args["web_id"])
-    return whole(call, [], analyses.analysis_rule_json)
+    return unpaged(call, [], analyses.analysis_rule_json)
 
 
 def _every(call: Call) -> list[Analysis]:

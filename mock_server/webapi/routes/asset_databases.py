@@ -6,7 +6,7 @@ from typing import Any
 from mock_server.af.library import Library, lineage
 from mock_server.af.objects import AttributeTemplate, Template
 from mock_server.webapi.af import definitions, lookup
-from mock_server.webapi.af.lists import flag, ordered, page, pattern, whole
+from mock_server.webapi.af.lists import flag, ordered, page, pattern, unpaged
 from mock_server.webapi.call import Call
 from mock_server.webapi.messages import Response
 from mock_server.webapi.router import route
@@ -29,7 +29,7 @@ def analysis_templates(call: Call) -> Response:
 @route("GET", "/assetdatabases/{web_id}/tables")
 def tables(call: Call) -> Response:
     """The tables of a database."""
-    return whole(call, list(_library(call).tables.values()), definitions.table_json)
+    return unpaged(call, list(_library(call).tables.values()), definitions.table_json)
 
 
 @route("GET", "/tables/{web_id}/data")
@@ -42,7 +42,7 @@ def table_data(call: Call) -> Response:
 @route("GET", "/assetdatabases/{web_id}/enumerationsets")
 def enumeration_sets(call: Call) -> Response:
     """The enumeration sets of a database."""
-    return whole(call, list(_library(call).enumeration_sets.values()), definitions.enumeration_set_json)
+    return unpaged(call, list(_library(call).enumeration_sets.values()), definitions.enumeration_set_json)
 
 
 @route("GET", "/elementtemplates/{web_id}/attributetemplates")
@@ -63,7 +63,7 @@ def analysis_templates_of_template(call: Call) -> Response:
     """The analysis templates of an element template."""
     template: Template = lookup.by_web_id(call, "elementtemplates", call.args["web_id"])
     every = call.server.plant.assets.library.analysis_templates.values()
-    return whole(
+    return unpaged(
         call,
         [each for each in every if each.spec.template == template.name],
         definitions.analysis_template_json,
@@ -81,7 +81,7 @@ def children_of_attribute_template(call: Call) -> Response:
 def _categories(kind: str) -> Callable[[Call], Response]:
     def categories(call: Call) -> Response:
         """The categories of a kind."""
-        return whole(call, list(_library(call).categories[kind].values()), definitions.category_json)
+        return unpaged(call, list(_library(call).categories[kind].values()), definitions.category_json)
 
     return categories
 
@@ -91,7 +91,7 @@ def _categories_of(collection: str, kind: str) -> Callable[[Call], Response]:
         """The categories an object is in."""
         found = lookup.by_web_id(call, collection, call.args["web_id"])
         known = call.server.plant.assets.library.categories[kind]
-        return whole(call, [known[name] for name in _names(found)], definitions.category_json)
+        return unpaged(call, [known[name] for name in _names(found)], definitions.category_json)
 
     return categories
 
@@ -119,7 +119,7 @@ def _searched(call: Call, every: list[Any], show: Callable[[Call, Any], dict[str
 
     found = [each for each in every if any(matches(text) for text in texts(each))]
     count = call.max_count()
-    return whole(call, ordered(call, found, {})[:count], show)
+    return unpaged(call, ordered(call, found, {})[:count], show)
 
 
 for _kind in ("Element", "Attribute", "Analysis", "Table"):

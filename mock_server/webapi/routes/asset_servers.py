@@ -1,7 +1,7 @@
 """Asset servers, their databases and units of measure."""
 
 from mock_server.webapi.af import definitions, lookup, replies
-from mock_server.webapi.af.lists import whole
+from mock_server.webapi.af.lists import unpaged
 from mock_server.webapi.call import Call
 from mock_server.webapi.messages import Response, refusal
 from mock_server.webapi.router import route
@@ -13,7 +13,7 @@ def asset_servers(call: Call) -> Response:
     server = call.server.plant.assets.library.server
     name, path = call.text("name"), call.text("path")
     if not name and not path:
-        return whole(call, [server], replies.asset_server_json)
+        return unpaged(call, [server], replies.asset_server_json)
     if name.upper() == server.name.upper() or path.upper() == server.path.upper():
         return call.reply(replies.asset_server_json(call, server))
     raise refusal(404, f"The asset server '{name or path}' was not found.")
@@ -23,14 +23,14 @@ def asset_servers(call: Call) -> Response:
 def databases(call: Call) -> Response:
     """The databases of an asset server."""
     lookup.by_web_id(call, "assetservers", call.args["web_id"])
-    return whole(call, [call.server.plant.assets.library.database], replies.database_json)
+    return unpaged(call, [call.server.plant.assets.library.database], replies.database_json)
 
 
 @route("GET", "/assetservers/{web_id}/unitclasses")
 def unit_classes(call: Call) -> Response:
     """The unit classes of an asset server."""
     lookup.by_web_id(call, "assetservers", call.args["web_id"])
-    return whole(
+    return unpaged(
         call, list(call.server.plant.assets.library.unit_classes.values()), definitions.unit_class_json
     )
 
@@ -39,7 +39,7 @@ def unit_classes(call: Call) -> Response:
 def units(call: Call) -> Response:
     """The units of a class."""
     unit_class = lookup.by_web_id(call, "unitclasses", call.args["web_id"])
-    return whole(call, unit_class.units, definitions.unit_json)
+    return unpaged(call, unit_class.units, definitions.unit_json)
 
 
 @route("GET", "/unitclasses/{web_id}/canonicalunit")

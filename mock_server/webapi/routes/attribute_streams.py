@@ -8,16 +8,16 @@ from mock_server.plant.point import Point
 from mock_server.webapi.af import lookup
 from mock_server.webapi.af.attribute_streams import (
     METHODS,
-    asked_of_point,
-    asked_of_points,
     failed_value,
     frame_times,
+    read_point,
+    read_points,
     scale_of,
     stream_item,
 )
 from mock_server.webapi.call import Call
 from mock_server.webapi.messages import ApiError, Response, refusal
-from mock_server.webapi.router import claim
+from mock_server.webapi.router import intercept
 from mock_server.webapi.routes.attributes import owner_attributes, static_value, unsupported
 
 _STREAM = re.compile(r"/piwebapi/streams/([FILPD]1Ab[EF][^/]*)/(\w+)/?\Z", re.IGNORECASE)
@@ -26,7 +26,7 @@ _AD_HOC = re.compile(r"/piwebapi/streamsets/(\w+)/?\Z", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"[FILPD]1Ab[EF]")
 
 
-@claim
+@intercept
 def attribute_streams(call: Call) -> Response | None:
     """Answer a GET of a stream of an attribute, or of a stream set with attributes."""
     path = call.request.path
@@ -47,7 +47,7 @@ def _stream(call: Call, attribute: Attribute, method: str) -> Response:
     if attribute.point is None:
         return call.reply(scale.apply(_static(attribute, method)))
     times = frame_times(call, attribute.owner, method)
-    return call.reply(scale.apply(asked_of_point(call, attribute.point, method, times)))
+    return call.reply(scale.apply(read_point(call, attribute.point, method, times)))
 
 
 def _of_parent(call: Call, text: str, method: str) -> Response:
@@ -82,7 +82,7 @@ def _set(
     points = [
         point for point in points if call.server.plant.catalog.by_id(point.point_id)
     ]  # others are deleted
-    by_point = asked_of_points(call, points, method, times)
+    by_point = read_points(call, points, method, times)
     items = [_item(call, each, method, by_point) for each in targets]
     if call.choice("sortField", "", ("", "Name")):
         items.sort(key=lambda item: str(item["Name"]).lower(), reverse=call.descending)

@@ -10,7 +10,7 @@ from mock_server.af.search import COMMON_FILTERS, Filter
 from mock_server.plant import ticks
 from mock_server.plant.checkpoints import paced, paced_sort
 from mock_server.webapi.af import lookup, replies
-from mock_server.webapi.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same
+from mock_server.webapi.af.lists import Test, by_name, by_value, flag, ordered, page, query_terms, query_test
 from mock_server.webapi.call import Call
 from mock_server.webapi.messages import ApiError, Response, json_response, refusal
 from mock_server.webapi.router import route
@@ -115,9 +115,9 @@ def owner_attributes(call: Call, every: Sequence[Attribute], parent: Attribute |
     excluded = flag(call, "showExcluded")
     template = call.text("templateName").lower()
     tests: list[Test] = [
-        named(call),
-        same(call, "categoryName", lambda each: each.category_names),
-        same(call, "valueType", lambda each: [each.type]),
+        by_name(call),
+        by_value(call, "categoryName", lambda each: each.category_names),
+        by_value(call, "valueType", lambda each: [each.type]),
         lambda each: not template or template in [name.lower() for name in each.template_names],
         lambda each: hidden or not each.spec.hidden,
         lambda each: excluded or not each.spec.excluded,
@@ -159,9 +159,9 @@ def _across(call: Call, elements: Sequence[Element]) -> Response:
 def attributes_page(call: Call, members: Sequence[Attribute]) -> Response:
     """A page of those attributes across several owners that the filters of the call let through."""
     tests: list[Test] = [
-        named(call, "attribute"),
-        same(call, "attributeCategory", lambda each: each.category_names),
-        same(call, "attributeType", lambda each: [each.type]),
+        by_name(call, "attribute"),
+        by_value(call, "attributeCategory", lambda each: each.category_names),
+        by_value(call, "attributeType", lambda each: [each.type]),
     ]
     found = [each for each in paced(members) if all(test(each) for test in tests)]
     return page(call, ordered(call, found, {"Type": lambda each: each.type}), replies.attribute_json)

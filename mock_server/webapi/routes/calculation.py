@@ -16,7 +16,7 @@ from mock_server.webapi.call import Call, check_data_server
 from mock_server.webapi.filter_expression import bound
 from mock_server.webapi.messages import Response
 from mock_server.webapi.router import route
-from mock_server.webapi.summary_calls import asked_of, figures_of, summary_items
+from mock_server.webapi.summary_calls import figures_of, summary_items, summary_request
 
 
 @route("GET", "/calculation/times")
@@ -49,7 +49,7 @@ def at_recorded(call: Call) -> Response:
 @route("GET", "/calculation/summary")
 def summary(call: Call) -> Response:
     """Figures of the expression over each `summaryDuration` of a window."""
-    expression, asked = _expression(call), asked_of(call, 1)
+    expression, asked = _expression(call), summary_request(call, 1)
     low, high = int(asked.edges[0]), int(asked.edges[-1])
     sampled = len(asked.samples) > 0
     instants = asked.samples if sampled else _event_times(call, expression, low, high)

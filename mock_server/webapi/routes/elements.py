@@ -8,7 +8,7 @@ from mock_server.af.library import lineage
 from mock_server.af.search import COMMON_FILTERS, Filter
 from mock_server.plant.checkpoints import paced, paced_sort
 from mock_server.webapi.af import analyses, lookup, replies
-from mock_server.webapi.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same
+from mock_server.webapi.af.lists import Test, by_name, by_value, flag, ordered, page, query_terms, query_test
 from mock_server.webapi.call import Call
 from mock_server.webapi.messages import Response
 from mock_server.webapi.router import route
@@ -82,8 +82,8 @@ def element_test(call: Call, prefix: str = "") -> Test:
     template = call.text(f"{prefix}Template" if prefix else "templateName").lower()
     kind = call.choice("elementType", "Any", _TYPES)
     tests: list[Test] = [
-        named(call, prefix),
-        same(call, f"{prefix}Category" if prefix else "categoryName", lambda each: each.category_names),
+        by_name(call, prefix),
+        by_value(call, f"{prefix}Category" if prefix else "categoryName", lambda each: each.category_names),
         lambda each: not template or replies.is_kind_of(each.template, template),
         lambda each: kind in ("Any", type_of(each)),
     ]

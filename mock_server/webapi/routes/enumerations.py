@@ -9,14 +9,14 @@ from mock_server.webapi.af import lookup
 from mock_server.webapi.af.replies import digital_set_path, digital_set_web_id
 from mock_server.webapi.call import Call, check_data_server, guid_of
 from mock_server.webapi.messages import Response, refusal
-from mock_server.webapi.router import claim, route
+from mock_server.webapi.router import intercept, route
 
 _ENUMERATION = re.compile(
     r"/piwebapi/(enumerationsets|enumerationvalues)(?:/([^/]+)(/enumerationvalues)?)?/?\Z", re.IGNORECASE
 )
 
 
-@claim
+@intercept
 def enumerations_of_database(call: Call) -> Response | None:
     """Answer for the enumeration sets and values of the database; the data server's go on."""
     match = _ENUMERATION.match(call.request.path)

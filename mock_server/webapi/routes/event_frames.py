@@ -9,9 +9,9 @@ from mock_server.af.search import COMMON_FILTERS, BadQuery, Filter, Term, instan
 from mock_server.plant import ticks
 from mock_server.plant.checkpoints import paced, paced_sort
 from mock_server.webapi.af import lookup, replies
-from mock_server.webapi.af.event_frame_search import frame_filters, frames_asked, is_counted, too_large
-from mock_server.webapi.af.event_frames import frame_json, note_json
-from mock_server.webapi.af.lists import Test, flag, named, ordered, page, query_terms, query_test, same, whole
+from mock_server.webapi.af.event_frame_search import frame_filters, has_own_order, search_frames, too_large
+from mock_server.webapi.af.event_frames import annotation_json, frame_json
+from mock_server.webapi.af.lists import Test, by_name, by_value, flag, ordered, page, query_terms, query_test
 from mock_server.webapi.call import Call
 from mock_server.webapi.messages import Response, refusal
 from mock_server.webapi.router import route
@@ -29,7 +29,7 @@ def frames_of_database(call: Call) -> Response:
     lookup.database(call, call.args["web_id"])
     sources = call.server.plant.frames.sources()
     phases = flag(call, "searchFullHierarchy")
-    return _listed(call, frames_asked(call, sources, frame_filters(call), phases=phases))
+    return _listed(call, search_frames(call, sources, frame_filters(call), phases=phases))
 
 
 @route("GET", "/elements/{web_id}/eventframes")
@@ -39,7 +39,7 @@ def frames_of_element(call: Call) -> Response:
     sources = call.server.plant.frames.sources_of(element)
     passes = frame_filters(call)
     test: Test = lambda frame: element in frame.elements and passes(frame)  # noqa: E731 - two tests as one
-    return _listed(call, frames_asked(call, sources, test, phases=True))
+    return _listed(call, search_frames(call, sources, test, phases=True))
 
 
 @route("GET", "/eventframes/search")
@@ -66,14 +66,14 @@ def frames_of_frame(call: Call) -> Response:
     parent = lookup.frame(call, call.args["web_id"])
     passes = frame_filters(call)
     test: Test = lambda frame: frame.root == parent and passes(frame)  # noqa: E731 - two tests as one
-    return _listed(call, frames_asked(call, [parent.point], test, phases=True))
+    return _listed(call, search_frames(call, [parent.point], test, phases=True))
 
 
 @route("GET", "/eventframes/{web_id}/annotations")
 def annotations(call: Call) -> Response:
     """The annotations of an event frame."""
     frame = lookup.frame(call, call.args["web_id"])
-    return call.items(note_json(call, frame, note) for note in frame.notes)
+    return call.items(annotation_json(call, frame, note) for note in frame.notes)
 
 
 @route("GET", "/eventframes/{web_id}/annotations/{id}")
@@ -82,14 +82,15 @@ def annotation(call: Call) -> Response:
     frame = lookup.frame(call, call.args["web_id"])
     for note in frame.notes:
         if str(note.guid) == call.args["id"].lower():
-            return call.reply(note_json(call, frame, note))
+            return call.reply(annotation_json(call, frame, note))
     raise refusal(404, f"The annotation '{call.args['id']}' was not found.")
 
 
 @route("GET", "/eventframes/{web_id}/referencedelements")
 def referenced_elements(call: Call) -> Response:
     """The elements an event frame refers to, the primary one first."""
-    return whole(call, lookup.frame(call, call.args["web_id"]).elements, replies.element_json)
+    elements = lookup.frame(call, call.args["web_id"]).elements
+    return call.items(replies.element_json(call, each) for each in elements)
 
 
 @route("GET", "/assetdatabases/{web_id}/eventframeattributes")
@@ -99,12 +100,12 @@ def attributes_of_frames(call: Call) -> Response:
     sources = call.server.plant.frames.sources()
     template = call.text("eventFrameTemplate").lower()
     tests: list[Test] = [
-        named(call, "eventFrame"),
-        same(call, "eventFrameCategory", lambda frame: frame.category_names),
+        by_name(call, "eventFrame"),
+        by_value(call, "eventFrameCategory", lambda frame: frame.category_names),
         lambda frame: not template or replies.is_kind_of(frame.template, template),
     ]
     phases = flag(call, "searchFullHierarchy")
-    found = frames_asked(call, sources, lambda frame: all(test(frame) for test in tests), phases=phases)
+    found = search_frames(call, sources, lambda frame: all(test(frame) for test in tests), phases=phases)
     return attributes_page(call, [each for frame in paced(found) for each in attributes_of(frame)])
 
 
@@ -115,7 +116,7 @@ def _listed(call: Call, found: list[Frame]) -> Response:
         "StartTime": lambda frame: (frame.start, *_by_name(frame)),
         "EndTime": lambda frame: (frame.end, *_by_name(frame)),
     }
-    return page(call, found if is_counted(call) else ordered(call, found, keys), frame_json)
+    return page(call, found if has_own_order(call) else ordered(call, found, keys), frame_json)
 
 
 def _by_name(frame: Frame) -> tuple[str, int, int]:

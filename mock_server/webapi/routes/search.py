@@ -69,13 +69,13 @@ def _literal(char: str) -> str:
 
 def _test(field: str | None, word: str) -> "Any":
     matches = wildcard_pattern(_plain(word)).match
-    whole = (field or "").lower()
-    if whole == "name":
+    unpaged = (field or "").lower()
+    if unpaged == "name":
         return lambda point: matches(point.name)
-    if whole == "itemtype":
+    if unpaged == "itemtype":
         return lambda _: matches("pipoint")
     contains = wildcard_pattern(f"*{_plain(word)}*").match
-    if whole == "description":
+    if unpaged == "description":
         return lambda point: contains(point.descriptor)
     return lambda point: matches(point.name) or contains(point.descriptor)
 

@@ -7,12 +7,12 @@ from mock_server.archive.interpolation import reader, values_at
 from mock_server.plant.events import Block
 from mock_server.plant.point import Point
 from mock_server.webapi.call import PARENT_FINDERS, Call, read_web_id
-from mock_server.webapi.json.streams import in_order, plain_values, stream_head, streamset_body
+from mock_server.webapi.json.streams import sorted_streams, stream_head, streamset_body, value_objects
 from mock_server.webapi.messages import Response, refusal
 from mock_server.webapi.recorded_at_time import nearest_or_error, retrieval_mode
 from mock_server.webapi.router import Endpoint, no_resource, route
-from mock_server.webapi.stream_reads import READS, read_recorded, recording
-from mock_server.webapi.summary_calls import summary_of
+from mock_server.webapi.stream_reads import READS, read_recorded, recorded_request
+from mock_server.webapi.summary_calls import summaries_of
 
 Answer = Callable[[Call, Sequence[Point]], Response]
 
@@ -23,7 +23,7 @@ def _read(read: Callable[[Call, Sequence[Point]], Block], member: str) -> Answer
 
 def recorded(call: Call, points: Sequence[Point]) -> Response:
     """The recorded events of a window, of each stream up to `maxCount`."""
-    block = read_recorded(call, points, recording(call, streams=len(points)))
+    block = read_recorded(call, points, recorded_request(call, streams=len(points)))
     return Response(200, streamset_body(call, block, "Items"))
 
 
@@ -44,7 +44,7 @@ def recorded_at_times(call: Call, points: Sequence[Point]) -> Response:
 
 def summary(call: Call, points: Sequence[Point]) -> Response:
     """Figures of each stream in each `summaryDuration` of a window."""
-    return _reply(call, points, [{"Items": items} for items in summary_of(call, points)])
+    return _reply(call, points, [{"Items": items} for items in summaries_of(call, points)])
 
 
 ANSWERS: dict[str, Answer] = {
@@ -66,10 +66,11 @@ def joined(call: Call) -> Response:
         call.stream(call.required("baseWebId")),
         [call.stream(text) for text in call.texts("subordinateWebId")],
     )
-    block = read_recorded(call, [first], recording(call, streams=1 + len(others)))
-    lists = [plain_values(call, block)[0]]
+    block = read_recorded(call, [first], recorded_request(call, streams=1 + len(others)))
+    lists = [value_objects(call, block)[0]]
     lists += [
-        plain_values(call, values_at(reader(call.archive, each, call.now), block.ticks))[0] for each in others
+        value_objects(call, values_at(reader(call.archive, each, call.now), block.ticks))[0]
+        for each in others
     ]
     points = [first, *others]
     return _reply(call, points, [_items(point, items) for point, items in zip(points, lists, strict=True)])
@@ -79,7 +80,7 @@ def of_streams(answer: Answer) -> Endpoint:
     """The endpoint that answers for the streams given by `webId`."""
 
     def endpoint(call: Call) -> Response:
-        return answer(call, in_order(call, call.streams(call.required_texts("webId"))))
+        return answer(call, sorted_streams(call, call.streams(call.required_texts("webId"))))
 
     return endpoint
 
@@ -92,7 +93,7 @@ def of_parent(answer: Answer) -> Endpoint:
         find = PARENT_FINDERS.get(read_web_id(text).marker)
         if find is None:
             raise refusal(404, f"The element with WebID '{text}' was not found.")
-        return answer(call, in_order(call, find(call, text)))
+        return answer(call, sorted_streams(call, find(call, text)))
 
     return endpoint
 

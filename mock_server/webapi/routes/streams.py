@@ -7,12 +7,12 @@ from mock_server.plant.events import Block
 from mock_server.plant.point import Point
 from mock_server.webapi.annotations import annotations_wanted, with_annotations
 from mock_server.webapi.call import Call
-from mock_server.webapi.json.streams import collection_of, plain_values, single_values, stream_lists
+from mock_server.webapi.json.streams import collection_of, single_values, stream_lists, value_objects
 from mock_server.webapi.messages import Response, refusal
 from mock_server.webapi.recorded_at_time import nearest_or_error, nearest_value, nothing_found, retrieval_mode
 from mock_server.webapi.router import Endpoint, route
-from mock_server.webapi.stream_reads import READS, read_recorded, recording
-from mock_server.webapi.summary_calls import summary_of
+from mock_server.webapi.stream_reads import READS, read_recorded, recorded_request
+from mock_server.webapi.summary_calls import summaries_of
 
 Read = Callable[[Call, Sequence[Point]], Block]
 
@@ -31,10 +31,10 @@ for _name, _each in READS.items():
 def recorded(call: Call) -> Response:
     """The recorded events of a window, up to `maxCount`."""
     point = _stream(call)
-    block = read_recorded(call, [point], recording(call))
+    block = read_recorded(call, [point], recorded_request(call))
     if not annotations_wanted(call):
         return Response(200, stream_lists(call, block)[0])
-    return _list_of(call, point, plain_values(call, block)[0])
+    return _list_of(call, point, value_objects(call, block)[0])
 
 
 @route("GET", "/streams/{web_id}/recordedattime")
@@ -60,7 +60,7 @@ def recorded_at_times(call: Call) -> Response:
 @route("GET", "/streams/{web_id}/summary")
 def summary(call: Call) -> Response:
     """Figures of each `summaryDuration` of a window."""
-    return call.items(summary_of(call, [_stream(call)])[0])
+    return call.items(summaries_of(call, [_stream(call)])[0])
 
 
 def _stream(call: Call) -> Point:
