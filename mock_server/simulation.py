@@ -1,4 +1,4 @@
-"""The simulated plant: a site, its assets, its event frames and the truth about its events."""
+"""The complete simulation: a site with its assets, its event frames and the truth about its events."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Attributes of elements and event frames: which there are, and what those without a point hold."""
+"""Attributes of elements and event frames, and the values of static ones."""
 
 import uuid
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _TYPES = {
 
 
 class Home(Protocol):
-    """What an attribute's owner belongs to."""
+    """The framework an attribute's owner belongs to."""
 
     @property
     def ids(self) -> Ids:
@@ -38,11 +38,11 @@ class Home(Protocol):
 
 
 class Owner(Protocol):
-    """What has attributes: an element or an event frame."""
+    """An object with attributes: an element or an event frame."""
 
     @property
     def home(self) -> Home:
-        """What it belongs to."""
+        """The framework it belongs to."""
 
     @property
     def path(self) -> str:
@@ -63,12 +63,12 @@ class Owner(Protocol):
         """The point its attribute reads from, or None."""
 
     def fixed_value(self, name: str) -> Any:
-        """What its static attribute of that name holds, None where that is drawn from the choices."""
+        """The value of its static attribute of that name; None when it is drawn from the choices."""
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute; `ordinal` is its place among those of its template, `point` what it reads from, if any."""
+    """An attribute; `ordinal` is its index in the template, `point` the point it reads from, if any."""
 
     owner: Owner = field(repr=False)
     ordinal: int
@@ -84,12 +84,12 @@ class Attribute:
 
     @property
     def description(self) -> str:
-        """What it is, in words."""
+        """Its description."""
         return self.spec.description
 
     @property
     def names(self) -> str:
-        """Its name with those of its parents before it, joined with `|`."""
+        """Its name after those of its parents, joined with `|`."""
         return f"{self.parent.names}|{self.name}" if self.parent else self.name
 
     @property
@@ -99,7 +99,7 @@ class Attribute:
 
     @property
     def guid(self) -> uuid.UUID:
-        """Its id, which holds the owner and the ordinal."""
+        """Its id, which encodes the owner and the ordinal."""
         return self.owner.attribute_guid(self.ordinal)
 
     @property
@@ -158,7 +158,7 @@ class Attribute:
 
     @property
     def linear(self) -> tuple[float, float]:
-        """Factor and offset that turn the point's numbers into this attribute's."""
+        """Factor and offset that convert the point's numbers to this attribute's."""
         return self.spec.formula or (1.0, 0.0)
 
     @property
@@ -168,7 +168,7 @@ class Attribute:
 
     @property
     def template(self) -> AttributeTemplate:
-        """The attribute template it was made from."""
+        """Its attribute template."""
         members = self.owner.home.library.attribute_templates[self.defined_by]
         path = f"{self.owner.home.library.templates[self.defined_by].path}|{self.names}"
         return next(each for each in members if each.path == path)
@@ -180,7 +180,7 @@ class Attribute:
         return webid.encode(webid.KINDS[kind], marker, server, self.guid, self.path, owner=self.owner.guid)
 
     def static_value(self) -> Any:
-        """What an attribute without a data reference holds; an enumeration as its value object."""
+        """The value of an attribute without a data reference; an enumeration as a value object."""
         spec = self.spec
         if spec.share is not None and self.parent is not None and self.parent.point is not None:
             sensor = self.parent.point.sensor
@@ -199,7 +199,7 @@ class Attribute:
 
 @lru_cache(maxsize=64)
 def _members(template: str) -> tuple[tuple[str, AttributeSpec, int | None], ...]:
-    """A template's attributes, inherited first: who defines each, what it is, and the place of its parent."""
+    """A template's attributes, inherited first: the defining template, the specification, the index of the parent."""
     found: list[tuple[str, AttributeSpec, int | None]] = []
 
     def add(defined_by: str, spec: AttributeSpec, parent: int | None) -> None:
@@ -215,12 +215,12 @@ def _members(template: str) -> tuple[tuple[str, AttributeSpec, int | None], ...]
 
 
 def attributes_of(owner: Owner) -> list[Attribute]:
-    """The attributes of an element or event frame, children after their parent, those without a point left out."""
+    """The attributes of an element or event frame, parents first, without those whose point does not exist."""
     return [each for each in _all(owner) if each is not None]
 
 
 def attribute_at(owner: Owner, ordinal: int) -> Attribute | None:
-    """The attribute at a place among those of the owner's template, or None."""
+    """The attribute with that index in the owner's template, or None."""
     found = list(_all(owner))
     return found[ordinal] if ordinal < len(found) else None
 

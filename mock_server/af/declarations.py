@@ -1,4 +1,4 @@
-"""The rest of the design as data: templates of event frames, analyses, categories, sets, traits and tables."""
+"""Definitions as data: templates of event frames, analyses, categories, enumeration sets, traits and tables."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The design of the Asset Framework as data: what a template holds, and the templates of elements."""
+"""Definitions as data: specifications of templates and the templates of elements."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,9 @@ FORMULA = "Formula"
 class AttributeSpec:
     """One attribute of a template.
 
-    Where its value comes from: `sensor`, the point of that kind at the element (its type, units and limits
-    follow); `source`, an attribute of a frame's primary element; `formula`, factor and offset applied to the
-    parent; `share`, a fraction of the parent's range; else one of `choices`, drawn for each element.
+    The source of its value: `sensor`, the element's point of that kind (which gives type, units and limits);
+    `source`, an attribute of the frame's primary element; `formula`, factor and offset applied to the parent;
+    `share`, a fraction of the parent's range; else one of `choices`, drawn for each element.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One event frame: what it is called, refers to and holds as of an instant."""
+"""One event frame as of an instant."""
 
 import itertools
 import uuid
@@ -31,9 +31,9 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Frame:
-    """An event frame as of `now`; `end` is the last tick there is while it is open.
+    """An event frame as of `now`; while it is open, `end` is the last tick of all.
 
-    `phase` is 0 for a frame and 1, 2, 3 for the phases of the batch `root`.
+    `phase` is 0 for a frame, and 1, 2, 3 for the phases of the batch `root`.
     """
 
     home: AssetFramework = field(repr=False, compare=False)
@@ -52,13 +52,13 @@ class Frame:
 
     @cached_property
     def template(self) -> Template:
-        """The template it was made from."""
+        """Its template."""
         name = "Phase" if self.phase else TEMPLATE_OF_SENSOR[self.point.sensor_type]
         return self.home.library.templates[name]
 
     @cached_property
     def element(self) -> Element:
-        """The element it is about, its primary one."""
+        """Its primary referenced element."""
         found = self.home.owner_of(self.point)
         if found is None:
             raise LookupError(self.point.name)
@@ -66,13 +66,13 @@ class Frame:
 
     @property
     def elements(self) -> list[Element]:
-        """Every element it refers to, the primary one first."""
+        """Its referenced elements, the primary one first."""
         unit = self.element.parent
         return [self.element] if unit is None or self.phase else [self.element, unit]
 
     @cached_property
     def name(self) -> str:
-        """Unique: template, element and time of the start; a phase has its own short name."""
+        """A unique name of template, element and start time; a phase has a short name."""
         if self.phase:
             return PHASES[self.phase - 1]
         element = self.element
@@ -81,7 +81,7 @@ class Frame:
 
     @property
     def description(self) -> str:
-        """What it is, in words."""
+        """Its description."""
         return f"{self.template.description}: {self.label}" if self.label else self.template.description
 
     @cached_property
@@ -92,7 +92,7 @@ class Frame:
 
     @cached_property
     def guid(self) -> uuid.UUID:
-        """Its id, which holds point, start and phase, and so stays when it ends."""
+        """Its id, which encodes point, start and phase, and so stays the same when it ends."""
         return self.home.ids.guid(Kind.FRAME, self._number)
 
     @property
@@ -102,18 +102,18 @@ class Frame:
 
     @property
     def severity(self) -> str:
-        """How bad it is; one trip in four is critical."""
+        """Its severity; one trip in four is critical."""
         given = self.template.spec.severity
         return "Critical" if given == "Major" and self._draw("severity") % 4 == 0 else given
 
     @property
     def can_be_acknowledged(self) -> bool:
-        """Whether people acknowledge it."""
+        """Whether it can be acknowledged."""
         return self.template.spec.can_be_acknowledged
 
     @cached_property
     def acknowledged(self) -> tuple[int, str] | None:
-        """When and by whom it was acknowledged as of `now`; a third never is."""
+        """When and by whom it was acknowledged as of `now`; a third of them never is."""
         draw = self._draw("acknowledged")
         at = self.start + (1 + draw % 240) * _MINUTE
         if not self.can_be_acknowledged or draw // 240 % 3 == 0 or at > self.now:
@@ -140,7 +140,7 @@ class Frame:
 
     @property
     def modified(self) -> int:
-        """The last instant up to `now` at which anything about it changed."""
+        """The last change of it up to `now`."""
         seen = [self.start, *(note.created for note in self.notes)]
         if not self.is_open:
             seen.append(self.end)
@@ -150,7 +150,7 @@ class Frame:
 
     @property
     def last_instant(self) -> int:
-        """Its end, or `now` while it is open: when its values are read, and captured."""
+        """Its end, or `now` while it is open: the instant at which its values are read and captured."""
         return min(self.end, self.now)
 
     @cached_property
@@ -195,7 +195,7 @@ class Frame:
 
 
 def _cut(high: int, end: int, now: int) -> int:
-    """The end of a phase that is due at `high` in a batch that ends at `end`: not known before it comes."""
+    """The end of a phase due at `high` in a batch that ends at `end`; unknown until it is reached."""
     due = min(high, end)
     return due if due <= now else ticks.LAST
 

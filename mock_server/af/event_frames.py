@@ -1,7 +1,7 @@
-"""Event frames: batches and alarms, read off the recorded events of the points that announce them.
+"""Event frames, derived from the recorded events of the points that trigger them.
 
-A frame lasts while a point keeps one state: a reactor's batch, a tripped pump, a product off its
-specification. So frames are a pure function of the history as of an instant; nothing about them is stored.
+A frame lasts while a point keeps one state: a reactor's batch, a tripped pump, a product off its specification. So
+frames are a pure function of the history as of an instant, and none is stored.
 """
 
 import re
@@ -37,7 +37,7 @@ _NAME = re.compile(
 
 
 class RangeTooLarge(ValueError):
-    """Deriving the frames of so many points over so long a range would take minutes."""
+    """Deriving the frames of that many points over that long a range would take minutes."""
 
 
 class Frames:
@@ -48,7 +48,7 @@ class Frames:
         self._history = history
 
     def sources(self, templates: Sequence[str] = tuple(TEMPLATE_OF_SENSOR.values())) -> list[Point]:
-        """Every point that announces frames of these templates."""
+        """Every point that triggers frames of these templates."""
         catalog = self.assets.catalog
         size, plants = len(catalog), catalog.plants
         if not self.assets.tree.plants:
@@ -64,14 +64,14 @@ class Frames:
         return catalog.points(index for index in indexes if index < size)
 
     def sources_of(self, element: Element) -> list[Point]:
-        """The points that announce frames which refer to an element."""
+        """The points that trigger frames which refer to an element."""
         members = [element, *self.assets.children(element)] if len(element.key) == 3 else [element]
         points = (each.point for member in members for each in attributes_of(member))
         found = {point.index: point for point in points if point and point.sensor_type in TEMPLATE_OF_SENSOR}
         return list(found.values())
 
     def overlapping(self, points: Sequence[Point], low: int, high: int, now: int) -> list[Frame]:
-        """The frames that these points announce, without phases, with start <= high and end >= low, as of `now`.
+        """The frames of these points, without phases, with start <= high and end >= low, as of `now`.
 
         Raises:
             RangeTooLarge: when that is too much to read.
@@ -130,7 +130,7 @@ class Frames:
         return next((each for each in members if each.path.removeprefix("\\\\").upper() == path), None)
 
     def _at(self, point: Point, start: int, now: int) -> Frame | None:
-        """The frame a point announced at exactly that instant."""
+        """The frame that starts at exactly that instant at a point."""
         if point.sensor_type not in TEMPLATE_OF_SENSOR or start > now or not self.assets.owner_of(point):
             return None
         found = self.overlapping([point], start, start, now)
@@ -171,7 +171,7 @@ class Frames:
     def _until_change(
         self, points: Sequence[Point], low: int, high: int, now: int, *, newest_first: bool
     ) -> list[tuple[tuple[I64, I64], bool]]:
-        """For each point its states from one bound until they change, and whether that is all there are."""
+        """For each point its states from one bound until they change, and whether those are all."""
         found: dict[int, tuple[tuple[I64, I64], bool]] = {}
         pending, limit = list(range(len(points))), 8
         while pending:
@@ -188,7 +188,7 @@ class Frames:
 
 
 def _settled(block: Block, stream: int) -> tuple[I64, I64]:
-    """Times and codes of one stream's states; system states say nothing, of several at once the last holds."""
+    """Times and codes of one stream's states, without system states; of several with one timestamp the last."""
     rows = slice(int(block.bounds[stream]), int(block.bounds[stream + 1]))
     good = block.kind[rows] != ValueKind.SYSTEM
     times, codes = block.ticks[rows][good], block.code[rows][good]

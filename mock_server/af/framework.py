@@ -1,4 +1,4 @@
-"""The Asset Framework of a plant: finds any object by id or path, and says what belongs to what."""
+"""The Asset Framework of a plant: finds objects by id or path, and relates them to each other."""
 
 import uuid
 from collections.abc import Iterable
@@ -38,17 +38,17 @@ class Element:
 
     @cached_property
     def guid(self) -> uuid.UUID:
-        """Its id, which holds the key."""
+        """Its id, which encodes the key."""
         return self.home.ids.guid(Kind.ELEMENT, hierarchy.pack(self.key))
 
     @cached_property
     def template(self) -> Template:
-        """The template it was made from."""
+        """Its template."""
         return self.home.library.templates[hierarchy.template_of(self.key)]
 
     @property
     def description(self) -> str:
-        """What it is, in words."""
+        """Its description."""
         return f"{self.template.description}: {self.name}"
 
     @property
@@ -72,7 +72,7 @@ class Element:
         return webid.encode(webid.KINDS[kind], webid.ELEMENT, server, self.guid, self.path)
 
     def attribute_guid(self, ordinal: int) -> uuid.UUID:
-        """The id of its attribute with that ordinal, which holds the key too."""
+        """The id of its attribute with that ordinal, which encodes the key too."""
         return self.home.ids.guid(Kind.ATTRIBUTE, hierarchy.pack(self.key) << 8 | ordinal)
 
     def attribute_point(self, spec: AttributeSpec) -> Point | None:
@@ -84,12 +84,12 @@ class Element:
         return None if index is None else self.home.catalog.point(index)
 
     def fixed_value(self, name: str) -> None:
-        """None: what its static attributes hold is drawn."""
+        """None: the values of its static attributes are drawn from the choices."""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """An analysis of an element; `kind` tells it from the rule and the time rule that belong to it."""
+    """An analysis of an element, or with another `kind` its rule or time rule."""
 
     element: Element
     spec: AnalysisSpec
@@ -117,7 +117,7 @@ class Analysis:
 
     @property
     def guid(self) -> uuid.UUID:
-        """Its id, which holds the element and the place of the analysis."""
+        """Its id, which encodes the element and the index of the analysis."""
         number = hierarchy.pack(self.element.key) << 8 | ANALYSES.index(self.spec)
         return self.element.home.ids.guid(self.kind, number)
 
@@ -147,7 +147,7 @@ _RULE_MARKERS = {
 
 
 class AssetFramework:
-    """The assets of one catalogue, computed when asked for."""
+    """The assets of one catalogue, computed on demand."""
 
     def __init__(self, seed: int, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -156,23 +156,23 @@ class AssetFramework:
         self.tree = Tree(catalog)
 
     def element(self, key: Key) -> Element:
-        """The element at a key that exists."""
+        """The element with an existing key."""
         return Element(self, key)
 
     def elements(self, keys: Iterable[Key]) -> list[Element]:
-        """The elements at these keys."""
+        """The elements with these keys."""
         return [Element(self, key) for key in keys]
 
     def roots(self) -> list[Element]:
-        """The elements right below the database."""
+        """The root elements of the database."""
         return [Element(self, ())]
 
     def children(self, element: Element) -> list[Element]:
-        """The elements right below one."""
+        """The children of an element."""
         return self.elements(self.tree.children(element.key)) if len(element.key) < 4 else []
 
     def below(self, element: Element | None) -> list[Element]:
-        """Every element below one, or, for None, of the database."""
+        """Every descendant of an element; None: every element of the database."""
         if element is None:
             return [*self.roots(), *self.elements(self.tree.descendants(()))]
         return self.elements(self.tree.descendants(element.key))

@@ -1,8 +1,7 @@
-"""The tree of elements: enterprise, plant, area, unit, equipment. Counted from the catalogue, never stored.
+"""The tree of elements: enterprise, plant, area, unit, equipment. Computed from the catalogue, never stored.
 
-An element's key says where it stands: () is the enterprise, (plant,), (plant, area), (plant, area, unit) and
-(plant, area, unit, equipment) what is below. Which instruments a unit has follows from the mix that the
-catalogue deals its points from.
+The key of the enterprise is (); below it are (plant,), (plant, area), (plant, area, unit) and (plant, area, unit,
+equipment). The instruments of a unit follow from the mix in which the catalogue assigns its points.
 """
 
 import re
@@ -26,7 +25,7 @@ _PLANT = re.compile(r"PLANT([1-9]\d{0,8})\Z")
 
 @dataclass(frozen=True)
 class Equipment:
-    """A piece of equipment of an area: its template and the places in the mix of its instruments."""
+    """A piece of equipment of an area: its template and the positions of its instruments in the mix."""
 
     template: str
     positions: dict[tuple[str, int], int]
@@ -34,7 +33,7 @@ class Equipment:
 
 
 def _layout(area: int) -> tuple[Equipment, ...]:
-    """Deal the area's instruments to its equipment, each taking the first ones of the kinds it asks for."""
+    """Assign the area's instruments to its equipment; each takes the first ones of the kinds it needs."""
     free = list(range(area * AREA_SIZE, (area + 1) * AREA_SIZE))
     made = []
     for template in AREA_EQUIPMENT[area % len(AREA_EQUIPMENT)]:
@@ -62,7 +61,7 @@ _OWNER = {
 
 
 class Tree:
-    """Which elements there are, as the catalogue stands; it may grow meanwhile."""
+    """The elements that exist for the current catalogue, which may grow."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -71,7 +70,7 @@ class Tree:
 
     @property
     def plants(self) -> int:
-        """How many plants have points."""
+        """The number of plants with points."""
         return min(self._catalog.plants, len(self._catalog)) if self._is_dealt else 0
 
     def exists(self, key: Key) -> bool:
@@ -82,7 +81,7 @@ class Tree:
         )
 
     def children(self, key: Key) -> list[Key]:
-        """The elements right below, in order."""
+        """The keys of the children, in order."""
         if len(key) == 3:
             return [each for item in range(self._count(key)) if self._stands(each := (*key, item))]
         return [(*key, number) for number in range(self._count(key))]
@@ -92,7 +91,7 @@ class Tree:
         return self._sorted(key, len(self._catalog))
 
     def point_index(self, key: Key, position: int) -> int | None:
-        """The index of the unit's instrument at that place in the mix, or None when it was never dealt."""
+        """The index of the unit's instrument at that position of the mix, or None when it does not exist."""
         index = (key[2] * len(MIX) + position) * self._catalog.plants + key[0]
         return index if index < len(self._catalog) else None
 
@@ -140,7 +139,7 @@ class Tree:
             yield from self._walk(child)
 
     def _count(self, key: Key) -> int:
-        """Numbers that children of an existing element can have."""
+        """The number of children that an existing element can have."""
         if not key:
             return self.plants
         serials = self._serials(key[0])
@@ -159,7 +158,7 @@ class Tree:
         return first is not None and key[2] * len(MIX) + first < self._serials(key[0])
 
     def _serials(self, plant: int) -> int:
-        """How many points the plant has."""
+        """The number of points of the plant."""
         return max(0, -(-(len(self._catalog) - plant) // self._catalog.plants))
 
 
@@ -197,7 +196,7 @@ def pack(key: Key) -> int:
 
 
 def unpack(packed: int) -> Key | None:
-    """The key a number stands for, or None when it stands for none."""
+    """The key that a number encodes, or None."""
     parts: list[int] = []
     for width in reversed(_WIDTHS):
         parts.append(packed & (1 << width) - 1)
@@ -207,7 +206,7 @@ def unpack(packed: int) -> Key | None:
 
 
 def _numbers(key: Key, name: str) -> "range | list[int]":
-    """Numbers among which the child of that name must be."""
+    """The numbers that a child of that name can have."""
     if not key:
         match = _PLANT.match(name)
         return [*range(12), int(match[1]) - 1] if match else range(12)

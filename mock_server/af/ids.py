@@ -1,7 +1,7 @@
-"""Ids that can be read back: a GUID holds which object it names, so that no index of objects is kept.
+"""Reversible ids: a GUID encodes the object it names, so that no index is needed.
 
-A GUID of version 8 (RFC 9562) has 122 bits of one's own: 92 say which object it is, hidden under a mask, and
-30 check that they do. A GUID of another seed, or made up, reads as nothing.
+A GUID of version 8 (RFC 9562) has 122 free bits: 92 encode the object under a mask, and 30 are a checksum. A GUID of
+another seed, or an invented one, decodes to nothing.
 """
 
 import uuid
@@ -15,7 +15,7 @@ _CHECK = (1 << _CHECK_BITS) - 1
 
 
 class Kind(IntEnum):
-    """What an id names; its lowest four bits."""
+    """The kind of object an id names; its lowest four bits."""
 
     ELEMENT = 1
     ATTRIBUTE = 2
@@ -55,7 +55,7 @@ class Ids:
         return Kind(payload & 15), payload >> 4
 
     def draw(self, *what: object) -> int:
-        """Sixty-four bits that belong to `what` and to this seed."""
+        """64 random bits determined by `what` and the seed."""
         return int.from_bytes(blake2b(repr(what).encode(), key=self._key, digest_size=8).digest(), "big")
 
     def _check(self, payload: int) -> int:

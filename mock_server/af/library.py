@@ -1,4 +1,4 @@
-"""Everything of the Asset Framework that is declared: servers, templates, categories, sets, tables, units."""
+"""All definitions of the Asset Framework as objects: servers, templates, categories, sets, tables, units."""
 
 import uuid
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ _CATEGORY_MARKERS = {
 
 
 def lineage(template: str) -> list[TemplateSpec]:
-    """A template and its bases, from the template upwards."""
+    """A template and its base templates, upwards."""
     found: list[TemplateSpec] = []
     while template:
         found.append(_SPECS[template])
@@ -42,7 +42,7 @@ def lineage(template: str) -> list[TemplateSpec]:
 
 
 class Library:
-    """The declared objects of one seed, built when first asked for."""
+    """The defined objects of one seed, built on demand."""
 
     def __init__(self, seed: int) -> None:
         guid = uuid.uuid5(uuid.NAMESPACE_OID, f"mock_server asset server {seed}")
@@ -127,7 +127,7 @@ class Library:
         return classes
 
     def find(self, marker: str, guid: uuid.UUID | None, path: str) -> AFObject | None:
-        """The declared object with that marker and id, or else that path (upper case), or None."""
+        """The defined object with that marker and id, or else that path (upper case), or None."""
         by_guid, by_path = self._index
         return (by_guid.get((marker, guid)) if guid else None) or by_path.get((marker, path))
 

@@ -1,4 +1,4 @@
-"""What every AF object has, and the objects that are declared rather than computed."""
+"""The base of all AF objects, and the objects that are defined rather than computed."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from mock_server.plant import webid
 
 @dataclass(frozen=True)
 class AFObject:
-    """An object with a name, a path and ids; `server` is the id of the asset server, which owns them all."""
+    """An object with a name, a path and ids; `server` is the id of the asset server, which owns all objects."""
 
     server: uuid.UUID
     marker: str
@@ -45,7 +45,7 @@ class AttributeTemplate(AFObject):
 
 @dataclass(frozen=True)
 class AnalysisTemplate(AFObject):
-    """An analysis that the elements of a template have."""
+    """An analysis of all elements of a template."""
 
     spec: AnalysisSpec
 
@@ -73,14 +73,14 @@ class EnumerationSet(AFObject):
 
 @dataclass(frozen=True)
 class EnumerationValue(AFObject):
-    """One state of a set, which is its owner."""
+    """One state of a set, which owns it."""
 
     code: int
 
 
 @dataclass(frozen=True)
 class AFTable(AFObject):
-    """A table: types of its columns by name, and rows in which a cell may be missing."""
+    """A table: the types of its columns by name, and rows with possibly missing cells."""
 
     columns: dict[str, str]
     rows: tuple[dict[str, Any], ...]

@@ -1,7 +1,7 @@
-"""AFSearch queries: `Template:=Pump Name:='P*' ModifyDate:>='*-1h'`, whose terms all have to hold.
+"""AFSearch queries: `Template:=Pump Name:='P*' ModifyDate:>='*-1h'`, a conjunction of terms.
 
-A term is a filter name, `:` with an operator, and a value, bare or in quotes; a bare word is a pattern of the
-name; `Element:{…}` holds a query about the element of an attribute or event frame.
+A term is a filter name, `:` with an operator, and a value, bare or in quotes; a bare word is a pattern of the name;
+`Element:{…}` holds a query about the element of an attribute or event frame.
 """
 
 import operator
@@ -26,15 +26,15 @@ Read = Callable[[Any], Any]
 
 
 class BadQuery(ValueError):
-    """The text is no AFSearch query, or uses a filter there is not."""
+    """The text is not an AFSearch query, or uses an unknown filter."""
 
 
 @dataclass(frozen=True)
 class Filter:
     """How a filter reads an object; `scale` orders named values.
 
-    `kind` is text (a pattern), exact (a whole text), time, flag, nested (a query about what is read), or scope
-    (false keeps only what is read as true).
+    `kind` is text (a pattern), exact (a whole text), time, flag, nested (a query about the value), or scope (false
+    keeps only objects whose value is true).
     """
 
     read: Read
@@ -53,7 +53,7 @@ COMMON_FILTERS = {
 
 @dataclass(frozen=True)
 class Term:
-    """One condition; `values` are the alternatives, of which one has to hold."""
+    """One condition; one of `values` has to match."""
 
     field: str
     operator: str
@@ -65,7 +65,7 @@ def parse(query: str, known: Mapping[str, Filter]) -> list[Term]:
     """The terms of a query over objects with these filters (by lower-case name).
 
     Raises:
-        BadQuery: when it is none.
+        BadQuery: when it is not valid.
     """
     terms, at = _terms(query, 0, known)
     if at < len(query):
@@ -77,20 +77,20 @@ def parse(query: str, known: Mapping[str, Filter]) -> list[Term]:
 def holds(
     terms: "list[Term] | tuple[Term, ...]", known: Mapping[str, Filter], now: int
 ) -> Callable[[Any], bool]:
-    """Whether an object satisfies all the terms.
+    """A test whether an object satisfies all the terms.
 
     Raises:
-        BadQuery: when a value is not what its filter compares with.
+        BadQuery: when a value has the wrong type for its filter.
     """
     tests = [_test(term, known[term.field], now) for term in terms]
     return lambda item: all(test(item) for test in tests)
 
 
 def instant_of(text: str, now: int) -> int:
-    """The instant a query means.
+    """The instant of a time in a query.
 
     Raises:
-        BadQuery: when it means none.
+        BadQuery: when it is not a time.
     """
     try:
         return pitime.parse(text, now, timezone.utc)

@@ -1,11 +1,11 @@
-"""Units of measure: the classes, how units convert, and which points and attributes use them."""
+"""Units of measure, their classes and conversions."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class UnitSpec:
-    """A unit; `value * factor + offset` is the same in the canonical unit of its class."""
+    """A unit; `value * factor + offset` is the value in the canonical unit of its class."""
 
     name: str
     abbreviation: str
@@ -15,7 +15,7 @@ class UnitSpec:
 
 @dataclass(frozen=True)
 class UnitClassSpec:
-    """A quantity and its units, of which the first is the canonical one."""
+    """A quantity and its units; the first is the canonical one."""
 
     name: str
     description: str
@@ -80,10 +80,10 @@ def class_of(unit: UnitSpec) -> UnitClassSpec:
 
 
 def conversion(have: str, want: UnitSpec) -> tuple[float, float]:
-    """Factor and offset that turn a value in `have` into one in `want`.
+    """Factor and offset that convert a value in `have` to `want`.
 
     Raises:
-        IncompatibleUnits: when `have` is no unit of the same class.
+        IncompatibleUnits: when `have` is not a unit of the same class.
     """
     source = unit_named(have)
     if source is None or class_of(source) is not class_of(want):

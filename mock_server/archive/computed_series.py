@@ -1,4 +1,4 @@
-"""The results of an expression as a stream of their own, so that they can be summed up like any other."""
+"""The results of an expression as a stream that can be summarized like any other."""
 
 from collections.abc import Sequence
 
@@ -16,13 +16,13 @@ _RESULT = Sensor("RESULT", "Float64", "Result of an expression", "", (1, 1))
 
 
 class Computed(Archive):
-    """Results at ascending instants, readable as an archive; there is nothing before or after them."""
+    """Results at ascending instants as an archive; there is nothing before or after them."""
 
     def __init__(self, rows: Block) -> None:
         self.rows = rows
 
     def reader(self, now: int, *, step: bool) -> Reader:
-        """The results as a stream that keeps each until the next or runs straight to it."""
+        """The results as a stream, held until the next or, without `step`, interpolated."""
         return Reader(self, self.rows.points[0], now, step)
 
     def window(
@@ -43,7 +43,7 @@ class Computed(Archive):
 
 
 def series_of(expression: Expression, instants: I64, now: int, server: DataServer) -> Computed:
-    """The expression's values at ascending instants up to `now`; what is no number is no good."""
+    """The expression's values at ascending instants up to `now`; values that are not numbers are bad."""
     instants = instants[instants <= now]
     values = expression.values(instants)
     good = np.array([isinstance(value, int | float) for value in values], dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Values at given instants: recorded, between two events, or nearest by a retrieval mode."""
+"""Values at given instants: recorded, interpolated, or found by a retrieval mode."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _EVENTS_PER_LOOKUP = 10_000  # events that are read in bulk in the time that sin
 
 @dataclass(frozen=True)
 class Reader:
-    """One stream as of `now`; without `step` its numbers lie on the line between events."""
+    """One stream as of `now`; without `step` its numbers are interpolated linearly."""
 
     archive: Archive
     point: Point
@@ -34,19 +34,19 @@ class Reader:
         return self.with_neighbours(low, high, self.events(low, high))
 
     def with_neighbours(self, low: int, high: int, inside: Block) -> Block:
-        """The events of a window, which are given, with their neighbours on both sides."""
+        """The given events of a window with their neighbours on both sides."""
         before = self.archive.last_before(self.point, low, now=self.now)
         after = self.archive.first_after(self.point, high, now=self.now)
         return chained([before, inside, after])
 
 
 def reader(archive: Archive, point: Point, now: int, *, step: bool | None = None) -> Reader:
-    """A reader of the stream, which interpolates as the point says unless `step` does."""
+    """A reader of the stream; `step` overrides the point's own."""
     return Reader(archive, point, now, point.sensor.step if step is None else step)
 
 
 def values_at(stream: Reader, instants: I64) -> Block:
-    """One value exactly at each instant, in their order: recorded, interpolated, held, or "No Data"."""
+    """One value at exactly each instant, in the given order: recorded, interpolated, held, or "No Data"."""
     order = np.argsort(instants, kind="stable")
     ordered = instants[order]
     values = chained([_between(block, stream, part) for block, part in _reads(stream, ordered)])
@@ -56,7 +56,7 @@ def values_at(stream: Reader, instants: I64) -> Block:
 
 
 def recorded_at(stream: Reader, instant: int, mode: str) -> Block | None:
-    """The event that a retrieval mode finds at an instant, or None; of several at one time the last."""
+    """The event that a retrieval mode finds at an instant, or None; of several with one timestamp the last."""
     for find in _FINDERS[mode]:
         found = find(stream, instant)
         if len(found.ticks):
@@ -87,7 +87,7 @@ _FINDERS: dict[str, tuple[Callable[[Reader, int], Block], ...]] = {
 
 
 def _reads(stream: Reader, ordered: I64) -> Iterator[tuple[Block, I64]]:
-    """The instants in parts, each with the events around it, of which one part is held at a time."""
+    """The instants in parts, each with the events around it; only one part is held at a time."""
     if not len(ordered):
         yield stream.events(0, -1), ordered
         return
@@ -103,7 +103,7 @@ def _reads(stream: Reader, ordered: I64) -> Iterator[tuple[Block, I64]]:
 
 
 def _is_sparse(stream: Reader, low: int, high: int, count: int) -> bool:
-    """Whether single look-ups cost less than reading all events between the first and the last instant."""
+    """Whether single look-ups are cheaper than reading all events between the first and the last instant."""
     probe = stream.events(low, high, limit=_PROBE)
     if len(probe.ticks) < _PROBE:
         return False

@@ -1,4 +1,4 @@
-"""The archive as requests read it: limited, and pausing at checkpoints for other requests."""
+"""The archive as requests read it: with limits, and with checkpoints for other requests."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A stream's events in pages, so that a long window costs no more memory than a short one."""
+"""Paged reads of a stream, so that memory does not grow with the window."""
 
 from collections.abc import Iterator
 
@@ -13,9 +13,9 @@ PAGE = 65_536
 def pages(
     archive: Archive, point: Point, low: int, high: int, *, now: int
 ) -> Iterator[tuple[int, int, Block]]:
-    """The window cut into pieces: first tick, last tick and the events of each, which tile [low, high].
+    """The window in pages that tile [low, high]: first tick, last tick and events of each.
 
-    Events that share a timestamp are never parted.
+    Events with the same timestamp are in the same page.
     """
     size = PAGE
     high = max(low, min(high, ticks.LAST))
@@ -35,7 +35,7 @@ def pages(
 def collected(
     archive: Archive, point: Point, low: int, high: int, *, now: int
 ) -> Iterator[tuple[int, int, Block]]:
-    """The same for an answer that is made of all events of the window, such as a summary.
+    """The pages of a read that needs all events of the window, such as a summary.
 
     Raises:
         TooManyEvents: as soon as there are more than the archive collects for one read.

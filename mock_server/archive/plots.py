@@ -1,4 +1,4 @@
-"""The few events of a window that make a trend of it look right."""
+"""Plot values: the few events of a window that preserve the shape of its trend."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,10 +12,9 @@ from mock_server.plant.events import BAD, I64, Block, Kind, chained
 
 
 def plot_values(stream: Reader, low: int, high: int, intervals: int) -> Block:
-    """Of each of the equal intervals the first, last, highest and lowest event and one that is no good number.
+    """The first, last, highest, lowest and first bad event of each of the equal intervals.
 
-    An event is returned once, whatever it is chosen for, and in time order. Intervals hold their earlier end; the
-    last one holds both.
+    Each event is returned once, in time order. An interval includes its start; the last one includes its end too.
     """
     edges = _edges(low, high, intervals)
     chosen = []
@@ -32,7 +31,7 @@ def plot_values(stream: Reader, low: int, high: int, intervals: int) -> Block:
 
 
 def _edges(low: int, high: int, intervals: int) -> I64:
-    """The ends of the intervals; the differences of huge bounds need Python's integers."""
+    """The bounds of the intervals; differences of huge bounds need Python's integers."""
     width = high - low
     return np.array(
         [low + width * number // intervals for number in range(intervals)] + [high], dtype=np.int64
@@ -40,9 +39,9 @@ def _edges(low: int, high: int, intervals: int) -> I64:
 
 
 def _whole_intervals(stream: Reader, edges: I64) -> Iterator[tuple[I64, Block]]:
-    """The events of the window, cut where intervals begin, with the edges of the intervals in each part.
+    """The events of the window in parts of whole intervals, with the bounds of those intervals.
 
-    Of an interval longer than a page only what is significant so far is held.
+    Of an interval longer than a page only the significant events so far are held.
     """
     final, begun = len(edges) - 1, 0
     waiting = stream.events(0, -1)
@@ -63,7 +62,7 @@ def _taken(rows: Block, places: list[int]) -> Block:
 
 
 def _significant(events: Block, first: int, after: int) -> list[int]:
-    """The rows of one interval that are worth drawing."""
+    """The significant rows of one interval."""
     if after <= first:
         return []
     rows = np.arange(first, after)

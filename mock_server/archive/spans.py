@@ -1,4 +1,4 @@
-"""AF time spans, `10m`, `1h30m`, `1d`, `1mo`, and the grids of instants they make."""
+"""AF time spans, `10m`, `1h30m`, `1d`, `1mo`, and grids of instants in steps of them."""
 
 import re
 from datetime import timedelta, tzinfo
@@ -18,11 +18,11 @@ _AVERAGE_MONTH = 2_629_746 * ticks.PER_SECOND
 
 
 class BadSpan(ValueError):
-    """The text is no positive time span."""
+    """The text is not a positive time span."""
 
 
 class Span(NamedTuple):
-    """A length of time; months and days follow the wall clock of a zone, ticks do not."""
+    """A length of time; months and days follow the local time of a zone, ticks do not."""
 
     months: int
     days: int
@@ -30,7 +30,7 @@ class Span(NamedTuple):
 
     @property
     def least(self) -> int:
-        """A bound in ticks that no such span is shorter than (a day may lose an hour)."""
+        """A lower bound of its length in ticks (a day may lose an hour)."""
         return self.months * _SHORTEST_MONTH + self.days * 23 * 3_600 * ticks.PER_SECOND + self.ticks
 
     @property
@@ -41,7 +41,7 @@ class Span(NamedTuple):
     def after(self, start: int, times: int, zone: tzinfo) -> int:
         """The instant `times` spans after `start` (before it when negative), days as `zone` counts them.
 
-        What would lie outside the years 1 to 9999 is one tick outside.
+        Results outside the years 1 to 9999 are clipped to one tick outside.
         """
         try:
             return min(max(self._after(start, times, zone), ticks.FIRST - 1), ticks.LAST + 1)
@@ -58,10 +58,10 @@ class Span(NamedTuple):
 
 
 def parse(text: str) -> Span:
-    """The span that `text` means; without a unit it is seconds.
+    """Parse a time span; a number without a unit is in seconds.
 
     Raises:
-        BadSpan: when it means none, or one that is not positive.
+        BadSpan: when the text is not a time span, or one that is not positive.
     """
     cleaned = text.strip().lower()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", cleaned):
@@ -106,7 +106,7 @@ def _parts(cleaned: str, text: str) -> Span:
 
 
 def grid(start: int, end: int, span: Span, zone: tzinfo) -> I64:
-    """The instants from `start` in steps of `span` up to and including `end`, downwards when it is earlier."""
+    """The instants from `start` in steps of `span` up to and including `end`, descending when it is earlier."""
     direction = 1 if end >= start else -1
     if not span.months and not span.days:
         return np.arange(start, end + direction, direction * span.ticks, dtype=np.int64)
@@ -120,9 +120,9 @@ def grid(start: int, end: int, span: Span, zone: tzinfo) -> I64:
 
 
 def synced_grid(low: int, high: int, span: Span, sync: int, zone: tzinfo, *, outside: bool) -> I64:
-    """The instants a whole number of spans away from `sync` in [low, high], ascending.
+    """The instants in [low, high] that are a whole number of spans from `sync`, ascending.
 
-    With `outside` also the nearest one before `low` and after `high`, where none is exactly there.
+    With `outside` also the nearest before `low` and after `high`, unless the bound itself is one.
     """
     count = (low - sync) // span.typical
     while span.after(sync, count, zone) > low:

@@ -1,9 +1,9 @@
-"""Summary figures of a stream over intervals: total, average, extremes, deviation, count, share of good data.
+"""Summaries of a stream over intervals: total, average, minimum, maximum, deviation, count, percentage of good data.
 
-Time-weighted figures are those of the curve through what `recorded` shows with boundaryType Interpolated: a good
-number holds until the next event, or runs straight to it where both are numbers and the stream has no step; what is
-not good has no value until the next event. Event-weighted figures take each event once. Events are read in pages, so
-the length of a window costs time and no memory.
+Time-weighted values are those of the curve that `recorded` shows with boundaryType Interpolated: a good number is
+held until the next event, or interpolated to it where both are numbers and the stream has no step; a bad value is
+excluded until the next event. Event-weighted values count each event once. Events are read in pages, so that memory
+does not grow with the interval.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ Keep = Callable[[Block], Bools]
 
 
 class Ends(NamedTuple):
-    """Whether events exactly on an interval's earlier and later end belong to it."""
+    """Whether an interval includes events exactly at its start and end."""
 
     earlier: bool
     later: bool
@@ -51,8 +51,8 @@ class Ends(NamedTuple):
 class Figures:
     """Running sums of each interval; `good` and `whole` are seconds, or numbers of events.
 
-    `spread` is the weighted sum of squares of how far values lie from their `mean`: with sums of the values' own
-    squares nothing would be left of a small deviation around a large mean.
+    `spread` is the weighted sum of squared deviations from the `mean`: sums of squares would cancel a small deviation
+    around a large mean.
     """
 
     start: I64
@@ -68,7 +68,7 @@ class Figures:
     most_at: I64
 
     def value(self, summary_type: str, at: int) -> float | int | None:
-        """One figure of interval `at`, or None where there are not enough good values for it."""
+        """One summary of interval `at`, or None when there are not enough good values."""
         good, whole = float(self.good[at]), float(self.whole[at])
         if summary_type == "Count":
             return int(good) if self.by_event else good
@@ -95,7 +95,7 @@ class Figures:
         return float(np.sqrt(spread / (good - 1 if sample else good)))
 
     def add(self, owner: I64, whole: F64, good: F64, one: F64, two: F64) -> None:
-        """Add pieces to the intervals `owner`: what each counts for, its good part, and its value at both ends."""
+        """Add pieces to the intervals `owner`: their weights, the good part of it, and their values at both ends."""
 
         def total(parts: F64) -> F64:
             return np.bincount(owner, parts, minlength=len(self.start)).astype(np.float64)
@@ -118,7 +118,7 @@ class Figures:
         self.good = both
 
     def time(self, summary_type: str, at: int, time_type: str) -> int:
-        """The instant a figure is shown with."""
+        """The timestamp of a summary."""
         if time_type == "MostRecentTime":
             return int(self.end[at])
         if time_type == "Auto" and np.isfinite(self.least[at]):
@@ -132,9 +132,9 @@ _EXTREMES = ("Minimum", "Maximum", "Range")
 
 
 def time_weighted(stream: Reader, edges: I64, samples: I64, keep: Keep | None) -> Figures:
-    """The figures of the intervals between ascending `edges`, every value weighted by how long it applies.
+    """The summaries of the intervals between ascending `edges`, weighted by time.
 
-    A value counts while `keep` holds for it; it is asked at every event, or with `samples` at those instants alone.
+    A value counts while `keep` holds; it is evaluated at every event, or with `samples` at those instants only.
     """
     figures = _figures(edges, by_event=False)
     low, high = int(edges[0]), int(edges[-1])
@@ -150,7 +150,7 @@ def time_weighted(stream: Reader, edges: I64, samples: I64, keep: Keep | None) -
 
 
 def event_weighted(stream: Reader, edges: I64, ends: Ends, keep: Keep | None) -> Figures:
-    """The figures of the intervals between ascending `edges`, every event weighted alike."""
+    """The summaries of the intervals between ascending `edges`, with equal weight for every event."""
     figures = _figures(edges, by_event=True)
     for _, _, events in collected(
         stream.archive, stream.point, int(edges[0]), int(edges[-1]), now=stream.now
@@ -182,14 +182,14 @@ def _is_good_number(rows: Block) -> Bools:
 
 
 def _with_values_at(stream: Reader, events: Block, instants: I64) -> Block:
-    """The events and, where none is, a value at each of the instants, in time order."""
+    """The events and, where there is none, a value at each of the instants, in time order."""
     missing = instants[~np.isin(instants, events.ticks)]
     rows = chained([events, values_at(stream, missing)])
     return rows.take(np.argsort(rows.ticks, kind="stable"), rows.bounds)
 
 
 def _kept(stream: Reader, rows: Block, samples: I64, keep: Keep | None) -> Bools:
-    """For each row whether the filter holds from it on; `samples` begin no later than the rows."""
+    """For each row whether the filter holds from it on; `samples` start no later than the rows."""
     if keep is None:
         return np.ones(len(rows.ticks), dtype=np.bool_)
     if not len(samples):
@@ -202,7 +202,7 @@ def _kept(stream: Reader, rows: Block, samples: I64, keep: Keep | None) -> Bools
 
 
 def _add_curve(figures: Figures, stream: Reader, rows: Block, kept: Bools) -> None:
-    """Add the pieces of curve between neighbouring rows; the ends of intervals are among the rows."""
+    """Add the pieces of the curve between neighbouring rows, which include the ends of intervals."""
     number = printed_numbers(stream.point.point_type, rows.number)
     numeric = _is_good_number(rows)
     good = numeric if stream.point.point_type in NUMERIC_TYPES else rows.flags & BAD == 0

@@ -1,4 +1,4 @@
-"""What `--help` says after the flags."""
+"""The text of `--help` after the options."""
 
 from mock_server.server.fault_kinds import KINDS
 from mock_server.server.faults import PROFILES

@@ -1,4 +1,4 @@
-"""`python -m mock_server oracle`: print the exact events of a window, to compare any client's result with."""
+"""`python -m mock_server oracle`: prints the exact events of a window, to compare a client's results with."""
 
 import argparse
 import sys
@@ -29,7 +29,7 @@ _COLUMNS = pa.schema([SCHEMA.field("tag_name"), ("timestamp", pa.string()), *lis
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the events asked for; the result is the exit code."""
+    """Write the requested events; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
         plant = plant_of(options)

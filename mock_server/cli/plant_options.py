@@ -1,4 +1,4 @@
-"""The options that say which plant it is, shared by the server and the oracle command."""
+"""The options that define the plant, shared by the server and the oracle command."""
 
 import argparse
 from datetime import datetime, timezone
@@ -60,16 +60,16 @@ def add_plant_options(parser: argparse.ArgumentParser) -> None:
 
 
 def plant_of(options: argparse.Namespace) -> Plant:
-    """The plant the options describe.
+    """The plant that the options define.
 
     Raises:
-        ValueError: when one of them is out of its range, or the data file is not good.
+        ValueError: when an option is out of its range, or the data file is not valid.
     """
     return Plant(**{name: getattr(options, name) for name in signature(Plant).parameters})
 
 
 def utc(text: str) -> datetime:
-    """An ISO time, in UTC unless it says otherwise."""
+    """An ISO time; UTC unless it has an offset."""
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The truth that results are compared with, computed without HTTP and in the plainest way.
+"""The truth that results are compared with, computed event by event and without HTTP.
 
-It imports `plant` and nothing that answers calls, because it arbitrates. Start with `events`.
+It imports `plant` and nothing that answers calls, so that it can arbitrate. Start with `events`.
 """

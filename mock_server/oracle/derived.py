@@ -1,7 +1,7 @@
-"""The truth about derived figures: interpolation, summaries and plots, worked out event by event.
+"""The truth about derived values: interpolation, summaries and plots.
 
-Plain Python over the events the oracle gives, in exact fractions, and none of the code that answers calls: what the
-two have in common is the definition alone.
+Plain Python over the oracle's events, in exact fractions; it shares the definition with the code that answers calls,
+and no code.
 """
 
 import math
@@ -46,7 +46,7 @@ class Curve:
         return self.events[first : bisect_right(self.events, high, key=lambda event: event.ticks)]
 
     def drawn(self, low: int, high: int) -> list[Event]:
-        """The events of a window, with a value at each end that has none."""
+        """The events of a window, with an interpolated value at each end that has no event."""
         events = list(self.inside(low, high))
         if not events or events[0].ticks != low:
             events[:0] = [value] if (value := self.value_at(low)) else []
@@ -57,7 +57,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Weighted:
-    """Values with weights: seconds, or 1 for each event."""
+    """Values weighted by seconds, or by 1 for each event."""
 
     parts: Sequence[tuple[Fraction, Fraction, Fraction]]
     """For each part its weight and the values at its two ends, between which it runs straight."""
@@ -70,11 +70,11 @@ class Weighted:
 
     @property
     def good(self) -> Fraction:
-        """The weight of what is good."""
+        """The weight of good values."""
         return sum((weight for weight, _, _ in self.parts), Fraction(0))
 
     def figure(self, summary_type: str, *, by_event: bool) -> float | None:
-        """One summary figure, or None where there is too little for it."""
+        """One summary value, or None when there are too few values."""
         if summary_type == "Count":
             return float(self.good)
         if summary_type == "PercentGood":
@@ -135,7 +135,7 @@ def event_weighted(curve: Curve, low: int, high: int, *, with_low: bool, with_hi
 
 
 def plotted(curve: Curve, low: int, high: int, intervals: int) -> list[Event]:
-    """What a plot over equal intervals shows of a window, oldest first."""
+    """The events that a plot over equal intervals returns for a window, oldest first."""
     shown: list[Event] = []
     for number in range(intervals):
         start = low + (high - low) * number // intervals

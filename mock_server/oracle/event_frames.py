@@ -1,7 +1,7 @@
-"""The truth about assets and event frames, worked out anew from the oracle's events in the plainest way.
+"""The truth about assets and event frames, derived from the oracle's events and from tag names.
 
-Nothing here shares code with what the server answers from: frames are found by walking the events of one
-point after the other, elements by taking tag names apart.
+It shares no code with the server: frames come from walking the events of each point, elements from splitting tag
+names.
 """
 
 from datetime import datetime
@@ -45,7 +45,7 @@ def true_frames(site: Site, as_of: datetime) -> list[TrueFrame]:
 
 
 def equipment_of(tag_name: str) -> str | None:
-    r"""Where the equipment of a tag is, as `PLANT\AREA\Unit 0001\P-0001`; None for kinds that several have."""
+    r"""The path of a tag's equipment, `PLANT\AREA\Unit 0001\P-0001`; None for kinds that several of them have."""
     plant, area, rest, _ = tag_name.split(".")
     sensor, number = rest.split("_")
     if sensor not in _ONE_SENSOR_OF:
@@ -72,7 +72,7 @@ def _of_point(site: Site, point: Point, template: str, as_of: datetime) -> list[
 
 
 def _last_of_each_instant(site: Site, point: Point, as_of: datetime) -> list[Event]:
-    """The events that are no system states; of several at one instant the last."""
+    """The events without system states; of several with one timestamp the last."""
     last: dict[int, Event] = {}
     now = ticks.from_datetime(as_of)
     for event in events(site.history, point, ticks.FIRST, now, now):

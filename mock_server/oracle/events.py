@@ -1,4 +1,4 @@
-"""The truth to compare a client's result with: the events of a window, without HTTP and without JSON."""
+"""The exact events of a window, as objects or as an Arrow table."""
 
 from collections.abc import Iterator, Sequence
 
@@ -59,14 +59,14 @@ def events(history: History, point: Point, low: int, high: int, visible: int) ->
 
 
 def table(history: History, points: Sequence[Point], low: int, high: int, visible: int) -> pa.Table:
-    """The same for many points, with the columns of `SCHEMA`."""
+    """The events of many points, with the columns of `SCHEMA`."""
     return pa.Table.from_batches(batches(history, points, low, high, visible), SCHEMA)
 
 
 def batches(
     history: History, points: Sequence[Point], low: int, high: int, visible: int
 ) -> Iterator[pa.RecordBatch]:
-    """The same, a batch for each point; only a few points are held at once."""
+    """The same as one batch for each point; only a few points are held at once."""
     for first in range(0, len(points), _POINTS_AT_ONCE):
         some = points[first : first + _POINTS_AT_ONCE]
         yield from _batches(history.window(some, low, high, now=visible))

@@ -1,4 +1,4 @@
-"""Which points the data server has: named by a rule, so that a million of them cost nothing until asked for."""
+"""The list of points. Names follow from a rule, so that a million points cost nothing until they are read."""
 
 import re
 import uuid
@@ -33,7 +33,7 @@ _RANK = [MIX[:at].count(code) for at, code in enumerate(MIX)]
 
 
 class _Place(NamedTuple):
-    """What all points at one position of their units have in common."""
+    """What the points at one position of every unit have in common."""
 
     area: str
     sensor: Sensor
@@ -55,8 +55,8 @@ _PLACES = [_place(position) for position in range(len(MIX))]
 class Catalog:
     """The points of one data server, in the order of their ids.
 
-    With `churn`, so many times a day a point comes, gets another name or goes; `advance` says up to when. A point
-    keeps its id for good. Threads may read while another adds: they see the catalogue before or after, never between.
+    With `churn`, that many points a day are created, renamed or deleted; `advance` moves to an instant. Ids are never
+    reused. Thread-safe: a reader sees the list before or after a change, never in between.
     """
 
     def __init__(self, seed: int, tags: int, plants: int, created_ticks: int, churn: float = 0.0) -> None:
@@ -80,11 +80,11 @@ class Catalog:
             self._churn = Churn(seed, tags, created_ticks, churn, lambda at: self.add(1, at)[0])
 
     def __len__(self) -> int:
-        """How many points there ever were."""
+        """The number of points ever created, deleted ones included."""
         return self._growth[-1][0]
 
     def advance(self, now: int) -> None:
-        """Show the points as they are at `now`."""
+        """Apply the scheduled changes up to `now`."""
         if self._churn is None:
             return
         scheduled = self._churn.at(now)
@@ -93,20 +93,20 @@ class Catalog:
                 self._show(scheduled, self._by_hand)
 
     def delete(self, point: Point) -> None:
-        """Let a point be gone for good; its events stay known to the oracle."""
+        """Delete a point; the oracle still knows its events."""
         with self._lock:
             self._show(self._scheduled, self._by_hand.deleted(point.index))
 
     def restore(self, point: Point) -> None:
-        """Let a point be there again that was deleted by hand: as one that an account may not see for a while."""
+        """Undo a deletion made by hand, as if an account could not see the point for a while."""
         with self._lock:
             self._show(self._scheduled, self._by_hand.restored(point.index))
 
     def rename(self, point: Point) -> Point:
-        """The point with its next name, which follows from its first by a rule.
+        """Rename a point; the new name follows from its first name by a rule.
 
         Raises:
-            ValueError: when it cannot have another one.
+            ValueError: when no further rename is possible.
         """
         with self._lock:
             self._show(self._scheduled, self._by_hand.renamed(point.index))
@@ -117,7 +117,7 @@ class Catalog:
         self._tags = by_hand.on_top_of(scheduled)
 
     def add(self, count: int, created_ticks: int) -> range:
-        """The indexes of `count` new points, created at `created_ticks`."""
+        """Create `count` points at `created_ticks` and return their indexes."""
         with self._lock:
             size = len(self)
             if not 0 <= count <= MAX_POINTS - size:
@@ -142,14 +142,14 @@ class Catalog:
         return [self.point(int(index)) for index in indexes]
 
     def by_name(self, name: str) -> Point | None:
-        """The point that has that name now, whatever its case, or None."""
+        """The point with that current name, in any case, or None."""
         index = self._index_of(name)
         if index is None or index in self._tags.hidden or folded(self._named(index)[3]) != folded(name):
             return None
         return self.point(index)
 
     def ever_named(self, name: str) -> Point | None:
-        """The point that has or had that name, or None; it may be deleted."""
+        """The point that has or had that name, deleted or not; None if there is none."""
         index = self._index_of(name)
         return None if index is None else self.point(index)
 
@@ -173,7 +173,7 @@ class Catalog:
         return self._identified(text, self._tags.version)
 
     def by_web_ids(self, texts: Iterable[str]) -> Points:
-        """The same for several; hundreds of them come in one request, and the same ones again and again."""
+        """The points of several WebIDs, cached: clients send the same hundreds again and again."""
         return self._identified_sets(tuple(texts), self._tags.version)
 
     def _identify_set(self, texts: tuple[str, ...], version: int) -> Points:
@@ -215,7 +215,7 @@ class Catalog:
         return plant, area, sensor, f"{plant}{stem}{unit * per_unit + rank:04d}.PV"
 
     def _named(self, index: int) -> tuple[str, str, Sensor, str]:
-        """Plant, area, sensor and present name."""
+        """Plant, area, sensor and current name."""
         plant, area, sensor, name = self._describe(index)
         renames = self._tags.renames.get(index)
         if renames is not None:
@@ -224,7 +224,7 @@ class Catalog:
         return plant, area, sensor, name
 
     def _index_of(self, name: str) -> int | None:
-        """The index of the point that has, had or could come to have that name, or None."""
+        """The index of the point that has, had or could get that name, or None."""
         match = _NAME.match(name.upper())
         if match is None or match[1] not in self._plant_index or match[2] not in CODE_OF:
             return None
@@ -244,7 +244,7 @@ class Catalog:
 
 @lru_cache(maxsize=4096)
 def plant_name(number: int) -> str:
-    """The invented name of the plant with that number, from 0."""
+    """The name of the plant with that number, counted from 0."""
     if number < len(_PLANT_NAMES):
         return _PLANT_NAMES[number]
     return f"PLANT{number + 1}"

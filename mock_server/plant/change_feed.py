@@ -1,4 +1,4 @@
-"""What happened to one stream between two instants: the events that came, changed or went, in that order."""
+"""The changes of one stream between two instants: events added, updated or deleted, in the order of the changes."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from mock_server.plant.process import Rows, with_values
 
 
 class Action(IntEnum):
-    """What was done to an event."""
+    """The change made to an event."""
 
     ADD = 0
     UPDATE = 1
@@ -25,7 +25,7 @@ class Action(IntEnum):
 class Feed(NamedTuple):
     """One stream's changes in the order they were made.
 
-    `at` is when, `dropped` whether the snapshot before an added event was dropped by compression.
+    `at` is the instant of a change; `dropped` says whether compression dropped the snapshot before an added event.
     """
 
     block: Block
@@ -34,7 +34,7 @@ class Feed(NamedTuple):
     dropped: NDArray[np.bool_]
 
     def after(self, first: Block) -> "Feed":
-        """The feed with the one event of `first` added before everything else."""
+        """The feed with the one event of `first` added at its start."""
         return Feed(
             chained([first, self.block]),
             np.insert(self.action, 0, Action.ADD),
@@ -44,10 +44,10 @@ class Feed(NamedTuple):
 
 
 def feed(devices: Instruments, created: int, after: int, until: int) -> Feed:
-    """What was done in (after, until] to the stream of the only instrument.
+    """The changes of the only instrument's stream in (after, until].
 
-    Events that are appended are added, one that comes late or gets another value is an update, and one that
-    vanishes is deleted; only a dropped snapshot shows in the event that replaced it.
+    A new newest event is an addition, a late or edited one an update. A dropped snapshot is no deletion: it shows
+    only in the event that replaced it.
     """
     rows, revisions = _touched(devices, created, after, until)
     places, actions, at = _changes(rows, revisions, after, until)
@@ -64,7 +64,7 @@ def feed(devices: Instruments, created: int, after: int, until: int) -> Feed:
 
 
 def _touched(devices: Instruments, created: int, after: int, until: int) -> tuple[Rows, Revisions]:
-    """Every event on which something could be done in (after, until]."""
+    """Every event that could have changed in (after, until]."""
     horizon = changes.horizon(devices.period) if devices.change_odds else np.zeros(1, dtype=np.int64)
     low = np.maximum(after - horizon, created + 1)
     first, end = signals.slots_of(devices, low, np.array([until]))
@@ -96,7 +96,7 @@ def _changes(rows: Rows, revisions: Revisions, after: int, until: int) -> tuple[
 
 
 def _is_newest(rows: Rows, revisions: Revisions) -> NDArray[np.bool_]:
-    """Whether no later event had arrived before an event did."""
+    """Whether an event was the newest when it arrived."""
     order = np.lexsort((np.arange(len(rows.times)), revisions.arrival))
     newest = np.maximum.accumulate(rows.times[order]) if len(order) else rows.times
     result = np.empty(len(order), dtype=np.bool_)
@@ -105,6 +105,6 @@ def _is_newest(rows: Rows, revisions: Revisions) -> NDArray[np.bool_]:
 
 
 def refresh(block: Block, at: int) -> Feed:
-    """A feed that says only that everything from the block's one event on is to be read again."""
+    """A feed with a single Refresh: the client has to read again from the block's one event on."""
     count = len(block.ticks)
     return Feed(block, np.full(count, Action.REFRESH), np.full(count, at), np.zeros(count, dtype=np.bool_))

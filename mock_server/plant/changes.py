@@ -1,7 +1,7 @@
-"""What happens to an event after its instant: late arrival, edit, deletion, loss in compression.
+"""Late arrival, edit, deletion and compression of events.
 
-All of it is drawn from the bits of the event's slot, so that the archive as of any instant can be made without
-remembering anything. Only slots with a single event are touched: a change is then told apart by its timestamp.
+Each is drawn from the bits of the event's slot, so that the archive as of any instant is computed without stored
+state. Only slots with a single event change: the event is then identified by its timestamp.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ _STAGES = 3  # late, then edited, then deleted, each within its share of the hor
 
 
 class Revisions(NamedTuple):
-    """For each event the instants at which it becomes visible, gets its other value, and vanishes."""
+    """For each event the instants at which it becomes visible, is edited, and is deleted."""
 
     arrival: I64
     edited: I64
@@ -30,17 +30,17 @@ class Revisions(NamedTuple):
 
 
 def horizon(period: I64) -> I64:
-    """Ticks after an event's instant within which everything that will happen to it has happened."""
+    """Ticks after an event's timestamp within which it can still change."""
     return np.minimum(2_048 * period, 2 * ticks.PER_DAY)
 
 
 def is_dropped(odds: int, bits: U64) -> NDArray[np.bool_]:
-    """Whether a slot's event has a snapshot before it that is dropped later."""
+    """Whether a slot's event is preceded by a snapshot that compression drops later."""
     return _share(salted(bits, _SALT), 3) < odds
 
 
 def revisions_of(odds: int, bits: U64, times: I64, period: I64, single: NDArray[np.bool_]) -> Revisions:
-    """What becomes of events of slots with these bits; only those with `single` are touched."""
+    """The revisions of events in slots with these bits; only those with `single` change."""
     draw, delays = salted(bits, _SALT), salted(bits, _SALT + 1)
     limit = horizon(period) // _STAGES
     late = single & (_share(draw, 0) < odds) & (_share(draw, 3) >= odds)

@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class Pausable(Protocol):
-    """A computation that can pause and that limits how long a query computes."""
+    """A computation that can pause and that enforces a time limit."""
 
     def checkpoint(self) -> None:
-        """Pause if the slice is used up; raises when the computation has to end."""
+        """Pause if the time slice is used up; raises when the computation has to end."""
 
     def begin_query(self) -> None:
         """Restart the time limit."""
@@ -24,9 +24,9 @@ current: ContextVar[Pausable | None] = ContextVar("computation", default=None)
 
 
 def checkpoint() -> None:
-    """Let others compute if this request used its slice; called in every loop that can be long.
+    """Let other requests compute if this one used its time slice; called in every loop that can be long.
 
-    The caller must hold no lock. Raises what ends the computation: the client has gone, or the query took too long.
+    The caller must hold no lock. Raises what ends the computation: the client disconnected, or the query timed out.
     """
     computation = current.get()
     if computation is not None:

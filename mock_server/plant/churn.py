@@ -1,4 +1,4 @@
-"""Which tags come, get another name, and go: a schedule that the seed makes, one change in each span of time."""
+"""Creation, renaming and deletion of tags on a schedule that the seed determines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _KINDS = (_NEW, _NEW, _RENAMED, _DELETED)
 
 @dataclass(frozen=True)
 class Change:
-    """One change of the list of tags; `renames` counts the names the tag has had besides its first."""
+    """One change of the list of tags; `renames` counts the renames of the tag so far."""
 
     at: int
     kind: str
@@ -26,25 +26,25 @@ class Change:
 
 @dataclass(frozen=True)
 class Tags:
-    """How the tags differ at one instant from those the plant began with; `version` tells two instants apart."""
+    """The difference between the current and the initial tags; every state has its own `version`."""
 
     version: int = 0
     hidden: frozenset[int] = frozenset()
     renames: dict[int, int] = field(default_factory=dict)
 
     def deleted(self, index: int) -> "Tags":
-        """The same without one tag."""
+        """The same with one tag deleted."""
         return Tags(self.version + 1, self.hidden | {index}, self.renames)
 
     def restored(self, index: int) -> "Tags":
-        """The same with one tag again."""
+        """The same with one tag restored."""
         return Tags(self.version + 1, self.hidden - {index}, self.renames)
 
     def renamed(self, index: int) -> "Tags":
-        """The same with the next name of one tag.
+        """The same with one tag renamed.
 
         Raises:
-            ValueError: when it has had too many.
+            ValueError: when it has been renamed too often.
         """
         count = self.renames.get(index, 0) + 1
         if count > _MOST_RENAMES:
@@ -53,7 +53,7 @@ class Tags:
         return Tags(self.version + 1, self.hidden, {**self.renames, index: count})
 
     def on_top_of(self, scheduled: "Tags") -> "Tags":
-        """Both together: what was done by hand, and what the schedule did."""
+        """Changes made by hand combined with those of the schedule."""
         if not self.version:
             return scheduled
         renames = dict(scheduled.renames)
@@ -63,10 +63,10 @@ class Tags:
 
 
 class Churn:
-    """The changes of a plant that begins with `tags` tags at `start`, `per_day` of them each day.
+    """The schedule of a plant that starts with `tags` tags at `start`, with `per_day` changes a day.
 
-    Half of the changes are new tags, a quarter each renames and deletions. `add` is called for a new tag with its
-    time of creation and gives its index. Safe to ask from several threads.
+    Half of them create a tag, a quarter each rename and delete one. `add` creates a tag at an instant and returns its
+    index. Thread-safe.
     """
 
     def __init__(self, seed: int, tags: int, start: int, per_day: float, add: Callable[[int], int]) -> None:
@@ -84,7 +84,7 @@ class Churn:
         self._lock = Lock()
 
     def at(self, now: int) -> Tags:
-        """What has changed by `now`."""
+        """The state of the tags at `now`."""
         known, instant = self._known
         if now == instant:
             return known
@@ -97,7 +97,7 @@ class Churn:
             return tags
 
     def _schedule(self, span: int) -> None:
-        """Write the one change of a span into the log, if it has one."""
+        """Append the change of one span to the log."""
         bits = scatter(salted(self._seed, 31), np.array([span]))
         draws = [int(salted(bits, salt)[0]) for salt in (1, 2, 3)]
         at = self._start + span * self._span + draws[0] % self._span
@@ -122,7 +122,7 @@ class Churn:
             self._log.append(Change(at, kind, index, renames))
 
     def _read(self, now: int) -> Tags:
-        """The log up to `now`; tags that come later are hidden."""
+        """The state that the log describes up to `now`; tags created later are hidden."""
         known, _ = self._known
         done = sum(change.at <= now for change in self._log)
         later = sum(change.kind == _NEW for change in self._log[done:])

@@ -1,4 +1,4 @@
-"""The present of a simulated server: the wall clock, or one that starts elsewhere, runs faster, or stands still."""
+"""The current time of a simulated server: the wall clock, or one that starts elsewhere, runs faster or stands still."""
 
 import time
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from threading import Lock
 
 
 class Clock:
-    """A callable that gives the present, UTC; safe to read and set from several threads.
+    """A callable that returns the current time in UTC. Thread-safe.
 
-    It starts at `now` (the wall clock's time if None) and runs at `speed` seconds for each real one; with speed 0 it
-    stands still until it is set. `timer` counts real seconds.
+    It starts at `now` (None: the wall clock's time) and runs at `speed` simulated seconds per real second; 0 stands
+    still. `timer` counts real seconds.
 
     Raises:
         ValueError: for a naive time, or a speed that is negative or not finite.
@@ -29,20 +29,20 @@ class Clock:
         self._started = timer()
 
     def __call__(self) -> datetime:
-        """The present."""
+        """The current time."""
         with self._lock:
             return self._present()
 
     @property
     def speed(self) -> float:
-        """Simulated seconds for each real second."""
+        """Simulated seconds per real second."""
         return self._speed
 
     def set(self, now: datetime | None = None, speed: float | None = None) -> datetime:
-        """Move to `now`, change the speed, or both; gives the present after that.
+        """Move to `now`, change the speed, or both; returns the current time after that.
 
         Raises:
-            ValueError: as for the constructor; nothing is changed then.
+            ValueError: as for the constructor; the clock is then unchanged.
         """
         moment = None if now is None else _checked_time(now)
         pace = None if speed is None else _checked_speed(speed)

@@ -1,4 +1,4 @@
-"""What every read of time series needs from the object that holds the events."""
+"""The interface of an archive of recorded events, and its errors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from mock_server.plant.point import Point
 
 
 class ArchiveError(Exception):
-    """The archive refuses a read; the text is its message."""
+    """The archive rejects a read; the text is its message."""
 
 
 class TooManyEvents(ArchiveError):

@@ -1,4 +1,4 @@
-"""Somebody's own export, CSV or Parquet, read into columns; what cannot be read is named by row and column."""
+"""CSV and Parquet exports, read into columns; errors name row and column."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ class BadData(ValueError):
 
 @dataclass(frozen=True)
 class Export:
-    """The rows of a file in its order; `is_number` tells whether `number` or `text` holds the value.
+    """The rows of a file in file order; `is_number` tells whether `number` or `text` holds the value.
 
-    A row without a value is neither: its text is "".
+    A row without a value has neither: its text is "".
     """
 
     tags: list[str]
@@ -48,13 +48,13 @@ class Export:
 
 
 def read(path: Path) -> Export:
-    """The rows of a CSV file with a header, or of a Parquet file: tag, timestamp, value and, if given, quality.
+    """Read a CSV file with a header, or a Parquet file: tag, timestamp, value and, optionally, quality.
 
-    A timestamp is ISO 8601 with up to seven fraction digits, in UTC unless it says otherwise. Quality is good, bad,
+    A timestamp is ISO 8601 with up to seven fraction digits, in UTC unless it has an offset. Quality is good, bad,
     questionable, substituted or annotated.
 
     Raises:
-        BadData: when the file cannot be read or a value in it makes no sense.
+        BadData: when the file cannot be read or contains an invalid value.
     """
     table = _table(path)
     columns = {
@@ -99,7 +99,7 @@ def _table(path: Path) -> pa.Table:
 
 
 def _csv(path: Path) -> pa.Table:
-    """Every column as text: what a value is depends on all values of its tag."""
+    """Read every column as text: the type of a tag depends on all of its values."""
     with path.open("rb") as file:
         header = file.readline().decode("utf-8-sig", errors="replace")
     names = [name.strip().strip('"') for name in header.rstrip("\r\n").split(",")]
@@ -122,7 +122,7 @@ def _text(column: pa.Array) -> pa.Array:
 
 
 def _tags(path: Path, column: pa.Array) -> tuple[list[str], I64]:
-    """The names in the order in which they first appear, and for each row the place of its name."""
+    """The distinct names in order of appearance, and for each row the index of its name."""
     if (row := pc.index(column, "").as_py()) >= 0:
         raise _bad(path, row, "tag", "", "is empty")
     encoded = column.dictionary_encode()
@@ -166,7 +166,7 @@ def _ticks(path: Path, column: pa.Array) -> I64:
 
 
 def _first_failure(column: pa.Array, convert: Callable[[pa.Array], object]) -> int | None:
-    """The first row that `convert` refuses, found by halving."""
+    """The first row that `convert` rejects, found by bisection."""
 
     def fails(part: pa.Array) -> bool:
         try:

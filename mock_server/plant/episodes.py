@@ -1,7 +1,7 @@
-"""What happens to an instrument and its machine over some hours: setpoints, stops, outages, stuck and quiet sensors.
+"""Episodes of some hours in the life of an instrument: setpoints, stops, outages, stuck sensors and flat signals.
 
-Time is cut into episodes of a length that all instruments of an area share. What an episode holds depends on its
-number alone, so it can be made on its own; instruments of one area read the same stops of the same machine.
+All instruments of an area have episodes of the same length. An episode depends on its number alone, so that each can
+be computed on its own; instruments of one area share the stops of their machine.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ Span = tuple[I64, I64]
 
 
 class _Rule(NamedTuple):
-    """A span that an episode has with some odds; `begin` and `size` are fractions (least, range) of its length."""
+    """A span that an episode has with probability `odds`; `begin` and `size` are fractions (least, range) of its length."""
 
     salt: int
     odds: float
@@ -41,7 +41,7 @@ _COUNTER_RESET_S = 30.0 * _DAY_S
 class Episodes:
     """One array element for each episode of each stream; spans are ticks after `start`, empty ones are (0, 0).
 
-    The value moves from `level` by `slope` for each second, plus `swing` which fades at `pace` for each second.
+    The value starts at `level`, moves by `slope` per second, and adds `swing`, which decays at `pace` per second.
     """
 
     stream: I64
@@ -61,9 +61,9 @@ class Episodes:
 
 
 def episodes_of(devices: Instruments, first_slot: I64, end_slot: I64) -> Episodes:
-    """The episodes that the slots from `first_slot` up to, not including, `end_slot` begin in.
+    """The episodes in which the slots from `first_slot` up to, not including, `end_slot` begin.
 
-    `slots` counts how many of those slots begin in each; their sum is the number of slots.
+    `slots` counts the slots that begin in each.
     """
     length, period = devices.episode, devices.period
     busy = end_slot > first_slot
@@ -107,9 +107,9 @@ def _described(devices: Instruments, stream: I64, number: I64, start: I64, slots
 
 
 def quiet_slots(devices: Instruments, edge: I64, reach: int, *, backwards: bool) -> tuple[I64, I64]:
-    """How many slots are flat, and how many are lost, in a row that begins within `reach` slots of the edge (ticks).
+    """An estimate of the flat and lost slots in a stretch that begins within `reach` slots of the edge (ticks).
 
-    It is a guess that looks at one episode only: it says how far to read, not what is there.
+    It looks at one episode only and decides how far to read, not what is there.
     """
     number = (edge - 1 if backwards else edge) // devices.episode
     own = scatter(devices.episode_key, number)
@@ -126,13 +126,13 @@ def quiet_slots(devices: Instruments, edge: I64, reach: int, *, backwards: bool)
 
 
 def _if_frequent(outage: Span, length: I64, period: I64) -> Span:
-    """The outages of instruments that report often enough to have some."""
+    """The outages, without those of instruments that report too seldom to have any."""
     frequent = period * _SLOTS_FOR_OUTAGE <= length
     return outage[0] * frequent, outage[1] * frequent
 
 
 def _setpoints(devices: Instruments, stream: I64, numbers: I64, draws: U64) -> F64:
-    """How far from its middle each episode drives the value; a cyclic one fills and drains in turns."""
+    """The distance of each episode's setpoint from the middle; cyclic instruments fill and drain in turn."""
     height = unit(salted(draws, 1))
     turns = np.where(numbers % 2 == 0, 1.0, -1.0) * (0.7 + 0.3 * height)
     free = height * 2.0 - 1.0
@@ -140,14 +140,14 @@ def _setpoints(devices: Instruments, stream: I64, numbers: I64, draws: U64) -> F
 
 
 def _counted(number: I64, seconds: F64) -> F64:
-    """The seconds a counter has counted when the episode begins: since its last reset, at an episode's begin."""
+    """The seconds a counter has counted at the start of the episode: since its last reset, at an episode's start."""
     between_resets = np.maximum(_COUNTER_RESET_S // seconds, 1.0)
     counted: F64 = (number - between_resets * np.floor(number / between_resets)) * seconds
     return counted
 
 
 def _spans(rules: tuple[_Rule, ...], draws: Sequence[U64], length: I64) -> list[Span]:
-    """For each rule the spans it makes of its draws, in whole milliseconds of episodes of that length."""
+    """For each rule the spans drawn from its bits, in whole milliseconds of episodes of that length."""
     salts, (odds, low, reach, least, most) = _figures(rules)
     bits = splitmix64(np.stack(draws) + salts)
     rule, at = np.nonzero(_share(bits, 0) < odds[:, None])
@@ -162,13 +162,13 @@ def _spans(rules: tuple[_Rule, ...], draws: Sequence[U64], length: I64) -> list[
 
 @lru_cache(maxsize=8)
 def _figures(rules: tuple[_Rule, ...]) -> tuple[U64, F64]:
-    """The salts of the rules below one another; their odds, and the fractions that begin and size are made of."""
+    """The salts of the rules as a column; their odds and the fractions of begin and size."""
     salts = np.array([[salt_of(16 + rule.salt)] for rule in rules])
     return salts, np.array([(rule.odds, *rule.begin, *rule.size) for rule in rules]).T
 
 
 def _share(bits: U64, place: int) -> F64:
-    """One of three shares in [0, 1) that the same bits hold."""
+    """One of the three fractions in [0, 1) that the bits contain."""
     share: F64 = ((bits >> np.uint64(21 * place)) & np.uint64(0x1FFFFF)).astype(np.float64) * 2.0**-21
     return share
 

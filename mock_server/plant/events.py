@@ -1,4 +1,4 @@
-"""Events: one at a time for people and tests, or as columns for everything else."""
+"""Events: single ones as objects, many as columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ I64 = NDArray[np.int64]
 
 
 class Kind:
-    """What an event's value is; plain numbers, because columns are compared with an enum's members ten times slower."""
+    """The kind of an event's value; integers, because comparing columns with enum members is ten times slower."""
 
     NUMBER: Final = 0
     DIGITAL: Final = 1
@@ -26,7 +26,7 @@ QUESTIONABLE, SUBSTITUTED, ANNOTATED, BAD = 1, 2, 4, 8  # bits of `Block.flags`
 
 
 class State(NamedTuple):
-    """A named state; `is_system` tells PI's own states from those of the point's digital set."""
+    """A named state; `is_system` distinguishes PI's system states from those of the point's digital set."""
 
     name: str
     code: int
@@ -52,8 +52,8 @@ class Event(NamedTuple):
 class Block:
     """The events of several points as columns: stream `i` owns rows `bounds[i]` up to `bounds[i + 1]`.
 
-    `number` is set where `kind` is NUMBER. `code` is a state's code, picks the text of a string, and is the
-    value in ticks of a timestamp.
+    `number` is set where `kind` is NUMBER. `code` is the code of a state, selects the text of a string, or is the
+    value of a timestamp in ticks.
     """
 
     points: Sequence[Point]
@@ -66,7 +66,7 @@ class Block:
 
     @property
     def columns(self) -> tuple[NDArray[Any], ...]:
-        """All columns, in the order in which a block is made of them."""
+        """All columns, in the order of the constructor."""
         return self.ticks, self.kind, self.number, self.code, self.flags
 
     @property
@@ -75,7 +75,7 @@ class Block:
         return self.bounds[1:] - self.bounds[:-1]
 
     def take(self, rows: I64, bounds: I64) -> "Block":
-        """The given rows, which `bounds` divides anew among the same points."""
+        """The given rows, divided among the same points by `bounds`."""
         return Block(self.points, bounds, *(column[rows] for column in self.columns))
 
     def keep(self, wanted: NDArray[np.bool_]) -> "Block":
@@ -86,7 +86,7 @@ class Block:
         return self.take(np.flatnonzero(wanted), kept)
 
     def with_state(self, code: int, rows: NDArray[np.bool_]) -> "Block":
-        """The block with a system state in place of the values of these rows."""
+        """The block with the values of these rows replaced by a system state."""
         return replace(
             self,
             kind=np.where(rows, Kind.SYSTEM, self.kind).astype(np.uint8),
@@ -96,7 +96,7 @@ class Block:
         )
 
     def extended(self, places: I64, others: "Block", *, before: bool) -> "Block":
-        """The block with rows of the streams of `others` put behind, or `before`, those of its streams at `places`."""
+        """The block with the streams of `others` appended to (or put `before`) its streams at `places`."""
         own, added = np.zeros((2, 2, len(self.points)), dtype=np.int64)
         own[0], own[1] = self.bounds[:-1], self.counts
         added[0, places], added[1, places] = len(self.ticks) + others.bounds[:-1], others.counts
@@ -112,7 +112,7 @@ class Block:
         return self.keep(np.arange(len(self.ticks)) - np.repeat(self.bounds[:-1], self.counts) < limit)
 
     def reversed(self) -> "Block":
-        """The rows of each stream in opposite order."""
+        """The rows of each stream in reverse order."""
         first, after = self.bounds[:-1], self.bounds[1:]
         rows = np.repeat(first + after - 1, self.counts) - np.arange(len(self.ticks))
         return self.take(rows, self.bounds)
@@ -126,7 +126,7 @@ def offsets(counts: I64) -> I64:
 
 
 def spans(first: I64, counts: I64) -> I64:
-    """The numbers `first[i]` up to `first[i] + counts[i]`, span after span."""
+    """The numbers `first[i]` up to `first[i] + counts[i]`, concatenated."""
     bounds = offsets(counts)
     return np.arange(int(bounds[-1])) + np.repeat(first - bounds[:-1], counts)
 
@@ -141,7 +141,7 @@ def single(
 def uniform(
     point: Point, ticks: I64, kind: int, *, number: float = 0.0, code: int = 0, flags: int = 0
 ) -> Block:
-    """A block of events of one stream that differ in their times alone."""
+    """A block of events of one stream that differ only in their timestamps."""
     count = len(ticks)
     return Block(
         [point],
@@ -155,13 +155,13 @@ def uniform(
 
 
 def side_by_side(blocks: Sequence[Block]) -> Block:
-    """The streams of all blocks as one block."""
+    """One block with the streams of all blocks."""
     points = [point for block in blocks for point in block.points]
     return _joined(blocks, points, offsets(np.concatenate([block.counts for block in blocks])))
 
 
 def chained(blocks: Sequence[Block]) -> Block:
-    """The rows of blocks that hold the same single stream, one after the other."""
+    """The rows of several blocks of the same single stream, concatenated."""
     return _joined(blocks, blocks[0].points, offsets(np.array([sum(len(block.ticks) for block in blocks)])))
 
 

@@ -1,4 +1,4 @@
-"""Counter-based randomness: the same integer in gives the same bits out, on any machine, in any order."""
+"""Counter-based random numbers: the same integer gives the same bits on any machine, in any order."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def salted(bits: U64, salt: int) -> U64:
 
 
 def salt_of(salt: int) -> np.uint64:
-    """What `salted` adds to its bits."""
+    """The number that `salted` adds to its bits."""
     offset: np.uint64 = np.uint64((salt * 0xD1342543DE82EF95 + 1) & _MASK)
     return offset
 

@@ -1,7 +1,6 @@
-"""What the data server holds: every read of events, by HTTP or by the oracle, comes through here.
+"""The recorded events of a data server; every read of events goes through this module.
 
-All bounds are inclusive ticks; `now` is the instant as of which the archive is read: later events do not
-exist yet.
+All bounds are inclusive ticks; `now` is the instant as of which the archive is read: later events do not exist yet.
 """
 
 from collections.abc import Sequence
@@ -62,10 +61,10 @@ class History(Archive):
         return side_by_side([block if len(block.ticks) else no_data(block.points[0], now) for block in each])
 
     def changes(self, point: Point, after: int, until: int) -> Feed:
-        """What became visible, changed or vanished in (after, until], in the order in which it did.
+        """The events that became visible, changed or disappeared in (after, until], in the order of the changes.
 
-        Where that would be too much to hold at once there is a single Refresh instead: everything from its
-        instant on is to be read again.
+        Where they would be too many to hold at once, a single Refresh tells to read everything again from its instant
+        on.
         """
         devices = self._instruments(Points.of((point,)))
         horizon = int(changes.horizon(devices.period)[0]) if devices.change_odds else 0
@@ -79,7 +78,7 @@ class History(Archive):
         return news.after(creation)
 
     def value_at(self, point: Point, instant: int, *, now: int) -> Block:
-        """One value exactly at `instant`: recorded, interpolated, held, or "No Data" outside the record."""
+        """The value at exactly `instant`: recorded, interpolated, held, or "No Data" outside the record."""
         if instant > now:
             return no_data(point, instant)
         exact = self.window([point], instant, instant, now=now, limit=1, newest_first=True)
@@ -89,10 +88,10 @@ class History(Archive):
         return made_up if made_up is not None else no_data(point, instant)
 
     def interpolated(self, point: Point, instant: int, *, now: int) -> Block | None:
-        """The value between the neighbours of an instant without event; None before the point's first event.
+        """The value between the neighbours of an instant without an event; None before the point's first event.
 
-        Numbers of a point without `step` lie on the line between their neighbours; everything else, and what
-        has no good number on both sides, keeps the previous value.
+        Numbers of a point without `step` are interpolated linearly; other values, and those without a good number on
+        both sides, are held.
         """
         before = self.last_before(point, instant, now=now)
         if not len(before.ticks):
@@ -110,15 +109,14 @@ class History(Archive):
 
 
 def no_data(point: Point, instant: int) -> Block:
-    """The system state that stands where a point has no value."""
+    """The system state of a point without a value."""
     return single(point, instant, Kind.SYSTEM, code=NO_DATA, flags=BAD)
 
 
 def _read(devices: Instruments, query: Query, slots: tuple[I64, I64], further: int = 0) -> Block:
     """The wanted events of the slots from `slots[0]` up to `slots[1]`.
 
-    With a limit, first of as many slots as most likely hold so many events, and then of ever more slots of the
-    streams that still lack some.
+    With a limit, reads the slots that most likely hold that many events, then more of the streams that have too few.
     """
     if query.limit is None:
         return signals.generate(devices, *slots, query)
@@ -139,7 +137,7 @@ def _read(devices: Instruments, query: Query, slots: tuple[I64, I64], further: i
 
 
 def _with_creations(block: Block, created: I64, within: NDArray[np.bool_]) -> Block:
-    """The block with "Pt Created" put first in each stream whose creation lies in the window."""
+    """The block with a "Pt Created" event at the start of each stream whose creation lies in the window."""
     new = np.flatnonzero(within)
     if not len(new):
         return block

@@ -1,4 +1,4 @@
-"""A data server whose points and events come from a file in place of the generator."""
+"""A data server with the points and events of a file."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,10 +22,10 @@ _PLANT, _AREA = "DATA", "A1"
 
 
 class Imported:
-    """The events of an export by tag and time, rows of equal time in the order of the file.
+    """The events of an export by tag and time; rows with equal times keep the order of the file.
 
-    A tag all of whose values are numbers is a Float64 point, any other a String point. A row without a value is the
-    system state "No Data".
+    A tag with numbers only is a Float64 point, any other a String point. A row without a value is the state "No
+    Data".
     """
 
     def __init__(self, export: Export) -> None:
@@ -47,7 +47,7 @@ class Imported:
         self._texts = [self._coded(text, place) for place in range(len(self.tags))]
 
     def _coded(self, text: pa.Array, place: int) -> tuple[str, ...]:
-        """The texts of a String point; `code` says which of them an event has."""
+        """The distinct texts of a String point; `code` of an event is an index into them."""
         if not self.is_text[place]:
             return ()
         rows = slice(int(self.bounds[place]), int(self.bounds[place + 1]))
@@ -62,7 +62,7 @@ class Imported:
         return self.ticks, self.kind, self.number, self.code, self.flags
 
     def sensor(self, place: int) -> Sensor:
-        """What the point's attributes say of it."""
+        """The sensor that describes the tag at `place`."""
         rows = slice(int(self.bounds[place]), int(self.bounds[place + 1]))
         if self.is_text[place]:
             return Sensor("TEXT", "String", "Imported text", "", (1, 1), step=True, texts=self._texts[place])
@@ -72,7 +72,7 @@ class Imported:
 
 
 class ImportedCatalog(Catalog):
-    """The tags of an export, in the order in which they first appear in it."""
+    """The tags of an export, in order of appearance."""
 
     def __init__(self, seed: int, imported: Imported) -> None:
         super().__init__(seed, len(imported.tags), 1, int(imported.ticks.min()))
@@ -81,7 +81,7 @@ class ImportedCatalog(Catalog):
         self._sensors = [imported.sensor(place) for place in range(len(imported.tags))]
 
     def add(self, count: int, created_ticks: int) -> range:
-        """No further points: the file has what there is.
+        """Reject further points: the file defines them.
 
         Raises:
             ValueError: always.
@@ -92,7 +92,7 @@ class ImportedCatalog(Catalog):
         raise ValueError(msg)
 
     def rename(self, point: Point) -> Point:
-        """No other names: the file has what there is.
+        """Reject other names: the file defines them.
 
         Raises:
             ValueError: always.
@@ -114,7 +114,7 @@ class ImportedCatalog(Catalog):
 
 
 class ImportedHistory(History):
-    """The recorded events of an export; nothing in it changes but that time passes."""
+    """The recorded events of an export; they never change, and become visible as time passes."""
 
     def __init__(self, imported: Imported) -> None:
         super().__init__(Recipe(0))

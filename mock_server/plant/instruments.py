@@ -1,4 +1,4 @@
-"""The constants of each instrument: what the seed gives to a point once and for all."""
+"""The constants of each instrument, which follow from the seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -18,11 +18,11 @@ _SLOTS_IN_EPISODE = 32
 
 @dataclass(frozen=True)
 class Recipe:
-    """What all events follow from: the seed, how often instruments report, and how much is changed afterwards.
+    """The parameters that determine all events.
 
-    `rate` multiplies how often each kind of instrument reports, between 10 times a second and once a day; `period_s`
-    is one nominal period for all of them instead. `changes` is the share of events that arrive late, and of
-    those that are edited, deleted, or dropped by compression.
+    `rate` multiplies the reporting frequency of each kind of instrument, between 10 times a second and once a day;
+    `period_s` is one nominal period for all of them instead. `changes` is the share of events that arrive late, and
+    of those that are edited, deleted, or dropped by compression.
     """
 
     seed: int
@@ -75,7 +75,7 @@ class Instruments:
 
 
 def instruments(recipe: Recipe, points: Sequence[Point]) -> Instruments:
-    """The constants the recipe gives to these points."""
+    """The constants of these points under the recipe."""
     facts = np.array(
         [(point.index, point.machine, CODE_OF[point.sensor.name], point.created_ticks) for point in points],
         dtype=np.int64,

@@ -1,7 +1,7 @@
 """PI time strings: `*`, `t+8h`, `yesterday`, `1-jan-2024 08:00`, ISO 8601 with up to seven digits.
 
-A string is an optional date part and an optional interval. Without a zone of its own a string is read in the
-zone given, which for a real server is its own and here is UTC.
+A string is an optional date part and an optional interval. A string without an offset is read in the given zone; a
+real server uses its own, the simulator UTC.
 """
 
 import re
@@ -42,14 +42,14 @@ _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})" + _TIME_OF_DAY)
 
 
 class BadTime(ValueError):
-    """The text is no PI time."""
+    """The text is not a PI time."""
 
 
 def parse(text: str, now: int, zone: tzinfo) -> int:
-    """The instant in ticks that `text` means at `now`, naive parts read in `zone`.
+    """The instant in ticks that `text` denotes at `now`, naive parts read in `zone`.
 
     Raises:
-        BadTime: when it means none, or one outside the years 1 to 9999.
+        BadTime: when it is not a PI time, or is outside the years 1 to 9999.
     """
     cleaned = text.strip().lower()
     try:

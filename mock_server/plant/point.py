@@ -1,4 +1,4 @@
-"""The data server and its points: what is known of a tag, but its events."""
+"""The data server and its points, without their events."""
 
 import uuid
 from collections.abc import Iterable
@@ -37,9 +37,9 @@ class DataServer:
 
 
 class Point(NamedTuple):
-    """One tag; `index` is its place in server order, `created_ticks` the instant of its first event.
+    """One tag; `index` is its place in server order, `created_ticks` the timestamp of its first event.
 
-    Points with the same `machine` hang on the same pump, valve or motor. A tuple: a listing makes a million of them.
+    Points with the same `machine` are mounted on the same pump, valve or motor. A tuple: a listing creates a million.
     """
 
     server: DataServer
@@ -56,7 +56,7 @@ class Point(NamedTuple):
 
     @property
     def point_id(self) -> int:
-        """PI's int32 number of the point, never given to another one."""
+        """PI's int32 number of the point, never reused."""
         return self.index + 1
 
     @property
@@ -71,7 +71,7 @@ class Point(NamedTuple):
 
     @property
     def descriptor(self) -> str:
-        """What the tag measures, in words."""
+        """The description of what the tag measures."""
         return f"{self.sensor.descriptor}, {self.plant.title()} {self.area}"
 
     @property
@@ -86,7 +86,7 @@ class Point(NamedTuple):
 
     @property
     def created(self) -> datetime:
-        """When the point was created (UTC), which is the time of its first event."""
+        """The creation time of the point (UTC), which is the timestamp of its first event."""
         return ticks.to_datetime(self.created_ticks)
 
     @property
@@ -100,16 +100,16 @@ class Point(NamedTuple):
 
 
 class Points(tuple[Point, ...]):
-    """Points that are asked for together; hashed once, so that what is known of hundreds of them is found at once."""
+    """Points that are read together; hashed once, so that caches find what they know of hundreds of points quickly."""
 
     @classmethod
     def of(cls, points: Iterable[Point]) -> "Points":
-        """These points; the same object if they are such a tuple already."""
+        """These points as `Points`; the same object if they are that already."""
         return points if isinstance(points, cls) else cls(points)
 
     @cached_property
     def are_plain(self) -> bool:
-        """Whether they are tags of the data server, and nothing that only looks like one."""
+        """Whether all of them are tags of the data server."""
         return all(isinstance(point, Point) for point in self)
 
     @cached_property

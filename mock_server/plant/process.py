@@ -1,7 +1,7 @@
-"""What the instruments showed: values that look like the process and machine they are mounted on.
+"""The values of instruments, which resemble those of a process and its machines.
 
-Values use only + - * / and comparisons, which give the same bits on every machine; sine and exponential are
-replaced by arithmetic that looks like them.
+They are computed with + - * / and comparisons only, which give the same bits on every machine; sine and exponential
+are approximated.
 """
 
 from typing import NamedTuple
@@ -34,7 +34,7 @@ Mask = NDArray[np.bool_]
 
 
 class Rows(NamedTuple):
-    """For each event its episode, its slot, its place in the slot, its time in ticks and the slot's bits.
+    """For each event its episode, slot, ordinal in the slot, time in ticks and the slot's bits.
 
     Stream `i` owns rows `bounds[i]` up to `bounds[i + 1]`. `lost` marks the rows at which an outage begins.
     """
@@ -49,12 +49,12 @@ class Rows(NamedTuple):
     lost: Mask
 
     def take(self, places: I64, bounds: I64) -> "Rows":
-        """The rows at `places`, which `bounds` divides anew among the same streams."""
+        """The rows at `places`, divided among the same streams by `bounds`."""
         return Rows(self.episodes, bounds, *(column[places] for column in self[2:]))  # type: ignore[arg-type]
 
 
 def with_values(devices: Instruments, rows: Rows, edited: Mask | None) -> Block:
-    """The rows with their values and flags, those where `edited` holds as an operator corrected them."""
+    """The rows with values and flags; those with `edited` hold the value an operator corrected them to."""
     bits = splitmix64(rows.bits + rows.ordinal.astype(np.uint64))
     # Half of the slots with several events repeat their first value, the others change it.
     repeats = (rows.bits >> np.uint64(23)) & np.uint64(1)
@@ -84,7 +84,7 @@ def with_values(devices: Instruments, rows: Rows, edited: Mask | None) -> Block:
 
 
 def text_of(point: Point, code: int) -> str:
-    """The text a String point shows for an event's code."""
+    """The text of a String point's event with that code."""
     if point.sensor.texts:
         return point.sensor.texts[code]
     if CODE_OF[point.sensor.name] == _GRADE:
@@ -128,7 +128,7 @@ def _numbers(devices: Instruments, rows: Rows, bits: U64) -> F64:
 
 
 def _quieten(rows: Rows, after: I64, noise: F64) -> None:
-    """Hold a stuck sensor at the instant it stuck, and a flat signal nearly still."""
+    """Freeze a stuck sensor at its value, and reduce the noise of a flat signal."""
     episodes, episode = rows.episodes, rows.episode
     flat = np.flatnonzero((after < episodes.flat[1][episode]) & (after >= episodes.flat[0][episode]))
     noise[flat] *= _QUIET
@@ -138,7 +138,7 @@ def _quieten(rows: Rows, after: I64, noise: F64) -> None:
 
 
 def _stop(rows: Rows, sensor: I64, after: I64, value: F64) -> None:
-    """Let what a machine drives run down when it stops and up again when it starts."""
+    """Let the value decay when the machine stops and rise again when it starts."""
     episodes, episode = rows.episodes, rows.episode
     begin, end = episodes.stop
     from_stop = np.where(_IDLE[sensor] >= 0.0, np.where(end > 0, begin, NEVER), NEVER)
@@ -156,7 +156,7 @@ def _stop(rows: Rows, sensor: I64, after: I64, value: F64) -> None:
 
 
 def _counts(devices: Instruments, rows: Rows, places: I64) -> F64:
-    """Pieces since the last reset: none while the machine stands, and as many in every episode of a counter."""
+    """Pieces since the last reset: constant while the machine is stopped, the same number in every episode."""
     episodes, episode = rows.episodes, rows.episode[places]
     begin, end = episodes.stop
     stream = episodes.stream[episode]
@@ -192,7 +192,7 @@ def _codes(rows: Rows, sensor: I64, places: I64, bits: U64) -> I64:
 
 
 def _states(rows: Rows, episode: I64, sensor: I64, times: I64) -> I64:
-    """Running or open, but stopped, tripped or closed while the machine stands; a valve travels in between."""
+    """Running or open; stopped, tripped or closed while the machine is stopped; a valve travels in between."""
     episodes = rows.episodes
     begin, end = episodes.stop[0][episode], episodes.stop[1][episode]
     after = times - episodes.start[episode]
@@ -205,7 +205,7 @@ def _states(rows: Rows, episode: I64, sensor: I64, times: I64) -> I64:
 
 
 def _correct(sensor: I64, places: I64, number: F64, code: I64) -> None:
-    """Give the edited rows another value of their kind."""
+    """Replace the values of the edited rows by others of the same kind."""
     kind, sensor = _KINDS[sensor[places]], sensor[places]
     number[places] += np.where(_IS_COUNTER[sensor], 1.0, _SPANS[sensor] / 32.0)
     states = np.where(kind == Kind.DIGITAL, 3, len(GRADES))

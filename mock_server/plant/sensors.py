@@ -1,11 +1,11 @@
-"""The kinds of instrument a plant has, as data: what they measure, in what unit, how often and how it moves."""
+"""The kinds of instruments of a plant as data: quantity, unit, frequency and movement."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class DigitalSet:
-    """A table of named states; a state's code is its key."""
+    """A table of named states by code."""
 
     name: str
     description: str
@@ -16,10 +16,9 @@ class DigitalSet:
 class Sensor:
     """One kind of instrument.
 
-    `period_s` bounds the nominal seconds between its events; `daily`, `steps` and `noise` are amplitudes of
-    its movement as fractions of `span`. A `cyclic` one fills and drains in turns. `idle` is where it rests, as a
-    fraction of `span`, while the machine it is mounted on stands; below 0 it does not follow the machine.
-    `texts` are those of one that is read from a file.
+    `period_s` bounds the nominal seconds between events; `daily`, `steps` and `noise` are amplitudes as fractions of
+    `span`. A `cyclic` one fills and drains in turn. `idle` is its value as a fraction of `span` while its machine is
+    stopped; below 0 it does not depend on the machine. `texts` are those of an imported String point.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""When the instruments reported: a pure function of (seed, point, time slot) with random access.
+"""The timestamps of events: a pure function of (seed, point, time slot) with random access.
 
-Time is cut into slots of one nominal period per point, anchored at 1970. What happens inside a slot depends
-on the slot's number alone: whether anything was recorded, when, how often, with what value, and what becomes of
-it later. So any window of any point can be made on its own, as of any instant, nothing is remembered, and every
-way of cutting a window gives the same events.
+Time is divided into slots of one nominal period per point, counted from 1970. The content of a slot depends on its
+number alone: how many events, when, with what values, and how they change later. So any window of any point can be
+computed on its own, as of any instant, without stored state, and however a window is divided, the events are the
+same.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ Mask = NDArray[np.bool_]
 
 
 class _Slots(NamedTuple):
-    """For each slot its bits, its events and the first one's time."""
+    """For each slot its bits, the number of its events and the first one's time."""
 
     slot: I64
     bits: U64
@@ -44,7 +44,7 @@ class _Slots(NamedTuple):
 
 
 class Query(NamedTuple):
-    """Which events are wanted: for each stream inclusive bounds in ticks, as of an instant, so many at one end."""
+    """The wanted events: inclusive bounds in ticks for each stream, as of an instant, at most `limit` at one end."""
 
     low: I64
     high: I64
@@ -69,7 +69,7 @@ def generate(devices: Instruments, first_slot: I64, end_slot: I64, query: Query)
 
 
 def _chosen(bounds: I64, wanted: Mask, query: Query) -> tuple[I64, I64]:
-    """The places of at most `cut.limit` wanted rows of each stream, and how they are divided among the streams."""
+    """The places of at most `query.limit` wanted rows of each stream, and their division among the streams."""
     places = np.flatnonzero(wanted)
     ends = np.searchsorted(places, bounds)
     counts = ends[1:] - ends[:-1]
@@ -81,7 +81,7 @@ def _chosen(bounds: I64, wanted: Mask, query: Query) -> tuple[I64, I64]:
 
 
 def histories(devices: Instruments, first_slot: I64, end_slot: I64) -> tuple[Rows, Revisions | None]:
-    """Every event that these slots ever show, and what becomes of each; None where nothing ever changes."""
+    """Every event that these slots ever show, and its revisions; None where nothing ever changes."""
     lengths = np.maximum(end_slot - first_slot, 0)
     episodes = episodes_of(devices, first_slot, end_slot)
     slots = _slots(devices, episodes, first_slot, lengths)
@@ -106,7 +106,7 @@ def slots_of(devices: Instruments, low: I64, high: I64) -> tuple[I64, I64]:
 
 
 def reach(devices: Instruments, edge: I64, count: int, *, backwards: bool) -> I64:
-    """How many slots from `edge` (ticks) on most likely hold `count` events of each stream."""
+    """The number of slots from `edge` (ticks) on that most likely hold `count` events of each stream."""
     usual = count + count // 16 + 5
     flat, lost = quiet_slots(devices, edge, usual, backwards=backwards)
     return usual + np.minimum(flat, usual * (_FLAT_SLOTS - 1)) + lost
@@ -136,7 +136,7 @@ def _thin_flat_stretches(episodes: Episodes, slots: _Slots) -> None:
 
 
 def _cut_outages(episodes: Episodes, slots: _Slots) -> I64:
-    """Take out what outages swallow, and put one event at the start of each; the places of those."""
+    """Remove the events inside outages, and put one event at the start of each; returns the places of those."""
     rows, episode = _rows_of(episodes, episodes.outage[1] > 0)
     start = episodes.start[episode]
     start, end = start + episodes.outage[0][episode], start + episodes.outage[1][episode]
@@ -175,7 +175,7 @@ def _rows(episodes: Episodes, slots: _Slots, lengths: I64, dropped: I64) -> Rows
 
 
 def _revisions(devices: Instruments, rows: Rows, period: I64, single: Mask) -> Revisions:
-    """The fates of the rows; a provisional snapshot goes when the next row, the real event, arrives."""
+    """The revisions of the rows; a provisional snapshot disappears when the next row, the real event, arrives."""
     provisional = rows.ordinal == PROVISIONAL
     found = changes.revisions_of(devices.change_odds, rows.bits, rows.times, period, single & ~provisional)
     places = np.flatnonzero(provisional)
@@ -191,7 +191,7 @@ def _events_in_slot(bits: U64, kind: NDArray[np.uint8]) -> I64:
 
 
 def _offset_in_slot(bits: U64, kind: NDArray[np.uint8], period: I64) -> I64:
-    """Ticks from the slot's start to its first event, at the precision this instrument stamped it with."""
+    """Ticks from the slot's start to its first event, at the precision of the instrument's timestamps."""
     precision = _PRECISION[((bits >> np.uint64(19)) & np.uint64(7)).view(np.int64)]
     precision[kind == _TWIN] = ticks.PER_MICROSECOND
     precision[period % precision != 0] = 1

@@ -15,7 +15,7 @@ HISTORY_START = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
 class Site:
-    """What exists and happens, a pure function of the arguments that `Plant` describes, and of time."""
+    """The points and events of a site, a pure function of time and of the arguments, which `Plant` describes."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class Site:
 
     @property
     def points(self) -> list[Point]:
-        """Every point there is, in server order (built anew at each call)."""
+        """All points in server order; a new list at each call."""
         return self.catalog.points(self.catalog.matching("*"))
 
     def advance(self, now: datetime) -> None:
-        """Bring `points` and their names up to `now`; a served plant follows the server's clock."""
+        """Apply the scheduled changes of points up to `now`; a served plant follows the server's clock."""
         self.catalog.advance(ticks.from_datetime(now))
 
     def add_points(self, count: int, at: datetime) -> list[Point]:

@@ -1,7 +1,6 @@
-"""PI's instants: whole numbers of 100 ns since 1970-01-01 UTC, exact in every direction.
+"""PI timestamps as integers: multiples of 100 ns since 1970-01-01 UTC.
 
-A double or a `datetime` cannot hold the seventh fraction digit, so nothing in the simulator computes with
-either; both appear only at its edges.
+Neither a double nor a `datetime` holds seven fraction digits, so both appear only at the edges of the simulator.
 """
 
 from datetime import datetime, timedelta, timezone

@@ -1,8 +1,8 @@
-"""WebID 2.0: the text names PI Web API gives to its objects.
+"""WebID 2.0, the identifiers of PI Web API.
 
-A WebID is a type letter, the version `1`, a marker (two letters, or three with an owner), then the fields,
-each in base64url of its own without padding: GUIDs in .NET byte order, point ids as little-endian int32,
-and last the upper-cased path without its leading backslashes. WebIDs are case-sensitive.
+A WebID is a type letter, the version `1`, a marker (two letters, or three with an owner), then the fields, each in
+unpadded base64url: GUIDs in .NET byte order, point ids as little-endian int32, and last the upper-cased path without
+its leading backslashes. WebIDs are case-sensitive.
 """
 
 import base64
@@ -60,12 +60,12 @@ ObjectId = int | uuid.UUID
 
 
 class MalformedWebId(ValueError):
-    """The text is no WebID 2.0 of an object this server can hold."""
+    """The text is not a WebID 2.0 of an object this server can have."""
 
 
 @dataclass(frozen=True)
 class WebId:
-    """What a WebID says; fields its kind leaves out are None."""
+    """A decoded WebID; fields that its type omits are None."""
 
     kind: str
     marker: str
@@ -84,9 +84,9 @@ def encode(
     *,
     owner: uuid.UUID | None = None,
 ) -> str:
-    """The WebID of one object; `kind` is a letter of `KINDS`, a server has no `object_id` of its own.
+    """The WebID of an object; `kind` is a letter of `KINDS`, a server has no `object_id` of its own.
 
-    The name of a PI object drops the leading backslashes of its path. Markers in `OWNED` need an `owner`.
+    The name of a PI object omits the leading backslashes of its path. Markers in `OWNED` need an `owner`.
     """
     fields = f"{kind}1{marker}"
     if kind in "FI":
@@ -104,10 +104,10 @@ def encode(
 
 @lru_cache(maxsize=16_384)
 def decode(text: str) -> WebId:
-    """What `text` says.
+    """The fields of a WebID.
 
     Raises:
-        MalformedWebId: when it cannot be a WebID 2.0 of an object that PI Web API knows.
+        MalformedWebId: when the text is not a WebID 2.0 of an object that PI Web API knows.
     """
     kind, marker = text[:1], _marker(text)
     if kind not in KINDS.values() or text[1:2] != "1" or not marker or not _ALPHABET.match(text):

@@ -1,4 +1,4 @@
-r"""PI's name filters: `*` any run, `?` one character, `[ab]` and `[!ab]` sets, `\` makes the next one literal."""
+r"""PI's name filters: `*` any text, `?` one character, `[ab]` and `[!ab]` sets, `\` escapes a character."""
 
 import re
 
@@ -11,12 +11,12 @@ def has_wildcards(text: str) -> bool:
 
 
 def unescape(text: str) -> str:
-    """The one name a filter without wildcards stands for."""
+    """The name that a filter without wildcards matches."""
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
 def folded(name: str) -> str:
-    """What names that PI does not tell apart have in common; WebIDs hold names in upper case."""
+    """A key that is equal for names that PI treats as equal; WebIDs contain names in upper case."""
     return name.upper().casefold()
 
 
@@ -43,7 +43,7 @@ def _piece(text: str, at: int) -> tuple[str, int]:
 
 
 def _set_members(chars: str) -> str:
-    """The set's characters, escaped; a range such as `a-z` stays one when it runs upwards."""
+    """The set's characters, escaped; an ascending range such as `a-z` remains one."""
 
     def escaped(match: "re.Match[str]") -> str:
         low, high = match[1], match[2]

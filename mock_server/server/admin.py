@@ -1,4 +1,4 @@
-"""What no real server has: changing the plant, the limits and the faults while it runs. Off unless asked for."""
+"""Administration of the running simulator: its plant, limits, clock and faults. Off by default."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -25,7 +25,7 @@ _calls: list[dict[str, str]] = []
 
 
 def _admin(method: str, path: str = "", body: str = "") -> Callable[[Endpoint], Endpoint]:
-    """Register an endpoint under /admin, which its docstring documents; without the switch it does not exist."""
+    """Register an endpoint under /admin and document it with its docstring; without `admin` it does not exist."""
 
     def register(endpoint: Endpoint) -> Endpoint:
         def guarded(call: Call) -> Response:
@@ -220,7 +220,7 @@ def delete_points(call: Call) -> Response:
 
 
 def _named(call: Call) -> list[Point]:
-    """The points that the body names; a name without a point is refused before anything is done."""
+    """The points that the body names; fails before any change when one does not exist."""
     names = _body(call, _NAMES_BODY, names=(list,)).get("names", [])
     if not names or not all(isinstance(name, str) for name in names):
         raise refusal(400, f"The body must name points. Give {_NAMES_BODY}.")
@@ -238,7 +238,7 @@ def _count(call: Call) -> int:
 
 
 def _body(call: Call, example: str, **members: tuple[type, ...]) -> dict[str, Any]:
-    """The request's body, an object with only these members, each of one of its types."""
+    """The request's body, an object with only these members, each of one of the given types."""
     try:
         value: Any = orjson.loads(call.request.body)
     except orjson.JSONDecodeError as error:

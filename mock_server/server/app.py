@@ -1,4 +1,4 @@
-"""The ASGI program: HTTP in, `gate.answer` in a worker thread, HTTP out."""
+"""The ASGI application: HTTP in, `middleware.answer` in a worker thread, HTTP out."""
 
 from datetime import datetime
 from email.utils import format_datetime
@@ -28,11 +28,11 @@ _ADDRESS = "/?&=%:;,*+-._~$()[]!'@"  # what an address holds as it is
 
 
 def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = None) -> FastAPI:
-    """The ASGI program that serves `server`.
+    """The ASGI application that serves `server`.
 
-    With `gzip`, bodies are compressed for clients that ask. `access_log` gets a line for each request, of columns
-    with one blank between them: method, address, status (0: never answered), bytes, the instant at which it was
-    complete (ISO, UTC, microseconds), how many requests of a batch it ran, and the fault it met (`-`: none).
+    With `gzip`, bodies are compressed for clients that accept it. `access_log` gets a line for each request, with
+    columns separated by blanks: method, address, status (0: not answered), bytes, time of receipt (ISO, UTC,
+    microseconds), number of requests in a batch, and the fault (`-`: none).
     """
     app = FastAPI(title="PI Web API simulator", openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -59,7 +59,7 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
 
 
 async def _body(http: HttpRequest) -> bytes:
-    """The body, cut soon after the limit that gets it refused, so that no client can fill the memory."""
+    """The body, truncated beyond the size limit, so that no client can exhaust the memory."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in http.stream():

@@ -1,4 +1,4 @@
-"""Who may come in: Basic, bearer, and the challenges of Kerberos and NTLM, as the framework beneath PI Web API."""
+"""Authentication: Basic, bearer, and the challenges of Kerberos and NTLM, as ASP.NET answers them."""
 
 import base64
 import binascii
@@ -61,14 +61,14 @@ def _basic(server: Server, request: Request) -> bool:
 
 
 def _bearer_problem(server: Server, token: str) -> str | None:
-    """What is wrong with the token, in words if there are any; None when it is accepted."""
+    """The reason to reject the token, "" if there is none to tell; None when it is accepted."""
     if server.token is not None and same_secret(token, server.token):
         return None
     return server.oidc.problem_of(token) if server.oidc is not None else ""
 
 
 def _challenges(server: Server, scheme: str, credentials: str, problem: str) -> list[str]:
-    """What the server asks for; a bearer token that was refused hears why."""
+    """The challenges of `WWW-Authenticate`; for a rejected bearer token with the reason."""
     bearer = f'Bearer error="invalid_token", error_description="{problem}"' if problem else "Bearer"
     offered = (
         (_integrated(server.challenge, scheme, credentials), server.challenge),
@@ -79,7 +79,7 @@ def _challenges(server: Server, scheme: str, credentials: str, problem: str) -> 
 
 
 def _integrated(challenge: str | None, scheme: str, credentials: str) -> str:
-    """`Negotiate` or `NTLM`; the second carries NTLM's own challenge when the client has begun that handshake."""
+    """`Negotiate` or `NTLM`; the latter with NTLM's challenge message when the client has begun the handshake."""
     if challenge != "NTLM" or scheme != "ntlm":
         return challenge or ""
     try:
@@ -90,7 +90,7 @@ def _integrated(challenge: str | None, scheme: str, credentials: str) -> str:
 
 
 def _ntlm_challenge() -> bytes:
-    """The second message of NTLM: a target, a nonce (always the same), and what the server can do."""
+    """The second message of NTLM: a target, a constant nonce, and the server's capabilities."""
     target = "PISIM".encode("utf-16-le")
     pairs = struct.pack("<HH", 2, len(target)) + target + struct.pack("<HH", 0, 0)
     fields = (

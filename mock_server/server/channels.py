@@ -1,4 +1,4 @@
-"""Channels: values pushed over a WebSocket as they come, until the client leaves."""
+"""Channels: values pushed over a WebSocket until the client disconnects."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ _SEVERAL = re.compile(re.escape(PREFIX) + r"/streamsets/channel/?\Z", re.IGNOREC
 
 @dataclass(frozen=True)
 class Channel:
-    """What a client listens to; `heartbeat` counts polls, 0 for none."""
+    """The subscription of a client; `heartbeat` counts polls, 0 for none."""
 
     call: Call
     points: Sequence[Point]
@@ -44,7 +44,7 @@ class Channel:
         return streamset_body(call, call.server.plant.history.snapshot(self.points, now=call.now), "Items")
 
     def news(self, after: int, until: int) -> bytes:
-        """The values that came or changed in (after, until]; empty when there are none."""
+        """The values that were added or changed in (after, until]; empty when there are none."""
         history = self.call.server.plant.history
         blocks = [
             news.block.with_state(NO_DATA, news.action == Action.DELETE)
@@ -55,7 +55,7 @@ class Channel:
 
 
 def register(app: FastAPI, server: Server) -> None:
-    """Let `app` answer WebSocket requests with the channels of `server`."""
+    """Serve the channels of `server` to WebSocket requests of `app`."""
 
     async def serve(websocket: WebSocket) -> None:
         try:
@@ -75,7 +75,7 @@ def register(app: FastAPI, server: Server) -> None:
 
 
 async def _push(websocket: WebSocket, channel: Channel) -> None:
-    """Send what is new at every poll until the client leaves."""
+    """Send new values at every poll until the client disconnects."""
     if channel.initial:
         await websocket.send_text((await run_in_threadpool(channel.initial_values)).decode())
     left = asyncio.create_task(_left(websocket))
@@ -95,7 +95,7 @@ async def _push(websocket: WebSocket, channel: Channel) -> None:
 
 
 async def _left(websocket: WebSocket) -> None:
-    """Return when the client has left; what it says meanwhile does not matter."""
+    """Return when the client has disconnected; its messages are ignored."""
     while (await websocket.receive())["type"] != "websocket.disconnect":
         continue
 
@@ -114,7 +114,7 @@ def _opened(server: Server, request: Request) -> Channel:
 
 
 def request_of(http: HTTPConnection, method: str = "GET", body: bytes = b"") -> Request:
-    """The plain request that a connection carries."""
+    """The plain request of an HTTP or WebSocket connection."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in http.headers.raw}
     scheme = {"ws": "http", "wss": "https"}.get(http.scope["scheme"], http.scope["scheme"])
     return Request(

@@ -1,4 +1,4 @@
-"""How much a server has done so far, for those who ask it."""
+"""Counters of what a server has answered."""
 
 import threading
 from collections import Counter
@@ -8,21 +8,21 @@ from mock_server.webapi.messages import Response
 
 
 class Counters:
-    """Counts answers by status and by fault, and the requests within batches."""
+    """Counts responses by status and by fault, and the requests within batches."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
-        """Nothing is counted any more."""
+        """Set all counters to zero."""
         with self._lock:
             self._requests = self._sub_requests = self._bytes = 0
             self._statuses: Counter[str] = Counter()
             self._faults: Counter[str] = Counter()
 
     def count(self, response: Response) -> None:
-        """One more answer; status 0 is one that was never given."""
+        """Count a response; status 0 is one that was never sent."""
         with self._lock:
             self._requests += 1
             self._sub_requests += response.sub_requests
@@ -32,7 +32,7 @@ class Counters:
                 self._faults[response.fault] += 1
 
     def count_member_fault(self, response: Response) -> None:
-        """One more request within a batch that met a fault, if it did."""
+        """Count the fault of a request within a batch, if it has one."""
         if response.fault:
             with self._lock:
                 self._faults[response.fault] += 1

@@ -1,4 +1,4 @@
-"""The error pages that answer before PI Web API does: HTTP.sys below it, IIS or nginx in front of it."""
+"""Error pages of the servers around PI Web API: HTTP.sys below it, IIS or nginx in front of it."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -49,7 +49,7 @@ def iis(error: str, text: str) -> Response:
 
 
 def portal() -> Response:
-    """The sign-in page of a proxy, which says 200."""
+    """The sign-in page of a proxy, with status 200."""
     return _page(200, _SIGN_IN, "text/html; charset=utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Answers that go over their connection as `Delivery` says: late, in part, or not at all."""
+"""Delivery of responses as `Delivery` says: delayed, truncated, or not at all."""
 
 import asyncio
 import socket
@@ -20,14 +20,14 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, which also shows the connection itself to the program."""
+    """uvicorn's protocol, which also gives the application access to the transport."""
 
     def on_message_begin(self) -> None:  # noqa: D102 - as inherited
         super().on_message_begin()
         self.scope["extensions"] = {_TRANSPORT: {"transport": self.transport}}
 
     def shutdown(self) -> None:
-        """End an idle connection at once: TLS would wait for clients to say goodbye, and those that keep it do not."""
+        """Abort an idle TLS connection: a graceful close would wait for clients that keep their connections."""
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self.scheme == "https" and not self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -36,14 +36,14 @@ class Protocol(HttpToolsProtocol):
 
 
 class DeliveredResponse(HttpResponse):
-    """An answer and how it is delivered."""
+    """A response and its delivery."""
 
     def __init__(self, body: bytes, status: int, headers: dict[str, str], delivery: Delivery) -> None:
         super().__init__(body, status or 200, headers)
         self.delivery = delivery
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer; returns early when the client goes away."""
+        """Send the response; returns early when the client disconnects."""
         if self.delivery.delay_s and await _client_left(receive, self.delivery.delay_s):
             return
         if not self.delivery.ends:
@@ -81,7 +81,7 @@ class DeliveredResponse(HttpResponse):
 
 
 async def _client_left(receive: Receive, within_s: float) -> bool:
-    """Whether the client goes away within that time, which has passed when it does not."""
+    """Whether the client disconnects within that time."""
     with suppress(asyncio.TimeoutError):
         return await asyncio.wait_for(_disconnected(receive), within_s)
     return False

@@ -1,4 +1,4 @@
-"""The ways in which an answer can be wrong, each one entry of `KINDS`."""
+"""The kinds of faults, each one entry of `KINDS`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True)
 class Case:
-    """A request that meets a fault: `serve` gives its right answer, `draw` in [0, 1) decides what is left open."""
+    """A request with a fault: `serve` returns the correct response, `draw` in [0, 1) decides details of the fault."""
 
     request: Request
     serve: Callable[[], Response]
@@ -29,7 +29,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to go wrong, in words and deeds; `member` if a request within a batch can."""
+    """One kind of fault: its description and its action; `member` if it can occur within a batch."""
 
     about: str
     act: Callable[[Case], Response]
@@ -41,7 +41,7 @@ def _always(response: Response) -> Callable[[Case], Response]:
 
 
 def _connection_ends(delivery: Delivery) -> Callable[[Case], Response]:
-    """No answer at all, and the connection ends as `delivery` says."""
+    """No response; the connection ends as `delivery` says."""
     return lambda _case: Response(0, b"", delivery=replace(delivery, ends=True, head=False))
 
 
@@ -77,7 +77,7 @@ def _reason_only(_case: Case) -> Response:
 
 
 def _web_exception(case: Case) -> Response:
-    """The server fails while it writes: half of the answer, and what happened."""
+    """The server fails while it writes: half of the items, and a WebException."""
     answer = case.serve()
     value = _read(answer)
     if not isinstance(value, dict):
@@ -90,7 +90,7 @@ def _web_exception(case: Case) -> Response:
 
 
 def _value_errors(case: Case) -> Response:
-    """One value of the answer could not be read, and says so itself."""
+    """One value of the reply carries `Errors`."""
     answer = case.serve()
     value = _read(answer)
     values = [*_values(value)]
@@ -103,7 +103,7 @@ def _value_errors(case: Case) -> Response:
 
 
 def _read(answer: Response) -> Any:
-    """The parsed body, or None if there is no JSON."""
+    """The parsed body, or None if it is not JSON."""
     return (
         orjson.loads(answer.body)
         if answer.body and answer.content_type.startswith("application/json")
@@ -112,7 +112,7 @@ def _read(answer: Response) -> Any:
 
 
 def _values(value: Any) -> Iterator[dict[str, Any]]:
-    """Every timed value in an answer."""
+    """Every timed value in a reply."""
     if isinstance(value, list):
         for each in value:
             yield from _values(each)

@@ -1,7 +1,7 @@
-"""Which requests go wrong, and how: a pure function of a seed, the request and how often it was sent.
+"""Fault injection: which requests fail, and how, as a pure function of a seed, the request and the attempt.
 
-A fault passes by default: of `tries` + 1 equal requests in a row one at least is answered right, so that a client
-which tries again gets through, and a failure can be replayed by asking the same again.
+By default faults pass: at least one of `tries` + 1 equal requests in a row is answered correctly, so that a client
+which retries succeeds, and a failure is reproduced by the same requests.
 """
 
 import hashlib
@@ -66,7 +66,7 @@ class Faults:
         """The faults that `SEED[:PROFILE]` describes; PROFILE is a name or a list such as `cut=0.1,member.503=0.05`.
 
         Raises:
-            ValueError: when the text describes none.
+            ValueError: when the text is not valid.
         """
         seed, _, profile = text.partition(":")
         if not seed.isdecimal():
@@ -83,7 +83,7 @@ class Faults:
         member: bool = False,
         tags: Collection[str] = (),
     ) -> Response:
-        """What comes of a request for the data of `tags`: the answer of `serve`, or what the schedule makes of it."""
+        """The response of `serve` to a request for the data of `tags`, or the fault that is scheduled for it."""
         name, draw = self._tied_to(tags) if self.points else "", 0.5
         if not name and self.rates:
             identity = _identity(request, member)
@@ -94,14 +94,14 @@ class Faults:
         return replace(response, fault=(MEMBER if member else "") + name)
 
     def _tied_to(self, tags: Collection[str]) -> str:
-        """The fault of the first of `tags` that has one, in whatever case `points`, which may change, holds its name."""
+        """The fault of the first of `tags` that has one, in any case; `points` may change at any time."""
         by_name = {folded(name): fault for name, fault in self.points.items()}
         return next((by_name[name] for tag in tags if (name := folded(tag)) in by_name), "")
 
     def scheduled(self, identity: bytes, attempt: int, member: bool) -> tuple[str, float]:
-        """The fault (or "") that the request meets when it is sent for the `attempt`-th time, counted from 0.
+        """The fault (or "") of the request at its `attempt`-th sending, counted from 0.
 
-        With it comes a number in [0, 1) that decides what the fault leaves open.
+        With it comes a number in [0, 1) that decides the details of the fault.
         """
         round_length = self.tries + 1
         turn, place = divmod(attempt, round_length) if self.tries else (0, 0)
@@ -119,7 +119,7 @@ class Faults:
         return "", 0.0
 
     def _attempt(self, identity: bytes) -> int:
-        """How often this request was sent before."""
+        """The number of times this request was sent before."""
         with self._lock:
             attempt = self._asked.pop(identity, 0)
             self._asked[identity] = attempt + 1
@@ -129,7 +129,7 @@ class Faults:
 
 
 def _identity(request: Request, member: bool) -> bytes:
-    """What makes two requests the same: everything but the address and port of this server, and the ids within a batch."""
+    """The identity of a request: everything but this server's address and the ids within a batch."""
     body = _without_ids(request.body)
     parts = (b"member" if member else b"call", request.method, request.path, request.query, body)
     whole = b"\0".join(part if isinstance(part, bytes) else part.encode(errors="replace") for part in parts)
@@ -137,7 +137,7 @@ def _identity(request: Request, member: bool) -> bytes:
 
 
 def _without_ids(body: bytes) -> bytes:
-    """What the requests of a batch ask for: a client may name them anew in each call."""
+    """The requests of a batch without their ids, which a client may choose anew in each call."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -172,7 +172,7 @@ def read_profile(text: str) -> Mapping[str, float]:
     """The rates of a named profile, or of a list `NAME=SHARE,NAME=SHARE`.
 
     Raises:
-        ValueError: when it is neither.
+        ValueError: when the text is neither.
     """
     if text in PROFILES:
         return PROFILES[text]

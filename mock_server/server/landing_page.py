@@ -1,4 +1,4 @@
-"""The page for people at `/`: what runs here, live trends, and a browser of the API."""
+"""The landing page at `/`: the plant, live trends, and a browser of the API."""
 
 from functools import lru_cache
 from html import escape
@@ -29,7 +29,7 @@ _POLICY = (
 
 @route("GET", "", prefix="")
 def landing_page(call: Call) -> Response:
-    """The page, complete; its values are fetched by its script from the API of this server."""
+    """The page; its script fetches the values from the API of this server."""
     server = server_of(call)
     catalog = server.plant.catalog
     texts = {
@@ -82,7 +82,7 @@ def _sign_in(call: Call) -> str:
 
 
 def _units(call: Call) -> int:
-    """How many process units there are: one for each area of each 32 instruments begun."""
+    """The number of process units: one for each started set of 32 instruments of an area."""
     catalog = call.server.plant.catalog
     if not call.server.plant.assets.tree.plants:
         return 0
@@ -94,7 +94,7 @@ def _units(call: Call) -> int:
 
 
 def _shown_points(call: Call) -> list[Point]:
-    """One point of each kind that makes a good trend, of those the first unit has; else the first points."""
+    """One point of each kind with an interesting trend, from the first unit; else the first points."""
     catalog = call.server.plant.catalog
     if not call.server.plant.assets.tree.plants:
         return catalog.points(range(min(len(_TRENDS), len(catalog))))

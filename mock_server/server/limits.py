@@ -1,4 +1,4 @@
-"""What a client may ask for: how often, and with how long an address."""
+"""Limits of requests: their rate and the length of their addresses."""
 
 import threading
 import time
@@ -18,8 +18,8 @@ _DEFAULT_BYTES = {"httpsys": 16_384, "iis": 4096, "nginx": 8192, "off": 0}
 class RateLimit:
     """At most `per_second` requests of one client in any second; 0 is no limit.
 
-    The second slides: the real server's may begin at fixed instants, but whoever keeps to this keeps to that.
-    Requests that are refused do not count.
+    The window slides, which is at least as strict as the fixed windows a real server may have. Rejected requests do
+    not count.
     """
 
     def __init__(self, per_second: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +32,7 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def admits(self, client: str) -> bool:
-        """Whether one more request of this client may be served now; if so, it is counted."""
+        """Whether one more request of this client is within the limit; if so, it is counted."""
         if not self.per_second:
             return True
         with self._lock:
@@ -50,16 +50,16 @@ class RateLimit:
 
 
 def rate_limit_reached() -> Response:
-    """What a client hears that asks too often."""
+    """The 429 response for too many requests."""
     return refusal(429, "Rate limit was reached").response
 
 
 @dataclass(frozen=True)
 class UrlLimit:
-    """How long an address may be, and who says so: `httpsys`, `iis`, `nginx`, or nobody (`off`).
+    """The maximum length of an address, and the server that enforces it: `httpsys`, `iis`, `nginx` or none (`off`).
 
-    `size` bounds what that server bounds, in bytes: request line and headers (HTTP.sys), path and query (IIS),
-    request line (nginx).
+    `size` in bytes limits what that server limits: request line and headers (HTTP.sys), path and query (IIS), request
+    line (nginx).
     """
 
     style: str = "httpsys"
@@ -70,7 +70,7 @@ class UrlLimit:
         """The limit that `STYLE[:BYTES]` describes.
 
         Raises:
-            ValueError: when the text describes none.
+            ValueError: when the text is not valid.
         """
         style, _, size = text.partition(":")
         if style not in _DEFAULT_BYTES or (size and not (size.isdecimal() and int(size) > 0)):
@@ -82,7 +82,7 @@ class UrlLimit:
         return self.style if self.style == "off" else f"{self.style}:{self.size}"
 
     def refusal_of(self, request: Request) -> Response | None:
-        """The page that refuses the request for its length, or None."""
+        """The error page for a request that is too long, or None."""
         return _REFUSALS[self.style](request, self.size)
 
 

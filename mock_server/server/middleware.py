@@ -13,7 +13,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def answer(server: Server, request: Request) -> Response:
-    """The server's whole answer to a request from outside, counted; status 0 when the client has gone."""
+    """The response to a request from outside, counted; status 0 when the client has disconnected."""
     try:
         response = _answer(server, request)
     except Abandoned:
@@ -23,7 +23,7 @@ def answer(server: Server, request: Request) -> Response:
 
 
 def handle(server: Server, request: Request) -> Response:
-    """The answer without limits and faults; refusals come back as responses too."""
+    """The response without limits and faults; errors are responses too."""
     try:
         if request.path not in _LANDING_PAGE:
             auth.check(server, request)

@@ -1,4 +1,4 @@
-"""An identity provider with one registered client: the client credentials grant, and tokens that expire."""
+"""An identity provider with one client: the client credentials grant, and tokens that expire."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ _HEADER = {"alg": "HS256", "typ": "at+jwt"}
 
 
 class Refused(Exception):
-    """A grant that is refused, with the code of RFC 6749."""
+    """A rejected grant, with the error code of RFC 6749."""
 
     def __init__(self, code: str, status: int = 400) -> None:
         super().__init__(code)
@@ -27,9 +27,9 @@ class Refused(Exception):
 
 
 class Oidc:
-    """Gives tokens to the client that knows the secret, and knows its own tokens again.
+    """Issues tokens to the client that knows the secret, and verifies them.
 
-    Tokens are JWTs, signed with a key that only this object has; `lifetime_s` after it was given, one is refused.
+    Tokens are JWTs, signed with a key of this object and valid for `lifetime_s`.
 
     Raises:
         ValueError: a lifetime of less than a second.
@@ -51,7 +51,7 @@ class Oidc:
         self._key = secrets.token_bytes(32)
 
     def discovery(self, origin: str) -> dict[str, Any]:
-        """The document that says where to get tokens."""
+        """The OpenID discovery document."""
         return {
             "issuer": f"{origin}{ISSUER}",
             "token_endpoint": f"{origin}{TOKEN_PATH}",
@@ -65,10 +65,10 @@ class Oidc:
         }
 
     def grant(self, form: Mapping[str, str], basic: tuple[str, str] | None, origin: str) -> dict[str, Any]:
-        """The answer to a request for a token.
+        """The response to a token request.
 
         Raises:
-            Refused: when there is none for it.
+            Refused: when the request is rejected.
         """
         if not form.get("grant_type"):
             code = "invalid_request"
@@ -92,7 +92,7 @@ class Oidc:
         }
 
     def problem_of(self, token: str) -> str | None:
-        """What is wrong with a token, or None."""
+        """The reason to reject a token, or None."""
         signed, _, signature = token.rpartition(".")
         if not hmac.compare_digest(signature.encode(errors="replace"), self._sign(signed)):
             return "The signature is invalid"
@@ -100,7 +100,7 @@ class Oidc:
         return "The token expired" if claims["exp"] <= self._clock() else None
 
     def revoke(self) -> None:
-        """No token given so far is accepted any more."""
+        """Revoke all tokens issued so far."""
         self._key = secrets.token_bytes(32)
 
     def _token(self, origin: str) -> str:

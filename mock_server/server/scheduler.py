@@ -1,8 +1,7 @@
-"""Who computes: one request at a time, in slices of time, so that a long one never holds up the short ones.
+"""Scheduling of requests: one computes at a time, in time slices, so that long requests do not delay short ones.
 
-Answers are made by Python alone: threads that make several at once only take the interpreter from one another. So
-one request computes while the others wait, and one that computes for longer than a slice pauses at its next
-`checkpoint` until the others have had theirs.
+Replies are computed in Python, where parallel threads only contend for the interpreter. So one request computes while
+the others wait; one that exceeds its slice pauses at its next `checkpoint` until the others have had theirs.
 """
 
 import asyncio
@@ -27,18 +26,18 @@ T = TypeVar("T")
 
 
 class Abandoned(Exception):
-    """Nobody waits for the result any more: the client has closed its connection, or the server stops."""
+    """Nobody waits for the result: the client has disconnected, or the server stops."""
 
 
 class QueryTimeout(ArchiveError):
-    """The archive has computed for as long as one query may."""
+    """The query exceeded its time limit."""
 
     def __init__(self) -> None:
         super().__init__("[-10722] PINET: Timeout on PI RPC or System Call.")
 
 
 class Scheduler:
-    """Gives the turn to one computation after the other: new ones first, mostly, then those that paused."""
+    """Runs one computation at a time: new ones first, mostly, then paused ones."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -51,15 +50,15 @@ class Scheduler:
         self._threads = CapacityLimiter(MOST_IN_PROGRESS)
 
     def close(self) -> None:
-        """Let every computation end at its next checkpoint."""
+        """End every computation at its next checkpoint."""
         self.closed = True
 
     async def run(
         self, compute: Callable[[], T], is_gone: Callable[[], Coroutine[Any, Any, bool]], limit_s: float
     ) -> T:
-        """What `compute` returns; it runs in a thread, where `checkpoint` may pause it.
+        """Run `compute` in a thread, where `checkpoint` may pause it, and return its result.
 
-        `is_gone` says whether the client has closed its connection, `limit_s` how long one query may compute.
+        `is_gone` tells whether the client has disconnected; `limit_s` is the time limit of one query.
         """
         async with self._in_progress:
             await self._turn()
@@ -70,7 +69,7 @@ class Scheduler:
                 self._pass_on()
 
     def pause(self) -> None:
-        """Give the turn to the next in line and return when it is this thread's again."""
+        """Pass the turn to the next in line and return when this thread has it again."""
         turn = threading.Event()
         with self._lock:
             if not self._new and not self._paused:
@@ -80,7 +79,7 @@ class Scheduler:
         turn.wait()
 
     async def _turn(self) -> None:
-        """Return when the turn is this task's."""
+        """Wait for this task's turn."""
         loop, home = asyncio.get_running_loop(), threading.get_ident()
         turn: asyncio.Future[None] = loop.create_future()
 
@@ -140,7 +139,7 @@ class Computation:
         self._since = clock()
 
     def run(self, compute: Callable[[], T]) -> T:
-        """What `compute` returns, with this as the computation of its checkpoints."""
+        """The result of `compute`, whose checkpoints use this computation."""
         token = checkpoints.current.set(self)
         self._since = self._clock()
         try:

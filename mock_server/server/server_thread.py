@@ -1,4 +1,4 @@
-"""Serving a plant over HTTP from a thread of this process."""
+"""Runs a server in a thread of this process."""
 
 import socket
 import ssl
@@ -104,7 +104,7 @@ def running(
 
 
 def _tls_settings(folder: Path, host: str, ca: Path | None, client_ca: Path | None) -> dict[str, Any]:
-    """The settings by which uvicorn uses a new certificate, whose authority is in the file `ca` afterwards."""
+    """The settings of uvicorn for a new certificate, whose authority is written to the file `ca`."""
     from mock_server.server.tls import Authority
 
     authority = Authority()

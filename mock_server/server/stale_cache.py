@@ -1,4 +1,4 @@
-"""What PI Web API remembers of points: lists and configurations that can be minutes old."""
+"""A cache of replies about points: lists and configurations that can be minutes old, as PI Web API has it."""
 
 import threading
 from collections import OrderedDict
@@ -14,9 +14,9 @@ _CACHED = ("/piwebapi/points", "/piwebapi/dataservers/")
 
 
 class StaleCache:
-    """Answers about points (not their data) again as they were, for up to `age`; 0 remembers nothing.
+    """Caches replies about points (not their data) for up to `age`; 0 caches nothing.
 
-    `Cache-Control: no-cache` asks for a new one. What is remembered fits into 16 MB.
+    `Cache-Control: no-cache` bypasses it. The cached replies take at most 16 MB.
     """
 
     def __init__(self, age: timedelta = timedelta(0)) -> None:
@@ -29,7 +29,7 @@ class StaleCache:
         self._lock = threading.Lock()
 
     def answer(self, request: Request, now: int, serve: Callable[[], Response]) -> Response:
-        """The remembered answer if it is young enough at `now` (ticks), else a new one."""
+        """The cached reply if it is fresh enough at `now` (ticks), else a new one."""
         if not self.age or request.method != "GET" or not request.path.lower().startswith(_CACHED):
             return serve()
         key = (request.origin, request.path, request.query)

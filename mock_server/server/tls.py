@@ -1,4 +1,4 @@
-"""TLS with certificates made on the spot, by an authority that exists for one server only."""
+"""TLS certificates, issued at start by an authority of this server alone."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ class Pair:
     key: bytes
 
     def write(self, certificate: Path, key: Path) -> None:
-        """Both are in these files, the key for its owner only."""
+        """Write both to these files, the key readable by its owner only."""
         certificate.write_bytes(self.certificate)
         key.touch(mode=0o600)
         key.write_bytes(self.key)
 
 
 class Authority:
-    """Signs certificates for servers and clients; `pem` is what those who trust it need."""
+    """Issues certificates for servers and clients; `pem` is the authority's own certificate."""
 
     def __init__(self, name: str = "PI Web API simulator") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -54,7 +54,7 @@ class Authority:
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue_server(self, *hosts: str) -> Pair:
-        """A certificate for a server that is reached by these names and addresses."""
+        """A certificate for a server with these names and addresses."""
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         key = ec.generate_private_key(ec.SECP256R1())
         draft = self._leaf(hosts[0], key, ExtendedKeyUsageOID.SERVER_AUTH).add_extension(
@@ -63,7 +63,7 @@ class Authority:
         return self._signed(draft, key)
 
     def issue_client(self, name: str) -> Pair:
-        """A certificate by which a client shows who it is."""
+        """A certificate that authenticates a client."""
         key = ec.generate_private_key(ec.SECP256R1())
         return self._signed(self._leaf(name, key, ExtendedKeyUsageOID.CLIENT_AUTH), key)
 

@@ -1,4 +1,4 @@
-"""Where bearer tokens come from: discovery, and the token endpoint of the identity provider."""
+"""The endpoints of the identity provider: discovery, keys and tokens."""
 
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -15,26 +15,26 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 @route("GET", _DISCOVERY)
 def discover(call: Call) -> Response:
-    """The identity provider's document, as PI Web API passes it on."""
+    """The identity provider's discovery document, as PI Web API passes it on."""
     return json_response(_provider(call).discovery(call.request.origin))
 
 
 @route("GET", _DISCOVERY, prefix=ISSUER)
 def discover_at_the_issuer(call: Call) -> Response:
-    """The same document at its own place."""
+    """The same document at the issuer's address."""
     return discover(call)
 
 
 @route("GET", KEYS_PATH, prefix="")
 def keys(call: Call) -> Response:
-    """No keys: the tokens are for this server alone, which signs and checks them with one secret."""
+    """An empty key set: the tokens are signed and verified with a secret of this server."""
     _provider(call)
     return json_response({"keys": []})
 
 
 @route("POST", TOKEN_PATH, prefix="")
 def token(call: Call) -> Response:
-    """A token for the registered client."""
+    """Issue a token to the registered client."""
     provider = _provider(call)
     form = dict(parse_qsl(call.request.body.decode(errors="replace"), keep_blank_values=True))
     basic = read_basic(call.request.headers.get("authorization", ""))

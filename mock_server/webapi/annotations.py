@@ -1,4 +1,4 @@
-"""The comments that annotated events carry, for `associations=Annotations`."""
+"""The annotations of events, for `associations=Annotations`."""
 
 import uuid
 from datetime import timezone
@@ -19,7 +19,7 @@ _DELAY = 15 * 60 * ticks.PER_SECOND
 
 
 def annotations_wanted(call: Call) -> bool:
-    """Whether the call asks for annotations, and the simulated release knows how to give them."""
+    """Whether the call requests annotations and the simulated release supports them."""
     names = [name.strip().lower() for name in call.text("associations").split(";") if name.strip()]
     if not call.server.generation.has("annotations of values"):
         return False
@@ -29,7 +29,7 @@ def annotations_wanted(call: Call) -> bool:
 
 
 def with_annotations(point: Point, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The printed values, each with the list of its annotations."""
+    """The values, each with the list of its annotations."""
     return [{**value, "Annotations": _of(point, value) if value.get("Annotated") else []} for value in values]
 
 

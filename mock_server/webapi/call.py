@@ -1,4 +1,4 @@
-"""One call of an endpoint: the request's parameters, read and checked the way the real server reads them."""
+"""A call of an endpoint: the request's parameters, parsed and validated as the real server does."""
 
 import re
 import uuid
@@ -25,7 +25,7 @@ _INT32_MAX = 2_147_483_647
 
 @dataclass(frozen=True)
 class Call:
-    """A routed request; `now` (ticks) is the one present it is answered for, `args` come from its path."""
+    """A routed request; `now` (ticks) is the time it is answered for, `args` come from its path."""
 
     server: Service
     request: Request
@@ -34,15 +34,15 @@ class Call:
 
     @property
     def base(self) -> str:
-        """The address of the API, which links start with."""
+        """The base address of links."""
         return f"{self.request.origin}/piwebapi"
 
     def text(self, name: str, default: str = "") -> str:
-        """The first parameter of that name, whatever its case; an empty one counts as absent."""
+        """The first non-empty parameter of that name, in any case."""
         return next((value for value in self.request.named.get(name.lower(), ()) if value), default)
 
     def texts(self, name: str) -> list[str]:
-        """Every parameter of that name, which `[]` may follow."""
+        """Every parameter of that name, with or without `[]`."""
         named, wanted, listed = self.request.named, name.lower(), f"{name.lower()}[]"
         if listed not in named:
             return named.get(wanted, [])
@@ -70,7 +70,7 @@ class Call:
         return int(text)
 
     def max_count(self, default: int = 1000, streams: int = 1, cap: int | None = None) -> int:
-        """`maxCount`, refused when `streams` times it is more than one call may return."""
+        """`maxCount`; 400 when `streams` times it exceeds what one call may return."""
         count = self.integer("maxCount", default, low=1)
         limit = self.server.max_items if cap is None else min(cap, self.server.max_items)
         if count > limit or (streams > 1 and count * streams > self.server.max_items):
@@ -78,7 +78,7 @@ class Call:
         return count
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        """The parameter as one of `allowed`, whatever its case."""
+        """The parameter as one of `allowed`, in any case."""
         text = self.text(name, default)
         for each in allowed:
             if each.lower() == text.lower():
@@ -88,12 +88,12 @@ class Call:
         )
 
     def flag(self, name: str) -> bool:
-        """The parameter as true or false, false if not given."""
+        """The parameter as a boolean, by default false."""
         return self.choice(name, "false", ("false", "true")) == "true"
 
     @property
     def descending(self) -> bool:
-        """Whether `sortOrder` asks for the opposite of the usual order."""
+        """Whether `sortOrder` is Descending."""
         return self.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
 
     def time(self, name: str, default: str) -> int:
@@ -124,43 +124,43 @@ class Call:
             ) from error
 
     def check_size(self, name: str, count: int) -> None:
-        """Refuse a call whose parameter `name` makes it return more values than one call may."""
+        """Reject a call whose parameter `name` makes it return more values than one call may."""
         limit = self.server.max_items
         if count > limit:
             raise refusal(400, f"Parameter '{name}' is greater than the maximum allowed ({limit}).")
 
     def unsupported(self, *names: str) -> None:
-        """Refuse parameters that would change the answer and are not simulated."""
+        """Reject parameters that would change the reply and are not simulated."""
         for name in names:
             if self.text(name):
                 raise refusal(400, f"Parameter '{name}' is not supported here.")
 
     def web_id(self, item: Any) -> str:
-        """The WebID of a point or data server, of the type asked for."""
+        """The WebID of an object, of the requested type."""
         return str(item.web_id(self.web_id_type))
 
     @cached_property
     def web_id_type(self) -> str:
-        """`webIdType`, Full if not given or not known to the release."""
+        """`webIdType`; Full by default, and for releases without it."""
         if not self.server.generation.has("webIdType"):
             return "Full"
         return self.choice("webIdType", "Full", tuple(webid.KINDS))
 
     @cached_property
     def tree(self) -> selected_fields.Tree:
-        """What `selectedFields` keeps."""
+        """The fields that `selectedFields` keeps."""
         return selected_fields.parse(self.text("selectedFields"))
 
     def reply(self, value: Any, status: int = 200) -> Response:
-        """`value` as JSON, thinned out by `selectedFields`."""
+        """`value` as JSON, reduced to `selectedFields`."""
         return json_response(selected_fields.prune(value, self.tree), status)
 
     def items(self, items: Iterable[Any], status: int = 200, **members: Any) -> Response:
-        """A list as JSON, with further members behind it."""
+        """A list as JSON, followed by further members."""
         return self.reply({"Links": {}, "Items": list(items), **members}, status)
 
     def link(self, path: str, **changes: object) -> str:
-        """The address of a resource, or with `changes` of this one with other parameters."""
+        """The address of a resource, or with `changes` this address with other parameters."""
         if not changes:
             return f"{self.base}{path}"
         kept = [(key, value) for key, value in self.request.parameters if key.lower() not in _lower(changes)]
@@ -184,11 +184,11 @@ class Call:
 
     @property
     def archive(self) -> Archive:
-        """Where the values of streams are read, within the limits of one query."""
+        """The archive of streams, with the limits of one query."""
         return LimitedArchive(self.server.plant.history, self.server.max_collect)
 
     def stream(self, text: str) -> Point:
-        """The stream a WebID names: a point, or what else `STREAM_FINDERS` knows."""
+        """The stream a WebID names: a point, or another kind in `STREAM_FINDERS`."""
         find = STREAM_FINDERS.get(read_web_id(text).marker)
         return find_point(self.server, text) if find is None else find(self, text)
 
@@ -207,7 +207,7 @@ class Call:
 
     @cached_property
     def zone(self) -> tzinfo:
-        """The zone of naive times and of days: `timeZone`, else UTC."""
+        """The zone of naive times and of days: `timeZone`, by default UTC."""
         name = self.text("timeZone")
         try:
             return zone_named(name)
@@ -239,7 +239,7 @@ def read_web_id(text: str) -> webid.WebId:
 
 
 def malformed(text: str) -> ApiError:
-    """What a text is answered with that is no WebID."""
+    """The error for a text that is not a WebID."""
     return refusal(400, f'Unknown or invalid WebID format: "{text}".')
 
 
@@ -254,7 +254,7 @@ def find_point(server: Service, text: str) -> Point:
 
 
 def check_data_server(server: Service, text: str) -> None:
-    """Return when the WebID names the data server; 400 when malformed, 404 when it names something else."""
+    """Return when the WebID names the data server; 400 when malformed, 404 when it names another object."""
     read = read_web_id(text)
     owner = server.plant.catalog.server
     same_id = owner.guid in (read.server, read.object_id)
@@ -264,7 +264,7 @@ def check_data_server(server: Service, text: str) -> None:
 
 
 def guid_of(text: str, marker: str) -> uuid.UUID | str:
-    """The object id, or else the name, of a WebID of an enumeration set or state; 404 for another kind."""
+    """The object id, or else the name, of a WebID with that marker; 404 for another kind."""
     read = read_web_id(text)
     if read.marker != marker:
         raise refusal(404, f"The object with WebID '{text}' was not found.")

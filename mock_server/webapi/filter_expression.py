@@ -1,4 +1,4 @@
-"""`filterExpression`: which rows of a stream a call keeps, and what the others become."""
+"""`filterExpression`: which rows of a stream a call keeps, and what replaces the others."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from mock_server.webapi.messages import refusal
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition on the rows of one stream; with `show` rows that fail it turn into the state "Filtered"."""
+    """A condition on the rows of one stream; with `show` other rows become the state "Filtered" instead of being removed."""
 
     expression: Expression
     show: bool
@@ -25,7 +25,7 @@ class Filter:
         return self.expression.truths(rows.ticks, rows)
 
     def applied(self, rows: Block) -> Block:
-        """The rows that stay."""
+        """The remaining rows."""
         held = self.keep(rows)
         if not self.show:
             return rows.keep(held)
@@ -33,7 +33,7 @@ class Filter:
 
 
 def filter_of(call: Call, point: Point) -> Filter | None:
-    """What `filterExpression` asks of a stream, which '.' stands for; 400 when it is no expression."""
+    """The filter of the call for a stream, which '.' refers to; 400 when the expression is not valid."""
     text = call.text("filterExpression")
     show = call.flag("includeFilteredValues")
     if not text:
@@ -47,7 +47,7 @@ def filter_of(call: Call, point: Point) -> Filter | None:
 
 
 def bound(parameter: str, text: str, environment: Environment) -> Expression:
-    """The expression of a parameter; 400, naming the reason, when it is none."""
+    """The expression of a parameter; 400, with the reason, when it is not valid."""
     try:
         return bind(text, environment)
     except BadExpression as error:

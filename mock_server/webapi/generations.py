@@ -1,4 +1,4 @@
-"""Generations of PI Web API: which release has what, in one table."""
+"""Releases of PI Web API and their features, in one table."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Generation:
-    """One release: its name, and the product version it tells."""
+    """One release: its name, and the product version it reports."""
 
     name: str
     product: str

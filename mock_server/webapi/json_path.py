@@ -1,4 +1,4 @@
-"""The JSONPath that batch requests use: `$.a.b`, `['a']`, `[0]`, `[*]`, `.*`."""
+"""The subset of JSONPath that batch requests use: `$.a.b`, `['a']`, `[0]`, `[*]`, `.*`."""
 
 import re
 from typing import Any
@@ -7,14 +7,14 @@ _STEP = re.compile(r"""\.(?:(\*)|([^.\[\]'"\s]+))|\[(?:(\*)|(-?\d{1,9})|'([^']*)
 
 
 class BadPath(ValueError):
-    """The text is no JSONPath of the supported kind."""
+    """The text is not a JSONPath of the supported subset."""
 
 
 def parse(path: str) -> list["str | int | None"]:
     """The steps of a path: a key, an index, or None for every child.
 
     Raises:
-        BadPath: when it is not one.
+        BadPath: when it is not valid.
     """
     if not path.startswith("$"):
         raise BadPath(path)
@@ -30,7 +30,7 @@ def parse(path: str) -> list["str | int | None"]:
 
 
 def select(document: Any, steps: list["str | int | None"]) -> list[Any]:
-    """The tokens the steps lead to, in document order."""
+    """The tokens that the steps select, in document order."""
     found = [document]
     for step in steps:
         found = [child for token in found for child in _children(token, step)]

@@ -1,4 +1,4 @@
-"""A request and its response as plain values, so that everything between works without a socket."""
+"""Requests and responses as plain values, independent of sockets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ JSON = "application/json; charset=utf-8"
 class Request:
     """One HTTP request; `path` is percent-decoded, header names are lower-case, `origin` is like `http://host:80`.
 
-    `raw_path` is the path as it was sent, `client` the address it was sent from.
+    `raw_path` is the path as received, `client` the address of the client.
     """
 
     method: str
@@ -38,7 +38,7 @@ class Request:
 
     @cached_property
     def named(self) -> dict[str, list[str]]:
-        """The same by name in lower case."""
+        """The values of the parameters by lower-case name."""
         values: dict[str, list[str]] = {}
         # Hundreds of parameters have the same few names.
         lists = {name: values.setdefault(name.lower(), []) for name in {name for name, _ in self.parameters}}
@@ -57,10 +57,10 @@ def _parameter(part: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How an answer goes over its connection, when not at once and whole.
+    """How a response is delivered, when not at once and complete.
 
-    The answer waits for `delay_s`. If the connection `ends` with it, what is sent is the head (with `reason` as its
-    phrase), then `share` of the body, then a blank every 50 ms for `drip_s` seconds; the end is a reset with `reset`.
+    It waits for `delay_s`. If it `ends` the connection, the server sends the head (with `reason` as its phrase), then
+    `share` of the body, then a blank every 50 ms for `drip_s` seconds; the end is a reset with `reset`.
     """
 
     delay_s: float = 0.0
@@ -75,7 +75,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP response, complete; `sub_requests` is how many it took, `fault` the name of what is wrong with it."""
+    """One complete HTTP response; `sub_requests` counts the requests of a batch, `fault` names an injected fault."""
 
     status: int
     body: bytes
@@ -87,7 +87,7 @@ class Response:
 
 
 class ApiError(Exception):
-    """A refusal, carrying the response that says so."""
+    """An error response as an exception."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -95,7 +95,7 @@ class ApiError(Exception):
 
     @property
     def errors(self) -> list[str]:
-        """The texts of the refusal."""
+        """The messages of the error."""
         body = orjson.loads(self.response.body)
         return list(body.get("Errors") or [body.get("Message", "")])
 
@@ -106,10 +106,10 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 
 
 def refusal(status: int, *errors: str) -> ApiError:
-    """PI Web API's own error body, `{"Errors": [...]}`."""
+    """An error with PI Web API's body, `{"Errors": [...]}`."""
     return ApiError(json_response({"Errors": list(errors)}, status))
 
 
 def framework_refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> ApiError:
-    """The error body of the framework beneath, `{"Message": "..."}`."""
+    """An error with the body of ASP.NET, `{"Message": "..."}`."""
     return ApiError(json_response({"Message": message}, status, headers))

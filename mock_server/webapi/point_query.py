@@ -1,7 +1,8 @@
 r"""The point query of `points/search`: `Tag:=FLOW* AND PointType:=Float32`, `(A B) OR C`, `Span:>100`, `name:TANK\-1*`.
 
-A query is a list of AND groups that OR connects. A filter is an attribute, `:`, an operator (`=` when none is given)
-and a value, or a value alone, which means the tag. A backslash in a value makes the next character literal. Conditions on the current value are filters too: `TimeStamp:>='*-1h'`, `IsGood:=False`.
+A query is AND groups connected by OR. A filter is an attribute, `:`, an operator (by default `=`) and a value, or a
+value alone, which is a tag. A backslash escapes the next character. Conditions on the current value are filters too:
+`TimeStamp:>='*-1h'`, `IsGood:=False`.
 """
 
 import operator
@@ -25,11 +26,11 @@ OF_VALUE = ("value", "timestamp", "substituted", "questionable", "annotated", "i
 
 
 class BadQuery(ValueError):
-    """The text is no point query; its message says why."""
+    """The text is not a point query; the message says why."""
 
 
 class Filter(NamedTuple):
-    """One condition: the attribute in lower case, one of `= <> < <= > >=`, and the text compared with."""
+    """One condition: the attribute in lower case, one of `= <> < <= > >=`, and the text to compare with."""
 
     name: str
     symbol: str
@@ -37,10 +38,10 @@ class Filter(NamedTuple):
 
 
 def parse_query(query: str) -> list[list[Filter]]:
-    """The AND groups of a query, of which one must hold.
+    """The AND groups of a query, one of which must hold.
 
     Raises:
-        BadQuery: when it is none.
+        BadQuery: when it is not valid.
     """
     groups: list[list[Filter]] = [[]]
     at, opened = 0, False
@@ -91,7 +92,7 @@ def satisfies(filters: list[Filter], values: dict[str, Any], read_time: Callable
     """Whether a point with these attributes, by lower-case name, satisfies an AND group.
 
     Raises:
-        BadQuery: when an attribute does not exist or cannot be compared that way.
+        BadQuery: when an attribute does not exist or cannot be compared with the value.
     """
     return all(_holds(each, values, read_time) for each in filters)
 
@@ -119,7 +120,7 @@ _pattern = lru_cache(maxsize=64)(wildcard_pattern)
 
 
 def _alike(value: Any, condition: Filter, read_time: Callable[[str], int]) -> Any:
-    """The text of a condition as the kind of value it is compared with."""
+    """The text of a condition, converted to the type of the value it is compared with."""
     text = unescape(condition.text)
     if isinstance(value, Moment):
         return Moment(read_time(text))

@@ -47,7 +47,7 @@ def point_json(call: Call, point: Point) -> dict[str, Any]:
 
 
 def points_json(call: Call, points: Sequence[Point], tree: selected_fields.Tree) -> list[dict[str, Any]]:
-    """Points as PI Web API shows them; of a million of them only what `tree` selects is worth making."""
+    """Points as PI Web API shows them, with only the members that `tree` selects: there can be a million."""
     later = call.server.generation.has("span and zero of points")
     made = [
         (name, make)
@@ -84,7 +84,7 @@ def _links(base: str, owner: str, web_id: str) -> dict[str, str]:
 
 
 def page_of_points(call: Call, found: Any, count: int) -> Response:
-    """The page of the found indexes that `startIndex` and `count` ask for, with links to its neighbours."""
+    """The page of the given indexes that `startIndex` and `count` select, with links to its neighbours."""
     start = call.integer("startIndex", 0)
     page = [int(index) for index in found[start : start + count]]
     tree = selected_fields.below(call.tree, "Items") if selected_fields.wanted(call.tree, "Items") else {}

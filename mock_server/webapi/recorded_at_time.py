@@ -1,4 +1,4 @@
-"""`recordedattime(s)`: the event that a retrieval mode finds, or an error in its place."""
+"""`recordedattime(s)`: the event that a retrieval mode finds, or an error."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ def retrieval_mode(call: Call) -> str:
 
 
 def nearest_value(call: Call, point: Point, instant: int, mode: str) -> dict[str, Any] | None:
-    """The event found, as PI Web API shows it, or None."""
+    """The event that is found, as PI Web API shows it, or None."""
     found = recorded_at(reader(call.archive, point, call.now), instant, mode)
     return None if found is None else value_objects(call, found)[0][0]
 
 
 def nearest_or_error(call: Call, point: Point, instant: int, mode: str) -> dict[str, Any]:
-    """The same, with a value that carries `Errors` where there is none."""
+    """The same; a value with `Errors` where none is found."""
     found = nearest_value(call, point, instant, mode)
     if found is not None:
         return found
@@ -37,5 +37,5 @@ def nearest_or_error(call: Call, point: Point, instant: int, mode: str) -> dict[
 
 
 def nothing_found(instant: int, mode: str) -> str:
-    """What is wrong when no event is found."""
+    """The message when no event is found."""
     return f"No recorded value was found at '{ticks.to_iso(instant)}' with retrieval mode '{mode}'."

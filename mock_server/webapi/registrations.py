@@ -1,7 +1,7 @@
-"""Who listens to which stream: the registrations behind stream updates, held like a real server does, in memory.
+"""The registrations for stream updates, held in memory as by a real server.
 
-A marker is `<registration>_<n>`. `n` counts ticks since the registration began, so a registration needs no memory
-but its start, and every marker it ever gave stays good as long as it is in use.
+A marker is `<registration>_<n>`, where `n` counts ticks since the registration began. So a registration stores only
+its start, and all of its markers stay valid while it is in use.
 """
 
 import re
@@ -17,28 +17,28 @@ _MARKER = re.compile(r"([0-9a-f]{32})_(\d{1,19})\Z", re.IGNORECASE)
 
 
 class UnknownMarker(Exception):
-    """The registration of the marker was never made, was not used for too long, or is gone."""
+    """The registration of the marker never existed, expired, or was removed."""
 
 
 class InvalidMarker(Exception):
-    """The text is no marker, or one its registration never gave."""
+    """The text is not a marker, or one its registration never issued."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """One stream somebody listens to since `began` (ticks)."""
+    """The registration of one stream, which began at `began` (ticks)."""
 
     key: str
     point_id: int
     began: int
 
     def marker(self, instant: int) -> str:
-        """The marker that stands at `instant`."""
+        """The marker of `instant`."""
         return f"{self.key}_{instant - self.began}"
 
 
 class Registry:
-    """The registrations of one server; at most `most`, of which the least recently used goes first."""
+    """The registrations of one server, at most `most`; the least recently used is evicted."""
 
     def __init__(self, most: int = 100_000) -> None:
         self._most = most
@@ -63,11 +63,11 @@ class Registry:
             return new, True
 
     def read(self, marker: str, now: int) -> tuple[Registration, int]:
-        """The registration of a marker and the instant at which the marker stands.
+        """The registration of a marker and the marker's instant.
 
         Raises:
-            InvalidMarker: when it is no marker, or stands later than now.
-            UnknownMarker: when there is no such registration (any more).
+            InvalidMarker: when it is not a marker, or is later than now.
+            UnknownMarker: when the registration does not exist (any more).
         """
         match = _MARKER.match(marker)
         if match is None:
@@ -82,12 +82,12 @@ class Registry:
         return found, instant
 
     def remove(self, registration: Registration) -> None:
-        """Forget a registration, if it is still there."""
+        """Remove a registration, if it still exists."""
         with self._lock:
             self._drop(registration.key)
 
     def _alive(self, key: str, now: int) -> Registration | None:
-        """The registration of that key, used now; one that has expired is dropped."""
+        """The registration of that key, marked as used now; an expired one is dropped."""
         found, used = self._by_key.get(key, (None, 0))
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""From a path to the function that answers it."""
+"""Routing: from a path to the endpoint that answers it."""
 
 import re
 from collections import defaultdict
@@ -19,9 +19,9 @@ _interceptors: list[Interceptor] = []
 
 
 def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], Endpoint]:
-    """Register the function for a path; `{name}` in it is one segment, handed over as `call.args["name"]`.
+    """Register an endpoint for a path; `{name}` in it matches one segment, available as `call.args["name"]`.
 
-    Fixed parts match in any case. Of several paths that match, the one with the fewest names wins.
+    Paths match in any case. Of several matching paths the one with the fewest names wins.
     """
     escaped = re.escape(prefix + path).replace(r"\{", "{").replace(r"\}", "}")
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", escaped) + r"/?\Z", re.IGNORECASE)
@@ -43,14 +43,14 @@ def route(method: str, path: str, prefix: str = PREFIX) -> Callable[[Endpoint], 
 def intercept(answer: Interceptor) -> Interceptor:
     """Register a function that sees each request before the routes and may answer it.
 
-    It is how one address serves objects of several kinds: a stream is a point or an attribute.
+    So one address can serve objects of several kinds: a stream is a point or an attribute.
     """
     _interceptors.append(answer)
     return answer
 
 
 def dispatch(server: Service, request: Request, now: int) -> Response:
-    """The answer of the endpoint itself, as of `now` (ticks); batch sub-requests start here."""
+    """The reply of the endpoint, as of `now` (ticks); members of a batch enter here."""
     try:
         for answer in _interceptors:
             if (response := answer(Call(server, request, now))) is not None:
@@ -64,7 +64,7 @@ def dispatch(server: Service, request: Request, now: int) -> Response:
 
 
 def no_resource(request: Request) -> ApiError:
-    """The framework's 404 for an address that is no resource."""
+    """ASP.NET's 404 for an unknown address."""
     uri = f"{request.origin}{request.path}" + (f"?{request.query}" if request.query else "")
     return framework_refusal(404, f"No HTTP resource was found that matches the request URI '{uri}'.")
 

@@ -1,4 +1,4 @@
-"""`selectedFields`: dotted, case-insensitive paths that thin out a reply."""
+"""`selectedFields`: dotted, case-insensitive paths that reduce a reply."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _OMITTED = object()
 
 
 def parse(text: str | None) -> Tree:
-    """The tree that `Items.Timestamp;Items.Value` selects; None when nothing is selected explicitly."""
+    """The tree of `Items.Timestamp;Items.Value`; None when nothing is selected explicitly."""
     paths = [path for part in (text or "").split(";") if (path := part.strip().lower())]
     if not paths:
         return None
@@ -29,12 +29,12 @@ def _add(tree: dict[str, Any], path: list[str]) -> None:
 
 
 def wanted(tree: Tree, name: str) -> bool:
-    """Whether the key `name` of an object under `tree` can stay."""
+    """Whether `tree` keeps the key `name`."""
     return tree is None or name.lower() in tree
 
 
 def below(tree: Tree, name: str) -> Tree:
-    """What to keep of the value of a key that `wanted` lets stay."""
+    """The tree for the value of a key that is `wanted`."""
     if tree is None:
         return None
     inner: Tree = tree[name.lower()]
@@ -42,7 +42,7 @@ def below(tree: Tree, name: str) -> Tree:
 
 
 def prune(value: Any, tree: Tree) -> Any:
-    """The reply thinned out; a key of which nothing is left vanishes, but an empty list stays one."""
+    """The reduced reply; a key without any kept content is omitted, an empty list is kept."""
     kept = _prune(value, tree)
     return {} if kept is _OMITTED else kept
 

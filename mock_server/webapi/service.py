@@ -17,7 +17,7 @@ MAX_CONTENT_BYTES = 4_194_304
 
 
 def wall_clock() -> datetime:
-    """The present instant, UTC."""
+    """The current time in UTC."""
     return datetime.now(timezone.utc)
 
 
@@ -47,7 +47,7 @@ class Service(ABC):
         return GENERATIONS[self.version]
 
     def now(self) -> int:
-        """The present in ticks, as this server sees it; brings the plant's list of points up to it."""
+        """The current time in ticks, with the server's skew; also advances the plant's points to it."""
         now = ticks.from_datetime(self.clock() + self.skew)
         self.plant.catalog.advance(now)
         return now

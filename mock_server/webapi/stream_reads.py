@@ -1,4 +1,4 @@
-"""Reads of events as calls ask for them."""
+"""Reads of events for calls."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from mock_server.webapi.filter_expression import filter_of
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """What a recorded call asks for; both bounds are ticks and inclusive, whatever the direction."""
+    """The parameters of a recorded call; both bounds are ticks and inclusive, in either direction."""
 
     low: int
     high: int
@@ -34,13 +34,13 @@ def recorded_request(call: Call, streams: int = 1) -> RecordedRequest:
 
 
 def window(call: Call) -> tuple[int, int, bool]:
-    """The earlier and the later end of the call's range, and whether it runs backwards in time."""
+    """The earlier and the later end of the call's range, and whether the range is reversed."""
     start, end = call.time("startTime", "*-1d"), call.time("endTime", "*")
     return min(start, end), max(start, end), end < start
 
 
 def read_recorded(call: Call, points: Sequence[Point], asked: RecordedRequest) -> Block:
-    """The recorded events asked for, a stream for each point."""
+    """The requested recorded events, a stream for each point."""
     if call.text("filterExpression"):
         return side_by_side([_read_filtered(call, point, asked) for point in points])
     call.flag("includeFilteredValues")
@@ -63,7 +63,7 @@ def current_values(call: Call, points: Sequence[Point]) -> Block:
 
 
 def interpolated_values(call: Call, points: Sequence[Point]) -> Block:
-    """The values at every `interval` of the range, on the grid that `syncTime` anchors if it is given."""
+    """The values at every `interval` of the range, aligned to `syncTime` if it is given."""
     instants = _interpolation_grid(call, len(points))
     return _filtered_values(call, points, instants)
 
@@ -76,7 +76,7 @@ def values_at_times(call: Call, points: Sequence[Point]) -> Block:
 
 
 def plotted_values(call: Call, points: Sequence[Point]) -> Block:
-    """The events that make the range look right when drawn over `intervals` pixels."""
+    """The events that preserve the shape of the trend over `intervals` pixels."""
     low, high, newest_first = window(call)
     intervals = call.integer("intervals", 24, low=1)
     call.check_size("intervals", intervals * len(points))
@@ -118,7 +118,7 @@ def _filtered_values(call: Call, points: Sequence[Point], instants: I64) -> Bloc
 
 
 def _of_each(call: Call, points: Sequence[Point], read: Callable[[Point], Block]) -> Block:
-    """The blocks of all streams side by side; none at all for no stream."""
+    """The blocks of all streams as one; also for no stream."""
     return (
         side_by_side([read(point) for point in points])
         if points
@@ -127,10 +127,10 @@ def _of_each(call: Call, points: Sequence[Point], read: Callable[[Point], Block]
 
 
 def _read_filtered(call: Call, point: Point, asked: RecordedRequest) -> Block:
-    """The events that satisfy the filter, up to the limit: more are read until it is reached or none is left.
+    """The events that satisfy the filter: reads more until the limit is reached or no event is left.
 
     Raises:
-        TooManyEvents: when the archive does not collect as many as that takes.
+        TooManyEvents: when that takes more events than the archive collects.
     """
     condition = filter_of(call, point)
     assert condition is not None
@@ -158,7 +158,7 @@ def _inside(call: Call, points: Sequence[Point], asked: RecordedRequest, limit: 
 
 
 def _with_bounds(call: Call, point: Point, asked: RecordedRequest, limit: int) -> Block:
-    """One stream with what boundary types Outside and Interpolated add, cut to the limit."""
+    """One stream with the boundary values of types Outside and Interpolated, cut to the limit."""
     inside = _inside(call, [point], asked, limit)
     blocks = [_below(call, point, asked), inside, _above(call, point, asked)]
     if asked.newest_first:
@@ -179,7 +179,7 @@ def _above(call: Call, point: Point, asked: RecordedRequest) -> Block | None:
 def _bound(
     call: Call, point: Point, asked: RecordedRequest, instant: int, neighbour: Callable[..., Block]
 ) -> Block | None:
-    """What is added at one end of the window, where no event is exactly there."""
+    """The boundary value at one end of the window, if no event is exactly there."""
     if len(call.archive.window([point], instant, instant, now=call.now, limit=1).ticks):
         return None
     outside = asked.boundary == "Outside"

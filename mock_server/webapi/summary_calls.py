@@ -1,4 +1,4 @@
-"""`summary` as calls ask for it: intervals, basis, filter and the values that come back."""
+"""`summary` calls: intervals, basis, filter and the values returned."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ _NOTHING = np.array([], dtype=np.int64)
 
 
 class SummaryRequest(NamedTuple):
-    """A summary call: ascending interval ends, and how the figures in between are made and shown."""
+    """A summary call: ascending interval bounds, and how summaries are computed and shown."""
 
     types: tuple[str, ...]
     edges: I64
@@ -48,7 +48,7 @@ class SummaryRequest(NamedTuple):
 
 
 def summary_request(call: Call, streams: int) -> SummaryRequest:
-    """What a summary call on that many streams asks for."""
+    """The parameters of a summary call on that many streams."""
     types = _types(call)
     start, end = call.time("startTime", "*-1d"), call.time("endTime", "*")
     span = call.span("summaryDuration")
@@ -65,13 +65,13 @@ def summary_request(call: Call, streams: int) -> SummaryRequest:
 
 
 def summaries_of(call: Call, points: Sequence[Point]) -> list[list[dict[str, Any]]]:
-    """For each stream the `Items` of a summary answer: for each type its value in each interval."""
+    """For each stream the `Items` of a summary reply: for each type its value in each interval."""
     asked = summary_request(call, len(points))
     return [_items(call, point, asked) for point in points]
 
 
 def figures_of(stream: Reader, asked: SummaryRequest, keep: Keep | None) -> Figures:
-    """The figures of a stream in each interval of the call."""
+    """The summaries of a stream in each interval of the call."""
     if asked.basis in _STEP:
         return time_weighted(stream, asked.edges, asked.samples, keep)
     several = len(asked.edges) > 2
@@ -80,7 +80,7 @@ def figures_of(stream: Reader, asked: SummaryRequest, keep: Keep | None) -> Figu
 
 
 def summary_items(call: Call, figures: Figures, asked: SummaryRequest, units: str) -> list[dict[str, Any]]:
-    """The printed figures, type by type, in the direction of the call."""
+    """The summaries as JSON, type by type, in the direction of the call."""
     flags = {"Annotated": False} if call.server.generation.has("Annotated") else {}
     places = range(len(figures.start))
     order = places[::-1] if asked.newest_first else places
@@ -127,7 +127,7 @@ def _type(text: str) -> tuple[str, ...]:
 
 
 def _edges(call: Call, start: int, end: int, span: Span | None) -> I64:
-    """The ends of the intervals, ascending; the last one in the direction of the call may be shorter."""
+    """The bounds of the intervals, ascending; the last interval in the direction of the call may be shorter."""
     if span is None:
         return np.array([min(start, end), max(start, end)], dtype=np.int64)
     made = grid(start, end, span, call.zone)
@@ -136,7 +136,7 @@ def _edges(call: Call, start: int, end: int, span: Span | None) -> I64:
 
 
 def _samples(call: Call, low: int, high: int) -> I64:
-    """The instants a filter or expression is evaluated at; none means at every recorded event."""
+    """The instants at which a filter or expression is evaluated; none: at every recorded event."""
     kind = call.choice("sampleType", "ExpressionRecordedValues", ("ExpressionRecordedValues", "Interval"))
     span = call.span("sampleInterval")
     if kind == "ExpressionRecordedValues":

@@ -1,4 +1,4 @@
-"""Time zones by name: IANA's, and the names Windows gives to the common ones, which a real server knows."""
+"""Time zones by IANA name, and by the Windows names that a real server knows."""
 
 from datetime import timezone, tzinfo
 from functools import lru_cache
@@ -51,12 +51,12 @@ _WINDOWS = {
 
 
 class UnknownZone(ValueError):
-    """No time zone has that name."""
+    """There is no time zone of that name."""
 
 
 @lru_cache(maxsize=64)
 def zone_named(name: str) -> tzinfo:
-    """The zone of that name, in any case if it is one of Windows; UTC for an empty one.
+    """The zone of that name (Windows names in any case); UTC for an empty one.
 
     Raises:
         UnknownZone: when there is none.

@@ -1,4 +1,7 @@
-"""Performance equations: arithmetic over streams, as `calculation` calls and filter expressions use them."""
+"""Performance equations, as `calculation` calls and filter expressions use them.
+
+Start with `grammar` for the syntax, then `evaluate`.
+"""
 
 from mock_server.archive.expressions.evaluate import Environment, Expression, bind
 from mock_server.archive.expressions.grammar import BadExpression

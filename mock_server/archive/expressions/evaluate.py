@@ -1,4 +1,4 @@
-"""An expression bound to streams, and its values at given instants."""
+"""Binding an expression to streams and evaluating it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from mock_server.plant.events import I64, Block
 
 @dataclass(frozen=True)
 class Environment:
-    """What names in single quotes mean: `find` gives the stream of a name, anything else must be a PI time."""
+    """The meaning of names in single quotes: `find` returns the stream of a name; other names must be PI times."""
 
     find: Callable[[str], Reader | None]
     zone: tzinfo
@@ -36,28 +36,28 @@ class Environment:
 
 @dataclass(frozen=True)
 class Expression:
-    """A checked expression; `streams` are those it names, by the name it uses."""
+    """A bound expression; `streams` are the streams it names, by name."""
 
     tree: Node
     streams: dict[str, Reader]
     zone: tzinfo
 
     def values(self, instants: I64, own: Block | None = None) -> list[Value | None]:
-        """Its value at each instant, None where it has none; `own` are the rows that '.' stands for."""
+        """Its value at each instant, None where it has none; `own` is the block that '.' refers to."""
         run = Run(self, instants, own)
         return [run.value_or_none(row) for row in paced(range(len(instants)))]
 
     def truths(self, instants: I64, own: Block | None = None) -> "np.ndarray":
-        """For each instant whether it is a number other than 0."""
+        """For each instant whether the value is a number other than 0."""
         found = self.values(instants, own)
         return np.array([isinstance(value, int | float) and value != 0 for value in found], dtype=np.bool_)
 
 
 def bind(text: str, environment: Environment) -> Expression:
-    """The expression that `text` spells, with every name and function in it known to exist.
+    """Parse `text` and resolve every name and function.
 
     Raises:
-        BadExpression: when it is none.
+        BadExpression: when it is not a valid expression.
     """
     tree = parse(text)
     streams: dict[str, Reader] = {}
@@ -137,7 +137,7 @@ class Run(RowContext):
         return Instant(int(self._instants[row]))
 
     def time(self, text: str, base: Instant) -> Instant:
-        """The instant a PI time means when it is `base` now."""
+        """The instant of a PI time relative to `base`."""
         try:
             return Instant(pitime.parse(text, base.ticks, self._expression.zone))
         except pitime.BadTime as error:

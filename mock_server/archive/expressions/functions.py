@@ -1,4 +1,4 @@
-"""Functions of performance equations whose result depends on their arguments alone."""
+"""Functions of performance equations that depend on their arguments alone."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ _ANY = 100
 
 
 class ScalarFunction(NamedTuple):
-    """A function of values, with the least and the greatest number of its arguments."""
+    """A function of values, with its least and greatest number of arguments."""
 
     least: int
     most: int
@@ -30,7 +30,7 @@ def _math(compute: Callable[..., int | float], count: int = 1) -> ScalarFunction
 
 
 def _over_numbers(compute: Callable[[Sequence[int | float]], int | float], least: int = 1) -> ScalarFunction:
-    """A figure of the arguments that are numbers; states and texts are left out."""
+    """An aggregate of the numeric arguments; states and texts are skipped."""
 
     def computed(*values: Value) -> Value:
         numbers = [value for value in values if isinstance(value, int | float)]

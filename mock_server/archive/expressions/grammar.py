@@ -1,7 +1,7 @@
-"""The text of a performance equation as a tree.
+"""The parser of performance equations.
 
-From loosest to tightest: `if … then … else …`, `or`, `and`, `not`, comparisons and `in`, `+ -`, `* / mod`, sign,
-`^`. Names of streams and times stand in single quotes, texts in double quotes.
+From lowest to highest precedence: `if … then … else …`, `or`, `and`, `not`, comparisons and `in`, `+ -`, `* / mod`,
+sign, `^`. Names of streams and times are in single quotes, texts in double quotes.
 """
 
 import math
@@ -17,19 +17,19 @@ _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
 
 
 class BadExpression(ValueError):
-    """The text is no performance equation; its message says where and why."""
+    """The text is not a performance equation; the message says where and why."""
 
 
 @dataclass(frozen=True)
 class Literal:
-    """A number or text written out."""
+    """A number or text."""
 
     value: int | float | str
 
 
 @dataclass(frozen=True)
 class Name:
-    """What stands in single quotes: a stream or a time."""
+    """A name in single quotes: a stream or a time."""
 
     text: str
 
@@ -54,10 +54,10 @@ Node = Literal | Name | Operation | Function
 
 
 def parse(text: str) -> Node:
-    """The tree of an expression.
+    """The syntax tree of an expression.
 
     Raises:
-        BadExpression: when it is none.
+        BadExpression: when it is not valid.
     """
     parser = _Parser(_tokens(text))
     tree = parser.expression()
@@ -71,7 +71,7 @@ def parse(text: str) -> Node:
 
 
 def _height(tree: Node) -> int:
-    """The levels of the tree, counted without recursion."""
+    """The height of the tree, computed without recursion."""
     level, height = [tree], 0
     while level:
         height += 1

@@ -18,7 +18,7 @@ _NO_SAMPLES = np.array([], dtype=np.int64)
 
 
 class RowContext(Protocol):
-    """What a function can ask about the row it is computed for."""
+    """What a function can read about the row it is computed for."""
 
     @property
     def zone(self) -> tzinfo:
@@ -34,7 +34,7 @@ class RowContext(Protocol):
         ...
 
     def time(self, text: str, base: Instant) -> Instant:
-        """The instant a PI time means when it is `base` now."""
+        """The instant of a PI time relative to `base`."""
         ...
 
     def stream(self, node: Node) -> Reader:
@@ -50,7 +50,7 @@ Arguments = tuple[Node, ...]
 
 
 class StreamFunction(NamedTuple):
-    """A function with the least and the greatest number of its arguments; the first may have to name a stream."""
+    """A function with its least and greatest number of arguments; the first may have to name a stream."""
 
     least: int
     most: int
@@ -59,7 +59,7 @@ class StreamFunction(NamedTuple):
 
 
 def _instant(rows: RowContext, nodes: Arguments, at: int, row: int) -> Instant:
-    """The time that argument `at` gives; the row's own when there is none."""
+    """The time that argument `at` gives, by default the row's own."""
     if len(nodes) <= at:
         return rows.now(row)
     value = rows.value(nodes[at], row)
@@ -71,7 +71,7 @@ def _instant(rows: RowContext, nodes: Arguments, at: int, row: int) -> Instant:
 
 
 def _range(rows: RowContext, nodes: Arguments, row: int) -> tuple[int, int]:
-    """The time range of arguments 1 and 2; a relative one counts from the other."""
+    """The time range of arguments 1 and 2; a relative one is relative to the other."""
     start, end = nodes[1], nodes[2]
     if _is_relative(start):
         high = _instant(rows, nodes, 2, row)
@@ -91,7 +91,7 @@ def _is_relative(node: Node) -> bool:
 
 
 def _figure(summary_type: str, *, by_event: bool = False) -> StreamFunction:
-    """A summary of a stream over a range; a fourth argument is the least percentage of good data."""
+    """A summary of a stream over a range; a fourth argument is the minimum percentage of good data."""
 
     def compute(rows: RowContext, nodes: Arguments, row: int) -> Value:
         stream, edges = rows.stream(nodes[0]), np.array(_range(rows, nodes, row), dtype=np.int64)
@@ -130,7 +130,7 @@ def _neighbour(mode: str, *, time: bool) -> StreamFunction:
 
 
 def _is_bad(rows: RowContext, nodes: Arguments, row: int) -> Value:
-    """1 for a value that is none: a system state, or an argument that cannot be computed."""
+    """1 for a system state, or an argument that cannot be computed."""
     try:
         value = rows.value(nodes[0], row)
     except CalcFailed:
@@ -164,7 +164,7 @@ def _calendar(read: Callable[[datetime], int]) -> StreamFunction:
 
 
 def _midnight(move: Callable[[datetime], datetime]) -> StreamFunction:
-    """An instant made from the local midnight that begins the day."""
+    """An instant derived from local midnight at the start of the day."""
 
     def compute(rows: RowContext, nodes: Arguments, row: int) -> Value:
         local = ticks.to_datetime(_instant(rows, nodes, 0, row).ticks).astimezone(rows.zone)

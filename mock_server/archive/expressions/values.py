@@ -1,4 +1,4 @@
-"""What an expression computes with, and how its operators treat each kind of value."""
+"""The values of expressions, and the operators on each kind of value."""
 
 import math
 import operator
@@ -14,7 +14,7 @@ from mock_server.plant.sensors import STATES, SYSTEM_STATES
 
 
 class CalcFailed(ArithmeticError):
-    """The expression has no value here; the server shows "Calc Failed" in its place."""
+    """The expression has no value; the server shows "Calc Failed"."""
 
 
 class Instant(NamedTuple):
@@ -27,7 +27,7 @@ Value = int | float | str | State | Instant
 
 
 def values_of(block: Block) -> list[Value]:
-    """The values of a block of one stream as a client reads them, states and instants as such."""
+    """The values of a block of one stream as a client reads them, with states and instants as objects."""
     point = block.points[0]
     numbers = printed_numbers(point.point_type, block.number).tolist()
     rows = zip(block.kind.tolist(), numbers, block.code.tolist(), strict=True)
@@ -47,7 +47,7 @@ def _value(point: Point, kind: int, number: float, code: int) -> Value:
 
 
 def number(value: Value) -> int | float:
-    """The value as a number; texts, times and states are none."""
+    """The value as a number; raises for texts, times and states."""
     if isinstance(value, int | float):
         return value
     raise CalcFailed
@@ -59,7 +59,7 @@ def truth(value: Value) -> bool:
 
 
 def finite(value: int | float) -> int | float:
-    """The number, when it is one."""
+    """The number if it is finite; raises otherwise."""
     if math.isfinite(value):
         return value
     raise CalcFailed
@@ -128,7 +128,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def compare(symbol: str, left: Value, right: Value) -> int:
-    """1 or 0; texts in any case, a digital state by its name with a text and by its code with a number."""
+    """1 or 0; texts ignore case, a digital state compares by name with a text and by code with a number."""
     return int(_COMPARISONS[symbol](*_comparable(left, right)))
 
 
@@ -151,7 +151,7 @@ def _name(value: Value) -> str:
 
 
 def _code(value: Value) -> Value:
-    """The code of a digital state; a system state is no reading and compares with no number."""
+    """The code of a digital state; a system state cannot be compared with a number."""
     if isinstance(value, State):
         if value.is_system:
             raise CalcFailed

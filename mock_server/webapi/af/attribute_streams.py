@@ -1,4 +1,4 @@
-"""Streams of attributes: read from the point beneath by the API's own calls, then shown as the attribute's."""
+"""Streams of attributes: read from their points by the API's own calls, then converted to the attribute's units."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,14 +46,14 @@ _WITHOUT_UNITS = ("Count", "PercentGood")
 
 @dataclass(frozen=True)
 class Scale:
-    """Factor and offset applied to numbers, and the unit they are then in."""
+    """Factor and offset applied to numbers, and the resulting unit."""
 
     factor: float
     offset: float
     units: str
 
     def apply(self, value: Any) -> Any:
-        """A reply, or part of one, with its numbers and units changed."""
+        """A reply, or part of one, with its numbers and units converted."""
         if isinstance(value, list):
             return [self.apply(each) for each in value]
         if not isinstance(value, dict):
@@ -80,9 +80,9 @@ class Scale:
 
 
 def scale_of(attribute: Attribute, desired: str) -> Scale:
-    """What turns the numbers of the point, or of a static value, into those of the attribute in the unit asked for.
+    """The conversion from the numbers of the point, or a static value, to the attribute in the requested unit.
 
-    400 when there is no such unit, 409 when it measures something else.
+    Answers 400 for an unknown unit, 409 for one of another quantity.
     """
     factor, offset = attribute.linear
     if not desired:
@@ -99,7 +99,7 @@ def scale_of(attribute: Attribute, desired: str) -> Scale:
 
 
 def kept_parameters(call: Call, *besides: str) -> list[tuple[str, str]]:
-    """The call's parameters that the points beneath are asked with."""
+    """The call's parameters that are passed on to the calls for points."""
     left_out = _ATTRIBUTE_PARAMETERS | set(besides)
     return [
         (name, value)
@@ -109,7 +109,7 @@ def kept_parameters(call: Call, *besides: str) -> list[tuple[str, str]]:
 
 
 def frame_times(call: Call, owner: Any, method: str) -> list[tuple[str, str]]:
-    """The times that an event frame stands for where the call gives none."""
+    """The times of an event frame as defaults for the times that the call omits."""
     if not isinstance(owner, Frame):
         return []
     if method == "value":
@@ -121,7 +121,7 @@ def frame_times(call: Call, owner: Any, method: str) -> list[tuple[str, str]]:
 
 
 def read_point(call: Call, point: Point, method: str, times: list[tuple[str, str]]) -> Any:
-    """The parsed reply for one point; its refusal when it refuses."""
+    """The parsed reply for one point; raises its error."""
     query = urlencode([*kept_parameters(call, "webidtype"), *times])
     return _answer(call, f"/piwebapi/streams/{point.web_id()}/{method}", query)
 
@@ -129,7 +129,7 @@ def read_point(call: Call, point: Point, method: str, times: list[tuple[str, str
 def read_points(
     call: Call, points: list[Point], method: str, times: list[tuple[str, str]]
 ) -> dict[int, dict[str, Any]]:
-    """The items of a stream set of points, by the index of the point."""
+    """The items of a stream set of points, by point index."""
     unique = list({point.index: point for point in points}.values())
     if not unique:
         return {}
@@ -140,7 +140,7 @@ def read_points(
 
 
 def stream_item(call: Call, attribute: Attribute, rest: dict[str, Any]) -> dict[str, Any]:
-    """A stream set's item for an attribute, with what was read for it."""
+    """The item of a stream set for an attribute."""
     by_name = {
         "WebId": call.web_id(attribute),
         "Name": attribute.name,
@@ -151,7 +151,7 @@ def stream_item(call: Call, attribute: Attribute, rest: dict[str, Any]) -> dict[
 
 
 def failed_value(error: ApiError) -> dict[str, Any]:
-    """A value that could not be read, inside an answer that could."""
+    """A value that carries an error, inside a successful reply."""
     return {
         "Timestamp": ticks.to_iso(0),
         "Value": None,

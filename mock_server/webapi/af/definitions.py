@@ -1,4 +1,4 @@
-"""What the asset database and server declare, as PI Web API shows it."""
+"""Definitions of the asset database and server as PI Web API shows them."""
 
 from typing import Any
 
@@ -104,7 +104,7 @@ def unit_class_json(call: Call, unit_class: UnitClass) -> dict[str, Any]:
 
 
 def unit_json(call: Call, unit: Unit) -> dict[str, Any]:
-    """A unit; its figures refer to the canonical unit of its class."""
+    """A unit; its factors refer to the canonical unit of its class."""
     classes = call.server.plant.assets.library.unit_classes.values()
     unit_class = next(each for each in classes if unit in each.units)
     canonical = unit_class.units[0]

@@ -1,4 +1,4 @@
-"""Which event frames a call asks for: search modes, their time rules and the filters."""
+"""Searches for event frames: search modes, their time rules and filters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _RANGES: dict[str, Callable[[Frame, int, int], bool]] = {
 
 @dataclass(frozen=True)
 class _Direction:
-    """A mode that counts frames from an instant: by what, which way, and whether only open ones."""
+    """A mode that counts frames from an instant: the sort key, the direction, and whether only open frames count."""
 
     key: Callable[[Frame], int]
     backward: bool
@@ -47,9 +47,9 @@ _FIRST_REACH = 8 * 3_600 * ticks.PER_SECOND
 
 
 def search_frames(call: Call, sources: list[Point], wanted: Test, *, phases: bool) -> list[Frame]:
-    """The frames that these points announce and a call's mode and times select; with `phases` those too.
+    """The frames of these points that match the call's mode and times; with `phases` those too.
 
-    Range modes give them unordered, the others in their own order.
+    Range modes return them unordered, the others in their own order.
     """
     mode = call.choice("searchMode", "Overlapped", _MODES)
     start = call.time("startTime", "*-8h")
@@ -75,12 +75,12 @@ def search_frames(call: Call, sources: list[Point], wanted: Test, *, phases: boo
 
 
 def has_own_order(call: Call) -> bool:
-    """Whether the call's search mode brings an order of its own."""
+    """Whether the call's search mode defines the order."""
     return call.choice("searchMode", "Overlapped", _MODES) in _DIRECTIONS
 
 
 def too_large() -> ApiError:
-    """The refusal of a range that holds too many events."""
+    """The error for a range with too many events."""
     return refusal(
         400,
         "The time range holds more events than event frames can be found in at once; ask for a shorter one.",
@@ -88,7 +88,7 @@ def too_large() -> ApiError:
 
 
 def frame_filters(call: Call) -> Test:
-    """Whether a frame passes the filters of a list of event frames."""
+    """A test for the filters of a list of event frames."""
     severities = [text.lower() for text in call.texts("severity") if text]
     unknown = [text for text in severities if text not in [each.lower() for each in SEVERITIES]]
     if unknown:
@@ -124,7 +124,7 @@ def _with_phases(found: list[Frame], phases: bool) -> list[Frame]:
 
 @dataclass(frozen=True)
 class _DirectedSearch:
-    """A search that reaches ever further from an instant until it has found enough."""
+    """A search that extends its range from an instant until it has found enough."""
 
     home: Frames
     sources: list[Point]
@@ -133,7 +133,7 @@ class _DirectedSearch:
     now: int
 
     def frames(self, direction: _Direction, start: int, needed: int) -> list[Frame]:
-        """The frames on that side of `start`, nearest first; at least `needed` if there are so many."""
+        """The frames on that side of `start`, nearest first; at least `needed` if there are as many."""
         if direction.open_only:
             return self._within(direction, start, (self.now, self.now), ticks.LAST)
         first = min((point.created_ticks for point in self.sources), default=self.now)
@@ -148,7 +148,7 @@ class _DirectedSearch:
             reach *= 4
 
     def _within(self, direction: _Direction, start: int, bounds: tuple[int, int], reach: int) -> list[Frame]:
-        """What a reach of that length covers whole; `ticks.LAST` is all of it."""
+        """The matching frames within `reach` of `start`; `ticks.LAST` is no limit."""
         candidates = _with_phases(self.home.overlapping(self.sources, *bounds, self.now), self.phases)
         key, sign = direction.key, -1 if direction.backward else 1
         found = [

@@ -1,4 +1,4 @@
-"""What all lists of the Asset Framework share: filters, order, pages."""
+"""Filters, sorting and paging of AF lists."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def optional_flag(call: Call, name: str) -> bool | None:
 
 
 def pattern(call: Call, name: str) -> Callable[[str], bool]:
-    """Whether a text matches a wildcard parameter; everything does when it is not given."""
+    """A test for a wildcard parameter; it accepts everything when the parameter is not given."""
     text = call.text(name)
     if text in ("", "*"):
         return lambda _: True
@@ -35,13 +35,13 @@ def pattern(call: Call, name: str) -> Callable[[str], bool]:
 
 
 def by_value(call: Call, name: str, read: Callable[[Any], list[str]]) -> Test:
-    """Whether the parameter is one of the texts read from an item, whatever its case; all are if not given."""
+    """A test for a parameter that equals one of an item's texts, ignoring case; it accepts all if not given."""
     wanted = call.text(name).lower()
     return lambda item: not wanted or wanted in [each.lower() for each in read(item)]
 
 
 def by_name(call: Call, prefix: str = "") -> Test:
-    """Whether an item matches the list's name and description filters."""
+    """A test for the name and description filters of a list."""
     name, description = ("nameFilter", "descriptionFilter")
     if prefix:
         name, description = f"{prefix}NameFilter", f"{prefix}DescriptionFilter"
@@ -50,7 +50,7 @@ def by_name(call: Call, prefix: str = "") -> Test:
 
 
 def ordered(call: Call, found: Sequence[Any], keys: dict[str, Callable[[Any], Any]]) -> list[Any]:
-    """The items in the order asked for, of equals the first by path first."""
+    """The items in the requested order."""
     field = call.choice("sortField", "Name", SORT_FIELDS)
     descending = call.descending
     key = keys.get(field) or (lambda item: item.name.lower())
@@ -60,19 +60,19 @@ def ordered(call: Call, found: Sequence[Any], keys: dict[str, Callable[[Any], An
 
 
 def page(call: Call, found: Sequence[Any], show: Show, cap: int | None = None) -> Response:
-    """The page that `startIndex` and `maxCount` ask for, with links to its neighbours."""
+    """The page that `startIndex` and `maxCount` select, with links to its neighbours."""
     start, count = call.integer("startIndex", 0), call.max_count(cap=cap)
     items = (show(call, each) for each in found[start : start + count])
     return list_reply(call, call.page_links(start, count, len(found)), items)
 
 
 def unpaged(call: Call, found: Sequence[Any], show: Show) -> Response:
-    """An unpaged list."""
+    """A list without paging."""
     return list_reply(call, {}, (show(call, each) for each in found))
 
 
 def query_terms(call: Call, known: dict[str, Filter], parameter: str = "query") -> list[Term]:
-    """The terms of the call's AFSearch query; 400 when it is none."""
+    """The terms of the call's AFSearch query; 400 when it is not valid."""
     try:
         return parse(call.text(parameter), known)
     except BadQuery as error:
@@ -80,7 +80,7 @@ def query_terms(call: Call, known: dict[str, Filter], parameter: str = "query") 
 
 
 def query_test(call: Call, terms: list[Term], known: dict[str, Filter]) -> Test:
-    """Whether an item satisfies the terms; 400 when a value cannot be compared."""
+    """A test for the terms; 400 when a value cannot be compared."""
     try:
         return holds(terms, known, call.now)
     except BadQuery as error:

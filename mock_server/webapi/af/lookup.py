@@ -1,4 +1,4 @@
-"""From a WebID or a path in a call to the AF object it names; 400 when malformed, 404 when there is none."""
+"""AF objects by WebID or path; 400 when malformed, 404 when there is none."""
 
 import uuid
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Show = Callable[[Call, Any], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind of object that has an address: its markers, its name in errors, how to find and show it."""
+    """A kind of object with an address: its markers, its name in errors, and how to find and show it."""
 
     markers: tuple[str, ...]
     what: str

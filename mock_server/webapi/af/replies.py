@@ -1,4 +1,4 @@
-"""AF objects as PI Web API shows them; links lead only to what this server has."""
+"""AF objects as PI Web API shows them; links lead only to resources this server has."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ STREAM_LINKS = {
 
 
 def head(call: Call, item: Any) -> dict[str, Any]:
-    """What every AF object starts with."""
+    """The first members of every AF object."""
     return {
         "WebId": call.web_id(item),
         "Id": str(item.guid),
@@ -35,19 +35,19 @@ def head(call: Call, item: Any) -> dict[str, Any]:
 
 
 def link(call: Call, collection: str, item: Any, *rest: str) -> str:
-    """The address of an object or of what is below it."""
+    """The address of an object or of a resource below it."""
     return call.link("/".join(["", collection, call.web_id(item), *rest]))
 
 
 def links(call: Call, collection: str, item: Any, *below: str, **elsewhere: str) -> dict[str, str]:
-    """`Self`, and the resources `below` it; those `elsewhere` have another name in their address."""
+    """`Self`, and links to resources below it; those in `elsewhere` have a path that differs from their name."""
     own = link(call, collection, item)
     paths = {name: name.lower() for name in below} | elsewhere
     return {"Self": own} | {name: f"{own}/{path}" for name, path in paths.items()}
 
 
 def stream_links(call: Call, collection: str, item: Any) -> dict[str, str]:
-    """The addresses of an object's values, by the names of their links."""
+    """Links to an object's values."""
     own = link(call, collection, item)
     return {name: f"{own}/{path}" for name, path in STREAM_LINKS.items()}
 
@@ -173,7 +173,7 @@ def digital_set_path(call: Call, digital_set: DigitalSet) -> str:
 
 
 def digital_set_web_id(call: Call, digital_set: DigitalSet) -> str:
-    """The WebID of a digital set, of the type asked for."""
+    """The WebID of a digital set, of the requested type."""
     server, kind = call.server.plant.catalog.server, webid.KINDS[call.web_id_type]
     path = digital_set_path(call, digital_set)
     return webid.encode(kind, webid.DIGITAL_SET, server.guid, server.set_guid(digital_set), path)

@@ -1,4 +1,4 @@
-"""Events as PI Web API prints them: JSON bytes, assembled from columns without an object per event."""
+"""Events as JSON bytes, assembled from columns without an object per event."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -40,7 +40,7 @@ _COMMA = ord(",")
 
 
 class _Traits(NamedTuple):
-    """What decides how the events of some points are printed, for each point and in sum."""
+    """The properties of some points that determine the JSON of their events."""
 
     types: NDArray[np.int8]  # places in `NUMERIC_TYPES`, -1 for what is no number
     present: frozenset[int]  # the types that occur
@@ -60,12 +60,12 @@ def _traits(points: Points) -> _Traits:
 
 
 def timed_values(block: Block, fields: frozenset[str] = _ALL) -> list[bytes]:
-    """For each stream of the block its events as a JSON list, with those of `VALUE_FIELDS` asked for."""
+    """For each stream of the block its events as a JSON list, with the given members of `VALUE_FIELDS`."""
     return [b"".join((b"[", events, b"]")) for events in event_texts(block, fields)]
 
 
 def event_texts(block: Block, fields: frozenset[str] = _ALL) -> list[memoryview]:
-    """The same without brackets and as views to be joined, so that large lists need not be copied twice."""
+    """The same without brackets, as views: large lists are copied only once, when they are joined."""
     if not len(block.ticks):
         return [memoryview(b"")] * len(block.points)
     # Every row starts with a comma, of which the first of each list is left out.
@@ -74,14 +74,14 @@ def event_texts(block: Block, fields: frozenset[str] = _ALL) -> list[memoryview]
 
 
 def state_json(code: int, set_name: str) -> bytes:
-    """The enumeration value of a state, of the system set if that is the set's name."""
+    """The enumeration value of a state of that set."""
     known = _SETS[set_name]
     name = known.states[code]
     return orjson.dumps({"Name": name, "Value": code, "IsSystem": known is SYSTEM_STATES})
 
 
 def _columns(block: Block, fields: frozenset[str]) -> list[Column]:
-    """The columns whose rows are the events."""
+    """The text columns of the events."""
     traits = _traits(Points.of(block.points))
     has_tail = not fields <= {"Timestamp", "Value"}
     end = b"," if has_tail else b"}"
@@ -99,7 +99,7 @@ def _columns(block: Block, fields: frozenset[str]) -> list[Column]:
 
 
 def _values(block: Block, traits: _Traits, end: bytes) -> Column:
-    """The text of each value with `end` behind it, from a table of the numbers by type and then what is none."""
+    """The text of each value followed by `end`, from a table of the numbers by type and then of other values."""
     type_of_row = np.repeat(traits.types, block.counts)
     pool: list[pa.Array] = []
     place = np.empty(len(block.ticks), dtype=np.int32)
@@ -131,7 +131,7 @@ def _number_texts(point_type: str, number: NDArray[np.float64], end: bytes) -> p
 
 
 def _other_texts(block: Block, sets: I64, rows: I64, end: bytes) -> tuple[list[pa.Array], I64]:
-    """The texts of the values that are no numbers, and for each row which of them all is its own."""
+    """The texts of values that are not numbers, and for each row the index of its text."""
     owner = np.searchsorted(block.bounds, rows, side="right") - 1
     kind, code = block.kind[rows], block.code[rows]
     which = np.empty(len(rows), dtype=np.int64)
@@ -157,7 +157,7 @@ def _strings(block: Block, owner: I64, code: I64, end: bytes) -> pa.Array:
 
 
 def _string_texts(point: Point, codes: Sequence[int], end: bytes) -> list[bytes]:
-    """The texts of a String point's events as JSON with `end` behind it."""
+    """The texts of a String point's events as JSON, each followed by `end`."""
     if point.sensor.texts:
         known = {code: orjson.dumps(text_of(point, code)) + end for code in set(codes)}
         return [known[code] for code in codes]
@@ -174,7 +174,7 @@ def _grades(end: bytes) -> list[bytes]:
 
 
 def _runs(owner: I64) -> Iterator[tuple[int, int, int]]:
-    """Each owner of a sorted column with where its rows begin and end."""
+    """Each owner in a sorted column with the bounds of its rows."""
     edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(owner)]
     for first, after in pairwise(edges):
         yield int(owner[first]), first, after
@@ -186,7 +186,7 @@ def _instants(_block: Block, _owner: I64, code: I64, end: bytes) -> pa.Array:
 
 @lru_cache(maxsize=8)
 def _state_table(end: bytes) -> pa.Array:
-    """Every state there is, of each set at its place a text for each possible code."""
+    """The states of all sets, with a text for each possible code."""
     return table(
         [
             state_json(code, name) + end if code in _SETS[name].states else b""
@@ -197,7 +197,7 @@ def _state_table(end: bytes) -> pa.Array:
 
 
 def _tails(block: Block, traits: _Traits, fields: frozenset[str]) -> Column:
-    """What follows the value: units and flags, one cached text for each combination."""
+    """Units and flags, which follow the value; one cached text for each combination."""
     return Column(_tail_table(traits.units, fields), np.repeat(traits.tails, block.counts) + block.flags)
 
 

@@ -1,4 +1,4 @@
-"""The bodies that time-series calls are answered with, assembled as bytes from blocks."""
+"""Bodies of time-series replies, assembled as bytes from blocks."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -22,7 +22,7 @@ Pairs = list[tuple[str, bytes]]
 
 
 def stream_lists(call: Call, block: Block) -> list[bytes]:
-    """For each stream the body of a `streams/…/recorded` answer."""
+    """For each stream the body of a `streams/…/recorded` reply."""
     tree = call.tree
     if tree is None and len(block.points) == 1 and _is_complete(call, block):
         return [_complete_stream(block)]
@@ -30,12 +30,12 @@ def stream_lists(call: Call, block: Block) -> list[bytes]:
 
 
 def single_values(call: Call, block: Block) -> list[bytes]:
-    """For each stream of one event the event alone."""
+    """For each stream of one event the event itself."""
     return [item or b"{}" for item in _single_values(call, block, call.tree)]
 
 
 def streamset_body(call: Call, block: Block, member: str) -> bytes:
-    """The body of a streamset answer; each stream has its events as `Items` or its only one as `Value`."""
+    """The body of a stream set; each stream has its events as `Items` or its only event as `Value`."""
     tree = call.tree
     if tree is None and member == "Items" and _is_complete(call, block):
         return _complete_streamset(call, block)
@@ -55,13 +55,13 @@ def streamset_body(call: Call, block: Block, member: str) -> bytes:
 
 
 def _is_complete(call: Call, block: Block) -> bool:
-    """Whether the streams are points and the release leaves nothing of their events out."""
+    """Whether the streams are points and the release has all members of their events."""
     generation = call.server.generation
     return Points.of(block.points).are_plain and generation.has("Annotated") and generation.has("webIdType")
 
 
 def list_reply(call: Call, links: dict[str, str], items: Iterable[dict[str, Any]]) -> Response:
-    """A list of objects as `call.reply` answers it, encoded part by part: it can be large."""
+    """The reply that `call.reply` makes for a list of objects, encoded in chunks because it can be large."""
     parts = [orjson.dumps(selected_fields.prune({"Links": links}, call.tree))[1:-1]]
     if selected_fields.wanted(call.tree, "Items"):
         tree = selected_fields.below(call.tree, "Items")
@@ -76,7 +76,7 @@ def list_reply(call: Call, links: dict[str, str], items: Iterable[dict[str, Any]
 
 
 def several(call: Call, modes: tuple[str, ...], find: Callable[[str, str], dict[str, Any]]) -> Response:
-    """A list of what `find` gives for each `webId` and `path` (its type and text); 207 when one of them failed.
+    """A list of what `find` returns for each `webId` and `path` (its type and text); 207 when one of them failed.
 
     `modes` are the accepted values of `includeMode`.
     """
@@ -102,24 +102,24 @@ def _found(find: Callable[[str, str], dict[str, Any]], kind: str, text: str) -> 
 
 
 def stream_head(call: Call, point: Point) -> dict[str, Any]:
-    """What a streamset answer says of a stream before its values."""
+    """The first members of a stream in a stream set."""
     web_id = call.web_id(point)
     source = call.link(f"/{collection_of(point)}/{web_id}")
     return {"WebId": web_id, "Name": point.name, "Path": point.path, "Links": {"Source": source}}
 
 
 def collection_of(point: Point) -> str:
-    """The collection that holds what a stream belongs to; streams that are not points say theirs."""
+    """The collection of the object a stream belongs to, by default `points`."""
     return str(getattr(point, "collection", "points"))
 
 
 def value_objects(call: Call, block: Block) -> list[list[dict[str, Any]]]:
-    """For each stream its events as objects, for answers that add something to them."""
+    """For each stream its events as objects, for replies that extend them."""
     return [orjson.loads(text) for text in timed_values(block, _value_fields(call))]
 
 
 def sorted_streams(call: Call, points: Sequence[Point]) -> Sequence[Point]:
-    """The streams of a set as `sortField`, which can only be Name, and `sortOrder` put them; else as they came."""
+    """The streams sorted by `sortField`, which can only be Name, and `sortOrder`; else as they came."""
     descending = call.descending
     if not call.text("sortField"):
         return points
@@ -134,7 +134,7 @@ def _value_fields(call: Call) -> frozenset[str]:
 
 
 def _item_pairs(call: Call, block: Block, tree: selected_fields.Tree) -> list[Pairs]:
-    """For each stream its `Items` and `UnitsAbbreviation`, as far as `tree` keeps them."""
+    """For each stream its `Items` and `UnitsAbbreviation`, if `tree` keeps them."""
     lists = (
         _kept_lists(call, block, selected_fields.below(tree, "Items"))
         if selected_fields.wanted(tree, "Items")
@@ -150,7 +150,7 @@ def _item_pairs(call: Call, block: Block, tree: selected_fields.Tree) -> list[Pa
 
 
 def _kept_lists(call: Call, block: Block, tree: selected_fields.Tree) -> list[bytes]:
-    """For each stream its events as a JSON list, thinned out; `_GONE` where there are some and nothing is left."""
+    """For each stream its events as a JSON list of the kept members; `_OMITTED` where nothing of them is left."""
     if tree is None:
         return timed_values(block, _value_fields(call))
     if tree.get("value"):  # parts of a value: rare, so the plain way
@@ -188,14 +188,14 @@ def _links_wanted(tree: selected_fields.Tree) -> bool:
 
 
 def _list(items: list[bytes]) -> bytes:
-    """A JSON list; left out when it has items and nothing is left of any."""
+    """A JSON list; omitted when all of its items are."""
     if items and not any(items):
         return _OMITTED
     return b"[" + b",".join(item or b"{}" for item in items) + b"]"
 
 
 def _object(pairs: Pairs, tree: selected_fields.Tree) -> bytes:
-    """A JSON object of the pairs that `tree` keeps and that are not gone; gone itself when none is."""
+    """A JSON object of the pairs that `tree` keeps; omitted when there is none."""
     kept = [
         b'"' + name.encode() + b'":' + text
         for name, text in pairs
@@ -205,13 +205,13 @@ def _object(pairs: Pairs, tree: selected_fields.Tree) -> bytes:
 
 
 def _complete_stream(block: Block) -> bytes:
-    """The body of `streams/…/recorded` for the block's only stream, with all its fields, made by a single copy."""
+    """The body of `streams/…/recorded` for the block's only stream, with all members, joined by one copy."""
     (point,), (events,) = block.points, event_texts(block)
     return b"".join((b'{"Links":{},"Items":[', events, _end(point.engineering_units if len(events) else "")))
 
 
 def _complete_streamset(call: Call, block: Block) -> bytes:
-    """The body of `streamsets/recorded`, with all its fields."""
+    """The body of `streamsets/recorded`, with all members."""
     around = _envelopes(call.base, call.web_id_type, Points.of(block.points))
     empty = np.flatnonzero(block.counts == 0).tolist()
     if empty:
@@ -227,7 +227,7 @@ def _complete_streamset(call: Call, block: Block) -> bytes:
 
 @lru_cache(maxsize=64)
 def _envelopes(base: str, kind: str, points: Points) -> Sequence[tuple[bytes, bytes]]:
-    """For each stream a comma and its members before its events, and those after them."""
+    """For each stream the JSON before its events, from a comma on, and the JSON after them."""
     return [_envelope(base, kind, point) for point in points]
 
 

@@ -1,4 +1,4 @@
-"""Rows of text made of columns of known texts by a single copy."""
+"""Rows of text, concatenated from columns that index into tables of texts."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,14 +14,14 @@ _take = pc.get_function("array_take")
 
 
 class Column(NamedTuple):
-    """For each row one of the texts of a table; a single place counts for all rows."""
+    """For each row the index of a text in a table; a single index applies to all rows."""
 
     table: pa.Array
     places: "Places | int"
 
 
 class TextRows(NamedTuple):
-    """Texts without anything between them: row `i` is `text[ends[i]:ends[i + 1]]`."""
+    """Concatenated texts: row `i` is `text[ends[i]:ends[i + 1]]`."""
 
     text: memoryview
     ends: NDArray[np.int32]
@@ -34,9 +34,10 @@ class TextRows(NamedTuple):
 
 
 def joined_columns(rows: int, columns: Sequence[Column]) -> TextRows:
-    """Each row's texts of all columns, one behind the other.
+    """The texts of all columns, concatenated row by row.
 
-    Taking from one table in the order of the output leaves the whole output in one buffer: nothing is to be joined.
+    One take from one table in the order of the output writes the whole output to one buffer, so that nothing is
+    joined.
     """
     tables = list({id(column.table): column.table for column in columns}.values())
     first = dict(zip(map(id, tables), np.cumsum([0, *map(len, tables)]).tolist(), strict=False))

@@ -1,4 +1,4 @@
-"""Timestamps as PI Web API prints them, as columns of text."""
+"""Timestamps in PI Web API's format, as text columns."""
 
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ _MINUTE, _SECOND, _MILLI, _SHORT_MILLI, _REST, _DAY = 0, 1_440, 1_500, 2_500, 3_
 
 
 def timestamp_columns(instants: I64, opening: bytes, closing: bytes) -> list[Column]:
-    """The columns of timestamps behind `opening` and without their `Z`, which `closing` begins with."""
+    """The columns of timestamps preceded by `opening`, without their `Z`, with which `closing` begins."""
     second = instants // ticks.PER_SECOND
     in_second = (instants - second * ticks.PER_SECOND).astype(np.int32)
     day = second // 86_400
@@ -34,7 +34,7 @@ def timestamp_columns(instants: I64, opening: bytes, closing: bytes) -> list[Col
 
 @lru_cache(maxsize=16)
 def _clock(closing: bytes) -> pa.Array:
-    """`12:34:`, `56`, `.123`, the same without trailing zeros for when nothing follows, and `4567` with what closes."""
+    """Minutes `12:34:`, seconds `56`, milliseconds `.123`, the same without trailing zeros, and ticks `4567` with `closing`."""
     minutes = [b"%02d:%02d:" % divmod(each, 60) for each in range(1_440)]
     seconds = [b"%02d" % each for each in range(60)]
     millis = [b".%03d" % each for each in range(1_000)]
@@ -44,7 +44,7 @@ def _clock(closing: bytes) -> pa.Array:
 
 
 def _days(day: I64, opening: bytes, closing: bytes) -> tuple[Column, pa.Array]:
-    """The column of days, and the table that the parts of the clock are in: the same one, so that it need not be made."""
+    """The column of days, and the table with the parts of the time of day: one table, so that it is not built twice."""
     first = int(day.min())
     many = int(day.max()) - first + 1
     if many > 2_000:  # few events over many years: only the days there are
@@ -56,7 +56,7 @@ def _days(day: I64, opening: bytes, closing: bytes) -> tuple[Column, pa.Array]:
 
 @lru_cache(maxsize=32)
 def _calendar(first: int, last: int, opening: bytes, closing: bytes) -> pa.Array:
-    """The clock, and the days of the spans of 64 from `first` to `last`."""
+    """The parts of the time of day, and the days of the spans of 64 days from `first` to `last`."""
     days = [_day(each, opening) for each in range(first * 64, (last + 1) * 64)]
     return pa.concat_arrays([_clock(closing), table(days)])
 

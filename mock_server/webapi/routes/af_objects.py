@@ -1,4 +1,4 @@
-"""Every kind of AF object by WebID and by path, and several of a kind at once."""
+"""AF objects of every kind by WebID and by path, and several of one kind."""
 
 from typing import Any
 

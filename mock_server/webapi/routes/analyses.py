@@ -1,4 +1,4 @@
-"""Analyses of a database: listed, searched, and their rules."""
+"""Analyses of a database: lists, searches and rules."""
 
 from mock_server.af.declarations import ANALYSES
 from mock_server.af.framework import Analysis
@@ -45,7 +45,7 @@ def analysis_templates_search(call: Call) -> Response:
 
 @route("GET", "/analysisrules/{web_id}/analysisrules")
 def rules_of_rule(call: Call) -> Response:
-    """The rules below a rule: none here."""
+    """The child rules of a rule: none here."""
     lookup.by_web_id(call, "analysisrules", call.args["web_id"])
     return unpaged(call, [], analyses.analysis_rule_json)
 

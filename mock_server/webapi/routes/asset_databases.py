@@ -1,4 +1,4 @@
-"""What an asset database declares: templates, categories, tables, enumeration sets."""
+"""Definitions of an asset database: templates, categories, tables, enumeration sets."""
 
 from collections.abc import Callable
 from typing import Any

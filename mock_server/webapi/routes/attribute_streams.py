@@ -1,4 +1,4 @@
-"""Streams and stream sets of attributes; those of points alone go on to their own endpoints."""
+"""Streams and stream sets of attributes; requests for points alone pass on to their own endpoints."""
 
 import re
 from typing import Any
@@ -51,9 +51,9 @@ def _stream(call: Call, attribute: Attribute, method: str) -> Response:
 
 
 def _of_parent(call: Call, text: str, method: str) -> Response:
-    """The streams of an element's, event frame's or attribute's attributes.
+    """The streams of the attributes of an element, event frame or attribute.
 
-    Only `value` has the static ones: for the other methods they are no streams.
+    Only `value` includes static attributes: they are not streams.
     """
     marker = text[2:4].lower()
     parent: Attribute | None = None
@@ -68,7 +68,7 @@ def _of_parent(call: Call, text: str, method: str) -> Response:
 
 
 def _ad_hoc(call: Call, web_ids: list[str], method: str) -> Response:
-    """The streams of any points and attributes."""
+    """The streams of given points and attributes."""
     targets = [
         lookup.attribute(call, text) if _ATTRIBUTE.match(text) else call.point(text) for text in web_ids
     ]
@@ -107,7 +107,7 @@ def _item(
 
 
 def _static(attribute: Attribute, method: str) -> dict[str, Any]:
-    """The value of an attribute without a point (any more), which has nothing but one."""
+    """The only value of an attribute whose point does not exist (any more)."""
     if attribute.point is not None:
         raise refusal(404, f"The PI Point '{attribute.point.name}' of '{attribute.name}' was not found.")
     if attribute.type == "Unsupported":

@@ -1,4 +1,4 @@
-"""Attributes: lists by owner and across elements, searches, traits, and the values of static ones."""
+"""Attributes: lists by owner and across elements, searches, traits, and static values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -74,7 +74,7 @@ def value(call: Call) -> Response:
 
 @route("GET", "/attributetraits")
 def traits(call: Call) -> Response:
-    """What attributes can mean; every `category` has all of them here."""
+    """The attribute traits; here every `category` has all of them."""
     return call.items(_trait(call, name) for name in TRAITS)
 
 
@@ -89,7 +89,7 @@ def trait(call: Call) -> Response:
 
 
 def static_value(attribute: Attribute) -> dict[str, Any]:
-    """What a static attribute holds, as a timed value; 501 when its type cannot be shown."""
+    """The value of a static attribute as a timed value; 501 when its type is not supported."""
     if attribute.type == "Unsupported":
         raise unsupported(attribute)
     return {
@@ -104,13 +104,13 @@ def static_value(attribute: Attribute) -> dict[str, Any]:
 
 
 def unsupported(attribute: Attribute) -> ApiError:
-    """The refusal of a value whose type PI Web API cannot show."""
+    """The error for a value whose type PI Web API does not support."""
     message = f"The value type of the attribute '{attribute.name}' is not supported."
     return ApiError(json_response({"Errors": [message]}, 501))
 
 
 def owner_attributes(call: Call, every: Sequence[Attribute], parent: Attribute | None) -> list[Attribute]:
-    """Those of an owner's attributes that the filters of a list, or of a stream set by parent, let through."""
+    """The attributes of an owner that pass the filters of a list, or of a stream set by parent."""
     full, hidden = flag(call, "searchFullHierarchy"), flag(call, "showHidden")
     excluded = flag(call, "showExcluded")
     template = call.text("templateName").lower()
@@ -157,7 +157,7 @@ def _across(call: Call, elements: Sequence[Element]) -> Response:
 
 
 def attributes_page(call: Call, members: Sequence[Attribute]) -> Response:
-    """A page of those attributes across several owners that the filters of the call let through."""
+    """A page of those attributes of several owners that pass the filters of the call."""
     tests: list[Test] = [
         by_name(call, "attribute"),
         by_value(call, "attributeCategory", lambda each: each.category_names),

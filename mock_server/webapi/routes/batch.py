@@ -1,4 +1,4 @@
-"""`POST /batch`: requests that feed each other, run on the same server without a socket between them."""
+"""`POST /batch`: dependent requests in one call, answered by the same server without sockets."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _MEMBERS = {"Method", "Resource", "RequestTemplate", "Parameters", "ParentIds", 
 
 @dataclass(frozen=True)
 class Job:
-    """One member of a batch: a request, or with `template` one request for each token its parameters select."""
+    """One member of a batch: a request, or with `template` one request for each token that its parameters select."""
 
     name: str
     method: str
@@ -36,7 +36,7 @@ class Job:
 
 @dataclass
 class Result:
-    """What a job came to; `content` is JSON, and is parsed only when a later job looks into it."""
+    """The result of a job; `content` is JSON, parsed only when a later job reads it."""
 
     status: int
     content: bytes
@@ -49,12 +49,12 @@ class Result:
         return 200 <= self.status < 300
 
     def pieces(self) -> tuple[bytes, ...]:
-        """The result as a member of the answer, in pieces to join once: contents are large."""
+        """The result as a member of the reply, in pieces that are joined once: contents are large."""
         headers = orjson.dumps(dict(self.headers))
         return b'{"Status":%d,"Headers":%b,"Content":' % (self.status, headers), self.content, b"}"
 
     def document(self) -> dict[str, Any]:
-        """The result as a later job's JSONPath sees it."""
+        """The result as later JSONPaths see it."""
         if self._parsed is None:
             self._parsed = {
                 "Status": self.status,
@@ -66,15 +66,15 @@ class Result:
 
 @route("POST", "/batch")
 def execute(call: Call) -> Response:
-    """Several requests in one, which may feed each other."""
+    """Run several requests, which may use each other's results."""
     return run(call.server, call.request, call.now)
 
 
 def run(server: Service, outer: Request, now: int) -> Response:
-    """The 207 answer to a batch, whatever became of its members.
+    """The 207 reply to a batch, whatever the results of its members.
 
     Raises:
-        ApiError: 400, when the body is no batch.
+        ApiError: 400, when the body is not a batch.
     """
     jobs = read_jobs(outer.body)
     results: dict[str, Result] = {}
@@ -188,7 +188,7 @@ def _result(response: Response) -> Result:
 
 
 def _text(status: int, message: str) -> Result:
-    """The result of a job that was not run: its content is a bare string."""
+    """The result of a job that was not run: a bare string."""
     return Result(status, orjson.dumps(message))
 
 
@@ -201,7 +201,7 @@ def _as_text(token: Any) -> str:
 
 
 def _filled(resource: str, values: list[Any]) -> str | None:
-    """The resource with `{0}`, `{1}` … replaced; None when one of them has no value."""
+    """The resource with `{0}`, `{1}` … replaced; None when a placeholder has no value."""
     if any(int(number) >= len(values) for number in _PLACE.findall(resource)):
         return None
     return _PLACE.sub(lambda match: _as_text(values[int(match[1])]), resource)
@@ -270,7 +270,7 @@ def _headers(name: str, member: dict[str, Any]) -> dict[str, str]:
 
 
 def _order(jobs: dict[str, Job]) -> list[str]:
-    """The ids, parents before children; 400 when a parent is unknown or its own descendant."""
+    """The ids, parents before children; 400 when a parent is unknown or the ids form a cycle."""
     for job in jobs.values():
         if unknown := [parent for parent in job.parents if parent not in jobs]:
             raise refusal(400, f"The ParentIds of '{job.name}' do not exist: {', '.join(unknown)}.")

@@ -1,4 +1,4 @@
-"""Performance equations: computed at times, at intervals, at recorded events, and summed up."""
+"""Performance equations: values at times, at intervals, at recorded events, and summaries."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def at_recorded(call: Call) -> Response:
 
 @route("GET", "/calculation/summary")
 def summary(call: Call) -> Response:
-    """Figures of the expression over each `summaryDuration` of a window."""
+    """Summaries of the expression over each `summaryDuration` of a window."""
     expression, asked = _expression(call), summary_request(call, 1)
     low, high = int(asked.edges[0]), int(asked.edges[-1])
     sampled = len(asked.samples) > 0

@@ -46,7 +46,7 @@ def points_of_server(call: Call) -> Response:
 
 @route("GET", "/dataservers/{web_id}/license")
 def license_of_server(call: Call) -> Response:
-    """What the data server is licensed for, as far as points go."""
+    """The data server's licence for points."""
     check_data_server(call.server, call.args["web_id"])
     used = len(call.server.plant.catalog)
     total = max(used, 10_000_000)

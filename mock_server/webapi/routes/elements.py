@@ -1,4 +1,4 @@
-"""Elements: lists by parent, searches and the attributes across elements."""
+"""Elements: lists by parent, and searches."""
 
 from collections.abc import Sequence
 
@@ -43,14 +43,14 @@ def elements_of_element(call: Call) -> Response:
 
 @route("GET", "/elements/{web_id}/referencedelements")
 def referenced_elements(call: Call) -> Response:
-    """The elements an element refers to without being their parent: none here."""
+    """The elements an element references without being their parent: none here."""
     lookup.element(call, call.args["web_id"])
     return _listed(call, [])
 
 
 @route("GET", "/assetdatabases/{web_id}/referencedelements")
 def referenced_elements_of_database(call: Call) -> Response:
-    """The elements a database refers to: none here."""
+    """The elements a database references: none here."""
     lookup.database(call, call.args["web_id"])
     return _listed(call, [])
 
@@ -78,7 +78,7 @@ def elements_below(call: Call, parent: Element | None) -> list[Element]:
 
 
 def element_test(call: Call, prefix: str = "") -> Test:
-    """Whether an element passes the filters of a list; their parameters may start with a prefix."""
+    """A test for the filters of a list of elements, whose parameters may have a prefix."""
     template = call.text(f"{prefix}Template" if prefix else "templateName").lower()
     kind = call.choice("elementType", "Any", _TYPES)
     tests: list[Test] = [
@@ -91,12 +91,12 @@ def element_test(call: Call, prefix: str = "") -> Test:
 
 
 def type_of(element: Element) -> str:
-    """AF's element type: equipment is Other, what holds it together None."""
+    """AF's element type: Other for equipment, None for its parents."""
     return "Other" if len(element.key) == 4 else "None"
 
 
 def created(element: Element) -> int:
-    """When an element came into being: with the first of its points."""
+    """The creation time of an element, which is that of its first point."""
     catalog = element.home.catalog
     if not len(catalog):
         return 0
@@ -110,7 +110,7 @@ def _listed(call: Call, elements: Sequence[Element]) -> Response:
 
 
 def _above(element: Element) -> list[str]:
-    """The elements above, as paths below the database in lower case."""
+    """The paths of the ancestors below the database, in lower case."""
     names = [hierarchy.name_of(element.key[:depth]).lower() for depth in range(len(element.key))]
     return ["\\".join(names[: depth + 1]) for depth in range(len(names))]
 

@@ -18,7 +18,7 @@ _ENUMERATION = re.compile(
 
 @intercept
 def enumerations_of_database(call: Call) -> Response | None:
-    """Answer for the enumeration sets and values of the database; the data server's go on."""
+    """Answer for the enumeration sets and values of the database; those of the data server pass on."""
     match = _ENUMERATION.match(call.request.path)
     if match is None or call.request.method != "GET":
         return None

@@ -1,4 +1,4 @@
-"""Event frames: by database, element and parent, searched, and what belongs to one."""
+"""Event frames: lists by database, element and parent, searches, and related objects."""
 
 from mock_server.af.attributes import attributes_of
 from mock_server.af.declarations import SEVERITIES
@@ -62,7 +62,7 @@ def frames_search(call: Call) -> Response:
 
 @route("GET", "/eventframes/{web_id}/eventframes")
 def frames_of_frame(call: Call) -> Response:
-    """The event frames below one, as far as the times and filters select them."""
+    """The children of an event frame that match the times and filters."""
     parent = lookup.frame(call, call.args["web_id"])
     passes = frame_filters(call)
     test: Test = lambda frame: frame.root == parent and passes(frame)  # noqa: E731 - two tests as one
@@ -88,7 +88,7 @@ def annotation(call: Call) -> Response:
 
 @route("GET", "/eventframes/{web_id}/referencedelements")
 def referenced_elements(call: Call) -> Response:
-    """The elements an event frame refers to, the primary one first."""
+    """The elements an event frame references, the primary one first."""
     elements = lookup.frame(call, call.args["web_id"]).elements
     return call.items(replies.element_json(call, each) for each in elements)
 
@@ -120,12 +120,12 @@ def _listed(call: Call, found: list[Frame]) -> Response:
 
 
 def _by_name(frame: Frame) -> tuple[str, int, int]:
-    """Phases share their names, so that the rest decides."""
+    """A sort key; phases share their names, so that start and point decide."""
     return frame.name.lower(), frame.start, frame.point.index
 
 
 def _range_of(terms: list[Term], now: int) -> tuple[int, int]:
-    """A range outside of which no frame can satisfy the terms."""
+    """A time range that contains every frame that can satisfy the terms."""
     low, high = ticks.FIRST, now
     for term in terms:
         kind = FRAME_FILTERS[term.field].kind

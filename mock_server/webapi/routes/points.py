@@ -1,4 +1,4 @@
-"""Points: by path, by WebID, several at once, searched, and their attributes."""
+"""Points: by path, by WebID, several at once, searches, and their attributes."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ def _found(call: Call, groups: list[list[point_query.Filter]]) -> list[int]:
 
 
 def _check_groups(call: Call, groups: list[list[point_query.Filter]]) -> None:
-    """Refuse unknown attributes and values of the wrong kind, whichever points there are."""
+    """Reject unknown attributes and values of the wrong type, whatever points there are."""
     catalog = call.server.plant.catalog
     for group in groups:
         names = [each.name for each in group]
@@ -97,7 +97,7 @@ def _check_groups(call: Call, groups: list[list[point_query.Filter]]) -> None:
 
 
 def _renamed(call: Call, group: list[point_query.Filter]) -> list[point_query.Filter]:
-    """The group with attributes by PI's own names, and tags as `searchOption` completes them."""
+    """The group with PI's own attribute names, and with tags completed according to `searchOption`."""
     wrapped = _WRAPPED[call.choice("searchOption", "ExactMatch", tuple(_WRAPPED))]
     renamed = [each._replace(name=_OTHER_NAMES.get(each.name, each.name)) for each in group]
     return [_completed(each, wrapped) for each in renamed]
@@ -124,7 +124,7 @@ def _satisfies(call: Call, point: Point, group: list[point_query.Filter], also_d
 
 
 def _values(call: Call, point: Point, group: list[point_query.Filter]) -> dict[str, Any]:
-    """The attributes a query can name, times as instants, and what it asks of the newest value."""
+    """The attributes a query can name, times as instants, and the properties of the newest value if it needs them."""
     values = attributes_of(point)
     values |= {each.name: Moment(_time(call, values[each.name])) for each in group if each.name in _TIMES}
     if any(each.name in point_query.OF_VALUE for each in group):

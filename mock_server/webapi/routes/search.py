@@ -1,4 +1,4 @@
-"""Indexed Search, which PI Web API had until 2023: a search engine over names and descriptions."""
+"""Indexed Search over names and descriptions, which PI Web API had until 2023."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ _PER_PAGE = 10
 
 @route("GET", "/search")
 def search_links(call: Call) -> Response:
-    """Where the search is."""
+    """Links to the search."""
     _check_generation(call)
     self_link = call.link("/search")
     return call.reply(
@@ -26,7 +26,7 @@ def search_links(call: Call) -> Response:
 
 @route("GET", "/search/query")
 def search_query(call: Call) -> Response:
-    """A page of the points that `q` finds, such as `name:FLOW*`; `count` on a page, from `start` on."""
+    """A page of the points that match `q`, such as `name:FLOW*`: `count` points from `start` on."""
     _check_generation(call)
     start, count = call.integer("start", 0), call.integer("count", _PER_PAGE, low=1)
     call.check_size("count", count)
@@ -59,7 +59,7 @@ def _found(call: Call) -> tuple[list[int], list[str]]:
 
 
 def _plain(word: str) -> str:
-    """The word as a name filter: what the query escapes is literal, and only `*` and `?` are not."""
+    """The word as a name filter in which only `*` and `?` are wildcards."""
     return re.sub(r"\\(.)|([\[\]])", lambda found: _literal(found[1] or found[2]), word, flags=re.DOTALL)
 
 

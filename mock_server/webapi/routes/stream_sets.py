@@ -1,4 +1,4 @@
-"""The values of several streams in one answer: given by WebIDs, or all those below an element."""
+"""The values of several streams: given by WebIDs, or all below an element."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,7 +43,7 @@ def recorded_at_times(call: Call, points: Sequence[Point]) -> Response:
 
 
 def summary(call: Call, points: Sequence[Point]) -> Response:
-    """Figures of each stream in each `summaryDuration` of a window."""
+    """Summaries of each stream for each `summaryDuration` of a window."""
     return _reply(call, points, [{"Items": items} for items in summaries_of(call, points)])
 
 
@@ -77,7 +77,7 @@ def joined(call: Call) -> Response:
 
 
 def of_streams(answer: Answer) -> Endpoint:
-    """The endpoint that answers for the streams given by `webId`."""
+    """The endpoint for the streams given by `webId`."""
 
     def endpoint(call: Call) -> Response:
         return answer(call, sorted_streams(call, call.streams(call.required_texts("webId"))))
@@ -86,7 +86,7 @@ def of_streams(answer: Answer) -> Endpoint:
 
 
 def of_parent(answer: Answer) -> Endpoint:
-    """The endpoint that answers for the streams below an element, event frame or attribute."""
+    """The endpoint for the streams below an element, event frame or attribute."""
 
     def endpoint(call: Call) -> Response:
         text = call.args["web_id"]

@@ -39,7 +39,7 @@ def recorded(call: Call) -> Response:
 
 @route("GET", "/streams/{web_id}/recordedattime")
 def recorded_at_time(call: Call) -> Response:
-    """The recorded event nearest to `time` in the sense of `retrievalMode`; 404 when there is none."""
+    """The recorded event that `retrievalMode` finds at `time`; 404 when there is none."""
     point, mode, instant = _stream(call), retrieval_mode(call), call.times("time")[0]
     found = nearest_value(call, point, instant, mode)
     if found is None:
@@ -49,7 +49,7 @@ def recorded_at_time(call: Call) -> Response:
 
 @route("GET", "/streams/{web_id}/recordedattimes")
 def recorded_at_times(call: Call) -> Response:
-    """The same for each `time`; one without an event has a value with `Errors`."""
+    """The same for each `time`; a value with `Errors` where there is none."""
     point, mode = _stream(call), retrieval_mode(call)
     instants = sorted(call.times("time"), reverse=call.descending)
     call.check_size("time", len(instants))
@@ -59,12 +59,12 @@ def recorded_at_times(call: Call) -> Response:
 
 @route("GET", "/streams/{web_id}/summary")
 def summary(call: Call) -> Response:
-    """Figures of each `summaryDuration` of a window."""
+    """Summaries for each `summaryDuration` of a window."""
     return call.items(summaries_of(call, [_stream(call)])[0])
 
 
 def _stream(call: Call) -> Point:
-    """The stream of the path; a point has no units but its own."""
+    """The stream of the path; the units of a point cannot be converted."""
     found = call.stream(call.args["web_id"])
     if collection_of(found) == "points":
         call.unsupported("desiredUnits")
@@ -72,6 +72,6 @@ def _stream(call: Call) -> Point:
 
 
 def _list_of(call: Call, point: Point, values: list[dict[str, Any]]) -> Response:
-    """A list of printed values, with their annotations when those are wanted."""
+    """A list of values, with their annotations when requested."""
     items = with_annotations(point, values) if annotations_wanted(call) else values
     return call.items(items, UnitsAbbreviation=point.engineering_units if values else "")

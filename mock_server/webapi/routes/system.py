@@ -1,4 +1,4 @@
-"""The home resource, and what the server tells of itself: product, caller, and for administrators its settings."""
+"""The home resource and system resources: product, user, and for administrators status and configuration."""
 
 import uuid
 from typing import Any
@@ -14,7 +14,7 @@ _PARTS = ("OSIsoft.REST.Core", "OSIsoft.REST.Documentation", "OSIsoft.REST.Servi
 
 @route("GET", "")
 def home(call: Call) -> Response:
-    """Links to what this server has."""
+    """Links to the resources of this server."""
     names = {"Self": "/", "AssetServers": "/assetservers", "DataServers": "/dataservers", "System": "/system"}
     if call.server.generation.has("search/query"):
         names["Search"] = "/search"
@@ -40,7 +40,7 @@ def system(call: Call) -> Response:
 
 @route("GET", "/system/userinfo")
 def user_info(call: Call) -> Response:
-    """Who is calling; 204 when nobody signed in."""
+    """The calling user; 204 without sign-in."""
     scheme = _scheme(call)
     if not scheme:
         return Response(204, b"", content_type="text/plain")
@@ -60,7 +60,7 @@ def user_info(call: Call) -> Response:
 
 @route("GET", "/system/status")
 def status(call: Call) -> Response:
-    """How the server is."""
+    """The status of the server."""
     _check_administrator(call)
     return call.reply(
         {
@@ -84,7 +84,7 @@ def versions(call: Call) -> Response:
 
 @route("GET", "/system/cacheinstances")
 def cache_instances(call: Call) -> Response:
-    """The caches of AF objects in use: none, for nothing is cached."""
+    """The caches of AF objects in use: none."""
     _check_administrator(call)
     return call.reply({"Items": [], "Links": {}})
 
@@ -109,7 +109,7 @@ def configuration_item(call: Call) -> Response:
 
 @route("GET", "/system/metrics/environment")
 def metrics(call: Call) -> Response:
-    """What the process uses, as far as a simulator can say: nothing was sampled."""
+    """Resource usage of the process: the simulator takes no samples."""
     if not call.server.generation.has("system/metrics"):
         raise no_resource(call.request)
     _check_administrator(call)
@@ -135,14 +135,14 @@ def _settings(call: Call) -> dict[str, Any]:
 
 
 def _scheme(call: Call) -> str:
-    """How the caller signed in: basic, bearer, or "" where anybody may read."""
+    """The caller's authentication scheme: basic, bearer, or "" without sign-in."""
     if call.server.user is None and call.server.token is None:
         return ""
     return call.request.headers.get("authorization", "").partition(" ")[0].lower()
 
 
 def _check_administrator(call: Call) -> None:
-    """Let the administrators in: with `admin` everybody but bearers of tokens, without it nobody."""
+    """Allow administrators: with `admin` everybody without a bearer token, else nobody."""
     if call.server.admin and _scheme(call) != "bearer":
         return
     raise refusal(

@@ -1,4 +1,4 @@
-"""Stream updates: register for a stream, then read what was done to it since a marker."""
+"""Stream updates: register for a stream, then read its changes since a marker."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -26,13 +26,13 @@ def register(call: Call) -> Response:
 
 @route("GET", "/streams/updates/{marker}")
 def retrieve(call: Call) -> Response:
-    """What was done to the marker's stream since."""
+    """The changes of the marker's stream since the marker."""
     return _one(call, _retrieved(call, call.args["marker"]))
 
 
 @route("POST", "/streamsets/updates")
 def register_several(call: Call) -> Response:
-    """Register for the updates of several streams; one that does not exist fails alone, a malformed WebID all."""
+    """Register for several streams; an unknown stream fails alone, a malformed WebID fails the call."""
     for text in call.texts("webId"):
         read_web_id(text)
     return _several(call, "webId", _try_to_register)
@@ -40,7 +40,7 @@ def register_several(call: Call) -> Response:
 
 @route("GET", "/streamsets/updates")
 def retrieve_several(call: Call) -> Response:
-    """What was done to the stream of each marker since; a marker that is not good fails alone."""
+    """The changes of each marker's stream since the marker; an invalid marker fails alone."""
     return _several(call, "marker", _try_to_retrieve)
 
 
