@@ -75,25 +75,29 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_plant_options(parser)
-    _add_clock(parser.add_argument_group("its clock"))
+    _add_clock(parser.add_argument_group("the clock"))
     _add_server(parser.add_argument_group("the server"))
-    _add_sign_in(parser.add_argument_group("signing in (any of them that is given lets in; none: everybody)"))
+    _add_sign_in(
+        parser.add_argument_group(
+            "authentication (any of the configured methods is accepted; none: anonymous)"
+        )
+    )
     _add_tls(parser.add_argument_group("TLS"))
-    _add_limits(parser.add_argument_group("limits, as a real server has them"))
-    _add_faults(parser.add_argument_group("what goes wrong"))
+    _add_limits(parser.add_argument_group("limits of a real server"))
+    _add_faults(parser.add_argument_group("faults"))
     return parser
 
 
 def _add_clock(group: Any) -> None:
     group.add_argument(
-        "--now", type=utc, metavar="TIME", help="ISO time at which the clock starts (default: the real one)"
+        "--now", type=utc, metavar="TIME", help="ISO time at which the clock starts (default: the wall clock)"
     )
     group.add_argument(
         "--speed",
         type=float,
         default=1.0,
         metavar="X",
-        help="seconds the clock runs per real one, 0 to stand still (default 1)",
+        help="simulated seconds per real second, 0 stands still (default 1)",
     )
 
 
@@ -106,14 +110,14 @@ def _add_server(group: Any) -> None:
         "--version",
         choices=list(GENERATIONS),
         default=LATEST,
-        help=f"the release of PI Web API to be, with what it has and lacks (default {LATEST})",
+        help=f"release of PI Web API to simulate (default {LATEST})",
     )
     group.add_argument(
         "--admin",
         action="store_true",
-        help="serve /admin, where faults, limits, clock and points are changed; GET /admin says how",
+        help="serve /admin, which changes faults, limits, clock and points; GET /admin lists its calls",
     )
-    group.add_argument("--gzip", action="store_true", help="compress answers for clients that ask for it")
+    group.add_argument("--gzip", action="store_true", help="compress responses for clients that accept it")
     group.add_argument(
         "--access-log", type=Path, metavar="FILE", help="append a line for each request to FILE (see below)"
     )
@@ -125,8 +129,8 @@ def _add_sign_in(group: Any) -> None:
     group.add_argument("--token", help="require this bearer token")
     group.add_argument(
         "--client-id",
-        help="require a bearer token that this client gets at the token endpoint, which "
-        "/piwebapi/.well-known/openid-configuration names",
+        help="require a bearer token, which this client gets from the token endpoint in "
+        "/piwebapi/.well-known/openid-configuration",
     )
     group.add_argument("--client-secret", help="the client's secret")
     group.add_argument(
@@ -134,26 +138,26 @@ def _add_sign_in(group: Any) -> None:
         type=_at_least(1),
         default=3600,
         metavar="SECONDS",
-        help="how long such a token is accepted (default 3600)",
+        help="lifetime of such a token (default 3600)",
     )
     group.add_argument(
         "--auth",
         choices=[*CHALLENGES],
-        help="ask for Kerberos (401, WWW-Authenticate: Negotiate) or NTLM; the simulator cannot check what "
-        "comes back and refuses it always",
+        help="challenge for Kerberos (401, WWW-Authenticate: Negotiate) or NTLM; the simulator cannot verify "
+        "the response and always rejects it",
     )
 
 
 def _add_tls(group: Any) -> None:
     group.add_argument("--tls", action="store_true", help="serve https with a certificate made for this run")
     group.add_argument(
-        "--tls-ca", type=Path, metavar="FILE", help="write the authority that signed it to FILE, as PEM"
+        "--tls-ca", type=Path, metavar="FILE", help="write its certificate authority to FILE, as PEM"
     )
     group.add_argument(
         "--tls-client-ca",
         type=Path,
         metavar="FILE",
-        help="require of clients a certificate signed by an authority in FILE (PEM)",
+        help="require client certificates signed by an authority in FILE (PEM)",
     )
 
 
@@ -163,7 +167,7 @@ def _add_limits(group: Any) -> None:
         type=_at_least(0),
         default=0,
         metavar="N",
-        help="most requests of one client in a second, those within batches included; beyond it 429 "
+        help="maximum requests per second and client, including those in batches; beyond it 429 "
         "(default 0: no limit; a real server's default is 1000)",
     )
     group.add_argument(
@@ -171,36 +175,36 @@ def _add_limits(group: Any) -> None:
         type=_at_least(1),
         default=150_000,
         metavar="N",
-        help="most items one call may ask for, MaxReturnedItemsPerCall (default 150000)",
+        help="maximum items per call, MaxReturnedItemsPerCall (default 150000)",
     )
     group.add_argument(
         "--max-collect",
         type=_at_least(1),
         default=1_500_000,
         metavar="N",
-        help="most events the archive collects for one answer, such as a summary or plot of a long window, "
-        "ArcMaxCollect; beyond it 500 (default 1500000)",
+        help="maximum events the archive collects for one reply, such as a summary or plot of a long "
+        "window, ArcMaxCollect; beyond it 500 (default 1500000)",
     )
     group.add_argument(
         "--max-url",
         type=_url_limit,
         default="httpsys",
         metavar="STYLE[:BYTES]",
-        help="who refuses long addresses, with an HTML page: httpsys (16384 bytes with headers, 260 characters "
+        help="the server that rejects long addresses with an HTML page: httpsys (16384 bytes with headers, 260 characters "
         "between slashes; 400 or 414), iis (4096, query 2048; 404), nginx (8192; 414), off (default httpsys)",
     )
 
 
 def _add_faults(group: Any) -> None:
     group.add_argument(
-        "--faults", metavar="SEED[:PROFILE]", help="let some requests go wrong, reproducibly (see below)"
+        "--faults", metavar="SEED[:PROFILE]", help="inject reproducible faults into some requests (see below)"
     )
     group.add_argument(
         "--fault-tries",
         type=_at_least(0),
         default=2,
         metavar="N",
-        help="most times in a row that the same request fails; 0: what fails, fails for ever (default 2)",
+        help="maximum failures in a row of the same request; 0: failures are permanent (default 2)",
     )
     group.add_argument(
         "--fault-point",
@@ -208,21 +212,21 @@ def _add_faults(group: Any) -> None:
         action="append",
         default=[],
         metavar="TAG=FAULT",
-        help="every request for the data of this point meets this fault, always; may be given again",
+        help="every request for the data of this point gets this fault; repeatable",
     )
     group.add_argument(
         "--skew",
         type=_seconds,
         default=timedelta(0),
         metavar="SECONDS",
-        help="how far the server's clock is ahead (or behind, if negative) of the client's (default 0)",
+        help="how far the server's clock is ahead of the client's; negative: behind (default 0)",
     )
     group.add_argument(
         "--stale",
         type=_seconds,
         default=timedelta(0),
         metavar="SECONDS",
-        help="answer questions about points from a cache that is up to this old; a real server: 300 (default 0)",
+        help="maximum age of cached replies about points; a real server: 300 (default 0)",
     )
 
 

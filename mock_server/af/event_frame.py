@@ -14,7 +14,7 @@ from mock_server.plant.point import Point
 
 TEMPLATE_OF_SENSOR = {"BATCH": "Batch", "PUMP": "Pump Trip", "GRADE": "Off-Spec"}
 PHASES = ("Charge", "React", "Discharge")
-START_BITS = 56  # of an id hold the start, which is enough until the year 2198
+START_BITS = 56  # of an id encode the start, which is enough until the year 2198
 _MINUTE = 60 * ticks.PER_SECOND
 
 

@@ -28,7 +28,7 @@ OFF_SPEC = "Off-spec; rework"
 
 _TRIP = next(code for code, name in PUMP_STATES.states.items() if name == "TRIP")
 _POSITIONS = [at for at, code in enumerate(MIX) if SENSORS[code].name in TEMPLATE_OF_SENSOR]
-_EVENT_S = 600  # about how often the points that announce frames record something
+_EVENT_S = 600  # typical period of the points that trigger frames
 _MOST_EVENTS = 30_000_000
 _EVENTS_AT_ONCE = 250_000
 _NAME = re.compile(

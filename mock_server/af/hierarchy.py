@@ -65,25 +65,25 @@ class Tree:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._is_dealt = type(catalog) is Catalog  # points from elsewhere belong to no equipment
+        self._is_generated = type(catalog) is Catalog  # imported points belong to no equipment
         self._sorted = lru_cache(maxsize=4)(self._descendants)
 
     @property
     def plants(self) -> int:
         """The number of plants with points."""
-        return min(self._catalog.plants, len(self._catalog)) if self._is_dealt else 0
+        return min(self._catalog.plants, len(self._catalog)) if self._is_generated else 0
 
     def exists(self, key: Key) -> bool:
         """Whether there is such an element."""
         return len(key) <= 4 and all(
-            0 <= part < self._count(key[:depth]) if depth < 3 else self._stands(key)
+            0 <= part < self._count(key[:depth]) if depth < 3 else self._has_instrument(key)
             for depth, part in enumerate(key)
         )
 
     def children(self, key: Key) -> list[Key]:
         """The keys of the children, in order."""
         if len(key) == 3:
-            return [each for item in range(self._count(key)) if self._stands(each := (*key, item))]
+            return [each for item in range(self._count(key)) if self._has_instrument(each := (*key, item))]
         return [(*key, number) for number in range(self._count(key))]
 
     def descendants(self, key: Key) -> list[Key]:
@@ -97,7 +97,7 @@ class Tree:
 
     def owner_of(self, index: int) -> Key | None:
         """The equipment that the point at that index belongs to, or None."""
-        if not self._is_dealt:
+        if not self._is_generated:
             return None
         serial, plant = divmod(index, self._catalog.plants)
         unit, position = divmod(serial, len(MIX))
@@ -130,7 +130,7 @@ class Tree:
         )
 
     def _descendants(self, key: Key, size: int) -> list[Key]:
-        del size  # part of what the cache goes by
+        del size  # part of the cache key
         return list(paced(self._walk(key)))
 
     def _walk(self, key: Key) -> Iterator[Key]:
@@ -149,7 +149,7 @@ class Tree:
             return max(0, -(-(serials - key[1] * AREA_SIZE) // len(MIX)))
         return len(LAYOUT[key[1]]) if len(key) == 3 else 0
 
-    def _stands(self, key: Key) -> bool:
+    def _has_instrument(self, key: Key) -> bool:
         """Whether equipment has an instrument."""
         members = LAYOUT[key[1]]
         if not 0 <= key[3] < len(members):

@@ -13,7 +13,7 @@ from mock_server.plant.sensors import NO_DATA
 
 RETRIEVAL_MODES = ("Auto", "AtOrBefore", "Before", "AtOrAfter", "After", "Exact")
 _PROBE = 256
-_EVENTS_PER_LOOKUP = 10_000  # events that are read in bulk in the time that single look-ups of one value take
+_EVENTS_PER_LOOKUP = 10_000  # events read in bulk in the time of one look-up
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def pages(
             yield low, high, block
             return
         last = int(block.ticks[-1])
-        if last == block.ticks[0]:  # all on one timestamp: no page of this size can be cut
+        if last == block.ticks[0]:  # one timestamp only: a larger page is needed
             size *= 2
             continue
         yield low, last - 1, block.keep(block.ticks < last)

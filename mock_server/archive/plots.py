@@ -71,7 +71,7 @@ def _significant(events: Block, first: int, after: int) -> list[int]:
     numbers = rows[good & (events.kind[rows] == Kind.NUMBER)]
     if len(numbers):
         values = events.number[numbers]
-        if events.points[0].point_type == "Float32":  # of what a client sees as equal the first one counts
+        if events.points[0].point_type == "Float32":  # of values that a client sees as equal the first counts
             values = values.astype(np.float32)
         chosen |= {int(numbers[values.argmax()]), int(numbers[values.argmin()])}
     exceptional = rows[~good]

@@ -101,19 +101,17 @@ class Figures:
             return np.bincount(owner, parts, minlength=len(self.start)).astype(np.float64)
 
         counted = np.flatnonzero(good > 0)
-        origin = np.zeros(
-            len(self.start)
-        )  # a value of the interval, so that equal ones have no spread at all
+        origin = np.zeros(len(self.start))  # a value of the interval, so that equal values have no spread
         origin[owner[counted[::-1]]] = one[counted[::-1]]
         one, two = one - origin[owner], two - origin[owner]
         weight = total(good)
         mean = total(good * (one + two) / 2) / np.where(weight > 0, weight, 1.0)
         one, two = one - mean[owner], two - mean[owner]
         both = self.good + weight
-        share, apart = weight / np.where(both > 0, both, 1.0), origin + mean - self.mean
+        share, distance = weight / np.where(both > 0, both, 1.0), origin + mean - self.mean
         self.spread += total(good * (one * one + one * two + two * two) / 3)
-        self.spread += apart * apart * self.good * share
-        self.mean += np.where(self.good > 0, apart * share, origin + mean)
+        self.spread += distance * distance * self.good * share
+        self.mean += np.where(self.good > 0, distance * share, origin + mean)
         self.whole += total(whole)
         self.good = both
 

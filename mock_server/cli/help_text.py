@@ -13,26 +13,26 @@ examples:
   python -m mock_server --user pi --password secret    with Basic authentication
   python -m mock_server --tls --tls-ca authority.pem   https; clients trust authority.pem
   python -m mock_server --client-id spark --client-secret s3cret --token-lifetime 60
-                                                       bearer tokens that live for a minute
-  python -m mock_server --rate-limit 1000 --faults 7   as strict as a real server, and less reliable
+                                                       bearer tokens valid for a minute
+  python -m mock_server --rate-limit 1000 --faults 7   the limit of a real server, and faults
   python -m mock_server --faults 7:cut=0.1,member.503=0.05 --admin
-                                                       faults of your choice, to be changed while it runs
-  python -m mock_server --changes 0.02 --churn 24      with late, edited and deleted events, and changing tags
-  python -m mock_server --now 2024-01-01 --speed 60    another clock
-  python -m mock_server --data export.csv              somebody's own data
+                                                       chosen faults, which can be changed at run time
+  python -m mock_server --changes 0.02 --churn 24      late, edited and deleted events, and changing tags
+  python -m mock_server --now 2024-01-01 --speed 60    a clock that starts elsewhere and runs faster
+  python -m mock_server --data export.csv              your own data
   python -m mock_server oracle --help                  print the exact events of a window
 
 The events are a pure function of seed, tag and time: nothing is stored, and a second server with the same
 seed, tags, plants and history start holds the same data.
 
 faults (--faults SEED[:PROFILE]):
-  PROFILE is one of {", ".join(PROFILES)}, or a list NAME=SHARE,NAME=SHARE of your own; without
-  it, flaky. Which request meets which fault is a pure function of SEED, the request and how often it was sent
-  before. A request that fails gets through after at most --fault-tries attempts. "member." before a name means
-  requests within a batch; those marked with * can occur there.
+  PROFILE is one of {", ".join(PROFILES)}, or a list NAME=SHARE,NAME=SHARE; the default
+  is flaky. Faults are a pure function of SEED, the request and the number of its attempts. A failing request
+  succeeds after at most --fault-tries attempts. The prefix "member." applies a fault to requests within a
+  batch; those marked with * can occur there.
 {_KINDS}
 
-access log (--access-log FILE), one line for each request, columns with one blank between them:
-  method, address, status (0: never answered), bytes, instant of arrival (UTC), requests run within a batch,
-  fault it met (-: none)
+access log (--access-log FILE), one line per request with columns separated by blanks:
+  method, address, status (0: not answered), bytes, time of receipt (UTC), number of requests in a batch,
+  fault (-: none)
 """

@@ -19,8 +19,8 @@ from mock_server.plant.point import Point
 from mock_server.simulation import Plant
 
 _EPILOG = """\
-The plant's options must be those of the server that is compared. The window is half-open. Without --as-of the
-events are shown as they are once every late one has come and every change is made.
+The plant's options must be those of the server under test. The window is half-open. Without --as-of the events
+are printed as they are after all late arrivals and changes.
 
 A line has: tag_name, timestamp (7 digits), ticks (100 ns since 1970), number, text, state_code, is_system, kind,
 good, questionable, substituted, annotated, units.
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         with _target(options.output) as target:
             _write(_truth(plant, points, options), options.format, target)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has left: nobody is there to be told
+        sys.stderr.close()  # the reader has closed the pipe
         return 1
     except (ValueError, OSError) as error:
         sys.stderr.write(f"mock_server oracle: {error}\n")
@@ -58,17 +58,17 @@ def _parser() -> argparse.ArgumentParser:
         "--tag",
         action="append",
         metavar="PATTERN",
-        help="a tag, or several with * and ?; may be given several times (default all)",
+        help="a tag or a pattern with * and ?; repeatable (default all)",
     )
     parser.add_argument("--start", type=utc, required=True, metavar="TIME", help="ISO time, included")
     parser.add_argument("--end", type=utc, required=True, metavar="TIME", help="ISO time, excluded")
-    parser.add_argument("--as-of", type=utc, metavar="TIME", help="as the server shows it at this time")
+    parser.add_argument(
+        "--as-of", type=utc, metavar="TIME", help="as the server shows the events at this time"
+    )
     parser.add_argument(
         "--format", choices=("jsonl", "parquet", "csv"), default="jsonl", help="(default jsonl)"
     )
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="where to write (default standard output)"
-    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="output file (default standard output)")
     add_plant_options(parser)
     return parser
 

@@ -15,7 +15,7 @@ def add_plant_options(parser: argparse.ArgumentParser) -> None:
         "--tags", type=int, default=128, help="number of points, up to 10,000,000 (default 128)"
     )
     plant.add_argument("--plants", type=int, default=4, help="plants they are spread over (default 4)")
-    plant.add_argument("--seed", type=int, default=1, help="another seed makes other data (default 1)")
+    plant.add_argument("--seed", type=int, default=1, help="seed of the generated data (default 1)")
     plant.add_argument(
         "--history-start",
         type=utc,
@@ -28,34 +28,34 @@ def add_plant_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         metavar="FACTOR",
-        help="how much more often instruments report, between 10 Hz and once a day (default 1)",
+        help="factor on the frequency of events, which stays between 10 Hz and once a day (default 1)",
     )
     plant.add_argument(
         "--period",
         dest="period_s",
         type=float,
         metavar="SECONDS",
-        help="one nominal period for all, 0.1 to 86400",
+        help="one nominal period for all instruments, 0.1 to 86400",
     )
     plant.add_argument(
         "--changes",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of events that come late, and of those edited, deleted or dropped by compression (default 0)",
+        help="share of events that arrive late, and of those edited, deleted or dropped by compression (default 0)",
     )
     plant.add_argument(
         "--churn",
         type=float,
         default=0.0,
         metavar="N",
-        help="how many times a day a tag comes, gets another name or goes (default 0)",
+        help="number of tags created, renamed or deleted per day (default 0)",
     )
     plant.add_argument(
         "--data",
         type=Path,
         metavar="FILE",
-        help="take this CSV or Parquet file (tag, timestamp, value, quality if known) in place of generated signals",
+        help="serve this CSV or Parquet file (tag, timestamp, value, optional quality) instead of generated signals",
     )
 
 
@@ -73,6 +73,6 @@ def utc(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
     except ValueError as error:
-        msg = f"'{text}' is no ISO time such as 2025-06-02T12:00:00Z"
+        msg = f"'{text}' is not an ISO time such as 2025-06-02T12:00:00Z"
         raise argparse.ArgumentTypeError(msg) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

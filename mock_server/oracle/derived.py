@@ -116,7 +116,7 @@ def time_weighted(curve: Curve, low: int, high: int) -> Weighted:
             parts.append((seconds, one, one if two is None or curve.step else two))
     last = drawn[-1] if drawn else None
     if last is not None and last.ticks < high and (one := _number(last)) is not None:
-        # Nothing is known after `as_of`: the last value holds until then, and one tick ends it.
+        # Nothing is known after `as_of`: the last value holds until one tick later.
         parts.append((Fraction(curve.as_of + 1 - last.ticks, ticks.PER_SECOND), one, one))
     numbers = [(number, event.ticks) for event in drawn if (number := _number(event)) is not None]
     return Weighted(parts, numbers, Fraction(high - low, ticks.PER_SECOND))

@@ -27,7 +27,7 @@ _PLANT_NAMES = (
     *("FOREST", "ISLAND", "CANYON", "PRAIRIE", "LAGOON", "ORCHARD"),
 )
 _NAME = re.compile(r"([A-Z]+\d*)\.A\d+\.([A-Z]+)_(\d{4,9})\.PV\Z")
-_RENAMED_BY = 10_000_000  # what another name adds to the number in the name; more than any first name has
+_RENAMED_BY = 10_000_000  # added to the number in the name by each renaming; greater than any first number
 _POSITIONS = [[at for at, code in enumerate(MIX) if code == wanted] for wanted in range(len(SENSORS))]
 _RANK = [MIX[:at].count(code) for at, code in enumerate(MIX)]
 
@@ -186,7 +186,7 @@ class Catalog:
             if isinstance(read.object_id, int):
                 found = self.by_id(read.object_id)
             found = found or self.at_path(read.name or "")
-        if found is None:  # not remembered: it may come
+        if found is None:  # not cached: it may be created later
             raise KeyError(text)
         return found
 

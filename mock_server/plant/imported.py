@@ -36,8 +36,8 @@ class Imported:
         self.ticks = export.ticks[order]
         text = export.text.take(pa.array(order))
         empty = np.array(text.to_numpy(zero_copy_only=False) == "", dtype=np.bool_)
-        odd = ~export.is_number[order] & ~empty
-        texts = np.add.reduceat(odd, self.bounds[:-1]) > 0
+        other = ~export.is_number[order] & ~empty
+        texts = np.add.reduceat(other, self.bounds[:-1]) > 0
         self.is_text = texts
         kind = np.where(texts[tag], Kind.STRING, Kind.NUMBER)
         self.kind = np.where(empty, Kind.SYSTEM, kind).astype(np.uint8)

@@ -20,9 +20,9 @@ from mock_server.plant.sensors import CODE_OF, FAULT_CODES, GRADES, IO_TIMEOUT, 
 
 # Odds of 65,536 that an event is a system state, or carries a flag.
 _FAULT, _QUESTIONABLE, _SUBSTITUTED, _ANNOTATED = 328, 655, 328, 328
-# One event of so many is a spike; a quiet signal has this share of its noise.
+# One event in so many is a spike; a flat signal has this share of its noise.
 _SPIKE, _QUIET = 2_048, 0.05
-# Seconds of a machine's first-order lag, and for which a valve travels.
+# Seconds of a machine's first-order lag, and of a valve's travel.
 _LAG_S, _TRAVEL_S = 40.0, 45.0
 
 _KIND = {"Digital": Kind.DIGITAL, "String": Kind.STRING, "Timestamp": Kind.TIMESTAMP}

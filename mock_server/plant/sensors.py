@@ -63,7 +63,7 @@ FILTERED = 244
 NO_DATA = 248
 CALC_FAILED = 249
 PT_CREATED = 253
-FAULT_CODES = (255, 255, 255, 246, 246, 246, 254, 254)  # what replaces a value, by three hash bits
+FAULT_CODES = (255, 255, 255, 246, 246, 246, 254, 254)  # codes that replace a value, by three hash bits
 
 GRADES = (
     "Standard",
@@ -101,4 +101,4 @@ FLOW FLOW PRES TEMP TEMP POWER VIB CAL
 """
 MIX = tuple(CODE_OF[name] for name in _UNIT.split())
 AREA_SIZE = 8
-AREAS = len(MIX) // AREA_SIZE  # each with a machine of its own
+AREAS = len(MIX) // AREA_SIZE  # each with its own machine

@@ -24,7 +24,7 @@ _ONE, _EMPTY, _SHARED, _TWIN = range(4)
 _KINDS_OF_SLOTS = np.repeat(
     np.array([_EMPTY, _SHARED, _TWIN, _ONE], dtype=np.uint8), [1_311, 983, 328, 65_536 - 2_622]
 )
-# While a signal is flat, one slot of so many is recorded: the archive keeps what it needs to draw the line.
+# While a signal is flat, one slot in so many is recorded, as compression would do.
 _FLAT_SLOTS = 8
 
 Mask = NDArray[np.bool_]
@@ -61,7 +61,7 @@ def generate(devices: Instruments, first_slot: I64, end_slot: I64, query: Query)
     if revisions is not None:
         wanted &= (revisions.arrival <= query.as_of) & (revisions.deleted > query.as_of)
     places, bounds = _chosen(rows.bounds, wanted, query)
-    if len(places) < len(wanted):  # values cost more than times: none are made that nobody gets
+    if len(places) < len(wanted):  # values cost more than times: compute only those returned
         rows = rows.take(places, bounds)
     return with_values(
         devices, rows, None if revisions is None else (revisions.edited <= query.as_of)[places]

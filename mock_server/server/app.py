@@ -24,7 +24,7 @@ from mock_server.webapi.service import MAX_CONTENT_BYTES, wall_clock
 __all__ = ["admin", "create_app", "landing_page", "routes", "token_endpoints"]  # for their endpoints
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-_ADDRESS = "/?&=%:;,*+-._~$()[]!'@"  # what an address holds as it is
+_ADDRESS = "/?&=%:;,*+-._~$()[]!'@"  # characters that are not escaped
 
 
 def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = None) -> FastAPI:
@@ -49,9 +49,7 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
             await run_in_threadpool(_log, access_log, request, response, received)
         return _http_response(response, server)
 
-    app.add_route(
-        "/{path:path}", respond, methods=_METHODS
-    )  # nothing here for FastAPI to check or to convert
+    app.add_route("/{path:path}", respond, methods=_METHODS)  # nothing for FastAPI to validate
     channels.register(app, server)
     if gzip:
         app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)

@@ -43,13 +43,13 @@ class Channel:
         call = self.call
         return streamset_body(call, call.server.plant.history.snapshot(self.points, now=call.now), "Items")
 
-    def news(self, after: int, until: int) -> bytes:
+    def changes(self, after: int, until: int) -> bytes:
         """The values that were added or changed in (after, until]; empty when there are none."""
         history = self.call.server.plant.history
         blocks = [
-            news.block.with_state(NO_DATA, news.action == Action.DELETE)
-            for news in (history.changes(point, after, until) for point in self.points)
-            if len(news.action)
+            changes.block.with_state(NO_DATA, changes.action == Action.DELETE)
+            for changes in (history.changes(point, after, until) for point in self.points)
+            if len(changes.action)
         ]
         return streamset_body(self.call, side_by_side(blocks), "Items") if blocks else b""
 
@@ -84,12 +84,12 @@ async def _push(websocket: WebSocket, channel: Channel) -> None:
         while not left.done():
             await asyncio.wait({left}, timeout=POLL_S)
             until = max(channel.call.server.now(), after)
-            news = await run_in_threadpool(channel.news, after, until)
-            after, silent = until, 0 if news else silent + 1
+            changes = await run_in_threadpool(channel.changes, after, until)
+            after, silent = until, 0 if changes else silent + 1
             if silent and silent == channel.heartbeat:
-                news, silent = b'{"Links":{},"Items":[]}', 0
-            if news and not left.done():
-                await websocket.send_text(news.decode())
+                changes, silent = b'{"Links":{},"Items":[]}', 0
+            if changes and not left.done():
+                await websocket.send_text(changes.decode())
     finally:
         left.cancel()
 

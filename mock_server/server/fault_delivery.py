@@ -16,7 +16,7 @@ from mock_server.webapi.messages import Delivery
 _TRANSPORT = "mock_server.connection"
 _DRIP_S = 0.05
 _CLOSE_TIMEOUT_S = 5.0
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
 class Protocol(HttpToolsProtocol):
@@ -89,7 +89,7 @@ async def _client_left(receive: Receive, within_s: float) -> bool:
 
 async def _disconnected(receive: Receive) -> bool:
     message: dict[str, Any] = {}
-    while message.get("type") != "http.disconnect":  # the rest of a body may come first
+    while message.get("type") != "http.disconnect":  # the rest of a body may arrive first
         message = dict(await receive())
     return True
 

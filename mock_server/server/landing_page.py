@@ -20,7 +20,7 @@ from mock_server.webapi.service import PRODUCT_TITLE
 _FILES = Path(__file__).parent / "landing"
 _TRENDS = ("FLOW", "TEMP", "LEVEL", "POWER", "PUMP", "BATCH")
 _MOST_PLANTS = 12
-_MOST_TAGS_WITH_FRAMES = 20_000  # more of them take too long for a page that refreshes itself
+_MOST_TAGS_WITH_FRAMES = 20_000  # more would be too slow for a page that refreshes itself
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

@@ -20,7 +20,7 @@ SLICE_S = 0.03
 """How long a request may compute while others wait."""
 MOST_IN_PROGRESS = 128
 """How many requests can have begun and not ended; further ones wait until one ends."""
-_NEW_IN_A_ROW = 32  # so that a stream of short requests does not keep long ones from ever ending
+_NEW_IN_A_ROW = 32  # so that many short requests do not starve long ones
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class Scheduler:
                 waiting = wake in self._new
                 if waiting:
                     self._new.remove(wake)
-            if not waiting:  # it had been given the turn
+            if not waiting:  # it already had the turn
                 self._pass_on()
             raise
 

@@ -115,7 +115,7 @@ def _tls_settings(folder: Path, host: str, ca: Path | None, client_ca: Path | No
     authority.issue_server(*hosts).write(certificate, key)
     settings: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": key}
     if client_ca is not None:
-        client_ca.read_bytes()  # whose error, unlike that of ssl, names the file
+        client_ca.read_bytes()  # unlike ssl's, its error names the file
         settings |= {"ssl_ca_certs": str(client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
     return settings
 
@@ -134,7 +134,7 @@ def _serving(app: FastAPI, listener: socket.socket, secure: dict[str, Any]) -> I
         timeout_graceful_shutdown=2,
         **secure,
     )
-    config.load()  # here, where a certificate that cannot be read is an error of the caller
+    config.load()  # here, so that an unreadable certificate raises in the caller
     server = uvicorn.Server(config)
     ready = Signal()
 

@@ -9,7 +9,7 @@ from mock_server.plant import ticks
 from mock_server.webapi.messages import Request, Response
 
 _MOST_BYTES = 16_000_000
-_BYTES_BESIDE = 1_000  # what an answer takes besides its body and its address
+_BYTES_BESIDE = 1_000  # memory of a reply besides its body and its address
 _CACHED = ("/piwebapi/points", "/piwebapi/dataservers/")
 
 

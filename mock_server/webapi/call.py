@@ -196,7 +196,7 @@ class Call:
         """The streams that WebIDs name."""
         try:
             return self.server.plant.catalog.by_web_ids(texts)
-        except (webid.MalformedWebId, KeyError):  # not all of them are points that exist
+        except (webid.MalformedWebId, KeyError):  # not all of them are existing points
             return [self.stream(text) for text in texts]
 
     def reader_of(self, name: str) -> Reader | None:

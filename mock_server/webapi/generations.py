@@ -12,7 +12,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "stream updates": ("2018", "2021", "2023"),
     "Annotated": ("2021", "2023"),
     "system/metrics": ("2021", "2023"),
-    "points/search": ("2023",),  # it came with 2021 SP3
+    "points/search": ("2023",),  # introduced in 2021 SP3
     "sourceFilter": ("2023",),
     "search/query": ("2017", "2018", "2021"),  # Indexed Search, retired in 2023
 }

@@ -32,7 +32,7 @@ class Request:
         """The query's parameters in order, percent-decoded."""
         if "%" in self.query or "+" in self.query:
             return [_parameter(part) for part in self.query.split("&") if part]
-        # Nothing to decode, which counts where there are hundreds of WebIDs.
+        # Nothing to decode: faster for hundreds of WebIDs.
         parts = [part.partition("=") for part in self.query.split("&") if part]
         return [(name, value) for name, _, value in parts]
 

@@ -103,23 +103,23 @@ def _holds(condition: Filter, values: dict[str, Any], read_time: Callable[[str],
         raise BadQuery(msg)
     value = values[condition.name]
     if condition.name == "value" and not isinstance(value, str) and not _is_number(unescape(condition.text)):
-        return condition.symbol == "<>"  # values of points are of many kinds; one kind never equals another
+        return condition.symbol == "<>"  # values of different types are never equal
     if condition.symbol in _COMPARE:
-        wanted = _alike(value, condition, read_time)
+        wanted = _converted(value, condition, read_time)
         if isinstance(value, str):
             return _COMPARE[condition.symbol](value.casefold(), str(wanted).casefold())
         return _COMPARE[condition.symbol](value, wanted)
     if isinstance(value, str):
         equal = bool(_pattern(condition.text).match(value))
     else:
-        equal = bool(value == _alike(value, condition, read_time))
+        equal = bool(value == _converted(value, condition, read_time))
     return equal is (condition.symbol == "=")
 
 
 _pattern = lru_cache(maxsize=64)(wildcard_pattern)
 
 
-def _alike(value: Any, condition: Filter, read_time: Callable[[str], int]) -> Any:
+def _converted(value: Any, condition: Filter, read_time: Callable[[str], int]) -> Any:
     """The text of a condition, converted to the type of the value it is compared with."""
     text = unescape(condition.text)
     if isinstance(value, Moment):

@@ -13,7 +13,7 @@ Endpoint = Callable[[Call], Response]
 Interceptor = Callable[[Call], Response | None]
 
 PREFIX = "/piwebapi"
-# By the first two segments of their paths, which no `{name}` stands in: there are too many to try them all.
+# By the first two segments of their paths, which contain no `{name}`: trying all routes would be slow.
 _routes: defaultdict[str, list[tuple["re.Pattern[str]", dict[str, Endpoint]]]] = defaultdict(list)
 _interceptors: list[Interceptor] = []
 

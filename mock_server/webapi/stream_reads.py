@@ -39,14 +39,14 @@ def window(call: Call) -> tuple[int, int, bool]:
     return min(start, end), max(start, end), end < start
 
 
-def read_recorded(call: Call, points: Sequence[Point], asked: RecordedRequest) -> Block:
+def read_recorded(call: Call, points: Sequence[Point], request: RecordedRequest) -> Block:
     """The requested recorded events, a stream for each point."""
     if call.text("filterExpression"):
-        return side_by_side([_read_filtered(call, point, asked) for point in points])
+        return side_by_side([_read_filtered(call, point, request) for point in points])
     call.flag("includeFilteredValues")
-    if asked.boundary == "Inside":
-        return _inside(call, points, asked, asked.limit)
-    return side_by_side([_with_bounds(call, point, asked, asked.limit) for point in points])
+    if request.boundary == "Inside":
+        return _inside(call, points, request, request.limit)
+    return side_by_side([_with_bounds(call, point, request, request.limit) for point in points])
 
 
 def newest_values(call: Call, points: Sequence[Point]) -> Block:
@@ -126,7 +126,7 @@ def _of_each(call: Call, points: Sequence[Point], read: Callable[[Point], Block]
     )
 
 
-def _read_filtered(call: Call, point: Point, asked: RecordedRequest) -> Block:
+def _read_filtered(call: Call, point: Point, request: RecordedRequest) -> Block:
     """The events that satisfy the filter: reads more until the limit is reached or no event is left.
 
     Raises:
@@ -134,59 +134,59 @@ def _read_filtered(call: Call, point: Point, asked: RecordedRequest) -> Block:
     """
     condition = filter_of(call, point)
     assert condition is not None
-    reach, most = max(asked.limit, 1000), call.server.max_collect
+    reach, most = max(request.limit, 1000), call.server.max_collect
     while True:
-        rows = _rows(call, point, asked, min(reach, most + 1))
+        rows = _rows(call, point, request, min(reach, most + 1))
         if len(rows.ticks) > most:
             raise TooManyEvents
         kept = condition.applied(rows)
-        if len(kept.ticks) >= asked.limit or len(rows.ticks) < reach:
-            return kept.head(asked.limit)
+        if len(kept.ticks) >= request.limit or len(rows.ticks) < reach:
+            return kept.head(request.limit)
         reach *= 4
 
 
-def _rows(call: Call, point: Point, asked: RecordedRequest, limit: int) -> Block:
-    if asked.boundary == "Inside":
-        return _inside(call, [point], asked, limit)
-    return _with_bounds(call, point, asked, limit)
+def _rows(call: Call, point: Point, request: RecordedRequest, limit: int) -> Block:
+    if request.boundary == "Inside":
+        return _inside(call, [point], request, limit)
+    return _with_bounds(call, point, request, limit)
 
 
-def _inside(call: Call, points: Sequence[Point], asked: RecordedRequest, limit: int) -> Block:
+def _inside(call: Call, points: Sequence[Point], request: RecordedRequest, limit: int) -> Block:
     return call.archive.window(
-        points, asked.low, asked.high, now=call.now, limit=limit, newest_first=asked.newest_first
+        points, request.low, request.high, now=call.now, limit=limit, newest_first=request.newest_first
     )
 
 
-def _with_bounds(call: Call, point: Point, asked: RecordedRequest, limit: int) -> Block:
+def _with_bounds(call: Call, point: Point, request: RecordedRequest, limit: int) -> Block:
     """One stream with the boundary values of types Outside and Interpolated, cut to the limit."""
-    inside = _inside(call, [point], asked, limit)
-    blocks = [_below(call, point, asked), inside, _above(call, point, asked)]
-    if asked.newest_first:
+    inside = _inside(call, [point], request, limit)
+    blocks = [_below(call, point, request), inside, _above(call, point, request)]
+    if request.newest_first:
         blocks.reverse()
     return chained([block for block in blocks if block is not None]).head(limit)
 
 
-def _below(call: Call, point: Point, asked: RecordedRequest) -> Block | None:
-    return _bound(call, point, asked, asked.low, call.archive.last_before)
+def _below(call: Call, point: Point, request: RecordedRequest) -> Block | None:
+    return _bound(call, point, request, request.low, call.archive.last_before)
 
 
-def _above(call: Call, point: Point, asked: RecordedRequest) -> Block | None:
-    if asked.boundary == "Interpolated" and asked.low == asked.high:
+def _above(call: Call, point: Point, request: RecordedRequest) -> Block | None:
+    if request.boundary == "Interpolated" and request.low == request.high:
         return None
-    return _bound(call, point, asked, asked.high, call.archive.first_after)
+    return _bound(call, point, request, request.high, call.archive.first_after)
 
 
 def _bound(
-    call: Call, point: Point, asked: RecordedRequest, instant: int, neighbour: Callable[..., Block]
+    call: Call, point: Point, request: RecordedRequest, instant: int, neighbour: Callable[..., Block]
 ) -> Block | None:
     """The boundary value at one end of the window, if no event is exactly there."""
     if len(call.archive.window([point], instant, instant, now=call.now, limit=1).ticks):
         return None
-    outside = asked.boundary == "Outside"
-    return neighbour(point, instant, now=call.now) if outside else _made_up(call, point, instant)
+    outside = request.boundary == "Outside"
+    return neighbour(point, instant, now=call.now) if outside else _interpolated(call, point, instant)
 
 
-def _made_up(call: Call, point: Point, instant: int) -> Block | None:
+def _interpolated(call: Call, point: Point, instant: int) -> Block | None:
     """The interpolated value at an instant; None before the first event and after now."""
     if instant > call.now or not len(call.archive.last_before(point, instant, now=call.now).ticks):
         return None

@@ -66,34 +66,34 @@ def summary_request(call: Call, streams: int) -> SummaryRequest:
 
 def summaries_of(call: Call, points: Sequence[Point]) -> list[list[dict[str, Any]]]:
     """For each stream the `Items` of a summary reply: for each type its value in each interval."""
-    asked = summary_request(call, len(points))
-    return [_items(call, point, asked) for point in points]
+    request = summary_request(call, len(points))
+    return [_items(call, point, request) for point in points]
 
 
-def figures_of(stream: Reader, asked: SummaryRequest, keep: Keep | None) -> Figures:
+def figures_of(stream: Reader, request: SummaryRequest, keep: Keep | None) -> Figures:
     """The summaries of a stream in each interval of the call."""
-    if asked.basis in _STEP:
-        return time_weighted(stream, asked.edges, asked.samples, keep)
-    several = len(asked.edges) > 2
-    usual = Ends(earlier=not (several and asked.newest_first), later=not several or asked.newest_first)
-    return event_weighted(stream, asked.edges, _ENDS.get(asked.basis, usual), keep)
+    if request.basis in _STEP:
+        return time_weighted(stream, request.edges, request.samples, keep)
+    several = len(request.edges) > 2
+    usual = Ends(earlier=not (several and request.newest_first), later=not several or request.newest_first)
+    return event_weighted(stream, request.edges, _ENDS.get(request.basis, usual), keep)
 
 
-def summary_items(call: Call, figures: Figures, asked: SummaryRequest, units: str) -> list[dict[str, Any]]:
+def summary_items(call: Call, figures: Figures, request: SummaryRequest, units: str) -> list[dict[str, Any]]:
     """The summaries as JSON, type by type, in the direction of the call."""
     flags = {"Annotated": False} if call.server.generation.has("Annotated") else {}
     places = range(len(figures.start))
-    order = places[::-1] if asked.newest_first else places
+    order = places[::-1] if request.newest_first else places
     return [
-        {"Type": kind, "Value": _printed(figures, kind, at, asked, units) | flags}
-        for kind in asked.types
+        {"Type": kind, "Value": _printed(figures, kind, at, request, units) | flags}
+        for kind in request.types
         for at in paced(order)
     ]
 
 
-def _items(call: Call, point: Point, asked: SummaryRequest) -> list[dict[str, Any]]:
+def _items(call: Call, point: Point, request: SummaryRequest) -> list[dict[str, Any]]:
     if point.point_type not in NUMERIC_TYPES and (
-        wrong := [t for t in asked.types if t not in WITHOUT_NUMBERS]
+        wrong := [t for t in request.types if t not in WITHOUT_NUMBERS]
     ):
         raise refusal(
             400,
@@ -101,9 +101,9 @@ def _items(call: Call, point: Point, asked: SummaryRequest) -> list[dict[str, An
             f" {' and '.join(WITHOUT_NUMBERS)} can.",
         )
     condition = filter_of(call, point)
-    stream = reader(call.archive, point, call.now, step=_STEP.get(asked.basis))
-    figures = figures_of(stream, asked, condition.keep if condition else None)
-    return summary_items(call, figures, asked, point.engineering_units)
+    stream = reader(call.archive, point, call.now, step=_STEP.get(request.basis))
+    figures = figures_of(stream, request, condition.keep if condition else None)
+    return summary_items(call, figures, request, point.engineering_units)
 
 
 def _types(call: Call) -> tuple[str, ...]:
@@ -147,14 +147,14 @@ def _samples(call: Call, low: int, high: int) -> I64:
     return grid(low, high, span, call.zone)
 
 
-def _printed(figures: Figures, kind: str, at: int, asked: SummaryRequest, units: str) -> dict[str, Any]:
+def _printed(figures: Figures, kind: str, at: int, request: SummaryRequest, units: str) -> dict[str, Any]:
     value = figures.value("Total" if kind == "TotalWithUOM" else kind, at)
     shown = _units(kind, units)
     if kind == "TotalWithUOM" and value is not None and units:
         value, shown = _with_unit(value, units, figures.by_event)
     no_data = {"Name": SYSTEM_STATES.states[NO_DATA], "Value": NO_DATA, "IsSystem": True}
     return {
-        "Timestamp": ticks.to_iso(figures.time(kind, at, asked.time_type)),
+        "Timestamp": ticks.to_iso(figures.time(kind, at, request.time_type)),
         "Value": no_data if value is None else value,
         "UnitsAbbreviation": "" if value is None else shown,
         "Good": value is not None,

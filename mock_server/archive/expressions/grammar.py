@@ -144,7 +144,9 @@ class _Parser:
         while self._taken("not"):
             count += 1
         tree = self._comparison()
-        for _ in range(count and 2 - count % 2):  # an even number of them still makes a truth of a number
+        for _ in range(
+            count and 2 - count % 2
+        ):  # an even number of them still converts a number to a truth value
             tree = Operation("not", (tree,))
         return tree
 

@@ -28,7 +28,7 @@ METHODS = (
     "plot",
     "summary",
 )
-_ATTRIBUTE_PARAMETERS = {  # parameters that concern attributes, not the points beneath
+_ATTRIBUTE_PARAMETERS = {  # parameters of attributes, not of their points
     "webid",
     "selectedfields",
     "desiredunits",

@@ -42,11 +42,11 @@ _COMMA = ord(",")
 class _Traits(NamedTuple):
     """The properties of some points that determine the JSON of their events."""
 
-    types: NDArray[np.int8]  # places in `NUMERIC_TYPES`, -1 for what is no number
+    types: NDArray[np.int8]  # indexes into `NUMERIC_TYPES`, -1 for other types
     present: frozenset[int]  # the types that occur
-    sets: I64  # places in the table of states
+    sets: I64  # indexes into the table of states
     units: tuple[str, ...]  # those that occur
-    tails: NDArray[np.int32]  # where the texts of a point's units begin in the table of tails
+    tails: NDArray[np.int32]  # where the tails of a point's units begin in their table
 
 
 @lru_cache(maxsize=16)
@@ -164,7 +164,7 @@ def _string_texts(point: Point, codes: Sequence[int], end: bytes) -> list[bytes]
     if point.sensor.name == "GRADE":
         grades = _grades(end)
         return [grades[code % len(GRADES)] for code in codes]
-    start = b'"' + point.plant[:3].encode() + b"-"  # letters, digits and a dash: nothing to escape
+    start = b'"' + point.plant[:3].encode() + b"-"  # letters, digits and a dash need no escaping
     return [b'%b%07d"%b' % (start, code, end) for code in codes]
 
 

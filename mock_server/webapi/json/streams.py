@@ -153,7 +153,7 @@ def _kept_lists(call: Call, block: Block, tree: selected_fields.Tree) -> list[by
     """For each stream its events as a JSON list of the kept members; `_OMITTED` where nothing of them is left."""
     if tree is None:
         return timed_values(block, _value_fields(call))
-    if tree.get("value"):  # parts of a value: rare, so the plain way
+    if tree.get("value"):  # parts of a value: rare, so a slow path will do
         return [_pruned(text, tree) for text in timed_values(block, _value_fields(call))]
     chosen = frozenset(name for name in _value_fields(call) if name.lower() in tree)
     texts = timed_values(block, chosen) if chosen else [b"[]"] * len(block.points)

@@ -47,7 +47,7 @@ def _days(day: I64, opening: bytes, closing: bytes) -> tuple[Column, pa.Array]:
     """The column of days, and the table with the parts of the time of day: one table, so that it is not built twice."""
     first = int(day.min())
     many = int(day.max()) - first + 1
-    if many > 2_000:  # few events over many years: only the days there are
+    if many > 2_000:  # few events over many years: only the days that occur
         days, place = np.unique(day, return_inverse=True)
         return Column(table([_day(each, opening) for each in days.tolist()]), place), _clock(closing)
     calendar = _calendar(first // 64, (first + many - 1) // 64, opening, closing)

@@ -9,7 +9,7 @@ from mock_server.webapi.messages import Response
 from mock_server.webapi.router import Endpoint, route
 
 _SEVERAL = ("elements", "attributes", "eventframes")
-SHARED = ("enumerationsets", "enumerationvalues")  # the data server has such objects at the same address
+SHARED = ("enumerationsets", "enumerationvalues")  # shared with the data server
 _INCLUDE = ("All", "ItemsWithException", "ItemsWithoutException")
 
 

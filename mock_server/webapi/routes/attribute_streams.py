@@ -81,7 +81,7 @@ def _set(
     points = [point for each in targets if (point := each.point if isinstance(each, Attribute) else each)]
     points = [
         point for point in points if call.server.plant.catalog.by_id(point.point_id)
-    ]  # others are deleted
+    ]  # without deleted points
     by_point = read_points(call, points, method, times)
     items = [_item(call, each, method, by_point) for each in targets]
     if call.choice("sortField", "", ("", "Name")):

@@ -197,7 +197,7 @@ def _trait(call: Call, name: str) -> dict[str, Any]:
     }
 
 
-def _born(attribute: Attribute) -> int:
+def _created(attribute: Attribute) -> int:
     owner = attribute.owner
     return created(owner) if isinstance(owner, Element) else 0
 
@@ -210,6 +210,6 @@ ATTRIBUTE_FILTERS = {
     "plugin": Filter(lambda each: each.plugin),
     "element": Filter(lambda each: [each.owner], "nested", inner=ELEMENT_FILTERS),
     "elementname": Filter(lambda each: each.owner.name),
-    "creationdate": Filter(_born, "time"),
-    "modifydate": Filter(_born, "time"),
+    "creationdate": Filter(_created, "time"),
+    "modifydate": Filter(_created, "time"),
 }

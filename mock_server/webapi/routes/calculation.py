@@ -49,15 +49,15 @@ def at_recorded(call: Call) -> Response:
 @route("GET", "/calculation/summary")
 def summary(call: Call) -> Response:
     """Summaries of the expression over each `summaryDuration` of a window."""
-    expression, asked = _expression(call), summary_request(call, 1)
-    low, high = int(asked.edges[0]), int(asked.edges[-1])
-    sampled = len(asked.samples) > 0
-    instants = asked.samples if sampled else _event_times(call, expression, low, high)
+    expression, request = _expression(call), summary_request(call, 1)
+    low, high = int(request.edges[0]), int(request.edges[-1])
+    sampled = len(request.samples) > 0
+    instants = request.samples if sampled else _event_times(call, expression, low, high)
     instants = np.unique(np.append(instants, [low, high]))
     series = series_of(expression, instants, call.now, call.server.plant.catalog.server)
-    stream = series.reader(call.now, step=asked.basis == "TimeWeightedDiscrete")
-    figures = figures_of(stream, asked._replace(samples=_array([])), None)
-    return call.items(summary_items(call, figures, asked, ""))
+    stream = series.reader(call.now, step=request.basis == "TimeWeightedDiscrete")
+    figures = figures_of(stream, request._replace(samples=_array([])), None)
+    return call.items(summary_items(call, figures, request, ""))
 
 
 def _expression(call: Call) -> Expression:

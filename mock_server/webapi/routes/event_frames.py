@@ -18,9 +18,7 @@ from mock_server.webapi.router import route
 from mock_server.webapi.routes.attributes import attributes_page
 from mock_server.webapi.routes.elements import ELEMENT_FILTERS
 
-_LAST_CHANGE = (
-    241 * 60 * ticks.PER_SECOND
-)  # acknowledgements and annotations come at most so long after a start
+_LAST_CHANGE = 241 * 60 * ticks.PER_SECOND  # the last acknowledgement or annotation after a start
 
 
 @route("GET", "/assetdatabases/{web_id}/eventframes")

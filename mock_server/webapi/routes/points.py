@@ -107,7 +107,7 @@ def _completed(condition: point_query.Filter, wrapped: str) -> point_query.Filte
     if condition.name == "tag":
         return condition._replace(text=wrapped.format(condition.text))
     if condition.name == "pointtype" and condition.text.lower() == "float":
-        return condition._replace(text="Float*")  # as in AF SDK, every type of that kind
+        return condition._replace(text="Float*")  # as in AF SDK: every float type
     return condition
 
 

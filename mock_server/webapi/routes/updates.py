@@ -115,11 +115,13 @@ def _source(call: Call, point: Point | None) -> Item:
     return {"Source": call.web_id(point), "SourceName": point.name, "SourcePath": point.path}
 
 
-def _events(news: Feed) -> list[Item]:
-    values = orjson.loads(timed_values(news.block)[0])
+def _events(changes: Feed) -> list[Item]:
+    values = orjson.loads(timed_values(changes.block)[0])
     return [
         {**value, "Action": Action(action).name.title(), "PreviousEventAction": _previous(action, dropped)}
-        for value, action, dropped in zip(values, news.action.tolist(), news.dropped.tolist(), strict=True)
+        for value, action, dropped in zip(
+            values, changes.action.tolist(), changes.dropped.tolist(), strict=True
+        )
     ]
 
 
