@@ -78,9 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_clock(parser.add_argument_group("the clock"))
     _add_server(parser.add_argument_group("the server"))
     _add_sign_in(
-        parser.add_argument_group(
-            "authentication (any of the configured methods is accepted; none: anonymous)"
-        )
+        parser.add_argument_group("authentication (any configured method is accepted; none: anonymous)")
     )
     _add_tls(parser.add_argument_group("TLS"))
     _add_limits(parser.add_argument_group("limits of a real server"))

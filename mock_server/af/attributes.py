@@ -28,13 +28,8 @@ _TYPES = {
 class Home(Protocol):
     """The framework an attribute's owner belongs to."""
 
-    @property
-    def ids(self) -> Ids:
-        """The ids of the seed."""
-
-    @property
-    def library(self) -> Library:
-        """The declared objects."""
+    ids: Ids
+    library: Library
 
 
 class Owner(Protocol):
@@ -129,11 +124,11 @@ class Attribute:
     @property
     def units(self) -> str:
         """The abbreviation of its default unit, or ""."""
-        if self.spec.units or self.point is None:
-            return self.spec.units or (
-                self.parent.units if self.parent and self.spec.share is not None else ""
-            )
-        return self.point.engineering_units
+        if self.spec.units:
+            return self.spec.units
+        if self.point is not None:
+            return self.point.engineering_units
+        return self.parent.units if self.parent and self.spec.share is not None else ""
 
     @property
     def units_name(self) -> str:

@@ -8,20 +8,16 @@ _CAUSES = ("Seal leak", "Overload", "Power dip", "Operator error", "Unknown; <to
 _NAMING = "%TEMPLATE% %ELEMENT% %STARTTIME:yyyy-MM-dd HH:mm:ss.fffffff%"
 
 
-def _frames(
-    name: str, description: str, category: str, *attributes: AttributeSpec, **more: Any
-) -> TemplateSpec:
+def _frames(name: str, description: str, category: str, *own: AttributeSpec, **more: Any) -> TemplateSpec:
     return TemplateSpec(
-        name, description, category=category, instance_type="EventFrame", attributes=attributes, **more
+        name, description, category=category, instance_type="EventFrame", attributes=own, **more
     )
 
 
 def _alarms(
-    name: str, description: str, category: str, severity: str, *attributes: AttributeSpec, **more: Any
+    name: str, description: str, category: str, severity: str, *own: AttributeSpec, **more: Any
 ) -> TemplateSpec:
-    return _frames(
-        name, description, category, *attributes, severity=severity, can_be_acknowledged=True, **more
-    )
+    return _frames(name, description, category, *own, severity=severity, can_be_acknowledged=True, **more)
 
 
 FRAME_TEMPLATES = (

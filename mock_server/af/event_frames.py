@@ -153,12 +153,8 @@ class Frames:
             changed = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])) if len(codes) else codes
             starts = times[changed].tolist()
             ends = [*starts[1:], ticks.LAST]
-            for number, (start, end, code) in enumerate(
-                zip(starts, ends, codes[changed].tolist(), strict=True)
-            ):
-                known = (
-                    number > 0 or from_start
-                )  # where the first run began is known only at the record's start
+            for run, (start, end, code) in enumerate(zip(starts, ends, codes[changed].tolist(), strict=True)):
+                known = run > 0 or from_start  # the first run's start is known only at the record's start
                 if (
                     known
                     and start <= high

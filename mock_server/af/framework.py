@@ -130,9 +130,8 @@ class Analysis:
         """Its WebID; a rule is owned by its analysis."""
         owner = None if self.kind == Kind.ANALYSIS else self.part(Kind.ANALYSIS).guid
         server = self.element.home.library.server.guid
-        return webid.encode(
-            webid.KINDS[kind], _RULE_MARKERS[self.kind], server, self.guid, self.path, owner=owner
-        )
+        marker = _RULE_MARKERS[self.kind]
+        return webid.encode(webid.KINDS[kind], marker, server, self.guid, self.path, owner=owner)
 
     def part(self, kind: Kind) -> "Analysis":
         """The analysis itself, its rule or its time rule."""

@@ -68,9 +68,7 @@ class Library:
     def attribute_templates(self) -> dict[str, list[AttributeTemplate]]:
         """The own attributes of each template with their children, parents first."""
         return {
-            name: [
-                each for spec in template.spec.attributes for each in self._attributes(template, spec, None)
-            ]
+            name: [own for spec in template.spec.attributes for own in self._attributes(template, spec, None)]
             for name, template in self.templates.items()
         }
 
@@ -116,9 +114,7 @@ class Library:
         for each in UNIT_CLASSES:
             path = f"{self.server.path}\\UOMDatabase\\UOMClasses[{each.name}]"
             units = tuple(
-                Unit(
-                    *self._at(webid.UNIT, unit.name, unit.name, f"{path}\\UOMs[{unit.name}]"), unit_named=unit
-                )
+                Unit(*self._at(webid.UNIT, unit.name, unit.name, f"{path}\\UOMs[{unit.name}]"), spec=unit)
                 for unit in each.units
             )
             classes[each.name] = UnitClass(

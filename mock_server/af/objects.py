@@ -61,7 +61,7 @@ class UnitClass(AFObject):
 class Unit(AFObject):
     """A unit of measure."""
 
-    unit_named: UnitSpec
+    spec: UnitSpec
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ A term is a filter name, `:` with an operator, and a value, bare or in quotes; a
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timezone
 from typing import Any
@@ -74,9 +74,7 @@ def parse(query: str, known: Mapping[str, Filter]) -> list[Term]:
     return terms
 
 
-def holds(
-    terms: "list[Term] | tuple[Term, ...]", known: Mapping[str, Filter], now: int
-) -> Callable[[Any], bool]:
+def holds(terms: Sequence[Term], known: Mapping[str, Filter], now: int) -> Callable[[Any], bool]:
     """A test whether an object satisfies all the terms.
 
     Raises:

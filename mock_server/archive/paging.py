@@ -8,11 +8,10 @@ from mock_server.plant.events import Block
 from mock_server.plant.point import Point
 
 PAGE = 65_536
+Pages = Iterator[tuple[int, int, Block]]
 
 
-def pages(
-    archive: Archive, point: Point, low: int, high: int, *, now: int
-) -> Iterator[tuple[int, int, Block]]:
+def pages(archive: Archive, point: Point, low: int, high: int, *, now: int) -> Pages:
     """The window in pages that tile [low, high]: first tick, last tick and events of each.
 
     Events with the same timestamp are in the same page.
@@ -32,9 +31,7 @@ def pages(
         low = last
 
 
-def collected(
-    archive: Archive, point: Point, low: int, high: int, *, now: int
-) -> Iterator[tuple[int, int, Block]]:
+def collected(archive: Archive, point: Point, low: int, high: int, *, now: int) -> Pages:
     """The pages of a read that needs all events of the window, such as a summary.
 
     Raises:

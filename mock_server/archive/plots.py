@@ -33,9 +33,7 @@ def plot_values(stream: Reader, low: int, high: int, intervals: int) -> Block:
 def _edges(low: int, high: int, intervals: int) -> I64:
     """The bounds of the intervals; differences of huge bounds need Python's integers."""
     width = high - low
-    return np.array(
-        [low + width * number // intervals for number in range(intervals)] + [high], dtype=np.int64
-    )
+    return np.array([low + width * at // intervals for at in range(intervals)] + [high], dtype=np.int64)
 
 
 def _whole_intervals(stream: Reader, edges: I64) -> Iterator[tuple[I64, Block]]:

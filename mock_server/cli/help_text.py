@@ -3,9 +3,7 @@
 from mock_server.server.fault_kinds import KINDS
 from mock_server.server.faults import PROFILES
 
-_KINDS = "\n".join(
-    f"    {name + '*' if kind.member else name:16}{kind.about}" for name, kind in KINDS.items()
-)
+_KINDS = "\n".join(f"    {key + '*' if kind.member else key:16}{kind.about}" for key, kind in KINDS.items())
 EPILOG = f"""\
 examples:
   python -m mock_server                                128 points on port 8010, no sign-in

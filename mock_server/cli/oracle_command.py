@@ -62,11 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--start", type=utc, required=True, metavar="TIME", help="ISO time, included")
     parser.add_argument("--end", type=utc, required=True, metavar="TIME", help="ISO time, excluded")
+    parser.add_argument("--as-of", type=utc, metavar="TIME", help="as the server shows them at this time")
     parser.add_argument(
-        "--as-of", type=utc, metavar="TIME", help="as the server shows the events at this time"
-    )
-    parser.add_argument(
-        "--format", choices=("jsonl", "parquet", "csv"), default="jsonl", help="(default jsonl)"
+        "--format", choices=("jsonl", "parquet", "csv"), default="jsonl", help="default jsonl"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="output file (default standard output)")
     add_plant_options(parser)

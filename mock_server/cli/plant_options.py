@@ -12,7 +12,7 @@ def add_plant_options(parser: argparse.ArgumentParser) -> None:
     """Add the options from which `plant_of` makes a plant."""
     plant = parser.add_argument_group("the plant")
     plant.add_argument(
-        "--tags", type=int, default=128, help="number of points, up to 10,000,000 (default 128)"
+        "--tags", type=int, default=128, help="number of points up to 10,000,000 (default 128)"
     )
     plant.add_argument("--plants", type=int, default=4, help="plants they are spread over (default 4)")
     plant.add_argument("--seed", type=int, default=1, help="seed of the generated data (default 1)")

@@ -146,9 +146,7 @@ def plotted(curve: Curve, low: int, high: int, intervals: int) -> list[Event]:
 
 
 def _significant(events: Sequence[Event]) -> set[int]:
-    numbers = [
-        (number, place) for place, event in enumerate(events) if (number := _number(event)) is not None
-    ]
+    numbers = [(number, at) for at, event in enumerate(events) if (number := _number(event)) is not None]
     bad = [place for place, event in enumerate(events) if not event.good]
     places = {0, len(events) - 1} | set(bad[:1])
     if numbers:

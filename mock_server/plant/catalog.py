@@ -202,9 +202,7 @@ class Catalog:
 
     def _scan(self, name_filter: str, size: int, _version: int) -> NDArray[np.int64]:
         matches, hidden = wildcard_pattern(name_filter).match, self._tags.hidden
-        found = [
-            index for index in paced(range(size)) if index not in hidden and matches(self._named(index)[3])
-        ]
+        found = [each for each in paced(range(size)) if each not in hidden and matches(self._named(each)[3])]
         return np.array(found, dtype=np.int64)
 
     def _describe(self, index: int) -> tuple[str, str, Sensor, str]:

@@ -55,11 +55,10 @@ def feed(devices: Instruments, created: int, after: int, until: int) -> Feed:
     places, actions, at = places[order], actions[order], at[order]
     edited = (actions == Action.UPDATE) & (revisions.edited[places] == at)
     edited |= (actions == Action.DELETE) & (revisions.edited[places] < at)
-    late = (actions == Action.ADD) & ~_is_newest(rows, revisions)[places]
+    added = actions == Action.ADD
+    late = added & ~_is_newest(rows, revisions)[places]
     block = with_values(devices, rows.take(places, np.array([0, len(places)])), edited)
-    dropped = (
-        (actions == Action.ADD) & (rows.ordinal[np.maximum(places - 1, 0)] == PROVISIONAL) & (places > 0)
-    )
+    dropped = added & (rows.ordinal[np.maximum(places - 1, 0)] == PROVISIONAL) & (places > 0)
     return Feed(block, np.where(late, Action.UPDATE, actions), at, dropped)
 
 

@@ -57,9 +57,7 @@ def read(path: Path) -> Export:
         BadData: when the file cannot be read or contains an invalid value.
     """
     table = _table(path)
-    columns = {
-        name: _text(table[name].combine_chunks()) for name in table.column_names if name != "timestamp"
-    }
+    columns = {key: _text(table[key].combine_chunks()) for key in table.column_names if key != "timestamp"}
     tags, tag = _tags(path, columns["tag"])
     numeric = pc.match_substring_regex(columns["value"], _NUMBER).to_numpy(zero_copy_only=False)
     return Export(

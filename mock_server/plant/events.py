@@ -131,22 +131,18 @@ def spans(first: I64, counts: I64) -> I64:
     return np.arange(int(bounds[-1])) + np.repeat(first - bounds[:-1], counts)
 
 
-def single(
-    point: Point, ticks: int, kind: int, *, number: float = 0.0, code: int = 0, flags: int = 0
-) -> Block:
+def single(point: Point, ticks: int, kind: int, *, number: float = 0, code: int = 0, flags: int = 0) -> Block:
     """A block of one event."""
     return uniform(point, np.array([ticks], dtype=np.int64), kind, number=number, code=code, flags=flags)
 
 
-def uniform(
-    point: Point, ticks: I64, kind: int, *, number: float = 0.0, code: int = 0, flags: int = 0
-) -> Block:
+def uniform(point: Point, at: I64, kind: int, *, number: float = 0, code: int = 0, flags: int = 0) -> Block:
     """A block of events of one stream that differ only in their timestamps."""
-    count = len(ticks)
+    count = len(at)
     return Block(
         [point],
         np.array([0, count]),
-        ticks,
+        at,
         np.full(count, kind, dtype=np.uint8),
         np.full(count, number, dtype=np.float64),
         np.full(count, code, dtype=np.int64),

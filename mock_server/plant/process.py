@@ -209,10 +209,10 @@ def _correct(sensor: I64, places: I64, number: F64, code: I64) -> None:
     kind, sensor = _KINDS[sensor[places]], sensor[places]
     number[places] += np.where(_IS_COUNTER[sensor], 1.0, _SPANS[sensor] / 32.0)
     states = np.where(kind == Kind.DIGITAL, 3, len(GRADES))
-    following = np.where(
+    other = np.where(
         (kind == Kind.STRING) & (sensor != _GRADE), code[places] + 2, (code[places] + 1) % states
     )
-    code[places] = np.where(kind == Kind.TIMESTAMP, code[places] - ticks.PER_DAY, following)
+    code[places] = np.where(kind == Kind.TIMESTAMP, code[places] - ticks.PER_DAY, other)
 
 
 _ZERO = np.array([each.zero for each in SENSORS])

@@ -63,9 +63,8 @@ def generate(devices: Instruments, first_slot: I64, end_slot: I64, query: Query)
     places, bounds = _chosen(rows.bounds, wanted, query)
     if len(places) < len(wanted):  # values cost more than times: compute only those returned
         rows = rows.take(places, bounds)
-    return with_values(
-        devices, rows, None if revisions is None else (revisions.edited <= query.as_of)[places]
-    )
+    edited = None if revisions is None else (revisions.edited <= query.as_of)[places]
+    return with_values(devices, rows, edited)
 
 
 def _chosen(bounds: I64, wanted: Mask, query: Query) -> tuple[I64, I64]:

@@ -71,17 +71,13 @@ def faults(call: Call) -> Response:
 @_admin("PUT", "/faults", _FAULTS_BODY)
 def set_faults(call: Call) -> Response:
     """Another schedule of faults takes over; tries 0 makes them permanent, points are tags that always fail."""
-    wanted = _body(
-        call, _FAULTS_BODY, seed=(int,), profile=(str,), rates=(dict,), tries=(int,), points=(dict,)
-    )
+    body = _body(call, _FAULTS_BODY, seed=(int,), profile=(str,), rates=(dict,), tries=(int,), points=(dict,))
     try:
-        rates = read_profile(wanted["profile"]) if "profile" in wanted else wanted.get("rates", {})
+        rates = read_profile(body["profile"]) if "profile" in body else body.get("rates", {})
         numbers = all(type(rate) in (int, float) for rate in rates.values())
-        if not numbers or not all(isinstance(fault, str) for fault in wanted.get("points", {}).values()):
+        if not numbers or not all(isinstance(fault, str) for fault in body.get("points", {}).values()):
             raise refusal(400, f"Rates are numbers, and faults of points names. Give {_FAULTS_BODY}.")
-        schedule = Faults(
-            wanted.get("seed", 0), rates, tries=wanted.get("tries", 2), points=wanted.get("points")
-        )
+        schedule = Faults(body.get("seed", 0), rates, tries=body.get("tries", 2), points=body.get("points"))
         server_of(call).check_points(schedule)
     except ValueError as error:
         raise refusal(400, str(error)) from error
@@ -116,18 +112,18 @@ _LIMITS_BODY = '{"rate_limit": 1000, "max_items": 150000, "max_url": "iis", "sta
 @_admin("PUT", "/limits", _LIMITS_BODY)
 def set_limits(call: Call) -> Response:
     """The limits that are given change; the others stay."""
-    wanted = _body(call, _LIMITS_BODY, rate_limit=(int,), max_items=(int,), max_url=(str,), stale_s=_NUMBER)
+    body = _body(call, _LIMITS_BODY, rate_limit=(int,), max_items=(int,), max_url=(str,), stale_s=_NUMBER)
     server = server_of(call)
     try:
-        url = UrlLimit.parse(wanted.get("max_url", str(server.url_limit)))
-        stale = StaleCache(timedelta(seconds=wanted["stale_s"])) if "stale_s" in wanted else server.stale
+        url = UrlLimit.parse(body.get("max_url", str(server.url_limit)))
+        stale = StaleCache(timedelta(seconds=body["stale_s"])) if "stale_s" in body else server.stale
     except (ValueError, OverflowError) as error:
         raise refusal(400, str(error)) from error
-    if wanted.get("rate_limit", 0) < 0 or wanted.get("max_items", 1) < 1:
+    if body.get("rate_limit", 0) < 0 or body.get("max_items", 1) < 1:
         raise refusal(400, "rate_limit must be 0 or more, max_items 1 or more.")
     server.url_limit, server.stale = url, stale
-    server.rate_limit.per_second = wanted.get("rate_limit", server.rate_limit.per_second)
-    server.max_items = wanted.get("max_items", server.max_items)
+    server.rate_limit.per_second = body.get("rate_limit", server.rate_limit.per_second)
+    server.max_items = body.get("max_items", server.max_items)
     return limits(call)
 
 
@@ -146,11 +142,11 @@ _CLOCK_BODY = '{"now": "2025-06-02T12:00:00Z"} or {"speed": 60} or {"skew_s": -9
 @_admin("PUT", "/clock", _CLOCK_BODY)
 def set_clock(call: Call) -> Response:
     """The clock is set or changes its speed (if it is one that can), or is made wrong by so many seconds."""
-    wanted = _body(call, _CLOCK_BODY, now=(str,), speed=_NUMBER, skew_s=_NUMBER)
-    changes = {name: wanted[name] for name in ("now", "speed") if name in wanted}
+    body = _body(call, _CLOCK_BODY, now=(str,), speed=_NUMBER, skew_s=_NUMBER)
+    changes = {name: body[name] for name in ("now", "speed") if name in body}
     setter = getattr(server_of(call).clock, "set", None)
     try:
-        skew = timedelta(seconds=wanted.get("skew_s", server_of(call).skew.total_seconds()))
+        skew = timedelta(seconds=body.get("skew_s", server_of(call).skew.total_seconds()))
         if "now" in changes:
             changes["now"] = _moment(changes["now"])
         if changes and setter is None:

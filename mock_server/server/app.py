@@ -42,9 +42,8 @@ def create_app(server: Server, *, gzip: bool = False, access_log: Path | None = 
     async def respond(http: HttpRequest) -> HttpResponse:
         request = channels.request_of(http, http.method, await _body(http))
         received = wall_clock()
-        response = await scheduler.run(
-            partial(answer, server, request), http.is_disconnected, server.max_query_s
-        )
+        compute = partial(answer, server, request)
+        response = await scheduler.run(compute, http.is_disconnected, server.max_query_s)
         if access_log is not None:
             await run_in_threadpool(_log, access_log, request, response, received)
         return _http_response(response, server)

@@ -11,9 +11,8 @@ from mock_server.webapi.messages import Request, framework_refusal
 REALM = 'Basic realm="PI Web API simulator"'
 CHALLENGES = {"kerberos": "Negotiate", "ntlm": "NTLM"}
 _OPEN = (ISSUER, "/piwebapi/.well-known/openid-configuration")
-_NTLM_FLAGS = (
-    0xA2898205  # Unicode, target, NTLM, always sign, extended security, target info, version, 128, 56
-)
+# Unicode, target, NTLM, always sign, extended security, target info, version, 128, 56
+_NTLM_FLAGS = 0xA2898205
 
 
 def check(server: Server, request: Request) -> None:

@@ -129,9 +129,8 @@ def _errors(status: int, text: str, more: str = "") -> Kind:
 
 
 def _bare_text(status: int, text: str, more: str = "") -> Kind:
-    return Kind(
-        f"{status} with a bare text{more}", _always(Response(status, text.encode(), _TEXT)), member=True
-    )
+    act = _always(Response(status, text.encode(), _TEXT))
+    return Kind(f"{status} with a bare text{more}", act, member=True)
 
 
 def _unauthorized(about: str, challenge: str) -> Kind:

@@ -117,9 +117,7 @@ def _trend(point: Point) -> str:
 
 def _plants(call: Call) -> list[str]:
     assets = call.server.plant.assets
-    shown = [
-        _plant(call, assets.element((number,))) for number in range(min(_MOST_PLANTS, assets.tree.plants))
-    ]
+    shown = [_plant(call, assets.element((at,))) for at in range(min(_MOST_PLANTS, assets.tree.plants))]
     hidden = assets.tree.plants - len(shown)
     return [*shown, f'<p class="note">and {hidden:,} more</p>'] if hidden else shown
 

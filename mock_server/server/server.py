@@ -64,9 +64,7 @@ class Server(Service):
         self.counters.count_member_fault(response)
         return response
 
-    def with_faults(
-        self, request: Request, serve: Callable[[], Response], *, member: bool = False
-    ) -> Response:
+    def with_faults(self, request: Request, serve: Callable[[], Response], member: bool = False) -> Response:
         """The answer of `serve`, or the fault that is scheduled for the request."""
         tags = self._tags(request)
         return self.faults.meet(request, serve, now=self.date(), member=member, tags=tags)

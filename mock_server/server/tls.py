@@ -57,10 +57,8 @@ class Authority:
         """A certificate for a server with these names and addresses."""
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         key = ec.generate_private_key(ec.SECP256R1())
-        draft = self._leaf(hosts[0], key, ExtendedKeyUsageOID.SERVER_AUTH).add_extension(
-            names, critical=False
-        )
-        return self._signed(draft, key)
+        leaf = self._leaf(hosts[0], key, ExtendedKeyUsageOID.SERVER_AUTH).add_extension(names, critical=False)
+        return self._signed(leaf, key)
 
     def issue_client(self, name: str) -> Pair:
         """A certificate that authenticates a client."""

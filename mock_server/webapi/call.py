@@ -15,6 +15,7 @@ from mock_server.archive.limited import LimitedArchive
 from mock_server.plant import pitime, webid
 from mock_server.plant.data_archive import Archive
 from mock_server.plant.point import Point
+from mock_server.simulation import Plant
 from mock_server.webapi import selected_fields
 from mock_server.webapi.messages import ApiError, Request, Response, json_response, refusal
 from mock_server.webapi.service import Service
@@ -31,6 +32,11 @@ class Call:
     request: Request
     now: int
     args: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def plant(self) -> Plant:
+        """The simulated plant."""
+        return self.server.plant
 
     @property
     def base(self) -> str:
@@ -185,7 +191,7 @@ class Call:
     @property
     def archive(self) -> Archive:
         """The archive of streams, with the limits of one query."""
-        return LimitedArchive(self.server.plant.history, self.server.max_collect)
+        return LimitedArchive(self.plant.history, self.server.max_collect)
 
     def stream(self, text: str) -> Point:
         """The stream a WebID names: a point, or another kind in `STREAM_FINDERS`."""
@@ -195,13 +201,13 @@ class Call:
     def streams(self, texts: list[str]) -> Sequence[Point]:
         """The streams that WebIDs name."""
         try:
-            return self.server.plant.catalog.by_web_ids(texts)
+            return self.plant.catalog.by_web_ids(texts)
         except (webid.MalformedWebId, KeyError):  # not all of them are existing points
             return [self.stream(text) for text in texts]
 
     def reader_of(self, name: str) -> Reader | None:
         """The stream that an expression names by tag or path, or None."""
-        catalog = self.server.plant.catalog
+        catalog = self.plant.catalog
         found = catalog.at_path(name) if name.startswith("\\\\") else catalog.by_name(name)
         return reader(self.archive, found, self.now) if found else None
 

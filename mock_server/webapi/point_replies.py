@@ -88,7 +88,7 @@ def page_of_points(call: Call, found: Any, count: int) -> Response:
     start = call.integer("startIndex", 0)
     page = [int(index) for index in found[start : start + count]]
     tree = selected_fields.below(call.tree, "Items") if selected_fields.wanted(call.tree, "Items") else {}
-    catalog = call.server.plant.catalog
+    catalog = call.plant.catalog
     items = (
         item
         for first in range(0, len(page), _POINTS_AT_ONCE)

@@ -121,13 +121,16 @@ class _Parser:
         return self._tokens[self._at][1]
 
     def expression(self) -> Node:
+        self._descend()
+        tree = self._choice() if self._taken("if") else self._left_to_right(("or",), self._conjunction)
+        self._depth -= 1
+        return tree
+
+    def _descend(self) -> None:
         self._depth += 1
         if self._depth > _DEEPEST:
             msg = "it is nested too deeply"
             raise BadExpression(msg)
-        tree = self._choice() if self._taken("if") else self._left_to_right(("or",), self._conjunction)
-        self._depth -= 1
-        return tree
 
     def _choice(self) -> Node:
         condition = self.expression()
@@ -144,9 +147,7 @@ class _Parser:
         while self._taken("not"):
             count += 1
         tree = self._comparison()
-        for _ in range(
-            count and 2 - count % 2
-        ):  # an even number of them still converts a number to a truth value
+        for _ in range(count and 2 - count % 2):  # an even number still gives a truth value
             tree = Operation("not", (tree,))
         return tree
 
@@ -203,10 +204,7 @@ class _Parser:
         base = self._primary()
         if not self._taken("^"):
             return base
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            msg = "it is nested too deeply"
-            raise BadExpression(msg)
+        self._descend()
         raised = Operation("^", (base, self._signed()))
         self._depth -= 1
         return raised

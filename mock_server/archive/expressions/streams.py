@@ -23,27 +23,21 @@ class RowContext(Protocol):
     @property
     def zone(self) -> tzinfo:
         """The zone of naive times and of days."""
-        ...
 
     def value(self, node: Node, row: int) -> Value:
         """The value of an argument."""
-        ...
 
     def now(self, row: int) -> Instant:
         """The row's instant."""
-        ...
 
     def time(self, text: str, base: Instant) -> Instant:
         """The instant of a PI time relative to `base`."""
-        ...
 
     def stream(self, node: Node) -> Reader:
         """The stream an argument names."""
-        ...
 
     def flags(self, node: Node, row: int) -> int:
         """The quality flags of a stream at the row."""
-        ...
 
 
 Arguments = tuple[Node, ...]

@@ -10,7 +10,7 @@ from mock_server.webapi.call import Call
 
 def analysis_json(call: Call, analysis: Analysis) -> dict[str, Any]:
     """An analysis."""
-    library = call.server.plant.assets.library
+    library = call.plant.assets.library
     spec = analysis.spec
     made = replies.links(call, "analyses", analysis, "Categories")
     made |= {

@@ -165,9 +165,8 @@ def failed_value(error: ApiError) -> dict[str, Any]:
 
 def _answer(call: Call, path: str, query: str) -> Any:
     request = call.request
-    response = dispatch(
-        call.server, Request("GET", path, query, request.headers, origin=request.origin), call.now
-    )
+    inner = Request("GET", path, query, request.headers, origin=request.origin)
+    response = dispatch(call.server, inner, call.now)
     if response.status != 200:
         raise ApiError(response)
     return orjson.loads(response.body)

@@ -32,7 +32,7 @@ def template_json(call: Call, template: Template) -> dict[str, Any]:
     made = replies.links(call, "elementtemplates", template, *below)
     made["Database"] = replies.database_link(call)
     if spec.base:
-        base = call.server.plant.assets.library.templates[spec.base]
+        base = call.plant.assets.library.templates[spec.base]
         made["BaseTemplate"] = replies.link(call, "elementtemplates", base)
     return replies.head(call, template) | {
         "AllowElementToExtend": False,
@@ -94,8 +94,8 @@ def table_json(call: Call, table: AFTable) -> dict[str, Any]:
 def unit_class_json(call: Call, unit_class: UnitClass) -> dict[str, Any]:
     """A unit class."""
     made = replies.links(call, "unitclasses", unit_class, "CanonicalUnit", "Units")
-    made["AssetServer"] = replies.link(call, "assetservers", call.server.plant.assets.library.server)
-    canonical = unit_class.units[0].unit_named
+    made["AssetServer"] = replies.link(call, "assetservers", call.plant.assets.library.server)
+    canonical = unit_class.units[0].spec
     return replies.head(call, unit_class) | {
         "CanonicalUnitName": canonical.name,
         "CanonicalUnitAbbreviation": canonical.abbreviation,
@@ -105,19 +105,19 @@ def unit_class_json(call: Call, unit_class: UnitClass) -> dict[str, Any]:
 
 def unit_json(call: Call, unit: Unit) -> dict[str, Any]:
     """A unit; its factors refer to the canonical unit of its class."""
-    classes = call.server.plant.assets.library.unit_classes.values()
+    classes = call.plant.assets.library.unit_classes.values()
     unit_class = next(each for each in classes if unit in each.units)
     canonical = unit_class.units[0]
     made = replies.links(call, "units", unit) | {"Class": replies.link(call, "unitclasses", unit_class)}
     if unit != canonical:
         made["ReferenceUnit"] = replies.link(call, "units", canonical)
     return replies.head(call, unit) | {
-        "Abbreviation": unit.unit_named.abbreviation,
-        "Factor": unit.unit_named.factor,
-        "Offset": unit.unit_named.offset,
-        "ReferenceFactor": unit.unit_named.factor,
-        "ReferenceOffset": unit.unit_named.offset,
-        "ReferenceUnitAbbreviation": canonical.unit_named.abbreviation,
+        "Abbreviation": unit.spec.abbreviation,
+        "Factor": unit.spec.factor,
+        "Offset": unit.spec.offset,
+        "ReferenceFactor": unit.spec.factor,
+        "ReferenceOffset": unit.spec.offset,
+        "ReferenceUnitAbbreviation": canonical.spec.abbreviation,
         "Links": made,
     }
 
@@ -130,7 +130,7 @@ def enumeration_set_json(call: Call, item: EnumerationSet) -> dict[str, Any]:
 
 def enumeration_value_json(call: Call, item: EnumerationValue) -> dict[str, Any]:
     """A state of an enumeration set of the database."""
-    sets = call.server.plant.assets.library.enumeration_sets.values()
+    sets = call.plant.assets.library.enumeration_sets.values()
     owner = next(each for each in sets if item in each.values)
     made = replies.links(call, "enumerationvalues", item) | {
         "EnumerationSet": replies.link(call, "enumerationsets", owner)
@@ -140,7 +140,7 @@ def enumeration_value_json(call: Call, item: EnumerationValue) -> dict[str, Any]
 
 def analysis_template_json(call: Call, item: AnalysisTemplate) -> dict[str, Any]:
     """An analysis template."""
-    target = call.server.plant.assets.library.templates[item.spec.template]
+    target = call.plant.assets.library.templates[item.spec.template]
     made = replies.links(call, "analysistemplates", item, "Categories")
     return replies.head(call, item) | {
         "AnalysisRulePlugInName": item.spec.plugin,

@@ -53,7 +53,7 @@ def search_frames(call: Call, sources: list[Point], wanted: Test, *, phases: boo
     """
     mode = call.choice("searchMode", "Overlapped", _MODES)
     start = call.time("startTime", "*-8h")
-    frames = call.server.plant.frames
+    frames = call.plant.frames
     try:
         if mode in _DIRECTIONS:
             for name in ("endTime", "sortField", "sortOrder"):

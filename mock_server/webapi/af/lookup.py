@@ -34,7 +34,7 @@ def by_web_id(call: Call, collection: str, text: str) -> Any:
     """The object of a collection that a WebID names, by id first and else by path."""
     resource = RESOURCES[collection]
     read = read_web_id(text)
-    owner = call.server.plant.assets.library.server.guid
+    owner = call.plant.assets.library.server.guid
     found = None
     if read.marker in resource.markers and read.server in (None, owner):
         guid = read.object_id or read.server
@@ -82,7 +82,7 @@ def frame(call: Call, text: str) -> Frame:
 
 
 def _assets(call: Call) -> AssetFramework:
-    return call.server.plant.assets
+    return call.plant.assets
 
 
 def _declared(call: Call, marker: str, guid: uuid.UUID | None, path: str) -> Any:
@@ -95,12 +95,12 @@ def _element(call: Call, _: str, guid: uuid.UUID | None, path: str) -> Element |
 
 def _attribute(call: Call, marker: str, guid: uuid.UUID | None, path: str) -> Attribute | None:
     if marker == webid.FRAME_ATTRIBUTE:
-        return call.server.plant.frames.find_attribute(guid, path, call.now)
+        return call.plant.frames.find_attribute(guid, path, call.now)
     return _assets(call).find_attribute(guid, path)
 
 
 def _frame(call: Call, _: str, guid: uuid.UUID | None, path: str) -> Frame | None:
-    return call.server.plant.frames.find(guid, path, call.now)
+    return call.plant.frames.find(guid, path, call.now)
 
 
 def _analysis(kind: Kind) -> Find:

@@ -54,7 +54,7 @@ def stream_links(call: Call, collection: str, item: Any) -> dict[str, str]:
 
 def database_link(call: Call) -> str:
     """The address of the database."""
-    return link(call, "assetdatabases", call.server.plant.assets.library.database)
+    return link(call, "assetdatabases", call.plant.assets.library.database)
 
 
 def asset_server_json(call: Call, server: AFObject) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def database_json(call: Call, database: AFObject) -> dict[str, Any]:
     below = ("Elements", "ElementTemplates", "EventFrames", *categories)
     below += ("AnalysisTemplates", "Analyses", "EnumerationSets", "Tables")
     made = links(call, "assetdatabases", database, *below)
-    made["AssetServer"] = link(call, "assetservers", call.server.plant.assets.library.server)
+    made["AssetServer"] = link(call, "assetservers", call.plant.assets.library.server)
     return head(call, database) | {
         "ExtendedProperties": {"Purpose": {"Value": "Simulation"}},
         "Links": made,
@@ -158,7 +158,7 @@ def _attribute_links(call: Call, attribute: Attribute) -> dict[str, str]:
 def _enumeration_links(call: Call, attribute: Attribute) -> dict[str, str]:
     if not attribute.type_qualifier:
         return {}
-    own = call.server.plant.assets.library.enumeration_sets.get(attribute.type_qualifier)
+    own = call.plant.assets.library.enumeration_sets.get(attribute.type_qualifier)
     if own:
         address = link(call, "enumerationsets", own)
     else:
@@ -169,12 +169,12 @@ def _enumeration_links(call: Call, attribute: Attribute) -> dict[str, str]:
 
 def digital_set_path(call: Call, digital_set: DigitalSet) -> str:
     """The path of a digital set of the data server."""
-    return f"\\\\{call.server.plant.catalog.server.name}\\EnumerationSets[{digital_set.name}]"
+    return f"\\\\{call.plant.catalog.server.name}\\EnumerationSets[{digital_set.name}]"
 
 
 def digital_set_web_id(call: Call, digital_set: DigitalSet) -> str:
     """The WebID of a digital set, of the requested type."""
-    server, kind = call.server.plant.catalog.server, webid.KINDS[call.web_id_type]
+    server, kind = call.plant.catalog.server, webid.KINDS[call.web_id_type]
     path = digital_set_path(call, digital_set)
     return webid.encode(kind, webid.DIGITAL_SET, server.guid, server.set_guid(digital_set), path)
 

@@ -87,10 +87,8 @@ def _columns(block: Block, fields: frozenset[str]) -> list[Column]:
     end = b"," if has_tail else b"}"
     columns: list[Column] = []
     if "Timestamp" in fields:
-        opening = b',{"Timestamp":"'
-        columns += timestamp_columns(
-            block.ticks, opening, b'Z"' + (b',"Value":' if "Value" in fields else end)
-        )
+        start = b',{"Timestamp":"'
+        columns += timestamp_columns(block.ticks, start, b'Z"' + (b',"Value":' if "Value" in fields else end))
     else:
         columns.append(Column(_constant(b',{"Value":' if "Value" in fields else b",{"), 0))
     if "Value" in fields:

@@ -143,9 +143,8 @@ def _item_pairs(call: Call, block: Block, tree: selected_fields.Tree) -> list[Pa
     pairs: list[Pairs] = []
     for place, (point, count) in enumerate(zip(block.points, block.counts.tolist(), strict=True)):
         units = point.engineering_units if count else ""
-        pairs.append(
-            [("Items", lists[place] if lists else _OMITTED), ("UnitsAbbreviation", orjson.dumps(units))]
-        )
+        items = lists[place] if lists else _OMITTED
+        pairs.append([("Items", items), ("UnitsAbbreviation", orjson.dumps(units))])
     return pairs
 
 

@@ -38,7 +38,7 @@ def analysis_templates_search(call: Call) -> Response:
     """The analysis templates of a database that satisfy an AFSearch query."""
     lookup.database(call, call.text("databaseWebId"))
     terms = query_terms(call, _TEMPLATE_FILTERS)
-    every = call.server.plant.assets.library.analysis_templates.values()
+    every = call.plant.assets.library.analysis_templates.values()
     found = list(filter(query_test(call, terms, _TEMPLATE_FILTERS), every))
     return page(call, sorted(found, key=lambda each: each.name), definitions.analysis_template_json)
 
@@ -51,7 +51,7 @@ def rules_of_rule(call: Call) -> Response:
 
 
 def _every(call: Call) -> list[Analysis]:
-    assets = call.server.plant.assets
+    assets = call.plant.assets
     targets = {spec.template for spec in ANALYSES}
     elements = [each for each in assets.below(None) if each.template.name in targets]
     if len(elements) > _MOST_ANALYSES:

@@ -15,13 +15,13 @@ from mock_server.webapi.router import route
 @route("GET", "/assetdatabases/{web_id}/elementtemplates")
 def element_templates(call: Call) -> Response:
     """The templates of elements and event frames whose `field` matches `query`; there is no `startIndex`."""
-    return _searched(call, list(_library(call).templates.values()), definitions.template_json)
+    return _matching(call, list(_library(call).templates.values()), definitions.template_json)
 
 
 @route("GET", "/assetdatabases/{web_id}/analysistemplates")
 def analysis_templates(call: Call) -> Response:
     """The analysis templates whose `field` matches `query`."""
-    return _searched(
+    return _matching(
         call, list(_library(call).analysis_templates.values()), definitions.analysis_template_json
     )
 
@@ -51,7 +51,7 @@ def attribute_templates(call: Call) -> Response:
     template: Template = lookup.by_web_id(call, "elementtemplates", call.args["web_id"])
     inherited, descendants = flag(call, "showInherited"), flag(call, "showDescendants")
     names = [each.name for each in lineage(template.name)] if inherited else [template.name]
-    members = [each for name in names for each in call.server.plant.assets.library.attribute_templates[name]]
+    members = [each for name in names for each in call.plant.assets.library.attribute_templates[name]]
     found = [each for each in members if descendants or each.parent is None]
     if not flag(call, "depthFirstTraverse"):
         found.sort(key=lambda each: each.path.count("|"))
@@ -62,7 +62,7 @@ def attribute_templates(call: Call) -> Response:
 def analysis_templates_of_template(call: Call) -> Response:
     """The analysis templates of an element template."""
     template: Template = lookup.by_web_id(call, "elementtemplates", call.args["web_id"])
-    every = call.server.plant.assets.library.analysis_templates.values()
+    every = call.plant.assets.library.analysis_templates.values()
     return unpaged(
         call,
         [each for each in every if each.spec.template == template.name],
@@ -74,7 +74,7 @@ def analysis_templates_of_template(call: Call) -> Response:
 def children_of_attribute_template(call: Call) -> Response:
     """The attribute templates right below one."""
     parent: AttributeTemplate = lookup.by_web_id(call, "attributetemplates", call.args["web_id"])
-    every = call.server.plant.assets.library.attribute_templates[parent.template.name]
+    every = call.plant.assets.library.attribute_templates[parent.template.name]
     return page(call, [each for each in every if each.parent == parent], definitions.attribute_template_json)
 
 
@@ -90,7 +90,7 @@ def _categories_of(collection: str, kind: str) -> Callable[[Call], Response]:
     def categories(call: Call) -> Response:
         """The categories an object is in."""
         found = lookup.by_web_id(call, collection, call.args["web_id"])
-        known = call.server.plant.assets.library.categories[kind]
+        known = call.plant.assets.library.categories[kind]
         return unpaged(call, [known[name] for name in _names(found)], definitions.category_json)
 
     return categories
@@ -106,10 +106,10 @@ def _names(item: Any) -> list[str]:
 
 def _library(call: Call) -> Library:
     lookup.database(call, call.args["web_id"])
-    return call.server.plant.assets.library
+    return call.plant.assets.library
 
 
-def _searched(call: Call, every: list[Any], show: Callable[[Call, Any], dict[str, Any]]) -> Response:
+def _matching(call: Call, every: list[Any], show: Callable[[Call, Any], dict[str, Any]]) -> Response:
     fields = [each.lower() for each in call.texts("field") if each] or ["name"]
     matches = pattern(call, "query")
 

@@ -10,7 +10,7 @@ from mock_server.webapi.router import route
 @route("GET", "/assetservers")
 def asset_servers(call: Call) -> Response:
     """All asset servers, or the one of that `name` or `path` as an object of its own."""
-    server = call.server.plant.assets.library.server
+    server = call.plant.assets.library.server
     name, path = call.text("name"), call.text("path")
     if not name and not path:
         return unpaged(call, [server], replies.asset_server_json)
@@ -23,16 +23,14 @@ def asset_servers(call: Call) -> Response:
 def databases(call: Call) -> Response:
     """The databases of an asset server."""
     lookup.by_web_id(call, "assetservers", call.args["web_id"])
-    return unpaged(call, [call.server.plant.assets.library.database], replies.database_json)
+    return unpaged(call, [call.plant.assets.library.database], replies.database_json)
 
 
 @route("GET", "/assetservers/{web_id}/unitclasses")
 def unit_classes(call: Call) -> Response:
     """The unit classes of an asset server."""
     lookup.by_web_id(call, "assetservers", call.args["web_id"])
-    return unpaged(
-        call, list(call.server.plant.assets.library.unit_classes.values()), definitions.unit_class_json
-    )
+    return unpaged(call, list(call.plant.assets.library.unit_classes.values()), definitions.unit_class_json)
 
 
 @route("GET", "/unitclasses/{web_id}/units")

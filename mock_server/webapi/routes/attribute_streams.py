@@ -69,19 +69,13 @@ def _of_parent(call: Call, text: str, method: str) -> Response:
 
 def _ad_hoc(call: Call, web_ids: list[str], method: str) -> Response:
     """The streams of given points and attributes."""
-    targets = [
-        lookup.attribute(call, text) if _ATTRIBUTE.match(text) else call.point(text) for text in web_ids
-    ]
-    return _set(call, targets, method, [])
+    found = [lookup.attribute(call, text) if _ATTRIBUTE.match(text) else call.point(text) for text in web_ids]
+    return _set(call, found, method, [])
 
 
-def _set(
-    call: Call, targets: "list[Attribute | Point]", method: str, times: list[tuple[str, str]]
-) -> Response:
+def _set(call: Call, targets: list[Attribute | Point], method: str, times: list[tuple[str, str]]) -> Response:
     points = [point for each in targets if (point := each.point if isinstance(each, Attribute) else each)]
-    points = [
-        point for point in points if call.server.plant.catalog.by_id(point.point_id)
-    ]  # without deleted points
+    points = [point for point in points if call.plant.catalog.by_id(point.point_id)]  # without deleted points
     by_point = read_points(call, points, method, times)
     items = [_item(call, each, method, by_point) for each in targets]
     if call.choice("sortField", "", ("", "Name")):

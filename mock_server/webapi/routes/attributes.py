@@ -58,7 +58,7 @@ def attributes_search(call: Call) -> Response:
     lookup.database(call, call.text("databaseWebId"))
     terms = query_terms(call, ATTRIBUTE_FILTERS)
     nested = [each for term in terms if term.operator == "{" for each in term.nested]
-    elements = list(filter(query_test(call, nested, ELEMENT_FILTERS), call.server.plant.assets.below(None)))
+    elements = list(filter(query_test(call, nested, ELEMENT_FILTERS), call.plant.assets.below(None)))
     found = filter(query_test(call, terms, ATTRIBUTE_FILTERS), _members(elements, nested=True))
     return page(call, paced_sort(found, lambda each: each.name.lower()), replies.attribute_json)
 

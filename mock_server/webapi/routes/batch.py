@@ -131,13 +131,10 @@ class _Runner:
 
     def _select(self, path: str, parents: list[str]) -> list[Any]:
         steps = json_path.parse(path)
-        visible = (
-            parents if not steps or steps[0] is None else [name for name in parents if name == str(steps[0])]
-        )
+        first = str(steps[0]) if steps and steps[0] is not None else None
+        visible = parents if first is None else [name for name in parents if name == first]
         document = {name: self.results[name].document() for name in visible}
-        return json_path.select(
-            document, [str(steps[0]) if steps and steps[0] is not None else None, *steps[1:]]
-        )
+        return json_path.select(document, [first, *steps[1:]])
 
     def _send(self, job: Job, values: list[Any], tokens: dict[str, list[Any]]) -> Result:
         if job.resource in tokens:

@@ -54,7 +54,7 @@ def summary(call: Call) -> Response:
     sampled = len(request.samples) > 0
     instants = request.samples if sampled else _event_times(call, expression, low, high)
     instants = np.unique(np.append(instants, [low, high]))
-    series = series_of(expression, instants, call.now, call.server.plant.catalog.server)
+    series = series_of(expression, instants, call.now, call.plant.catalog.server)
     stream = series.reader(call.now, step=request.basis == "TimeWeightedDiscrete")
     figures = figures_of(stream, request._replace(samples=_array([])), None)
     return call.items(summary_items(call, figures, request, ""))
@@ -80,9 +80,7 @@ def _event_times(call: Call, expression: Expression, low: int, high: int) -> I64
 
 def _values(call: Call, instants: I64) -> Response:
     values = _expression(call).values(instants)
-    items = [
-        _item(call, instant, value) for instant, value in paced(zip(instants.tolist(), values, strict=True))
-    ]
+    items = [_item(call, at, value) for at, value in paced(zip(instants.tolist(), values, strict=True))]
     return call.items(items, UnitsAbbreviation="")
 
 

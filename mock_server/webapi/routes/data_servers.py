@@ -15,7 +15,7 @@ from mock_server.webapi.service import DATA_SERVER_VERSION
 @route("GET", "/dataservers")
 def data_servers(call: Call) -> Response:
     """All data servers, or the one of that `name` or `path` as an object of its own."""
-    server = call.server.plant.catalog.server
+    server = call.plant.catalog.server
     name, path = call.text("name"), call.text("path")
     if not name and not path:
         return call.items([data_server_json(call)])
@@ -36,7 +36,7 @@ def data_server(call: Call) -> Response:
 def points_of_server(call: Call) -> Response:
     """A page of the server's points, those whose names match `nameFilter`."""
     check_data_server(call.server, call.args["web_id"])
-    catalog = call.server.plant.catalog
+    catalog = call.plant.catalog
     found: Any = catalog.matching(call.text("nameFilter"))
     source = call.text("sourceFilter") if call.server.generation.has("sourceFilter") else ""
     if source and not wildcard_pattern(source).match(POINT_SOURCE):
@@ -48,9 +48,9 @@ def points_of_server(call: Call) -> Response:
 def license_of_server(call: Call) -> Response:
     """The data server's licence for points."""
     check_data_server(call.server, call.args["web_id"])
-    used = len(call.server.plant.catalog)
+    used = len(call.plant.catalog)
     total = max(used, 10_000_000)
-    parent = call.link(f"/dataservers/{call.web_id(call.server.plant.catalog.server)}")
+    parent = call.link(f"/dataservers/{call.web_id(call.plant.catalog.server)}")
     module = {
         "AmountLeft": str(total - used),
         "AmountUsed": str(used),
@@ -66,7 +66,7 @@ def license_of_server(call: Call) -> Response:
 
 def data_server_json(call: Call) -> dict[str, Any]:
     """A data server as PI Web API shows it."""
-    server = call.server.plant.catalog.server
+    server = call.plant.catalog.server
     web_id = call.web_id(server)
     self_link = call.link(f"/dataservers/{web_id}")
     time = {"ServerTime": ticks.to_iso(call.now)} if call.server.generation.has("server time") else {}

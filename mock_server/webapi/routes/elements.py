@@ -28,11 +28,10 @@ def elements_search(call: Call) -> Response:
     """The elements of a database that satisfy an AFSearch query."""
     lookup.database(call, call.text("databaseWebId"))
     terms = query_terms(call, ELEMENT_FILTERS)
-    every = call.server.plant.assets.below(None)
+    every = call.plant.assets.below(None)
     test = query_test(call, terms, ELEMENT_FILTERS)
-    return page(
-        call, paced_sort(filter(test, paced(every)), lambda each: each.name.lower()), replies.element_json
-    )
+    found = paced_sort(filter(test, paced(every)), lambda each: each.name.lower())
+    return page(call, found, replies.element_json)
 
 
 @route("GET", "/elements/{web_id}/elements")
@@ -65,13 +64,13 @@ def paths(call: Call) -> Response:
 def analyses_of_element(call: Call) -> Response:
     """The analyses of an element."""
     found = lookup.element(call, call.args["web_id"])
-    made = call.server.plant.assets.analyses_of(found)
+    made = call.plant.assets.analyses_of(found)
     return page(call, ordered(call, made, {}), analyses.analysis_json)
 
 
 def elements_below(call: Call, parent: Element | None) -> list[Element]:
     """The elements right below one (None: the database), or with `searchFullHierarchy` all of them."""
-    assets = call.server.plant.assets
+    assets = call.plant.assets
     if flag(call, "searchFullHierarchy"):
         return assets.below(parent)
     return assets.roots() if parent is None else assets.children(parent)

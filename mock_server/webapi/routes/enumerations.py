@@ -25,7 +25,7 @@ def enumerations_of_database(call: Call) -> Response | None:
     collection, text = match[1].lower(), match[2]
     if text is None:
         path = call.text("path")
-        own = call.server.plant.assets.library.server.path
+        own = call.plant.assets.library.server.path
         if not path.upper().startswith(own.upper()):
             return None
         return call.reply(lookup.RESOURCES[collection].show(call, lookup.by_path(call, collection, path)))
@@ -70,7 +70,7 @@ def enumeration_value(call: Call) -> Response:
     """One state of a digital set."""
     text = call.args["web_id"]
     wanted = guid_of(text, webid.DIGITAL_STATE)
-    server = call.server.plant.catalog.server
+    server = call.plant.catalog.server
     for each, code in _states(call):
         path = f"{digital_set_path(call, each)}\\{each.states[code]}".removeprefix("\\\\").upper()
         if wanted in (server.state_guid(each, code), path):
@@ -93,7 +93,7 @@ def values_of_set(call: Call) -> Response:
 
 def set_json(call: Call, digital_set: DigitalSet) -> dict[str, Any]:
     """A digital set as PI Web API shows it."""
-    server = call.server.plant.catalog.server
+    server = call.plant.catalog.server
     web_id = digital_set_web_id(call, digital_set)
     self_link = call.link(f"/enumerationsets/{web_id}")
     return {
@@ -111,7 +111,7 @@ def set_json(call: Call, digital_set: DigitalSet) -> dict[str, Any]:
 
 
 def _state_json(call: Call, digital_set: DigitalSet, code: int) -> dict[str, Any]:
-    server = call.server.plant.catalog.server
+    server = call.plant.catalog.server
     name = digital_set.states[code]
     guid = server.state_guid(digital_set, code)
     path = f"{digital_set_path(call, digital_set)}\\{name}"
@@ -132,7 +132,7 @@ def _state_json(call: Call, digital_set: DigitalSet, code: int) -> dict[str, Any
 
 
 def _sets(call: Call) -> list[DigitalSet]:
-    return list(call.server.plant.catalog.digital_sets.values())
+    return list(call.plant.catalog.digital_sets.values())
 
 
 def _states(call: Call) -> list[tuple[DigitalSet, int]]:
@@ -142,7 +142,7 @@ def _states(call: Call) -> list[tuple[DigitalSet, int]]:
 def _find(call: Call) -> DigitalSet:
     text = call.args["web_id"]
     wanted = guid_of(text, webid.DIGITAL_SET)
-    server = call.server.plant.catalog.server
+    server = call.plant.catalog.server
     for each in _sets(call):
         if wanted in (server.set_guid(each), digital_set_path(call, each).removeprefix("\\\\").upper()):
             return each

@@ -25,7 +25,7 @@ _LAST_CHANGE = 241 * 60 * ticks.PER_SECOND  # the last acknowledgement or annota
 def frames_of_database(call: Call) -> Response:
     """The event frames of a database; those without a parent, or with `searchFullHierarchy` all."""
     lookup.database(call, call.args["web_id"])
-    sources = call.server.plant.frames.sources()
+    sources = call.plant.frames.sources()
     phases = flag(call, "searchFullHierarchy")
     return _listed(call, search_frames(call, sources, frame_filters(call), phases=phases))
 
@@ -34,7 +34,7 @@ def frames_of_database(call: Call) -> Response:
 def frames_of_element(call: Call) -> Response:
     """The event frames that refer to an element."""
     element = lookup.element(call, call.args["web_id"])
-    sources = call.server.plant.frames.sources_of(element)
+    sources = call.plant.frames.sources_of(element)
     passes = frame_filters(call)
     test: Test = lambda frame: element in frame.elements and passes(frame)  # noqa: E731 - two tests as one
     return _listed(call, search_frames(call, sources, test, phases=True))
@@ -46,7 +46,7 @@ def frames_search(call: Call) -> Response:
     lookup.database(call, call.text("databaseWebId"))
     terms = query_terms(call, FRAME_FILTERS)
     test = query_test(call, terms, FRAME_FILTERS)
-    home = call.server.plant.frames
+    home = call.plant.frames
     try:
         low, high = _range_of(terms, call.now)
         found = home.overlapping(home.sources(), low, high, call.now)
@@ -95,7 +95,7 @@ def referenced_elements(call: Call) -> Response:
 def attributes_of_frames(call: Call) -> Response:
     """Attributes across the event frames of a database."""
     lookup.database(call, call.args["web_id"])
-    sources = call.server.plant.frames.sources()
+    sources = call.plant.frames.sources()
     template = call.text("eventFrameTemplate").lower()
     tests: list[Test] = [
         by_name(call, "eventFrame"),

@@ -66,7 +66,7 @@ def points_search(call: Call) -> Response:
 
 
 def _found(call: Call, groups: list[list[point_query.Filter]]) -> list[int]:
-    catalog = call.server.plant.catalog
+    catalog = call.plant.catalog
     also_descriptor = call.flag("searchNameAndDescriptor")
     _check_groups(call, groups)
     found: set[int] = set()
@@ -84,7 +84,7 @@ def _found(call: Call, groups: list[list[point_query.Filter]]) -> list[int]:
 
 def _check_groups(call: Call, groups: list[list[point_query.Filter]]) -> None:
     """Reject unknown attributes and values of the wrong type, whatever points there are."""
-    catalog = call.server.plant.catalog
+    catalog = call.plant.catalog
     for group in groups:
         names = [each.name for each in group]
         if twice := next((name for name in names if names.count(name) > 1), ""):
@@ -184,7 +184,7 @@ def point_attribute(call: Call) -> Response:
 
 
 def _at(call: Call, path: str) -> Point:
-    found = call.server.plant.catalog.at_path(path)
+    found = call.plant.catalog.at_path(path)
     if found is None:
         raise refusal(404, f"The PI Point with path '{path}' was not found.")
     return found

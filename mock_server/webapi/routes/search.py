@@ -31,7 +31,7 @@ def search_query(call: Call) -> Response:
     start, count = call.integer("start", 0), call.integer("count", _PER_PAGE, low=1)
     call.check_size("count", count)
     found, errors = _found(call)
-    items = [_item(call, point) for point in call.server.plant.catalog.points(found[start : start + count])]
+    items = [_item(call, point) for point in call.plant.catalog.points(found[start : start + count])]
     last = (max(len(found), 1) - 1) // count * count
     links = {
         "First": _page(call, 0),
@@ -44,13 +44,13 @@ def search_query(call: Call) -> Response:
 
 def _found(call: Call) -> tuple[list[int], list[str]]:
     scope = call.text("scope")
-    server = call.server.plant.catalog.server.name
+    server = call.plant.catalog.server.name
     if scope and scope.lower() not in (f"pi:{server.lower()}", "pi:*", "*"):
         return [], [f"The scope '{scope}' is unknown."]
     text = call.text("q")
     if not text:
         return [], ["The query is empty."]
-    catalog = call.server.plant.catalog
+    catalog = call.plant.catalog
     terms = [(match[1], match[2]) for match in _TERM.finditer(text) if match[2].upper() != "AND"]
     first = next((_plain(word) for field, word in terms if (field or "").lower() == "name"), "*")
     tests = [_test(field, word) for field, word in terms]

@@ -87,7 +87,7 @@ def _registered(call: Call, point: Point) -> Item:
 
 def _retrieved(call: Call, marker: str) -> Item:
     registration, after = _read(call, marker)
-    point = call.server.plant.catalog.by_id(registration.point_id)
+    point = call.plant.catalog.by_id(registration.point_id)
     if point is None:
         call.server.registry.remove(registration)
         raise refusal(404, "The signup was removed because it is no longer valid.")
@@ -96,7 +96,7 @@ def _retrieved(call: Call, marker: str) -> Item:
         "RequestedMarker": marker,
         "LatestMarker": registration.marker(call.now),
         "Status": "Succeeded",
-        "Events": _events(call.server.plant.history.changes(point, after, call.now)),
+        "Events": _events(call.plant.history.changes(point, after, call.now)),
     }
 
 
@@ -115,13 +115,11 @@ def _source(call: Call, point: Point | None) -> Item:
     return {"Source": call.web_id(point), "SourceName": point.name, "SourcePath": point.path}
 
 
-def _events(changes: Feed) -> list[Item]:
-    values = orjson.loads(timed_values(changes.block)[0])
+def _events(feed: Feed) -> list[Item]:
+    values = orjson.loads(timed_values(feed.block)[0])
     return [
         {**value, "Action": Action(action).name.title(), "PreviousEventAction": _previous(action, dropped)}
-        for value, action, dropped in zip(
-            values, changes.action.tolist(), changes.dropped.tolist(), strict=True
-        )
+        for value, action, dropped in zip(values, feed.action.tolist(), feed.dropped.tolist(), strict=True)
     ]
 
 
