@@ -76,7 +76,8 @@ class Frames:
         Raises:
             RangeTooLarge: when that is too much to read.
         """
-        low, high = max(low, self._first_instant(points)), min(high, now)
+        first = min((point.created_ticks for point in points), default=ticks.LAST)
+        low, high = max(low, first), min(high, now)
         span = max(1, (high - low) // (_EVENT_S * ticks.PER_SECOND) + 16)
         if span * len(points) > _MOST_EVENTS:
             raise RangeTooLarge(len(points))
@@ -135,9 +136,6 @@ class Frames:
             return None
         found = self.overlapping([point], start, start, now)
         return next((frame for frame in found if frame.start == start), None)
-
-    def _first_instant(self, points: Sequence[Point]) -> int:
-        return min((point.created_ticks for point in points), default=ticks.LAST)
 
     def _runs(self, points: Sequence[Point], low: int, high: int, now: int) -> Iterator[Frame]:
         checkpoint()

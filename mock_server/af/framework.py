@@ -12,7 +12,7 @@ from mock_server.af.design import AnalysisSpec, AttributeSpec
 from mock_server.af.hierarchy import Key, Tree
 from mock_server.af.ids import Ids, Kind
 from mock_server.af.library import Library, lineage
-from mock_server.af.objects import AFObject, Template
+from mock_server.af.objects import Template
 from mock_server.plant import webid
 from mock_server.plant.catalog import Catalog
 from mock_server.plant.point import Point
@@ -220,10 +220,6 @@ class AssetFramework:
         found = self.analyses_of(element) if element else []
         parts = [each.part(kind) for each in found for kind in _RULE_MARKERS]
         return next((each for each in parts if _plain(each.path) == path), None)
-
-    def find_declared(self, marker: str, guid: uuid.UUID | None, path: str) -> AFObject | None:
-        """The declared object of that kind with that id or path."""
-        return self.library.find(marker, guid, path)
 
     def _names(self, path: str) -> list[str]:
         prefix = _plain(self.library.database.path) + "\\"

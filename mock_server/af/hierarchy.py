@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mock_server.af.design import AREA_EQUIPMENT, ELEMENT_TEMPLATES, AttributeSpec
+from mock_server.af.design import AREA_EQUIPMENT, ELEMENT_TEMPLATES
 from mock_server.plant.catalog import Catalog, plant_name
 from mock_server.plant.checkpoints import paced
 from mock_server.plant.sensors import AREA_SIZE, MIX, SENSORS
@@ -38,17 +38,14 @@ def _layout(area: int) -> tuple[Equipment, ...]:
     made = []
     for template in AREA_EQUIPMENT[area % len(AREA_EQUIPMENT)]:
         positions: dict[tuple[str, int], int] = {}
-        for wanted in _sensors(_SPECS[template].attributes):
+        specs = _SPECS[template].attributes
+        for wanted in [(spec.sensor, spec.rank) for spec in specs if spec.sensor]:
             found = next((at for at in free if SENSORS[MIX[at]].name == wanted[0]), None)
             if found is not None:
                 free.remove(found)
                 positions[wanted] = found
         made.append(Equipment(template, positions))
     return tuple(made)
-
-
-def _sensors(specs: tuple[AttributeSpec, ...]) -> list[tuple[str, int]]:
-    return [(spec.sensor, spec.rank) for spec in specs if spec.sensor]
 
 
 LAYOUT = tuple(_layout(area) for area in range(AREAS))

@@ -49,9 +49,8 @@ class Library:
         self.server = AFObject(
             guid, webid.ASSET_SERVER, guid, SERVER_NAME, "Simulated asset server", f"\\\\{SERVER_NAME}"
         )
-        self.database = self._made(
-            webid.ASSET_DATABASE, DATABASE_NAME, "The simulated site", f"{self.server.path}\\{DATABASE_NAME}"
-        )
+        path = f"{self.server.path}\\{DATABASE_NAME}"
+        self.database = AFObject(*self._at(webid.ASSET_DATABASE, DATABASE_NAME, "The simulated site", path))
 
     @cached_property
     def templates(self) -> dict[str, Template]:
@@ -176,6 +175,3 @@ class Library:
     ) -> tuple[uuid.UUID, str, uuid.UUID, str, str, str]:
         guid = uuid.uuid5(self.server.guid, f"{marker} {path}")
         return self.server.guid, marker, guid, name, description, path
-
-    def _made(self, marker: str, name: str, description: str, path: str) -> AFObject:
-        return AFObject(*self._at(marker, name, description, path))

@@ -7,7 +7,7 @@ import numpy as np
 from mock_server.archive.expressions import Expression
 from mock_server.archive.interpolation import Reader
 from mock_server.plant import ticks
-from mock_server.plant.data_archive import Archive
+from mock_server.plant.data_archive import Archive, Window
 from mock_server.plant.events import BAD, I64, Block, Kind
 from mock_server.plant.point import DataServer, Point
 from mock_server.plant.sensors import CALC_FAILED, Sensor
@@ -25,19 +25,10 @@ class Computed(Archive):
         """The results as a stream, held until the next or, without `step`, interpolated."""
         return Reader(self, self.rows.points[0], now, step)
 
-    def window(
-        self,
-        points: Sequence[Point],  # noqa: ARG002 - there is but one stream
-        low: int,
-        high: int,
-        *,
-        now: int = ticks.LAST,
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> Block:
+    def read(self, points: Sequence[Point], wanted: Window) -> Block:  # noqa: ARG002 - there is only one stream
         """The results in a window."""
-        inside = (self.rows.ticks >= low) & (self.rows.ticks <= min(high, now))
-        block = self.rows.keep(inside)
+        low, high, now, limit, newest_first = wanted
+        block = self.rows.keep((self.rows.ticks >= low) & (self.rows.ticks <= min(high, now)))
         block = block.reversed() if newest_first else block
         return block if limit is None else block.head(limit)
 

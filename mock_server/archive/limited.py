@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from mock_server.plant import ticks
 from mock_server.plant.checkpoints import checkpoint
-from mock_server.plant.data_archive import Archive
+from mock_server.plant.data_archive import Archive, Window
 from mock_server.plant.events import Block
 from mock_server.plant.point import Point
 
@@ -16,18 +15,10 @@ class LimitedArchive(Archive):
         self.most_events = most_events
         self._archive = archive
 
-    def window(
-        self,
-        points: Sequence[Point],
-        low: int,
-        high: int,
-        *,
-        now: int = ticks.LAST,
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> Block:
+    def read(self, points: Sequence[Point], wanted: Window) -> Block:
         """See `Archive`."""
         checkpoint()
+        low, high, now, limit, newest_first = wanted
         return self._archive.window(points, low, high, now=now, limit=limit, newest_first=newest_first)
 
     def snapshot(self, points: Sequence[Point], *, now: int) -> Block:

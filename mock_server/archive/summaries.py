@@ -159,19 +159,10 @@ def event_weighted(stream: Reader, edges: I64, ends: Ends, keep: Keep | None) ->
 
 def _figures(edges: I64, *, by_event: bool) -> Figures:
     count = len(edges) - 1
-    return Figures(
-        start=edges[:-1],
-        end=edges[1:],
-        by_event=by_event,
-        good=np.zeros(count),
-        whole=np.zeros(count),
-        mean=np.zeros(count),
-        spread=np.zeros(count),
-        least=np.full(count, np.inf),
-        least_at=edges[:-1].copy(),
-        most=np.full(count, -np.inf),
-        most_at=edges[:-1].copy(),
-    )
+    start, end = edges[:-1], edges[1:]
+    good, whole, mean, spread = np.zeros((4, count))
+    least, most = np.full(count, np.inf), np.full(count, -np.inf)
+    return Figures(start, end, by_event, good, whole, mean, spread, least, start.copy(), most, start.copy())
 
 
 def _is_good_number(rows: Block) -> Bools:

@@ -1,10 +1,11 @@
 """The options that define the plant, shared by the server and the oracle command."""
 
 import argparse
-from datetime import datetime, timezone
+from datetime import datetime
 from inspect import signature
 from pathlib import Path
 
+from mock_server.plant.clock import parse_time
 from mock_server.simulation import Plant
 
 
@@ -71,8 +72,7 @@ def plant_of(options: argparse.Namespace) -> Plant:
 def utc(text: str) -> datetime:
     """An ISO time; UTC unless it has an offset."""
     try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+        return parse_time(text)
     except ValueError as error:
         msg = f"'{text}' is not an ISO time such as 2025-06-02T12:00:00Z"
         raise argparse.ArgumentTypeError(msg) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -37,22 +37,14 @@ def events(history: History, point: Point, low: int, high: int, visible: int) ->
     """The events with low <= ticks <= min(high, visible) of one point."""
     block = history.window([point], low, high, now=visible)
     numbers = printed_numbers(point.point_type, block.number)
-    rows = zip(
-        block.ticks.tolist(),
-        block.kind.tolist(),
-        numbers.tolist(),
-        block.code.tolist(),
-        block.flags.tolist(),
-        strict=True,
-    )
+    instants, kinds, _, codes, quality = (column.tolist() for column in block.columns)
+    rows = zip(instants, kinds, numbers.tolist(), codes, quality, strict=True)
     return [
         Event(
             instant,
             _value(point, kind, number, code),
             not flags & BAD,
-            bool(flags & QUESTIONABLE),
-            bool(flags & SUBSTITUTED),
-            bool(flags & ANNOTATED),
+            *(bool(flags & bit) for bit in (QUESTIONABLE, SUBSTITUTED, ANNOTATED)),
         )
         for instant, kind, number, code, flags in rows
     ]

@@ -72,3 +72,9 @@ def _checked_speed(speed: float) -> float:
         msg = f"the clock's speed is 0 (stands still) or a positive factor, not {speed}"
         raise ValueError(msg)
     return float(speed)
+
+
+def parse_time(text: str) -> datetime:
+    """An ISO time; UTC unless it has an offset."""
+    moment = datetime.fromisoformat(text.strip().upper().replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

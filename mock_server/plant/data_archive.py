@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from mock_server.plant import ticks
 from mock_server.plant.events import Block
@@ -19,6 +20,16 @@ class TooManyEvents(ArchiveError):
         super().__init__("[-11091] Event collection exceeded the maximum allowed.")
 
 
+class Window(NamedTuple):
+    """A read of events: inclusive bounds, the instant it is made for, the most events and whether the newest first."""
+
+    low: int
+    high: int
+    now: int
+    limit: int | None
+    newest_first: bool
+
+
 class Archive(ABC):
     """The recorded events of streams; every time-series call can read any archive.
 
@@ -29,6 +40,9 @@ class Archive(ABC):
     """How many events one read may collect to compute its answer; None for any number."""
 
     @abstractmethod
+    def read(self, points: Sequence[Point], wanted: Window) -> Block:
+        """The events of a window of each stream."""
+
     def window(
         self,
         points: Sequence[Point],
@@ -40,6 +54,7 @@ class Archive(ABC):
         newest_first: bool = False,
     ) -> Block:
         """The events with low <= ticks <= high of each stream, at most `limit` each, oldest or newest first."""
+        return self.read(points, Window(low, high, now, limit, newest_first))
 
     def last_before(self, point: Point, instant: int, *, now: int) -> Block:
         """The last event before `instant`, or an empty block."""

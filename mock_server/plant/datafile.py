@@ -75,7 +75,8 @@ def read(path: Path) -> Export:
 
 def _table(path: Path) -> pa.Table:
     try:
-        table = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
+        is_parquet = path.suffix.lower() in (".parquet", ".pq")
+        table = pyarrow.parquet.read_table(path) if is_parquet else _csv(path)
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror or error})"
         raise BadData(msg) from error
@@ -108,10 +109,6 @@ def _csv(path: Path) -> pa.Table:
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
         ),
     )
-
-
-def _parquet(path: Path) -> pa.Table:
-    return pyarrow.parquet.read_table(path)
 
 
 def _text(column: pa.Array) -> pa.Array:

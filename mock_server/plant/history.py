@@ -9,9 +9,9 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from mock_server.plant import changes, signals, ticks
+from mock_server.plant import changes, signals
 from mock_server.plant.change_feed import Feed, feed, refresh
-from mock_server.plant.data_archive import Archive
+from mock_server.plant.data_archive import Archive, Window
 from mock_server.plant.events import BAD, I64, Block, Kind, offsets, side_by_side, single
 from mock_server.plant.instruments import Instruments, Recipe, instruments
 from mock_server.plant.point import Point, Points
@@ -28,20 +28,12 @@ class History(Archive):
         self.recipe = recipe
         self._instruments = lru_cache(maxsize=8)(partial(instruments, recipe))
 
-    def window(
-        self,
-        points: Sequence[Point],
-        low: int,
-        high: int,
-        *,
-        now: int = ticks.LAST,
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> Block:
-        """The events with low <= ticks <= high of each point, at most `limit` each, oldest or newest first.
+    def read(self, points: Sequence[Point], wanted: Window) -> Block:
+        """The events of a window of each point.
 
         Work and memory grow with what is returned, not with the window, when there is a limit.
         """
+        low, high, now, limit, newest_first = wanted
         devices = self._instruments(Points.of(points))
         created = devices.created
         lows, highs = np.maximum(created, low), np.full(len(points), min(high, now))

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from mock_server.plant import ticks
 from mock_server.plant.catalog import Catalog
 from mock_server.plant.change_feed import Action, Feed
+from mock_server.plant.data_archive import Window
 from mock_server.plant.datafile import Export
-from mock_server.plant.events import BAD, I64, Block, Kind, offsets, spans
+from mock_server.plant.events import BAD, Block, Kind, offsets, spans
 from mock_server.plant.history import History
 from mock_server.plant.instruments import Recipe
 from mock_server.plant.point import Point
@@ -120,24 +121,17 @@ class ImportedHistory(History):
         super().__init__(Recipe(0))
         self._all = imported
 
-    def window(
-        self,
-        points: Sequence[Point],
-        low: int,
-        high: int,
-        *,
-        now: int = ticks.LAST,
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> Block:
-        """The events with low <= ticks <= high of each point, at most `limit` each, oldest or newest first."""
+    def read(self, points: Sequence[Point], wanted: Window) -> Block:
+        """The events of a window of each point."""
+        low, high, now, limit, newest_first = wanted
         found = [self._rows(point, low, min(high, now)) for point in points]
         first, end = np.array(found, dtype=np.int64).reshape(-1, 2).T
         if limit is not None and newest_first:
             first = np.maximum(first, end - limit)
         elif limit is not None:
             end = np.minimum(end, first + limit)
-        block = self._block(points, first, end - first)
+        rows = spans(first, end - first)
+        block = Block(points, offsets(end - first), *(column[rows] for column in self._all.columns))
         return block.reversed() if newest_first else block
 
     def changes(self, point: Point, after: int, until: int) -> Feed:
@@ -151,7 +145,3 @@ class ImportedHistory(History):
         own = self._all.ticks[begin:end]
         first = begin + int(np.searchsorted(own, low))
         return first, max(first, begin + int(np.searchsorted(own, high, side="right")))
-
-    def _block(self, points: Sequence[Point], first: I64, counts: I64) -> Block:
-        rows = spans(first, counts)
-        return Block(points, offsets(counts), *(column[rows] for column in self._all.columns))

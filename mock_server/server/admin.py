@@ -1,13 +1,14 @@
 """Administration of the running simulator: its plant, limits, clock and faults. Off by default."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 import orjson
 
 from mock_server.plant import ticks
 from mock_server.plant.checkpoints import paced
+from mock_server.plant.clock import parse_time
 from mock_server.plant.point import Point
 from mock_server.server.fault_kinds import KINDS
 from mock_server.server.faults import PROFILES, Faults, read_profile
@@ -148,7 +149,7 @@ def set_clock(call: Call) -> Response:
     try:
         skew = timedelta(seconds=body.get("skew_s", server_of(call).skew.total_seconds()))
         if "now" in changes:
-            changes["now"] = _moment(changes["now"])
+            changes["now"] = parse_time(changes["now"])
         if changes and setter is None:
             raise refusal(409, "The clock of this server cannot be set.")
         if setter is not None and changes:
@@ -244,8 +245,3 @@ def _body(call: Call, example: str, **members: tuple[type, ...]) -> dict[str, An
         kinds = ", ".join(f"{name} ({kinds[0].__name__})" for name, kinds in members.items())
         raise refusal(400, f"The body must be an object with some of: {kinds}. Give {example}.")
     return dict(value)
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

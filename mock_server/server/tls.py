@@ -11,6 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID = timedelta(days=30)
+_OTHER_USAGES = (
+    *("content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "encipher_only", "decipher_only"),
+)
 _MARGIN = timedelta(hours=1)  # for clocks that are behind
 
 
@@ -34,17 +38,8 @@ class Authority:
     def __init__(self, name: str = "PI Web API simulator") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(f"{name} authority")
-        usage = x509.KeyUsage(
-            digital_signature=True,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=True,
-            crl_sign=True,
-            encipher_only=False,
-            decipher_only=False,
-        )
+        usages = dict.fromkeys(("digital_signature", "key_cert_sign", "crl_sign"), True)
+        usage = x509.KeyUsage(**dict.fromkeys(_OTHER_USAGES, False), **usages)
         certificate = (
             self._draft(self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

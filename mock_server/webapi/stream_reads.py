@@ -58,7 +58,7 @@ def current_values(call: Call, points: Sequence[Point]) -> Block:
     """One value of each stream: at `time`, or the newest."""
     if not call.text("time"):
         return newest_values(call, points)
-    instants = _array([call.time("time", "*")])
+    instants = instant_array([call.time("time", "*")])
     return _of_each(call, points, lambda point: values_at(reader(call.archive, point, call.now), instants))
 
 
@@ -72,7 +72,7 @@ def values_at_times(call: Call, points: Sequence[Point]) -> Block:
     """The values at each `time`, ascending unless `sortOrder` says otherwise."""
     instants = sorted(call.times("time"), reverse=call.descending)
     call.check_size("time", len(instants) * len(points))
-    return _filtered_values(call, points, _array(instants))
+    return _filtered_values(call, points, instant_array(instants))
 
 
 def plotted_values(call: Call, points: Sequence[Point]) -> Block:
@@ -159,21 +159,15 @@ def _inside(call: Call, points: Sequence[Point], request: RecordedRequest, limit
 
 def _with_bounds(call: Call, point: Point, request: RecordedRequest, limit: int) -> Block:
     """One stream with the boundary values of types Outside and Interpolated, cut to the limit."""
-    inside = _inside(call, [point], request, limit)
-    blocks = [_below(call, point, request), inside, _above(call, point, request)]
+    blocks = [
+        _bound(call, point, request, request.low, call.archive.last_before),
+        _inside(call, [point], request, limit),
+    ]
+    if request.boundary == "Outside" or request.low < request.high:
+        blocks.append(_bound(call, point, request, request.high, call.archive.first_after))
     if request.newest_first:
         blocks.reverse()
     return chained([block for block in blocks if block is not None]).head(limit)
-
-
-def _below(call: Call, point: Point, request: RecordedRequest) -> Block | None:
-    return _bound(call, point, request, request.low, call.archive.last_before)
-
-
-def _above(call: Call, point: Point, request: RecordedRequest) -> Block | None:
-    if request.boundary == "Interpolated" and request.low == request.high:
-        return None
-    return _bound(call, point, request, request.high, call.archive.first_after)
 
 
 def _bound(
@@ -190,8 +184,9 @@ def _interpolated(call: Call, point: Point, instant: int) -> Block | None:
     """The interpolated value at an instant; None before the first event and after now."""
     if instant > call.now or not len(call.archive.last_before(point, instant, now=call.now).ticks):
         return None
-    return values_at(reader(call.archive, point, call.now), _array([instant]))
+    return values_at(reader(call.archive, point, call.now), instant_array([instant]))
 
 
-def _array(instants: Sequence[int]) -> I64:
+def instant_array(instants: Sequence[int]) -> I64:
+    """The instants as an array."""
     return np.array(instants, dtype=np.int64)

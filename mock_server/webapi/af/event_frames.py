@@ -7,20 +7,12 @@ from mock_server.plant import ticks
 from mock_server.webapi.af import replies
 from mock_server.webapi.call import Call
 
-_RIGHTS = ("Read", "ReadData", "Subscribe")
-_SECURITY = {
-    "CanAnnotate": False,
-    "CanDelete": False,
-    "CanExecute": False,
-    "CanRead": True,
-    "CanReadData": True,
-    "CanSubscribe": True,
-    "CanSubscribeOthers": False,
-    "CanWrite": False,
-    "CanWriteData": False,
-    "HasAdmin": False,
-    "Rights": list(_RIGHTS),
-}
+_PERMISSIONS = (
+    *("CanAnnotate", "CanDelete", "CanExecute", "CanRead", "CanReadData"),
+    *("CanSubscribe", "CanSubscribeOthers", "CanWrite", "CanWriteData", "HasAdmin"),
+)
+_RIGHTS = ["Read", "ReadData", "Subscribe"]
+_SECURITY = {name: name.removeprefix("Can") in _RIGHTS for name in _PERMISSIONS} | {"Rights": _RIGHTS}
 
 
 def frame_json(call: Call, frame: Frame) -> dict[str, Any]:

@@ -15,9 +15,9 @@ Test = Callable[[Any], bool]
 Show = Callable[[Call, Any], dict[str, Any]]
 
 
-def flag(call: Call, name: str, default: bool = False) -> bool:
+def flag(call: Call, name: str) -> bool:
     """A parameter that is true or false."""
-    return call.choice(name, str(default).lower(), ("true", "false")) == "true"
+    return call.choice(name, "false", ("true", "false")) == "true"
 
 
 def optional_flag(call: Call, name: str) -> bool | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mock_server.af.attributes import Attribute
 from mock_server.af.event_frame import Frame
-from mock_server.af.framework import Analysis, AssetFramework, Element
+from mock_server.af.framework import Analysis, Element
 from mock_server.af.ids import Kind
 from mock_server.af.objects import AFObject
 from mock_server.plant import webid
@@ -81,22 +81,18 @@ def frame(call: Call, text: str) -> Frame:
     return found
 
 
-def _assets(call: Call) -> AssetFramework:
-    return call.plant.assets
-
-
 def _declared(call: Call, marker: str, guid: uuid.UUID | None, path: str) -> Any:
-    return _assets(call).find_declared(marker, guid, path)
+    return call.plant.assets.library.find(marker, guid, path)
 
 
 def _element(call: Call, _: str, guid: uuid.UUID | None, path: str) -> Element | None:
-    return _assets(call).find_element(guid, path)
+    return call.plant.assets.find_element(guid, path)
 
 
 def _attribute(call: Call, marker: str, guid: uuid.UUID | None, path: str) -> Attribute | None:
     if marker == webid.FRAME_ATTRIBUTE:
         return call.plant.frames.find_attribute(guid, path, call.now)
-    return _assets(call).find_attribute(guid, path)
+    return call.plant.assets.find_attribute(guid, path)
 
 
 def _frame(call: Call, _: str, guid: uuid.UUID | None, path: str) -> Frame | None:
@@ -105,7 +101,7 @@ def _frame(call: Call, _: str, guid: uuid.UUID | None, path: str) -> Frame | Non
 
 def _analysis(kind: Kind) -> Find:
     def find(call: Call, _: str, guid: uuid.UUID | None, path: str) -> Analysis | None:
-        found = _assets(call).find_analysis(guid, path)
+        found = call.plant.assets.find_analysis(guid, path)
         return found if found is not None and found.kind == kind else None
 
     return find

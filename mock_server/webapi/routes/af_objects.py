@@ -14,21 +14,15 @@ _INCLUDE = ("All", "ItemsWithException", "ItemsWithoutException")
 
 
 def _one(collection: str) -> Endpoint:
-    def one(call: Call) -> Response:
-        """The object with that WebID."""
-        found = by_web_id(call, collection, call.args["web_id"])
-        return call.reply(RESOURCES[collection].show(call, found))
-
-    return one
+    """The endpoint for the object with a WebID."""
+    show = RESOURCES[collection].show
+    return lambda call: call.reply(show(call, by_web_id(call, collection, call.args["web_id"])))
 
 
 def _at(collection: str) -> Endpoint:
-    def at(call: Call) -> Response:
-        """The object at `path`."""
-        found = by_path(call, collection, call.required("path"))
-        return call.reply(RESOURCES[collection].show(call, found))
-
-    return at
+    """The endpoint for the object at `path`."""
+    show = RESOURCES[collection].show
+    return lambda call: call.reply(show(call, by_path(call, collection, call.required("path"))))
 
 
 def _several(collection: str) -> Endpoint:

@@ -79,11 +79,10 @@ def children_of_attribute_template(call: Call) -> Response:
 
 
 def _categories(kind: str) -> Callable[[Call], Response]:
-    def categories(call: Call) -> Response:
-        """The categories of a kind."""
-        return unpaged(call, list(_library(call).categories[kind].values()), definitions.category_json)
-
-    return categories
+    """The endpoint for the categories of a kind."""
+    return lambda call: unpaged(
+        call, list(_library(call).categories[kind].values()), definitions.category_json
+    )
 
 
 def _categories_of(collection: str, kind: str) -> Callable[[Call], Response]:

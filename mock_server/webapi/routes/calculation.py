@@ -24,7 +24,7 @@ def at_times(call: Call) -> Response:
     """The expression's value at each `time`."""
     instants = sorted(call.times("time"), reverse=call.descending)
     call.check_size("time", len(instants))
-    return _values(call, _array(instants))
+    return _values(call, stream_reads.instant_array(instants))
 
 
 @route("GET", "/calculation/intervals")
@@ -56,7 +56,7 @@ def summary(call: Call) -> Response:
     instants = np.unique(np.append(instants, [low, high]))
     series = series_of(expression, instants, call.now, call.plant.catalog.server)
     stream = series.reader(call.now, step=request.basis == "TimeWeightedDiscrete")
-    figures = figures_of(stream, request._replace(samples=_array([])), None)
+    figures = figures_of(stream, request._replace(samples=stream_reads.instant_array([])), None)
     return call.items(summary_items(call, figures, request, ""))
 
 
@@ -70,7 +70,7 @@ def _expression(call: Call) -> Expression:
 def _event_times(call: Call, expression: Expression, low: int, high: int) -> I64:
     """The instants in the window at which a stream of the expression has an event, ascending."""
     limit = call.server.max_items + 1
-    times = [_array([])]
+    times = [stream_reads.instant_array([])]
     times += [stream.events(low, high, limit=limit).ticks for stream in expression.streams.values()]
     call.check_size("endTime", max(map(len, times)))  # several events at one time are one instant
     instants = np.unique(np.concatenate(times))
@@ -104,7 +104,3 @@ def _printed(value: Value) -> Any:
     if isinstance(value, Instant):
         return ticks.to_iso(value.ticks)
     return float(value) if isinstance(value, int) and abs(value) > 2**53 else value
-
-
-def _array(instants: list[int]) -> I64:
-    return np.array(instants, dtype=np.int64)

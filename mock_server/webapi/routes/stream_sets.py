@@ -78,11 +78,7 @@ def joined(call: Call) -> Response:
 
 def of_streams(answer: Answer) -> Endpoint:
     """The endpoint for the streams given by `webId`."""
-
-    def endpoint(call: Call) -> Response:
-        return answer(call, sorted_streams(call, call.streams(call.required_texts("webId"))))
-
-    return endpoint
+    return lambda call: answer(call, sorted_streams(call, call.streams(call.required_texts("webId"))))
 
 
 def of_parent(answer: Answer) -> Endpoint:
