@@ -69,13 +69,13 @@ class Server(Service):
         tags = self._tags(request)
         return self.faults.meet(request, serve, now=self.date(), member=member, tags=tags)
 
-    def _tags(self, request: Request) -> set[str]:
-        """The names of the points whose data are requested; looked up only when faults are tied to points."""
+    def _tags(self, request: Request) -> list[str]:
+        """The names of the points whose data are requested, in that order; looked up only when faults are tied to points."""
         if not self.faults.points or not request.path.lower().startswith(_DATA):
-            return set()
-        named = {value for name, value in request.parameters if name.lower() in ("webid", "webid[]")}
+            return []
+        named = [value for name, value in request.parameters if name.lower() in ("webid", "webid[]")]
         points = [self._point(text) for text in (*request.path.split("/")[3:4], *named)]
-        return {point.name for point in points if point is not None}
+        return [point.name for point in points if point is not None]
 
     def _point(self, web_id: str) -> Point | None:
         try:

@@ -178,6 +178,16 @@ def test_a_point_that_fails_does_so_under_every_name(make_client: Any, api: Any,
     client.get(f"/points/{point.web_id(form)}")  # only its data fail
 
 
+def test_of_several_points_that_fail_the_first_one_decides_how(make_client: Any, api: Any) -> None:
+    points = api.plant.points[:6]
+    statuses = ("403", "404", "500", "503", "403", "500")
+    faults = Faults(points={point.name: status for point, status in zip(points, statuses, strict=True)})
+    client = make_client(plant=api.plant, faults=faults)
+    for first, status in enumerate(statuses):
+        asked = "&".join(f"webId={point.web_id()}" for point in (*points[first:], *points[:first]))
+        client.get(f"/streamsets/value?{asked}", int(status))
+
+
 def test_the_landing_page_and_admin_are_spared(make_client: Any) -> None:
     client = make_client(admin=True, faults=Faults(1, {"500": 1.0}, tries=0))
     assert client.ask("GET", "/").status == 200
