@@ -23,9 +23,9 @@ import duckdb
 from benchmarks.dashboard_page import measure_pages
 from benchmarks.dashboard_tables import DAYS, END, FILES, TAGS, make
 from pi_datasource.dashboard import LocalBackend
-from pi_datasource.dashboard.panels import PANELS, Panel, answer
+from pi_datasource.dashboard.panels import PANELS, Panel, evaluate
 from pi_datasource.dashboard.panels.tag import search
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.errors import TablesUnavailable
 
@@ -92,14 +92,16 @@ def _panels(lakehouse: Path, repeats: int) -> list[dict[str, Any]]:
     rows = []
     for name in RANGES:
         selection = Selection.parse([("range", name)], NOW)
-        asks: dict[str, Callable[[LocalBackend], Any]] = {
+        queries: dict[str, Callable[[LocalBackend], Any]] = {
             panel.name: partial(_answer, panel, selection)
             for panel in PANELS.values()
             if panel.name != "audit"
         }
-        asks["tag search"] = lambda backend, chosen=selection: search(Ask(backend, chosen, NOW), "FLOW_00")
-        for panel, ask in asks.items():
-            rows.append({"range": name, "panel": panel, **_time(lakehouse, ask, repeats)})
+        queries["tag search"] = lambda backend, chosen=selection: search(
+            QueryContext(backend, chosen, NOW), "FLOW_00"
+        )
+        for panel, query in queries.items():
+            rows.append({"range": name, "panel": panel, **_time(lakehouse, query, repeats)})
             sys.stderr.write(
                 f"  {name:>4} {panel:14} {rows[-1]['best_s']:.2f} s, processor {rows[-1]['cpu_s']:.2f} s\n"
             )
@@ -107,10 +109,10 @@ def _panels(lakehouse: Path, repeats: int) -> list[dict[str, Any]]:
 
 
 def _answer(panel: Panel, selection: Selection, backend: LocalBackend) -> Any:
-    return answer(panel, Ask(backend, selection, NOW, TAG))
+    return evaluate(panel, QueryContext(backend, selection, NOW, TAG))
 
 
-def _time(lakehouse: Path, ask: Callable[[LocalBackend], Any], repeats: int) -> dict[str, float]:
+def _time(lakehouse: Path, query: Callable[[LocalBackend], Any], repeats: int) -> dict[str, float]:
     """Wall time of the best and the median run, and the processor time of the cheapest one.
 
     Every run has a back end of its own, which has kept nothing, with its tables opened.
@@ -122,7 +124,7 @@ def _time(lakehouse: Path, ask: Callable[[LocalBackend], Any], repeats: int) -> 
             backend.sizes()
             wall, cpu = time.perf_counter(), time.process_time()
             with suppress(TablesUnavailable):  # stopped after a minute: then that minute is what it took
-                size = len(json.dumps(ask(backend)))
+                size = len(json.dumps(query(backend)))
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)
     return {

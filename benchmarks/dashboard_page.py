@@ -30,7 +30,7 @@ def measure_pages(
     lakehouse: Path, ranges: Sequence[str], tag: str, now: datetime, repeats: int
 ) -> list[dict[str, Any]]:
     """For both pages and each range: seconds to the first paint, of the slowest panel, and until all is drawn."""
-    pages.prepare()  # as the command does when it starts
+    pages.plotly_script()  # as the command does when it starts
     measured = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))

@@ -47,7 +47,7 @@ def main() -> None:
     ):
         site = Site(create_app(Server(plant, admin=True)), dashboard.create_app(tables))
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        Thread(target=pages.prepare, daemon=True).start()
+        Thread(target=pages.plotly_script, daemon=True).start()
         print(f"PI Web API simulator: {base}/piwebapi ({given.tags} points, seed {given.seed})")
         print(f"Dashboard:            {base}{PREFIX}", flush=True)
         config = uvicorn.Config(

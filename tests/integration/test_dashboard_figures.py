@@ -15,8 +15,8 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from mock_server import TAG_PATTERN, Plant, running
 from pi_datasource.dashboard import LocalBackend, create_app
-from pi_datasource.dashboard.panels import PANELS, answer
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.panels import PANELS, evaluate
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.delta import Lakehouse, ingest
 from tests.integration.support.site import forget
@@ -96,7 +96,7 @@ def test_every_statement_means_the_same_to_spark(
     for name, panel in panels.items():
         for tag in some if panel.per_tag else some[:1]:
             here, there = (
-                answer(panel, Ask(backend, selection, NOW, tag))
+                evaluate(panel, QueryContext(backend, selection, NOW, tag))
                 for backend in (LocalBackend(lake), SparkBackend(spark, lake))
             )
             _assert_same(here, there, name)

@@ -347,7 +347,7 @@ def test_slow_tables_are_waited_for_and_lost_ones_told(browser: Browser, folder:
             go.wait(300)
             return super().columns()
 
-    app = create_app(Slow(folder), clock=lambda: NOW, refresh_s=600, patience_s=0.1)
+    app = create_app(Slow(folder), clock=lambda: NOW, refresh_s=600, wait_s=0.1)
     with serving(app) as base, visiting(browser, base) as visit:
         page = visit.page
         page.goto(f"{base}/ingestion")

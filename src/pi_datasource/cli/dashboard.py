@@ -1,4 +1,4 @@
-"""The command that serves the dashboard."""
+"""``pi-datasource dashboard``: serves the dashboard."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from pi_datasource.errors import InvalidOption, MissingPackage, PIError
+from pi_datasource.cli.exit_codes import err, exit_on_error
+from pi_datasource.errors import InvalidOption, MissingPackage
 from pi_datasource.version import __version__
 
 if TYPE_CHECKING:
     from pi_datasource.dashboard import Backend
 
-_GRACE_S = 3  # how long answers that are being sent may take at the end
+_SHUTDOWN_S = 3  # how long responses that are being sent may take at the end
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-err = Console(stderr=True)
 
 
 def dashboard(
@@ -42,33 +41,26 @@ def dashboard(
 
     Example: pi-datasource dashboard --lakehouse ./lake
     """
-    try:
-        with closing(_backend(lakehouse, warehouse, catalog)) as backend:
-            _serve(backend, host, port)
-    except PIError as error:
-        err.print(f"pi-datasource: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+    with exit_on_error(), closing(_backend(lakehouse, warehouse, catalog)) as backend:
+        _serve(backend, host, port)
 
 
 def _backend(lakehouse: Path | None, warehouse: str | None, catalog: str) -> Backend:
     if (lakehouse is None) == (warehouse is None):
         message = "say where the tables are: --lakehouse FOLDER, or --warehouse ID for a Databricks catalog"
         raise InvalidOption(message)
-    if lakehouse is not None:
-        try:
-            from pi_datasource.dashboard import LocalBackend
-        except ImportError as cause:
-            raise MissingPackage(_missing(cause, "dashboard")) from cause
-        return LocalBackend(lakehouse)
     try:
+        if lakehouse is not None:
+            from pi_datasource.dashboard import LocalBackend
+
+            return LocalBackend(lakehouse)
         from pi_datasource.dashboard.warehouse import WarehouseBackend, connect
+
+        return WarehouseBackend(warehouse or "", catalog, client=connect(__version__))
     except ImportError as cause:
-        raise MissingPackage(_missing(cause, "dashboard,databricks")) from cause
-    return WarehouseBackend(warehouse or "", catalog, client=connect(__version__))
-
-
-def _missing(cause: ImportError, extras: str) -> str:
-    return f"the dashboard needs the package {cause.name}: pip install 'pi-datasource[{extras}]'"
+        extras = "dashboard" if lakehouse is not None else "dashboard,databricks"
+        message = f"the dashboard needs the package {cause.name}: pip install 'pi-datasource[{extras}]'"
+        raise MissingPackage(message) from cause
 
 
 def _serve(backend: Backend, host: str, port: int) -> None:
@@ -77,37 +69,32 @@ def _serve(backend: Backend, host: str, port: int) -> None:
     from pi_datasource.dashboard import create_app, pages
     from pi_datasource.dashboard.app import LOOPBACK_HOSTS, ROOT
 
-    listener = _listener(host, port)
-    hosts = LOOPBACK_HOSTS if host in _LOOPBACK else ("*",)
-    address = f"[{host}]" if ":" in host else host
-    err.print(
-        f"Dashboard: http://{address}:{listener.getsockname()[1]}{ROOT}", highlight=False, soft_wrap=True
-    )
-    err.print(
-        f"Tables:    {backend.describe()}\nStop with Ctrl-C.", highlight=False, markup=False, soft_wrap=True
-    )
-    app = create_app(backend, hosts=hosts)
+    app = create_app(backend, hosts=LOOPBACK_HOSTS if host in _LOOPBACK else ("*",))
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
     )
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            """At the first signal nobody waits for the tables any longer, so that every answer can be sent."""
+            """Ends every wait for the tables at the first signal, so that all responses can be sent."""
             super().handle_exit(sig, frame)
-            app.state.answers.close()
+            app.state.cache.close()
             backend.close()
 
-    with suppress(RuntimeError):  # without a thread to spare the first reader waits a second longer
-        Thread(target=pages.prepare, daemon=True).start()
-    try:
+    with _listener(host, port) as listener:
+        address = (
+            f"[{host}]:{listener.getsockname()[1]}" if ":" in host else f"{host}:{listener.getsockname()[1]}"
+        )
+        err.print(f"Dashboard: http://{address}{ROOT}", highlight=False, soft_wrap=True)
+        place = f"Tables:    {backend.describe()}\nStop with Ctrl-C."
+        err.print(place, highlight=False, markup=False, soft_wrap=True)
+        with suppress(RuntimeError):  # without a spare thread the first page load takes a second longer
+            Thread(target=pages.plotly_script, daemon=True).start()
         Server(config).run([listener])
-    finally:
-        listener.close()
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,6 +1,8 @@
-"""The dashboard: a page that says whether the data are there, fresh, complete and good. It only reads.
+"""The dashboard: an ASGI app that shows whether the tables are fresh, complete and good.
 
-``LocalBackend`` reads a lakehouse folder, ``WarehouseBackend`` (in `warehouse`, as it needs databricks-sdk) a catalog.
+It only reads, and imports neither Spark nor the PI client: of this package only ``errors``, ``schema``, ``model``,
+``paths`` and ``time_strings``. Start reading at `panels`, where each panel is a few queries and a function, then
+`queries` and the two back ends: `local` (a lakehouse folder) and `warehouse` (a catalog; it needs databricks-sdk).
 """
 
 from pi_datasource.dashboard.app import create_app

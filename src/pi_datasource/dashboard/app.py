@@ -1,4 +1,4 @@
-"""The ASGI program: pages, JSON behind every panel, downloads, health and metrics. It reads and never writes."""
+"""The ASGI app: pages, JSON for each panel, downloads, health and metrics. It never writes to the tables."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pi_datasource.dashboard import metrics, pages
 from pi_datasource.dashboard.backend import Backend
-from pi_datasource.dashboard.cache import Answers, Busy, Failed, Ready, Waiting
-from pi_datasource.dashboard.download import csv_of
-from pi_datasource.dashboard.headers import PlainHeaders
-from pi_datasource.dashboard.panels import PANELS, Panel, answer
+from pi_datasource.dashboard.cache import Busy, Failed, Ready, Result, ResultCache, Waiting
+from pi_datasource.dashboard.download import csv_lines
+from pi_datasource.dashboard.panels import PANELS, Panel, evaluate
 from pi_datasource.dashboard.panels.tag import search
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import PARAMETERS, RANGES, Selection
 from pi_datasource.errors import InvalidOption, TablesUnavailable
 
@@ -33,9 +32,20 @@ __all__ = ["LOOPBACK_HOSTS", "create_app"]
 ROOT = "/ingestion"
 REFRESH_S = 30.0
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-_WIDTHS = (100, 4000)
+_MIN_WIDTH, _MAX_WIDTH = 100, 4000
 _RETRY_AFTER_S = 5
-_MOST_DOWNLOADS = 4  # at once: each holds a sorted part of a table
+_MAX_DOWNLOADS = 4  # at once: each holds a sorted part of a table
+_SECURITY_HEADERS = {
+    # Charts set their styles from JavaScript, hence 'unsafe-inline' for styles; scripts come only from our own files.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 def _utc_now() -> datetime:
@@ -46,28 +56,44 @@ def create_app(
     backend: Backend,
     *,
     refresh_s: float = REFRESH_S,
-    patience_s: float = 8.0,
+    wait_s: float = 8.0,
     clock: Callable[[], datetime] = _utc_now,
     hosts: tuple[str, ...] = LOOPBACK_HOSTS,
 ) -> FastAPI:
     """The dashboard over ``backend``, below ``/ingestion``, with ``/healthz`` and ``/metrics``.
 
-    A question that takes longer than ``patience_s`` is answered with 202 and goes on in the background. ``hosts`` are
-    the names under which it may be called: with the loopback names no page of another site can read it.
+    A query that takes longer than ``wait_s`` is answered with 202 and continues in the background. ``hosts`` are the
+    accepted values of the Host header: with the loopback names no page of another site can read the dashboard.
     """
     app = FastAPI(title="pi-datasource dashboard", openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    app.add_middleware(PlainHeaders)
-    answers = Answers(fresh_s=refresh_s * 0.9, patience_s=patience_s)
-    app.state.answers = answers
-    place = _Place(backend, answers, clock)
-    _add_pages(app, place, refresh_s)
-    _add_api(app, place)
-    _add_operations(app, place)
-    _add_refusals(app)
+    app.add_middleware(_SecurityHeaders)
+    app.state.cache = ResultCache(ttl_s=refresh_s * 0.9, wait_s=wait_s)
+    service = _Service(backend, app.state.cache, clock)
+    _add_pages(app, service, refresh_s)
+    _add_api(app, service)
+    _add_operations(app, service)
+    _add_error_handlers(app)
     app.mount(f"{ROOT}/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
     return app
+
+
+class _SecurityHeaders:
+    """ASGI middleware that adds the security headers to every response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_SECURITY_HEADERS)
+                headers.setdefault("Cache-Control", "no-cache")  # a new version is shown at the next load
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
 
 
 class _Download(StreamingResponse):
@@ -84,56 +110,52 @@ class _Download(StreamingResponse):
             self._done()
 
 
-class _Place:
-    """One back end with its answers and a clock: what every route needs."""
+class _Service:
+    """What every route needs: one back end, its result cache, a clock."""
 
-    def __init__(self, backend: Backend, answers: Answers, clock: Callable[[], datetime]) -> None:
+    def __init__(self, backend: Backend, cache: ResultCache, clock: Callable[[], datetime]) -> None:
         self.backend = backend
-        self.answers = answers
+        self.cache = cache
         self.clock = clock
 
-    def ask(self, request: Request) -> Ask:
-        """Who asks for what, from the query of the address."""
-        now = self.clock()
-        query = request.query_params
-        return Ask(
-            self.backend,
-            Selection.parse(query.multi_items(), now),
-            now,
-            tag=query.get("tag", ""),
-            width=_width(query.get("width", "800")),
-        )
-
-    async def panel(self, panel: Panel, ask: Ask) -> Response:
-        """A panel's JSON, from what is known or from the tables."""
-        if panel.per_tag and not ask.tag:
+    def context(self, request: Request, *, needs_tag: bool = False) -> QueryContext:
+        """The query context that the parameters of a request ask for."""
+        now, query = self.clock(), request.query_params
+        selection, tag = Selection.parse(query.multi_items(), now), query.get("tag", "")
+        context = QueryContext(self.backend, selection, now, tag, _width(query.get("width", "800")))
+        if needs_tag and not tag:
             message = "parameter 'tag': give the WebId of a tag"
             raise InvalidOption(message)
-        detail = (ask.tag, ask.width) if panel.per_tag else ()
-        told = await self.answers.get((panel.name, ask.selection, *detail), lambda: answer(panel, ask))
-        return _json(told, ask)
+        return context
+
+    async def panel(self, panel: Panel, request: Request) -> Response:
+        """The JSON of a panel, from the cache or from the tables."""
+        context = self.context(request, needs_tag=panel.per_tag)
+        detail = (context.tag, context.width) if panel.per_tag else ()
+        key = (panel.name, context.selection, *detail)
+        return _json(await self.cache.get(key, lambda: evaluate(panel, context)), context)
 
 
-def _add_pages(app: FastAPI, place: _Place, refresh_s: float) -> None:
+def _add_pages(app: FastAPI, service: _Service, refresh_s: float) -> None:
     @app.get("/", include_in_schema=False)
     async def home() -> Response:
         return RedirectResponse(ROOT)
 
     @app.get(ROOT)
     async def overview() -> Response:
-        return pages.overview(place.backend.describe(), refresh_s)
+        return pages.page("overview", service.backend.describe(), refresh_s)
 
     @app.get(f"{ROOT}/tag")
     async def tag() -> Response:
-        return pages.tag(place.backend.describe(), refresh_s)
+        return pages.page("tag", service.backend.describe(), refresh_s)
 
     @app.get(f"{ROOT}/plotly.js")
     def plotly(request: Request) -> Response:
         return pages.plotly(request.headers.get("if-none-match"))
 
 
-def _add_api(app: FastAPI, place: _Place) -> None:
-    slots = BoundedSemaphore(_MOST_DOWNLOADS)
+def _add_api(app: FastAPI, service: _Service) -> None:
+    slots = BoundedSemaphore(_MAX_DOWNLOADS)
 
     @app.get(f"{ROOT}/api")
     async def index() -> Response:
@@ -145,100 +167,97 @@ def _add_api(app: FastAPI, place: _Place) -> None:
 
     @app.get(f"{ROOT}/api/tags")
     async def tags(request: Request) -> Response:
-        ask = place.ask(request)
+        context = service.context(request)
         text = request.query_params.get("q", "").strip()
-        asked = await place.answers.get(("tags", ask.selection, text), lambda: _found(ask, text))
-        return _json(asked, ask)
+        key = ("tags", context.selection, text)
+        return _json(await service.cache.get(key, lambda: _matching_tags(context, text)), context)
 
     @app.get(f"{ROOT}/api/tag.csv")
     def download(request: Request) -> Response:
-        ask = place.ask(request)
-        if not ask.tag:
-            message = "parameter 'tag': give the WebId of a tag"
-            raise InvalidOption(message)
+        context = service.context(request, needs_tag=True)
         if not slots.acquire(blocking=False):
-            words = f"{_MOST_DOWNLOADS} downloads are under way; ask again when one has ended"
-            return _busy(Busy(words))
+            message = f"{_MAX_DOWNLOADS} downloads are under way; try again when one has ended"
+            return _error(503, message, retry_after=True)
         with ExitStack() as undo:
             undo.callback(slots.release)
-            lines = csv_of(ask)
-            done = weakref.finalize(lines, undo.pop_all().close)  # at the latest; once only
+            lines = csv_lines(context)
+            done = weakref.finalize(lines, undo.pop_all().close)  # at the latest; runs only once
         headers = {"Content-Disposition": 'attachment; filename="tag.csv"', "Cache-Control": "no-store"}
         return _Download(lines, done, headers)
 
     @app.get(f"{ROOT}/api/{{name}}")
     async def panel(name: str, request: Request) -> Response:
         if name not in PANELS:
-            words = f"there is no panel {name[:40]!r}; there are {', '.join(PANELS)}"
-            return JSONResponse({"state": "error", "words": words}, 404)
-        return await place.panel(PANELS[name], place.ask(request))
+            return _error(404, f"there is no panel {name[:40]!r}; there are {', '.join(PANELS)}")
+        return await service.panel(PANELS[name], request)
 
 
-def _add_refusals(app: FastAPI) -> None:
+def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(InvalidOption)
-    async def refuse(_: Request, error: Exception) -> Response:
-        return JSONResponse({"state": "error", "words": str(error)}, 400)
+    async def bad_request(_: Request, error: Exception) -> Response:
+        return _error(400, str(error))
 
     @app.exception_handler(TablesUnavailable)
     async def unavailable(_: Request, error: Exception) -> Response:
-        return JSONResponse({"state": "error", "words": str(error)}, 503)
+        return _error(503, str(error))
 
     @app.exception_handler(RuntimeError)
-    async def without_threads(_: Request, error: Exception) -> Response:
+    async def no_thread(_: Request, error: Exception) -> Response:
         if "start new thread" not in str(error):
             raise error
-        return _busy(
-            Busy(f"this machine lets the dashboard start no thread ({error}); ask again in a moment")
-        )
+        message = f"this machine allows the dashboard no more threads ({error}); try again in a moment"
+        return _error(503, message, retry_after=True)
 
 
-def _add_operations(app: FastAPI, place: _Place) -> None:
+def _add_operations(app: FastAPI, service: _Service) -> None:
     @app.get("/healthz")
     async def healthz() -> Response:
-        """Whether this program answers; it asks no table, so that no warehouse is woken, and needs no thread."""
-        return JSONResponse({"status": "ok", "tables": place.backend.describe()})
+        """Whether this process is alive; it queries no table, so it wakes no warehouse, and needs no thread."""
+        return JSONResponse({"status": "ok", "tables": service.backend.describe()})
 
     @app.get("/metrics")
     async def prometheus() -> Response:
-        ask = Ask(place.backend, Selection.parse([], place.clock()), place.clock())
-        told = await place.answers.get(("metrics",), lambda: metrics.figures(ask))
-        if isinstance(told, Busy):
-            return _busy(told)
-        found = told.data if isinstance(told, Ready) else {}
-        text = metrics.render(found, up=isinstance(told, Ready))
+        now = service.clock()
+        context = QueryContext(service.backend, Selection.parse([], now), now)
+        result = await service.cache.get(("metrics",), lambda: metrics.collect(context))
+        if isinstance(result, Busy):
+            return _error(503, result.message, retry_after=True)
+        up = isinstance(result, Ready)
+        text = metrics.render(result.data if isinstance(result, Ready) else {}, up=up)
         return PlainTextResponse(text, media_type=metrics.CONTENT_TYPE)
 
 
-def _found(ask: Ask, text: str) -> dict[str, Any]:
-    if "gold" not in ask.backend.columns():
+def _matching_tags(context: QueryContext, text: str) -> Result:
+    if "gold" not in context.backend.columns():
         return {"panel": "tags", "state": "empty", "words": "No table yet: run pi-datasource ingest."}
-    return {"panel": "tags", "state": "ok", "data": search(ask, text)}
+    return {"panel": "tags", "state": "ok", "data": search(context, text)}
 
 
-def _json(told: Ready | Waiting | Failed | Busy, ask: Ask) -> Response:
-    """An answer as JSON: 200 with figures, 202 while they are being found, 503 with the reason why there are none."""
-    chosen = ask.selection
-    if isinstance(told, Busy):
-        return _busy(told)
-    asked = {"start": chosen.start_us, "end": chosen.end_us, "now": ask.now_us}
-    if isinstance(told, Ready):
-        body, status = {**told.data, "age_s": round(told.age_s, 1)}, 200
-    elif isinstance(told, Waiting):
-        words = f"Waiting for the tables, for {told.seconds:.0f} s so far. {ask.backend.why_slow()}"
-        body, status = {"state": "waiting", "words": words.strip()}, 202
+def _json(result: Ready | Waiting | Failed | Busy, context: QueryContext) -> Response:
+    """A result as JSON: 200 with data, 202 while the query is running, 503 with the reason if it failed."""
+    if isinstance(result, Busy):
+        return _error(503, result.message, retry_after=True)
+    if isinstance(result, Ready):
+        body, status = {**result.data, "age_s": round(result.age_s, 1)}, 200
+    elif isinstance(result, Waiting):
+        message = (
+            f"Waiting for the tables, for {result.seconds:.0f} s so far. {context.backend.why_slow()}".strip()
+        )
+        body, status = {"state": "waiting", "words": message}, 202
     else:
-        body, status = {"state": "error", "words": told.words}, 503
+        body, status = {"state": "error", "words": result.message}, 503
+    chosen = context.selection
+    asked = {"start": chosen.start_us, "end": chosen.end_us, "now": context.now_us}
     return JSONResponse({**body, "asked": asked}, status, {"Cache-Control": "no-store"})
 
 
-def _busy(told: Busy) -> Response:
-    headers = {"Retry-After": str(_RETRY_AFTER_S), "Cache-Control": "no-store"}
-    return JSONResponse({"state": "error", "words": told.words}, 503, headers)
+def _error(status: int, message: str, *, retry_after: bool = False) -> Response:
+    headers = {"Retry-After": str(_RETRY_AFTER_S), "Cache-Control": "no-store"} if retry_after else None
+    return JSONResponse({"state": "error", "words": message}, status, headers)
 
 
 def _width(text: str) -> int:
-    least, most = _WIDTHS
     if not text.isascii() or not text.isdigit() or len(text) > 5:
         message = f"parameter 'width': {text[:20]!r} is not a number of pixels"
         raise InvalidOption(message)
-    return min(max(int(text), least), most)
+    return min(max(int(text), _MIN_WIDTH), _MAX_WIDTH)

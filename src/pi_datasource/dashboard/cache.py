@@ -1,4 +1,4 @@
-"""Answers kept for as long as the page shows them: however many readers there are, the tables are asked once."""
+"""Caches query results for as long as pages show them: the tables are queried once, however many pages are open."""
 
 from __future__ import annotations
 
@@ -7,104 +7,140 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
+from threading import BoundedSemaphore, Event, Lock
 from typing import Any
 
-from pi_datasource.dashboard.thread_pool import Overloaded, Workers
 from pi_datasource.errors import PIError
 
-__all__ = ["Answers", "Busy", "Failed", "Ready", "Waiting"]
+__all__ = ["Busy", "Failed", "Ready", "ResultCache", "Waiting"]
 
 _log = logging.getLogger(__name__)
-_MOST_KEPT = 500
-_FAILURE_FRESH_S = 3.0
+_MAX_ENTRIES = 500
+_FAILURE_TTL_S = 3.0
+
+Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Ready:
-    """An answer, and how many seconds ago it was found."""
+    """A result and its age in seconds."""
 
-    data: dict[str, Any]
+    data: Result
     age_s: float
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """There is no answer yet; the question has been under way for so many seconds."""
+    """There is no result yet; the query has been running for this long."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Failed:
-    """There is no answer; ``words`` say why, for a person."""
+    """The query failed; ``message`` is written for users."""
 
-    words: str
+    message: str
 
 
 @dataclass(frozen=True)
 class Busy:
-    """The question was not taken, as too many others wait already; ``words`` say so, for a person."""
+    """The query was rejected because too many others are waiting; ``message`` is written for users."""
 
-    words: str
+    message: str
+
+
+class _Overloaded(Exception):
+    """Too many queries are running or waiting."""
 
 
 @dataclass
-class _Asked:
-    future: Future[dict[str, Any]]
+class _Entry:
+    future: Future[Result]
     started: float
     finished: float | None = None
-    earlier: tuple[dict[str, Any], float] | None = None  # shown while the new answer takes its time
+    previous: tuple[Result, float] | None = None  # served while the new result is on its way
 
 
-class Answers:
-    """Asks each question once per ``fresh_s`` seconds, in the background, and waits ``patience_s`` at most.
+class ResultCache:
+    """Runs each query at most once per ``ttl_s`` seconds, in the background; ``get`` waits up to ``wait_s`` for it.
 
-    ``workers`` questions are asked at once and ``most_waiting`` wait for their turn. Whoever waits for an answer takes no
-    thread, so that any number of them leaves room for others.
+    ``workers`` queries run at once and ``max_waiting`` more are queued. Waiting for a result blocks no thread, so any
+    number of requests can wait.
+
+    The process exits when the running queries have ended, which ``Backend.close`` sees to: the threads are not daemons,
+    because a daemon thread inside duckdb's engine would crash it.
+
+    Raises:
+        RuntimeError: this machine allows no more threads.
     """
 
     def __init__(
         self,
         *,
-        fresh_s: float,
-        patience_s: float = 8.0,
+        ttl_s: float,
+        wait_s: float = 8.0,
         workers: int = 4,
-        most_waiting: int = 32,
+        max_waiting: int = 32,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._fresh_s = fresh_s
-        self._patience_s = patience_s
+        self._ttl_s = ttl_s
+        self._wait_s = wait_s
         self._clock = clock
         self._lock = Lock()
-        self._asked: OrderedDict[Hashable, _Asked] = OrderedDict()
-        self._workers = Workers(workers, most_waiting)
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._max_queries = workers + max_waiting
+        self._slots = BoundedSemaphore(self._max_queries)
+        self._pool = ThreadPoolExecutor(workers, "dashboard")
+        self._start_threads(workers)
         self._wakes: set[Callable[[], None]] = set()
         self._closed = False
 
-    async def get(self, key: Hashable, ask: Callable[[], dict[str, Any]]) -> Ready | Waiting | Failed | Busy:
-        """The answer to the question ``key``, from ``ask`` unless one is known that is fresh."""
+    async def get(self, key: Hashable, query: Callable[[], Result]) -> Ready | Waiting | Failed | Busy:
+        """The result for ``key``: the cached one while it is fresh, else that of ``query``."""
         if self._closed:
             return Failed("the dashboard is stopping")
         try:
             with self._lock:
-                asked = self._current(key, ask)
-        except Overloaded as full:
+                entry = self._current(key, query)
+        except _Overloaded as full:
             return Busy(str(full))
-        await self._until_done(asked.future)
-        return self._status_rows(asked)
+        await self._until_done(entry.future)
+        return self._state(entry)
 
     def close(self) -> None:
-        """Whoever waits for an answer waits no longer, and no further question is asked."""
+        """Ends every wait and rejects further queries."""
         self._closed = True
         for wake in list(self._wakes):
             wake()
 
-    async def _until_done(self, future: Future[dict[str, Any]]) -> None:
-        """Returns when ``future`` is done, at the latest after ``patience_s``, or by ``close``."""
+    def _start_threads(self, workers: int) -> None:
+        """Starts all threads now: a pool that cannot start one later queues the call and raises nevertheless."""
+        started = Event()
+        try:
+            for _ in range(workers):
+                self._pool.submit(started.wait)
+        finally:
+            started.set()
+
+    def _submit(self, query: Callable[[], Result]) -> Future[Result]:
+        if not self._slots.acquire(blocking=False):
+            message = f"{self._max_queries} queries are already running or waiting; try again in a moment"
+            raise _Overloaded(message)
+
+        def run() -> Result:
+            try:
+                return query()
+            finally:
+                self._slots.release()  # before the result is set: whoever sees it finds the slot free
+
+        return self._pool.submit(run)
+
+    async def _until_done(self, future: Future[Result]) -> None:
+        """Returns when ``future`` is done, after ``wait_s`` or on ``close``, whichever is first."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -116,54 +152,50 @@ class Answers:
         self._wakes.add(wake)
         future.add_done_callback(lambda _: wake())
         try:
-            await asyncio.wait_for(done.wait(), self._patience_s)
+            await asyncio.wait_for(done.wait(), self._wait_s)
         except asyncio.TimeoutError:
             return
         finally:
             self._wakes.discard(wake)
 
-    def _current(self, key: Hashable, ask: Callable[[], dict[str, Any]]) -> _Asked:
-        known = self._asked.get(key)
+    def _current(self, key: Hashable, query: Callable[[], Result]) -> _Entry:
+        known = self._entries.get(key)
         if known is not None and not self._is_stale(known):
-            self._asked.move_to_end(key)
+            self._entries.move_to_end(key)
             return known
         try:
-            asked = _Asked(self._workers.submit(ask), self._clock())
-        except Overloaded:
+            entry = _Entry(self._submit(query), self._clock())
+        except _Overloaded:
             if known is None or known.future.exception() is not None:
                 raise
-            return known  # better an old answer than none
+            return known  # a stale result is better than none
         if known is not None and known.future.exception() is None:
-            asked.earlier = (known.future.result(), known.finished or known.started)
-        asked.future.add_done_callback(lambda _: setattr(asked, "finished", self._clock()))
-        self._asked[key] = asked
-        while len(self._asked) > _MOST_KEPT:
-            self._asked.popitem(last=False)
-        return asked
+            entry.previous = (known.future.result(), known.finished or known.started)
+        entry.future.add_done_callback(lambda _: setattr(entry, "finished", self._clock()))
+        self._entries[key] = entry
+        while len(self._entries) > _MAX_ENTRIES:
+            self._entries.popitem(last=False)
+        return entry
 
-    def _is_stale(self, asked: _Asked) -> bool:
-        if not asked.future.done():
+    def _is_stale(self, entry: _Entry) -> bool:
+        if not entry.future.done() or entry.finished is None:  # None: its callback is about to run
             return False
-        if asked.finished is None:  # it is being noted this very moment
-            return False
-        failed = asked.future.exception() is not None
-        return self._clock() - asked.finished >= (
-            min(_FAILURE_FRESH_S, self._fresh_s) if failed else self._fresh_s
-        )
+        failed = entry.future.exception() is not None
+        return self._clock() - entry.finished >= (min(_FAILURE_TTL_S, self._ttl_s) if failed else self._ttl_s)
 
-    def _status_rows(self, asked: _Asked) -> Ready | Waiting | Failed:
+    def _state(self, entry: _Entry) -> Ready | Waiting | Failed:
         now = self._clock()
-        if not asked.future.done():
-            if asked.earlier is not None:
-                data, found = asked.earlier
+        if not entry.future.done():
+            if entry.previous is not None:
+                data, found = entry.previous
                 return Ready(data, now - found)
-            return Waiting(now - asked.started)
-        error = asked.future.exception()
+            return Waiting(now - entry.started)
+        error = entry.future.exception()
         if error is None:
-            return Ready(asked.future.result(), now - (asked.finished or now))
+            return Ready(entry.future.result(), now - (entry.finished or now))
         if isinstance(error, PIError):
             return Failed(str(error))
-        _log.error("A panel could not be made", exc_info=error)
+        _log.error("A query of the dashboard failed", exc_info=error)
         return Failed(
             f"an unexpected error ({type(error).__name__}); the log of pi-datasource dashboard has it"
         )

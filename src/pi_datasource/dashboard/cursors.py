@@ -1,4 +1,4 @@
-"""Statements of duckdb, each of which is stopped when it takes too long or when the program ends."""
+"""Runs duckdb statements and interrupts those that take too long or are running when the process ends."""
 
 from __future__ import annotations
 
@@ -8,37 +8,38 @@ from threading import Lock, Timer
 
 import duckdb
 
+from pi_datasource.dashboard.backend import first_line
 from pi_datasource.errors import TablesUnavailable
 
 __all__ = ["Cursors"]
 
-_LONGEST_S = 60.0
+_TIMEOUT_S = 60.0
 
 
 class Cursors:
-    """Connections to one database, one for each statement. May be used from several threads at once."""
+    """Opens a connection to one database for each statement. May be used from several threads at once."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, longest_s: float = _LONGEST_S) -> None:
+    def __init__(self, database: duckdb.DuckDBPyConnection, timeout_s: float = _TIMEOUT_S) -> None:
         self._database = database
-        self._longest_s = longest_s
+        self._timeout_s = timeout_s
         self._lock = Lock()
         self._open: set[duckdb.DuckDBPyConnection] = set()
         self._closed = False
 
     def close(self) -> None:
-        """Stops every statement; there are no further ones."""
+        """Interrupts every statement and rejects further ones."""
         self._closed = True
         for cursor in list(self._open):
             cursor.interrupt()
 
     @contextmanager
     def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection for one statement, what it does being ``watched`` by the caller.
+        """A connection for one statement; the caller runs it inside ``watched``.
 
         Raises:
             TablesUnavailable: after ``close``.
         """
-        cursor = self._added()
+        cursor = self._open_cursor()
         try:
             yield cursor
         finally:
@@ -50,7 +51,7 @@ class Cursors:
         """A connection for one statement.
 
         Raises:
-            TablesUnavailable: the statement failed, took too long, or was stopped by ``close``.
+            TablesUnavailable: the statement failed, took too long, or was interrupted by ``close``.
         """
         with self.opened() as cursor, self.watched(cursor):
             cursor.execute("SET TimeZone = 'UTC'")
@@ -58,13 +59,16 @@ class Cursors:
 
     @contextmanager
     def watched(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """The block is stopped when it takes too long, and errors of duckdb in it are told in words."""
+        """Interrupts the block when it takes too long, and raises duckdb's errors as ``TablesUnavailable``.
+
+        ``duckdb.IOException`` is passed on: the caller may retry with a newer version of the table.
+        """
         try:
-            watchdog = Timer(self._longest_s, cursor.interrupt)
+            watchdog = Timer(self._timeout_s, cursor.interrupt)
             watchdog.daemon = True
             watchdog.start()
         except RuntimeError as cause:
-            message = f"this machine lets the dashboard start no thread ({cause}); ask again in a moment"
+            message = f"this machine allows the dashboard no more threads ({cause}); try again in a moment"
             raise TablesUnavailable(message) from cause
         try:
             yield
@@ -73,22 +77,22 @@ class Cursors:
         except duckdb.IOException:
             raise
         except duckdb.Error as cause:
-            message = f"duckdb could not answer: {str(cause).splitlines()[0][:300]}"
+            message = f"duckdb could not answer: {first_line(cause)}"
             raise TablesUnavailable(message) from cause
         finally:
             watchdog.cancel()
 
-    def _added(self) -> duckdb.DuckDBPyConnection:
+    def _open_cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
             if self._closed:
                 raise TablesUnavailable(self._why_interrupted())
             cursor = self._database.cursor()
             self._open.add(cursor)
-        if self._closed:  # meanwhile, and it may have been too new to be stopped
+        if self._closed:  # meanwhile: ``close`` may have missed this cursor
             cursor.interrupt()
         return cursor
 
     def _why_interrupted(self) -> str:
         if self._closed:
             return "the dashboard is stopping"
-        return f"a statement took longer than {self._longest_s:.0f} s and was stopped; choose a shorter range"
+        return f"a statement took longer than {self._timeout_s:.0f} s and was stopped; choose a shorter range"

@@ -1,9 +1,9 @@
-"""What Delta's log says of a table in a folder: its files with the times they hold, its columns, its rows."""
+"""Reads the Delta log of a table in a folder: its files with their statistics, its columns, its row count."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,20 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
 
+from pi_datasource.dashboard.backend import first_line
+from pi_datasource.dashboard.selection import micros
 from pi_datasource.dashboard.tables import Table
 from pi_datasource.errors import TablesUnavailable
 
 __all__ = ["DataFile", "Snapshot", "load"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # Delta cuts the times in its statistics to milliseconds: a file can hold events of a millisecond more.
 _STATISTICS_US = 1000
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file.
-
-    ``first_us`` and ``last_us`` enclose its times, ``first_tag`` and ``last_tag`` its tags; they are None where the log
-    does not say.
-    """
+    """One Parquet file with the bounds of its times and tags; a bound is None where the log has no statistics."""
 
     path: str
     rows: int | None
@@ -51,15 +48,15 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One version of a table. ``dataset`` is set where plain Parquet reading would be wrong, and must be used then.
+    """One version of a table. Where ``dataset`` is set it must be used: reading the Parquet files would be wrong.
 
-    ``mark`` is another one for every version, also of a table that was removed and made anew in the same place.
+    ``identity`` differs for every version, also of a table that was removed and recreated in the same place.
     """
 
     version: int
     files: tuple[DataFile, ...]
     empty: pa.Table
-    mark: tuple[int, int, int]
+    identity: tuple[int, int, int]
     dataset: Any = None
 
     @property
@@ -82,9 +79,9 @@ class Snapshot:
         ]
 
     def is_newest(self, folder: Path) -> bool:
-        """Whether no commit came after it: two looks at the folder, where reading a long log takes seconds."""
-        known = self.mark[1] and _mark(folder, self.version) == self.mark
-        return bool(known) and not _commit(folder, self.version + 1).exists()
+        """Whether it is still the newest version, from two file lookups: reading a long log takes seconds."""
+        same = self.identity[1] and _identity(folder, self.version) == self.identity
+        return bool(same) and not _commit(folder, self.version + 1).exists()
 
 
 def load(lakehouse: Path, table: Table) -> Snapshot | None:
@@ -97,55 +94,49 @@ def load(lakehouse: Path, table: Table) -> Snapshot | None:
     if not (folder / "_delta_log").is_dir():
         return None
     try:
-        delta = DeltaTable(str(folder))
-        return _snapshot(delta, folder, table)
+        return _snapshot(DeltaTable(str(folder)), folder, table)
     except TableNotFoundError:
         return None
     except DeltaProtocolError as cause:
         message = (
-            f"{table.path}: the table uses a feature of Delta that this page cannot read: {first_line(cause)}. "
-            f"Take it away in Spark: ALTER TABLE delta.`{folder}` DROP FEATURE deletionVectors"
+            f"{table.path}: the table uses a Delta feature that only Spark can read: {first_line(cause)}. "
+            f"Remove it in Spark: ALTER TABLE delta.`{folder}` DROP FEATURE deletionVectors"
         )
         raise TablesUnavailable(message) from cause
     except (DeltaError, OSError) as cause:
-        message = f"{table.path}: Delta's log cannot be read: {first_line(cause)}. Repair the table, or remove its folder and ingest anew"
+        message = f"{table.path}: Delta's log cannot be read: {first_line(cause)}. Repair the table, or remove its folder and ingest again"
         raise TablesUnavailable(message) from cause
-
-
-def first_line(cause: Exception) -> str:
-    """The first line: what follows it are frames of deltalake's own stack."""
-    return (str(cause).strip().splitlines() or ["no reason given"])[0][:300]
 
 
 def _snapshot(delta: DeltaTable, folder: Path, table: Table) -> Snapshot:
     schema = pa.schema(delta.schema().to_arrow())
     actions = pa.table(delta.get_add_actions(flatten=True))
     columns = {name: actions[name].to_pylist() for name in actions.column_names}
-    nothing = [None] * actions.num_rows
+    missing = [None] * actions.num_rows
     files = tuple(
         DataFile(str(folder / path), rows, _micros(first), _micros(last, _STATISTICS_US), *tags)
         for path, rows, first, last, *tags in zip(
             columns["path"],
-            columns.get("num_records", nothing),
-            columns.get(f"min.{table.time}", nothing),
-            columns.get(f"max.{table.time}", nothing),
-            columns.get("min.tag_webid", nothing),
-            columns.get("max.tag_webid", nothing),
+            columns.get("num_records", missing),
+            columns.get(f"min.{table.time}", missing),
+            columns.get(f"max.{table.time}", missing),
+            columns.get("min.tag_webid", missing),
+            columns.get("max.tag_webid", missing),
             strict=True,
         )
     )
-    # Deletion vectors, renamed columns and partition folders are not in the Parquet files themselves.
+    # Deletion vectors, renamed columns and partition columns are not in the Parquet files themselves.
     plain = delta.protocol().min_reader_version == 1 and not delta.metadata().partition_columns
     dataset = None if plain else delta.to_pyarrow_dataset()
     version = delta.version()
-    return Snapshot(version, files, schema.empty_table(), _mark(folder, version), dataset)
+    return Snapshot(version, files, schema.empty_table(), _identity(folder, version), dataset)
 
 
 def _commit(folder: Path, version: int) -> Path:
     return folder / "_delta_log" / f"{version:020}.json"
 
 
-def _mark(folder: Path, version: int) -> tuple[int, int, int]:
+def _identity(folder: Path, version: int) -> tuple[int, int, int]:
     try:
         commit = _commit(folder, version).stat()
     except FileNotFoundError:  # only its checkpoint was kept
@@ -153,8 +144,7 @@ def _mark(folder: Path, version: int) -> tuple[int, int, int]:
     return version, commit.st_ino, commit.st_mtime_ns
 
 
-def _micros(moment: datetime | None, more_us: int = 0) -> int | None:
+def _micros(moment: datetime | None, margin_us: int = 0) -> int | None:
     if moment is None:
         return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return (aware - _EPOCH) // timedelta(microseconds=1) + more_us
+    return micros(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)) + margin_us

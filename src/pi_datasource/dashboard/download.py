@@ -1,4 +1,4 @@
-"""A tag's events as CSV, in few large statements: memory holds a part of the range, however long that is."""
+"""Writes the events of a tag as CSV with few large statements; memory holds one part of the range at a time."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from itertools import chain
 from typing import Any
 
 from pi_datasource.dashboard.panels.tag import HOURLY_COUNTS, PART
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import EPOCH, HOUR_US
 
-__all__ = ["csv_of", "parts"]
+__all__ = ["csv_lines", "split_hours"]
 
 _COLUMNS = "tag_name,timestamp,sequence,value,value_string,state_code,value_kind,good,questionable,substituted,annotated,units"
 
 
-def csv_of(ask: Ask, part_rows: int | None = None) -> Iterator[str]:
+def csv_lines(context: QueryContext, part_rows: int | None = None) -> Iterator[str]:
     """The lines of the file: every event of the range in order; times are UTC with six digits.
 
-    The range is read in parts of ``part_rows`` events or one hour, whichever is more, each by one statement. The first
-    events are read before anything is sent, so that a table that cannot be read is an error and no short file.
+    One statement reads ``part_rows`` events or one hour, whichever is more. The first events are read before anything
+    is sent, so that an unreadable table results in an error instead of a short file.
 
     Raises:
-        TablesUnavailable: the first events could not be read. When later ones cannot, the download breaks off.
+        TablesUnavailable: the first events could not be read. A later failure aborts the download.
     """
-    counts = [(row["moment"], row["events"]) for row in ask(HOURLY_COUNTS)]
-    blocks = _blocks(ask, parts(counts, part_rows or ask.backend.streamed_rows))
+    counts = [(row["moment"], row["events"]) for row in context.rows(HOURLY_COUNTS)]
+    blocks = _blocks(context, split_hours(counts, part_rows or context.backend.streamed_rows))
     first = next(blocks, [])
     return _lines(chain([first], blocks))
 
 
-def parts(counts: Iterable[tuple[int, int]], most: int) -> list[tuple[int, int]]:
-    """Spans ``[start, end)`` that cover all hours of ``counts`` (start of the hour, events) and hold ``most`` events each.
+def split_hours(counts: Iterable[tuple[int, int]], max_events: int) -> list[tuple[int, int]]:
+    """Spans ``[start, end)`` that cover all hours of ``counts`` (start of the hour, events).
 
-    One that is a single hour may hold more.
+    A span has at most ``max_events`` events unless it is a single hour.
     """
     found: list[tuple[int, int]] = []
     held = 0
     for hour, events in counts:
-        if found and held + events <= most:
+        if found and held + events <= max_events:
             found[-1] = (found[-1][0], hour + HOUR_US)
             held += events
         else:
@@ -50,10 +50,10 @@ def parts(counts: Iterable[tuple[int, int]], most: int) -> list[tuple[int, int]]
     return found
 
 
-def _blocks(ask: Ask, spans: Iterable[tuple[int, int]]) -> Iterator[list[dict[str, Any]]]:
-    chosen = ask.selection
+def _blocks(context: QueryContext, spans: Iterable[tuple[int, int]]) -> Iterator[list[dict[str, Any]]]:
+    chosen = context.selection
     for start, end in spans:
-        yield from ask.stream(PART, first=max(start, chosen.start_us), last=min(end, chosen.end_us))
+        yield from context.stream(PART, first=max(start, chosen.start_us), last=min(end, chosen.end_us))
 
 
 def _lines(blocks: Iterable[list[dict[str, Any]]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How the ingestion is doing, in plain words: pure functions of its last runs and the time."""
+"""Describes the state of the ingestion in sentences: pure functions of its last runs and the time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import Any
 
 from pi_datasource.schema import is_past_job
 
-__all__ = ["FORGOTTEN_S", "Stream", "Verdict", "duration", "headline", "judge"]
+__all__ = ["INACTIVE_AFTER_S", "Stream", "Verdict", "duration", "headline", "judge"]
 
 _LEVELS = ("ok", "unknown", "warn", "bad")
-_RUN_GAP_US = 5_000_000  # micro-batches that follow each other sooner belong to one run
+_RUN_GAP_US = 5_000_000  # micro-batches closer to each other than this belong to one run
 _LATE_FACTOR = 2.0
 _LATE_LEAST_S = 60.0
 _THROTTLED_LEAST_S = 1.0
-FORGOTTEN_S = 7 * 86400.0  # a stream silent for longer was replaced by another: told, but not alarming
+INACTIVE_AFTER_S = (
+    7 * 86400.0
+)  # without a run for longer, a stream was replaced by another: shown, but no alarm
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What the ledger says of one stream. ``interval_s`` is the usual time between runs, None before the third.
+    """The state of one stream from its audit rows. ``interval_s`` is the usual time between runs, None before the third.
 
-    ``failing_since_us`` is where the first of the last micro-batches begins that could not read every tag.
-    ``throttled_s`` is how long the server had the last micro-batch wait, None where that is not recorded.
+    ``failing_since_us`` is the start of the first of the most recent, uninterrupted micro-batches with read failures.
+    ``throttled_s`` is how long the PI server delayed the last micro-batch, None where that is not recorded.
     """
 
     stream_id: str
@@ -38,7 +40,7 @@ class Stream:
 
     @classmethod
     def of(cls, stream_id: str, batches: Sequence[Mapping[str, Any]]) -> Stream:
-        """The stream of its last micro-batches, newest first."""
+        """The stream that wrote ``batches``, newest first."""
         newest = batches[0]
         moments = [int(batch["created_at"]) for batch in batches]
         waits = [(after - before) / 1e6 for after, before in pairwise(moments)]
@@ -57,7 +59,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A sentence about one stream and how bad it is: ``ok``, ``warn``, ``bad`` or ``unknown``."""
+    """A sentence about one stream, with a level: ``ok``, ``warn``, ``bad`` or ``unknown``."""
 
     level: str
     words: str
@@ -67,23 +69,22 @@ class Verdict:
     forgotten: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict as JSON has it."""
+        """The verdict for JSON."""
         return asdict(self)
 
 
 def judge(stream: Stream, now_us: int, statuses: Sequence[int | None] = ()) -> Verdict:
-    """How one stream is doing: how far behind it is, and why.
+    """How far one stream is behind, and why.
 
-    A run that fails leaves no row, so what tells of it is a row that is overdue. ``statuses`` are what the PI server
-    answered where tags could not be read, None where it gave no answer.
+    A failed run writes no row, so it is detected by an overdue row. ``statuses`` are the HTTP statuses of the tags that
+    could not be read, None where the PI server gave no answer.
     """
     if is_past_job(stream.stream_id):
-        return _of_past_job(stream, now_us)
-    lag = max(0.0, (now_us - stream.read_until_us) / 1e6)
-    since = max(0.0, (now_us - stream.last_run_us) / 1e6)
+        return _past_job_verdict(stream, now_us)
+    lag, since = _seconds(stream.read_until_us, now_us), _seconds(stream.last_run_us, now_us)
     behind = f"behind by {duration(lag)}"
     due = None if stream.interval_s is None else stream.last_run_us + round(stream.interval_s * 1e6)
-    forgotten = since > FORGOTTEN_S
+    inactive = since > INACTIVE_AFTER_S
     if stream.interval_s is not None and since > max(_LATE_LEAST_S, _LATE_FACTOR * stream.interval_s):
         missed = int(since // stream.interval_s)
         words = (
@@ -91,37 +92,39 @@ def judge(stream: Stream, now_us: int, statuses: Sequence[int | None] = ()) -> V
             f"{duration(stream.interval_s)} ({missed:,} are missing). It has stopped, or its runs fail: "
             "look at its log, or run pi-datasource ingest"
         )
-        level = "warn" if forgotten else "bad"
+        level = "warn" if inactive else "bad"
     elif stream.read_failures:
-        words = f"{behind}: {_failing(stream, statuses)}; see the errors that wait for repair"
+        words = f"{behind}: {_failure(stream, statuses)}; see the errors that wait for repair"
         level = "warn"
     elif stream.interval_s is None:
-        words = (
-            f"{behind}: the last run finished {duration(since)} ago; too few runs yet to know their rhythm"
-        )
+        words = f"{behind}: the last run finished {duration(since)} ago; too few runs yet to know the usual interval"
         level = "ok" if since < 3600 else "unknown"
     else:
         words = f"up to date: {behind}, the last run finished {duration(since)} ago"
         level = "ok"
     if stream.throttled_s and stream.throttled_s >= _THROTTLED_LEAST_S:
-        words += f"; the PI server had it wait for {duration(stream.throttled_s)}"
-    return Verdict(level, words, stream.stream_id, lag, due, forgotten)
+        words += f"; the PI server throttled it for {duration(stream.throttled_s)}"
+    return Verdict(level, words, stream.stream_id, lag, due, inactive)
 
 
-def _of_past_job(stream: Stream, now_us: int) -> Verdict:
-    """A backfill, a new tag's history or a repair: it ends when it is done, and is never behind."""
-    since = max(0.0, (now_us - stream.last_run_us) / 1e6)
+def _past_job_verdict(stream: Stream, now_us: int) -> Verdict:
+    """The verdict on a backfill, a new tag's history or a repair: it ends when it is done, so it has no lag."""
+    since = _seconds(stream.last_run_us, now_us)
     words = f"filling in the past: its last piece was written {duration(since)} ago"
     if stream.read_failures:
         words += f" without {_tags(stream)}, which could not be read; see the errors that wait for repair"
-    return Verdict("ok", words, stream.stream_id, forgotten=since > FORGOTTEN_S)
+    return Verdict("ok", words, stream.stream_id, forgotten=since > INACTIVE_AFTER_S)
+
+
+def _seconds(start_us: int, end_us: int) -> float:
+    return max(0.0, (end_us - start_us) / 1e6)
 
 
 def _tags(stream: Stream) -> str:
     return f"{stream.read_failures:,} tag{'s' if stream.read_failures > 1 else ''}"
 
 
-def _failing(stream: Stream, statuses: Sequence[int | None]) -> str:
+def _failure(stream: Stream, statuses: Sequence[int | None]) -> str:
     tags = _tags(stream)
     if not statuses or stream.failing_since_us is None:
         return f"the last run could not read {tags}"
@@ -133,16 +136,16 @@ def _failing(stream: Stream, statuses: Sequence[int | None]) -> str:
 
 
 def headline(verdicts: Sequence[Verdict]) -> Verdict:
-    """The worst of the streams that still matter; what fills in the past is none."""
+    """The worst verdict on an active stream; backfills, histories and repairs do not count."""
     streams = [verdict for verdict in verdicts if not is_past_job(verdict.stream_id)]
     if not streams:
         return Verdict("unknown", "no run yet: run pi-datasource ingest")
-    alive = [verdict for verdict in streams if not verdict.forgotten] or streams
-    return max(alive, key=lambda verdict: (_LEVELS.index(verdict.level), verdict.lag_s or 0.0))
+    active = [verdict for verdict in streams if not verdict.forgotten] or streams
+    return max(active, key=lambda verdict: (_LEVELS.index(verdict.level), verdict.lag_s or 0.0))
 
 
 def duration(seconds: float) -> str:
-    """``seconds`` as a person says it: ``45 s``, ``4 min``, ``3 h 20 min``, ``5 days``."""
+    """``seconds`` in readable units: ``45 s``, ``4 min``, ``3 h 20 min``, ``5 days``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

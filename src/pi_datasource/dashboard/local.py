@@ -1,4 +1,4 @@
-"""The tables in a folder of this machine, read with duckdb: no JVM, no server, nothing is written."""
+"""Reads the tables in a local folder with duckdb; needs no JVM and no server."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ import pyarrow as pa
 
 from pi_datasource import paths
 from pi_datasource.dashboard import delta_log
-from pi_datasource.dashboard.backend import Row, Statement
+from pi_datasource.dashboard.backend import PARAMETER, Row, Statement, first_line
 from pi_datasource.dashboard.cursors import Cursors
 from pi_datasource.dashboard.delta_log import Snapshot
-from pi_datasource.dashboard.shared_frames import MOST_ROWS, Extracts
-from pi_datasource.dashboard.sql import with_markers, with_tables
+from pi_datasource.dashboard.shared_frames import MAX_ROWS, SharedFrames
 from pi_datasource.dashboard.tables import TABLES
 from pi_datasource.errors import InvalidOption, TablesUnavailable
 
 __all__ = ["MACROS", "LocalBackend"]
 
-# What Spark's SQL has and duckdb lacks.
+# Functions of Spark SQL that duckdb lacks.
 MACROS = (
     "CREATE MACRO unix_micros(moment) AS epoch_us(moment)",
     "CREATE MACRO timestamp_micros(micros) AS make_timestamptz(micros)",
     "CREATE MACRO pmod(number, divisor) AS ((number % divisor) + divisor) % divisor",
 )
 _FETCHED_ROWS = 10_000
-_FRESH_S = 2.0  # how long a table's log is taken as read
+_SNAPSHOT_TTL_S = 2.0
 
 
 class LocalBackend:
-    """Reads a lakehouse folder. Which files a statement needs is decided by the statistics in Delta's log."""
+    """Reads a lakehouse folder; the statistics in Delta's log select the files that a statement needs."""
 
     streamed_rows = 500_000
 
     def __init__(self, lakehouse: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        otherwise = "have the tables in a catalog: --warehouse and --catalog"
-        folder = paths.local(lakehouse, "lakehouse", otherwise).expanduser().absolute()
+        alternative = "have the tables in a catalog: --warehouse and --catalog"
+        folder = paths.local(lakehouse, "lakehouse", alternative).expanduser().absolute()
         if folder.exists() and not folder.is_dir():
             message = f"lakehouse: {folder} is a file; name the folder that pi-datasource ingest writes to"
             raise InvalidOption(message)
@@ -49,12 +48,12 @@ class LocalBackend:
         self._clock = clock
         self._lock = Lock()
         self._known: dict[str, tuple[float, Snapshot | None]] = {}
-        self._extracts = Extracts()
+        self._shared_frames = SharedFrames()
         self._database = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
-                # Statements say what order they want; to keep that of the files as well takes one core out of two.
+                # Statements have ORDER BY where it matters; preserving the order of the files costs one core of two.
                 "preserve_insertion_order": False,
             }
         )
@@ -63,9 +62,9 @@ class LocalBackend:
         self._cursors = Cursors(self._database)
 
     def close(self) -> None:
-        """Stops what is being asked and lets go of the engine."""
+        """Interrupts running statements and closes the database."""
         self._cursors.close()
-        with suppress(duckdb.Error):  # it is in use until the statements have noticed
+        with suppress(duckdb.Error):  # it is in use until the statements have ended
             self._database.close()
 
     def describe(self) -> str:
@@ -73,11 +72,11 @@ class LocalBackend:
         return str(self._folder)
 
     def why_slow(self) -> str:
-        """Nothing but their size makes tables of this machine slow."""
+        """Nothing: only their size makes local tables slow."""
         return ""
 
     def columns(self) -> Mapping[str, frozenset[str]]:
-        """The columns of the tables that exist; none of one that cannot be read, which ``rows`` will say of it."""
+        """The columns of the tables that exist; empty for one that cannot be read, for which ``rows`` raises an error."""
         found: dict[str, frozenset[str]] = {}
         for key in TABLES:
             try:
@@ -90,7 +89,7 @@ class LocalBackend:
         return found
 
     def sizes(self) -> Mapping[str, int]:
-        """The rows of each table, from Delta's log."""
+        """The row count of each table, from Delta's log."""
         found = {
             key: snap.rows
             for key, columns in self.columns().items()
@@ -99,46 +98,46 @@ class LocalBackend:
         return {key: self._count(key) if rows is None else rows for key, rows in found.items()}
 
     def rows(self, statement: Statement) -> list[Row]:
-        """The answer of duckdb over exactly the files that the statement needs."""
+        """The result of duckdb over the files that the statement needs."""
         try:
             return self._rows(statement)
         except duckdb.IOException:
-            self._forget()
+            self._forget_snapshots()
             return self._rows(statement)
 
     def stream(self, statement: Statement) -> Iterator[list[Row]]:
-        """The answer in lists of rows; duckdb keeps what it has sorted, and Python one list."""
+        """The result in lists of rows: Python holds one list at a time, duckdb the rest."""
         with self._cursors.opened() as cursor:
             try:
-                names = self._executed(cursor, statement)
+                names = self._execute(cursor, statement)
             except duckdb.IOException:
-                self._forget()
-                names = self._executed(cursor, statement)
-            while rows := self._fetched(cursor):
+                self._forget_snapshots()
+                names = self._execute(cursor, statement)
+            while rows := self._fetch(cursor):
                 yield [dict(zip(names, row, strict=True)) for row in rows]
 
-    def _executed(self, cursor: duckdb.DuckDBPyConnection, statement: Statement) -> list[str]:
+    def _execute(self, cursor: duckdb.DuckDBPyConnection, statement: Statement) -> list[str]:
         with self._cursors.watched(cursor):
             cursor.execute("SET TimeZone = 'UTC'")
             cursor.execute(*self._prepared(cursor, statement, {}))
             return [column[0] for column in cursor.description or ()]
 
-    def _fetched(self, cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    def _fetch(self, cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
         try:
             with self._cursors.watched(cursor):
                 rows: list[tuple[Any, ...]] = cursor.fetchmany(_FETCHED_ROWS)
                 return rows
         except duckdb.IOException as cause:
-            message = f"a file of the table could not be read: {str(cause).splitlines()[0][:300]}"
+            message = f"a file of the table could not be read: {first_line(cause)}"
             raise TablesUnavailable(message) from cause
 
-    def _forget(self) -> None:
-        """Files of an older version may have been vacuumed away: the tables are looked up once more."""
+    def _forget_snapshots(self) -> None:
+        """Makes the next statement read the logs again: files of an older version may have been vacuumed."""
         with self._lock:
             self._known.clear()
 
     def _rows(self, statement: Statement) -> list[Row]:
-        shared = {name: self._extract(name, part) for name, part in statement.shared.items()}
+        shared = {name: self._shared_frame(name, part) for name, part in statement.shared.items()}
         if any(table is None for table in shared.values()):
             shared, statement = {}, statement.inlined()
         with self._cursors.one() as cursor:
@@ -146,32 +145,32 @@ class LocalBackend:
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def _extract(self, name: str, part: Statement) -> pa.Table | None:
-        """The rows of a SELECT that panels share; None if they are too many to be kept."""
+    def _shared_frame(self, name: str, part: Statement) -> pa.Table | None:
+        """The rows of a SELECT that panels share; None if they are too many to be cached."""
 
         def find() -> pa.Table | None:
             with self._cursors.one() as cursor:
                 sql, values = self._prepared(cursor, part, {})
-                table: pa.Table = cursor.sql(f"{sql} LIMIT {MOST_ROWS + 1}", params=values).to_arrow_table()
-            return table if table.num_rows <= MOST_ROWS else None
+                table: pa.Table = cursor.sql(f"{sql} LIMIT {MAX_ROWS + 1}", params=values).to_arrow_table()
+            return table if table.num_rows <= MAX_ROWS else None
 
-        versions = tuple(snap.mark for snap in self._snapshots(part).values())
-        return self._extracts.get((name, part.sql, tuple(part.parameters.items()), versions), find)
+        versions = tuple(snap.identity for snap in self._snapshots(part).values())
+        return self._shared_frames.get((name, part.sql, tuple(part.parameters.items()), versions), find)
 
     def _prepared(
         self, cursor: duckdb.DuckDBPyConnection, statement: Statement, shared: Mapping[str, pa.Table | None]
     ) -> tuple[str, dict[str, Any]]:
-        """The statement over exactly the files that it needs and over what is shared, with its values."""
+        """The SQL over the files that the statement needs and over shared frames, with the values to bind."""
         snapshots = self._snapshots(statement)
         columns = {key: snap.columns for key, snap in snapshots.items()}
         files: dict[str, list[str]] = {}
-        places = {}
+        sources = {}
         for key, snap in snapshots.items():
             cursor.register(f"empty_{key}", snap.empty)
-            places[key], needed = _place(cursor, key, snap, statement)
+            sources[key], needed = _source(cursor, key, snap, statement)
             if needed:
                 files[f"files_{key}"] = needed
-        sql = with_markers(with_tables(statement.sql, columns, places.__getitem__), "$")
+        sql = PARAMETER.sub(r"$\1", statement.with_tables(columns, sources.__getitem__))
         for name, table in shared.items():
             cursor.register(f"shared_{name}", table)
             sql = sql.replace(f"{{{name}}}", f"shared_{name}")
@@ -191,7 +190,7 @@ class LocalBackend:
     def _snapshot(self, key: str) -> Snapshot | None:
         with self._lock:
             read_at, known = self._known.get(key, (0.0, None))
-            if key in self._known and self._clock() - read_at < _FRESH_S:
+            if key in self._known and self._clock() - read_at < _SNAPSHOT_TTL_S:
                 return known
             if known is not None and known.is_newest(self._folder / TABLES[key].path):
                 found: Snapshot | None = known
@@ -201,12 +200,12 @@ class LocalBackend:
             return found
 
 
-def _place(
+def _source(
     cursor: duckdb.DuckDBPyConnection, key: str, snap: Snapshot, statement: Statement
 ) -> tuple[str, list[str]]:
-    """What stands for a table in the statement, and the files that it reads.
+    """The relation that replaces a table in the statement, and the files that it reads.
 
-    The empty table gives the columns that were added after the last of these files was written.
+    The empty table supplies columns that were added after the last of these files was written.
     """
     if snap.dataset is not None:
         cursor.register(f"dataset_{key}", snap.dataset)

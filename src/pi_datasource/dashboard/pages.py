@@ -1,4 +1,4 @@
-"""The pages' HTML. They hold no data: everything that comes from a table arrives as JSON and is set as text."""
+"""Renders the HTML pages. They contain no data: table contents arrive as JSON and are inserted as text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from plotly.offline import get_plotlyjs
 from pi_datasource.dashboard.selection import RANGES
 from pi_datasource.version import __version__
 
-__all__ = ["overview", "plotly", "prepare", "tag"]
+__all__ = ["page", "plotly", "plotly_script"]
 
-_MARK = str(plotly_version)  # a browser keeps the charts' script until this changes
+_PLOTLY_VERSION = str(plotly_version)  # a browser caches the script until this changes
 
 
 @cache
@@ -25,43 +25,29 @@ def _templates() -> Environment:
     )
 
 
-def overview(place: str, refresh_s: float) -> Response:
-    """The page with all panels."""
-    return _page("overview.html", place, refresh_s)
-
-
-def tag(place: str, refresh_s: float) -> Response:
-    """The page of one tag."""
-    return _page("tag.html", place, refresh_s)
-
-
-def _page(name: str, place: str, refresh_s: float) -> Response:
-    text = (
-        _templates()
-        .get_template(name)
-        .render(place=place, refresh_s=refresh_s, ranges=list(RANGES), version=__version__, plotly=_MARK)
+def page(name: str, location: str, refresh_s: float) -> Response:
+    """The page ``name``: ``overview`` with all panels, or ``tag`` for one tag."""
+    template = _templates().get_template(f"{name}.html")
+    html = template.render(
+        place=location,
+        refresh_s=refresh_s,
+        ranges=list(RANGES),
+        version=__version__,
+        plotly=_PLOTLY_VERSION,
     )
-    return HTMLResponse(text, headers={"Cache-Control": "no-cache"})
-
-
-def prepare() -> None:
-    """The charts' script is packed, which takes most of a second, so that the first reader does not wait for it."""
-    _plotly()
+    return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
 
 
 @cache
-def _plotly() -> bytes:
-    """The charts' JavaScript, packed once for all."""
+def plotly_script() -> bytes:
+    """The JavaScript of plotly, compressed once; the first call takes most of a second."""
     return gzip.compress(get_plotlyjs().encode(), 6)
 
 
-def plotly(known: str | None) -> Response:
-    """The charts' JavaScript, out of its Python package; a browser keeps it until its version changes."""
-    headers = {"ETag": f'"{_MARK}"', "Cache-Control": "public, max-age=31536000, immutable"}
-    if known is not None and _MARK in known:
+def plotly(etag: str | None) -> Response:
+    """The JavaScript of plotly; a browser caches it until its version changes."""
+    headers = {"ETag": f'"{_PLOTLY_VERSION}"', "Cache-Control": "public, max-age=31536000, immutable"}
+    if etag is not None and _PLOTLY_VERSION in etag:
         return Response(status_code=304, headers=headers)
-    return Response(
-        _plotly(),
-        media_type="text/javascript; charset=utf-8",
-        headers={**headers, "Content-Encoding": "gzip"},
-    )
+    headers["Content-Encoding"] = "gzip"
+    return Response(plotly_script(), media_type="text/javascript; charset=utf-8", headers=headers)

@@ -1,4 +1,4 @@
-"""How a panel asks: queries are data, the reader's choice becomes bound parameters, fragments come from a fixed list."""
+"""Turns query templates into statements: selections become bound parameters, fragments come from a fixed list."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pi_datasource.dashboard.backend import Backend, Parameters, Row, Statement
-from pi_datasource.dashboard.selection import EPOCH, Selection
-from pi_datasource.dashboard.sql import MARKER, TABLE
+from pi_datasource.dashboard.backend import PARAMETER, TABLE, Backend, Parameters, Row, Statement
+from pi_datasource.dashboard.selection import Selection, micros
 
-__all__ = ["Ask", "Query"]
+__all__ = ["Query", "QueryContext"]
 
 
 @dataclass(frozen=True)
 class Query:
-    """A template of SQL.
+    """An SQL template.
 
-    Besides tables it may hold ``{counts}`` and ``{one_tag}`` (what panels share, below), ``{where}`` (the reader's
-    plants and sensor types) and ``{by}`` (the column the reader groups by).
-    ``within`` names the tables whose time column the text bounds, and the two parameters it does so with; ``of_tag``
-    says that it takes rows of one tag only.
+    Besides tables it may contain ``{counts}`` and ``{one_tag}`` (shared SELECTs, below), ``{where}`` (the selected
+    plants and sensor types) and ``{by}`` (the selected column to group by). ``within`` and ``of_tag`` are those of the
+    ``Statement``.
     """
 
     sql: str
@@ -29,14 +27,14 @@ class Query:
 
 
 _RANGE = ("start", "end")
-# Events per tag and bar, whichever table answers: hours are exact from the hourly table, and far fewer rows.
+# Events per tag and bar, from either table: for whole hours the hourly table is exact and has far fewer rows.
 _COUNTS_OF_HOURS = Query(
     "SELECT tag_webid, tag_name, plant, sensor_type, unix_micros(hour) AS moment, "
     "event_count AS events, good_count AS good "
     "FROM {gold} WHERE hour >= timestamp_micros(:start) AND hour < timestamp_micros(:end){where}",
     {"gold": _RANGE},
 )
-# The cast keeps duckdb's sums of it whole numbers; Spark's count_if is a BIGINT as it is.
+# The cast keeps sums of it integers in duckdb; in Spark count_if is a BIGINT already.
 _COUNTS_OF_EVENTS = Query(
     "SELECT tag_webid, max(tag_name) AS tag_name, plant, sensor_type, "
     "unix_micros(timestamp) - pmod(unix_micros(timestamp), :grain) AS moment, "
@@ -55,8 +53,8 @@ _ONE_TAG = Query(
 
 
 @dataclass(frozen=True)
-class Ask:
-    """Asks one back end for one reader's choice at one moment; ``width`` is how many pixels a chart has."""
+class QueryContext:
+    """Runs queries against one back end for one selection at one moment; ``width`` is that of a chart in pixels."""
 
     backend: Backend
     selection: Selection
@@ -64,41 +62,41 @@ class Ask:
     tag: str = ""
     width: int = 800
 
-    def __call__(self, query: Query, **values: int | float | str) -> list[Row]:
-        """The rows of ``query``; ``values`` are its parameters beyond the choice's own."""
+    def rows(self, query: Query, **values: int | float | str) -> list[Row]:
+        """The rows of ``query``; ``values`` are its parameters besides those of the selection."""
         return self.backend.rows(self.statement(query, **values))
 
     def stream(self, query: Query, **values: int | float | str) -> Iterator[list[Row]]:
-        """The rows of ``query`` in lists, for answers of any length."""
+        """The rows of ``query`` in lists, for results of any length."""
         return self.backend.stream(self.statement(query, **values))
 
     def one(self, query: Query, **values: int | float | str) -> Row:
-        """The only row of a query that aggregates everything."""
-        return self(query, **values)[0]
+        """The only row of a query that aggregates all rows."""
+        return self.rows(query, **values)[0]
 
     def statement(self, query: Query, **values: int | float | str) -> Statement:
-        """``query`` with its fragments filled in, the parameters that it uses, and what it shares with others."""
-        conditions, chosen = _conditions(self.selection)
+        """``query`` with its fragments filled in, the parameters that it uses, and its shared SELECTs."""
+        conditions, selected = _conditions(self.selection)
         sql = query.sql.replace("{where}", conditions).replace("{by}", self.selection.by)
-        every: dict[str, int | float | str] = {
+        available: dict[str, int | float | str] = {
             "start": self.selection.start_us,
             "end": self.selection.end_us,
             "grain": self.selection.grain_us,
             "tag": self.tag,
-            **chosen,
+            **selected,
             **values,
         }
-        used = set(MARKER.findall(sql)) | {name for ends in query.within.values() for name in ends}
+        used = set(PARAMETER.findall(sql)) | {name for ends in query.within.values() for name in ends}
         return Statement(
             sql,
-            {name: every[name] for name in sorted(used)},
+            {name: available[name] for name in sorted(used)},
             tuple(dict.fromkeys(TABLE.findall(sql))),
             query.within,
             query.of_tag,
-            {name: self.statement(part) for name, part in self._parts().items() if f"{{{name}}}" in sql},
+            {name: self.statement(part) for name, part in self._shared().items() if f"{{{name}}}" in sql},
         )
 
-    def _parts(self) -> Mapping[str, Query]:
+    def _shared(self) -> Mapping[str, Query]:
         return {
             "counts": _COUNTS_OF_HOURS if self.selection.hourly else _COUNTS_OF_EVENTS,
             "one_tag": _ONE_TAG,
@@ -106,13 +104,13 @@ class Ask:
 
     @property
     def now_us(self) -> int:
-        """The moment of asking, in microseconds since 1970."""
-        return round((self.now - EPOCH).total_seconds() * 1e6)
+        """The moment of the query, in microseconds since 1970."""
+        return micros(self.now)
 
 
-def _conditions(chosen: Selection) -> tuple[str, Parameters]:
+def _conditions(selection: Selection) -> tuple[str, Parameters]:
     text, parameters = "", {}
-    for column, values in (("plant", chosen.plants), ("sensor_type", chosen.sensor_types)):
+    for column, values in (("plant", selection.plants), ("sensor_type", selection.sensor_types)):
         if values:
             named = {f"{column}_{number}": value for number, value in enumerate(values)}
             text += f" AND {column} IN ({', '.join(':' + name for name in named)})"

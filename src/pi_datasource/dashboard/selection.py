@@ -1,4 +1,4 @@
-"""What a reader has chosen to see: a time range, plants, sensor types. It is the query of the page's address."""
+"""What a page shows: a time range, plants, sensor types. It is parsed from the query string of the URL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pi_datasource import time_strings
 from pi_datasource.errors import InvalidOption
 
-__all__ = ["HOUR_US", "PARAMETERS", "RANGES", "Selection"]
+__all__ = ["EPOCH", "HOUR_US", "PARAMETERS", "RANGES", "Selection", "micros"]
 
 SECOND_US = 1_000_000
 HOUR_US = 3600 * SECOND_US
@@ -25,20 +25,20 @@ RANGES: Mapping[str, timedelta] = {
 }
 DEFAULT_RANGE = "24h"
 _GRAINS_S = (60, 300, 900, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
-_MOST_BARS = 170
-_MOST_CHOICES = 50
-_LONGEST_TEXT = 400
-_LONGEST_SPAN = timedelta(days=3660)
+_MAX_BARS = 170
+_MAX_CHOICES = 50
+_MAX_TEXT = 400
+_MAX_SPAN = timedelta(days=3660)
 _BY = ("plant", "sensor_type")
 PARAMETERS = ("by", "from", "plant", "q", "range", "sensor_type", "tag", "to", "width")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """A checked choice. ``start_us`` is included, ``end_us`` is not; both are whole multiples of ``grain_us``.
+    """A validated selection. ``start_us`` is included, ``end_us`` is not; both are multiples of ``grain_us``.
 
-    Ranges that end now end with the grain in progress, so that the choice, and with it what is cached, stays the same
-    for a while and every bar but the last is complete. An empty tuple of plants or sensor types means all of them.
+    A range that ends now ends with the grain in progress, so that the selection, which is part of cache keys, stays the
+    same for a while and every bar but the last is complete. No plants or sensor types means all of them.
     """
 
     start_us: int
@@ -51,20 +51,20 @@ class Selection:
 
     @property
     def hourly(self) -> bool:
-        """Whether the range is made of whole hours, so that the hourly table answers exactly."""
+        """Whether the range consists of whole hours, so that the hourly table gives exact results."""
         return self.grain_us % HOUR_US == 0
 
     @property
     def coarse(self) -> bool:
-        """Whether the range is so long, more than a week, that one tag is shown by its hours and not by its events."""
+        """Whether the range is longer than a week, so that one tag is shown by hours instead of events."""
         return self.grain_us > HOUR_US
 
     @classmethod
     def parse(cls, query: Iterable[tuple[str, str]], now: datetime) -> Selection:
-        """The choice in the query of an address; what is not given has its default.
+        """The selection in a query string; missing parameters have their defaults.
 
         Raises:
-            InvalidOption: a parameter that does not exist or has no usable value; the message says which.
+            InvalidOption: a parameter does not exist or has an invalid value; the message names it.
         """
         given: dict[str, list[str]] = {}
         for name, value in query:
@@ -72,13 +72,13 @@ class Selection:
                 message = f"there is no parameter {name[:40]!r}; there are {', '.join(PARAMETERS)}"
                 raise InvalidOption(message)
             given.setdefault(name, []).append(_text(name, value))
-        start, end, named = _ends(given, now)
+        start, end, named = _range(given, now)
         span = end - start
-        grain = next((g for g in _GRAINS_S if span.total_seconds() <= g * _MOST_BARS), _GRAINS_S[-1])
+        grain = next((g for g in _GRAINS_S if span.total_seconds() <= g * _MAX_BARS), _GRAINS_S[-1])
         grain_us = grain * SECOND_US
         return cls(
-            start_us=_micros(start) // grain_us * grain_us,
-            end_us=-(-_micros(end) // grain_us) * grain_us,
+            start_us=micros(start) // grain_us * grain_us,
+            end_us=-(-micros(end) // grain_us) * grain_us,
             grain_us=grain_us,
             range=named,
             plants=_choices(given, "plant"),
@@ -88,13 +88,13 @@ class Selection:
 
 
 def _text(name: str, value: str) -> str:
-    if len(value) > _LONGEST_TEXT or "\x00" in value:
-        message = f"parameter {name!r}: longer than {_LONGEST_TEXT} characters, or not text"
+    if len(value) > _MAX_TEXT or "\x00" in value:
+        message = f"parameter {name!r}: longer than {_MAX_TEXT} characters, or not text"
         raise InvalidOption(message)
     return value
 
 
-def _ends(given: Mapping[str, Sequence[str]], now: datetime) -> tuple[datetime, datetime, str | None]:
+def _range(given: Mapping[str, Sequence[str]], now: datetime) -> tuple[datetime, datetime, str | None]:
     if "from" not in given and "to" not in given:
         named = _one_of("range", given.get("range", [DEFAULT_RANGE])[-1], tuple(RANGES))
         return now - RANGES[named], now, named
@@ -108,7 +108,7 @@ def _ends(given: Mapping[str, Sequence[str]], now: datetime) -> tuple[datetime, 
             f"the range is empty: 'from' ({start:%Y-%m-%d %H:%M}) must be before 'to' ({end:%Y-%m-%d %H:%M})"
         )
         raise InvalidOption(message)
-    if end - start > _LONGEST_SPAN:
+    if end - start > _MAX_SPAN:
         message = "the range is longer than ten years; choose a shorter one"
         raise InvalidOption(message)
     return start, end, None
@@ -124,8 +124,8 @@ def _moment(name: str, text: str) -> datetime:
 
 def _choices(given: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
     chosen = tuple(sorted({value for value in given.get(name, ()) if value}))
-    if len(chosen) > _MOST_CHOICES:
-        message = f"parameter {name!r} is given {len(chosen)} times; {_MOST_CHOICES} at most"
+    if len(chosen) > _MAX_CHOICES:
+        message = f"parameter {name!r} is given {len(chosen)} times; {_MAX_CHOICES} at most"
         raise InvalidOption(message)
     return chosen
 
@@ -137,5 +137,6 @@ def _one_of(name: str, value: str, accepted: Sequence[str]) -> str:
     return value
 
 
-def _micros(moment: datetime) -> int:
+def micros(moment: datetime) -> int:
+    """``moment`` in microseconds since 1970."""
     return (moment - EPOCH) // timedelta(microseconds=1)

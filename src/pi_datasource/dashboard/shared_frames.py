@@ -1,4 +1,4 @@
-"""Rows that several panels need, found once and kept in memory while they are small and the tables stay as they are."""
+"""Caches the rows that several panels share in memory: queried once per version of the tables, while they are small."""
 
 from __future__ import annotations
 
@@ -9,53 +9,54 @@ from threading import Lock
 
 import pyarrow as pa
 
-__all__ = ["MOST_ROWS", "Extracts"]
+__all__ = ["MAX_ROWS", "SharedFrames"]
 
-MOST_ROWS = 1_000_000
-_MOST_BYTES = 256_000_000
+MAX_ROWS = 1_000_000
+_MAX_BYTES = 256_000_000
+_MAX_ENTRIES = 100
 
 
-class Extracts:
-    """Keeps what was asked for last, ``most_bytes`` of it at most. May be used from several threads at once."""
+class SharedFrames:
+    """A least-recently-used cache of at most ``max_bytes``. May be used from several threads at once."""
 
-    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._lock = Lock()
-        self._kept: OrderedDict[Hashable, Future[pa.Table | None]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, Future[pa.Table | None]] = OrderedDict()
 
     def get(self, key: Hashable, find: Callable[[], pa.Table | None]) -> pa.Table | None:
-        """The rows of ``key``, from ``find`` unless they are kept; None if ``find`` says that they are too many.
+        """The cached rows of ``key``, else those of ``find``; None if ``find`` says that they are too many.
 
-        Threads that ask at once wait for the one that came first, and see its error if it fails. A failure is not kept.
+        Concurrent callers wait for the first one and raise its error if it fails. A failure is not cached.
         """
         with self._lock:
-            known = self._kept.get(key)
+            known = self._entries.get(key)
             if known is None:
                 mine: Future[pa.Table | None] = Future()
-                self._kept[key] = mine
+                self._entries[key] = mine
             else:
-                self._kept.move_to_end(key)
+                self._entries.move_to_end(key)
         if known is not None:
             return known.result()
         try:
             found = find()
         except BaseException as error:
             with self._lock:
-                self._kept.pop(key, None)
+                self._entries.pop(key, None)
             mine.set_exception(error)
             raise
         mine.set_result(found)
-        self._forget_the_oldest()
+        self._evict()
         return found
 
-    def _forget_the_oldest(self) -> None:
+    def _evict(self) -> None:
         with self._lock:
-            sizes = {key: _bytes(future) for key, future in self._kept.items() if future.done()}
+            sizes = {key: _bytes(future) for key, future in self._entries.items() if future.done()}
             total = sum(sizes.values())
             for key, size in list(sizes.items())[:-1]:
-                if total <= self._most_bytes and len(self._kept) <= 100:
+                if total <= self._max_bytes and len(self._entries) <= _MAX_ENTRIES:
                     return
-                del self._kept[key]
+                del self._entries[key]
                 total -= size
 
 

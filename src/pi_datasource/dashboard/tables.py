@@ -1,4 +1,4 @@
-"""The tables that the dashboard reads: where they are, what bounds them in time, which columns may be missing."""
+"""The tables that the dashboard reads: names, time columns, optional columns."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ __all__ = ["TABLES", "Table"]
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the pipeline. ``optional`` holds columns, with their SQL types, that not every version writes.
+    """One table of the pipeline. ``optional`` maps columns that not every version writes to their SQL types.
 
-    Statements may name optional columns freely: where a table lacks one, it reads as null, and the panel says that
-    it is not recorded. ``time`` is the column whose statistics tell which files a window needs.
+    Statements may use optional columns freely: where a table lacks one, it reads as null, and the panel says that it is
+    not recorded. ``time`` is the column whose statistics select the files of a window; ``absent`` is what users see
+    where the table does not exist.
     """
 
     schema: str

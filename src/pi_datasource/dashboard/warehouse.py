@@ -1,4 +1,4 @@
-"""The tables in a Databricks catalog, read through a SQL warehouse: databricks-sdk's statement execution."""
+"""Reads the tables in a Databricks catalog through a SQL warehouse, with databricks-sdk's statement execution."""
 
 from __future__ import annotations
 
@@ -21,27 +21,26 @@ from databricks.sdk.service.sql import (
     StatementState,
 )
 
-from pi_datasource.dashboard.backend import Parameters, Row, Statement
-from pi_datasource.dashboard.sql import with_tables
+from pi_datasource.dashboard.backend import Parameters, Row, Statement, first_line
 from pi_datasource.dashboard.tables import TABLES
 from pi_datasource.errors import TablesUnavailable
 
 __all__ = ["WarehouseBackend", "connect"]
 
-_COLUMNS_FRESH_S = 300.0
-_LONGEST_S = 600.0  # a warehouse that was stopped takes minutes to start
-_MOST_CHUNKS = 1000
+_COLUMNS_TTL_S = 300.0
+_TIMEOUT_S = 600.0  # a stopped warehouse takes minutes to start
+_MAX_CHUNKS = 1000
 _STOPPING = "the dashboard is stopping"
 _TYPES = {int: "BIGINT", float: "DOUBLE", str: "STRING"}
-_WHOLE = {"BYTE", "SHORT", "INT", "LONG"}
-_FRACTION = {"FLOAT", "DOUBLE", "DECIMAL"}
-_GOING_ON = (StatementState.PENDING, StatementState.RUNNING)
+_INTEGERS = {"BYTE", "SHORT", "INT", "LONG"}
+_DECIMALS = {"FLOAT", "DOUBLE", "DECIMAL"}
+_UNFINISHED = (StatementState.PENDING, StatementState.RUNNING)
 
 
 class WarehouseBackend:
-    """Asks a SQL warehouse. Every value is a bound parameter; names of tables come from ``TABLES``."""
+    """Queries a SQL warehouse. Every value is a bound parameter; table names come from ``TABLES``."""
 
-    streamed_rows = 50_000  # an answer that comes inline has 25 MiB at most
+    streamed_rows = 50_000  # an inline result has 25 MiB at most
 
     def __init__(
         self,
@@ -50,7 +49,7 @@ class WarehouseBackend:
         *,
         client: WorkspaceClient,
         schemas: Mapping[str, str] | None = None,
-        pause_s: float = 0.5,
+        poll_s: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -58,15 +57,15 @@ class WarehouseBackend:
         self._catalog = catalog
         self._client = client
         self._schemas = dict(schemas or {})
-        self._pause_s = pause_s
+        self._poll_s = poll_s
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
-        self._known: tuple[float, Mapping[str, frozenset[str]]] | None = None
+        self._cached_columns: tuple[float, Mapping[str, frozenset[str]]] | None = None
         self._closed = False
 
     def close(self) -> None:
-        """Stops the statements that are waited for; what the SDK holds ends with its client."""
+        """Cancels the running statements; the SDK's own resources end with its client."""
         self._closed = True
 
     def describe(self) -> str:
@@ -74,20 +73,21 @@ class WarehouseBackend:
         return f"catalog {self._catalog} through SQL warehouse {self._warehouse_id}"
 
     def why_slow(self) -> str:
-        """A warehouse that nobody used for a while has to start."""
+        """An idle warehouse is stopped and has to start."""
         return "A stopped SQL warehouse takes minutes to start."
 
     def columns(self) -> Mapping[str, frozenset[str]]:
-        """The columns of the tables that exist; asked for once in five minutes."""
+        """The columns of the tables that exist; queried once in five minutes."""
         with self._lock:
-            if self._known is not None and self._clock() - self._known[0] < _COLUMNS_FRESH_S:
-                return self._known[1]
-        found = self._columns()
-        with self._lock:
-            self._known = (self._clock(), found) if len(found) > 2 else None  # none yet: look again soon
+            cached = self._cached_columns
+            if cached is not None and self._clock() - cached[0] < _COLUMNS_TTL_S:
+                return cached[1]
+        found = self._query_columns()
+        with self._lock:  # while the pipeline has not created its tables, ask every time
+            self._cached_columns = (self._clock(), found) if len(found) > 2 else None
         return found
 
-    def _columns(self) -> Mapping[str, frozenset[str]]:
+    def _query_columns(self) -> Mapping[str, frozenset[str]]:
         keys = {(self._schema(key), table.name): key for key, table in TABLES.items()}
         schemas = sorted({schema for schema, _ in keys})
         names = {f"schema_{number}": schema for number, schema in enumerate(schemas)}
@@ -103,7 +103,7 @@ class WarehouseBackend:
         return {key: frozenset(columns) for key, columns in found.items()}
 
     def sizes(self) -> Mapping[str, int]:
-        """The rows of each table; Delta counts them from its log."""
+        """The row count of each table; Delta computes it from its log."""
         tables = list(self.columns())
         if not tables:
             return {}
@@ -111,23 +111,23 @@ class WarehouseBackend:
         return {row["name"]: row["n"] for row in self.rows(Statement(sql, {}, tuple(tables), {}))}
 
     def rows(self, statement: Statement) -> list[Row]:
-        """The answer of the warehouse, all chunks of it."""
+        """The result, all chunks of it."""
         statement = statement.inlined()
         columns = self.columns()
         if missing := [key for key in statement.tables if key not in columns]:
-            message = f"there is no table {self._place(missing[0])}, or this account may not read it"
+            message = f"there is no table {self._table_name(missing[0])}, or this account may not read it"
             raise TablesUnavailable(message)
-        return self._execute(with_tables(statement.sql, columns, self._place), statement.parameters)
+        return self._execute(statement.with_tables(columns, self._table_name), statement.parameters)
 
     def stream(self, statement: Statement) -> Iterator[list[Row]]:
-        """The answer of the warehouse, all of it at once: ``streamed_rows`` of them are few."""
+        """The whole result at once: ``streamed_rows`` bounds it."""
         yield self.rows(statement)
 
     def _execute(self, sql: str, parameters: Parameters) -> list[Row]:
         if self._closed:
             raise TablesUnavailable(_STOPPING)
         try:
-            done = self._finished(
+            done = self._wait(
                 self._client.statement_execution.execute_statement(
                     sql,
                     self._warehouse_id,
@@ -150,27 +150,27 @@ class WarehouseBackend:
             )
             raise TablesUnavailable(message) from cause
         except (DatabricksError, TimeoutError, OSError) as cause:
-            message = f"Databricks could not be asked ({type(cause).__name__}): {_first_line(cause)}"
+            message = f"Databricks could not be asked ({type(cause).__name__}): {first_line(cause)}"
             raise TablesUnavailable(message) from cause
 
-    def _finished(self, answer: StatementResponse) -> StatementResponse:
-        """``answer`` when the statement has succeeded; stops one that takes longer than ten minutes."""
-        deadline = self._clock() + _LONGEST_S
+    def _wait(self, answer: StatementResponse) -> StatementResponse:
+        """Polls until the statement has succeeded; cancels one that takes longer than ten minutes."""
+        deadline = self._clock() + _TIMEOUT_S
         identity = answer.statement_id or ""
-        while answer.status is not None and answer.status.state in _GOING_ON:
+        while answer.status is not None and answer.status.state in _UNFINISHED:
             if self._closed or self._clock() > deadline:
                 self._client.statement_execution.cancel_execution(identity)
                 if self._closed:
                     raise TablesUnavailable(_STOPPING)
                 message = (
-                    f"the warehouse has not answered within {_LONGEST_S / 60:.0f} minutes; is it running?"
+                    f"the warehouse has not answered within {_TIMEOUT_S / 60:.0f} minutes; is it running?"
                 )
                 raise TablesUnavailable(message)
-            self._sleep(self._pause_s)
+            self._sleep(self._poll_s)
             answer = self._client.statement_execution.get_statement(identity)
         status = answer.status
         if status is None or status.state is not StatementState.SUCCEEDED:
-            raise TablesUnavailable(_why(status))
+            raise TablesUnavailable(_failure(status))
         return answer
 
     def _all_rows(self, answer: StatementResponse) -> Iterator[Row]:
@@ -184,7 +184,7 @@ class WarehouseBackend:
             message = "the warehouse cut the answer; choose a shorter range"
             raise TablesUnavailable(message)
         chunk: ResultData | None = answer.result
-        for _ in range(_MOST_CHUNKS):
+        for _ in range(_MAX_CHUNKS):
             if chunk is None:
                 return
             for values in chunk.data_array or []:
@@ -194,13 +194,13 @@ class WarehouseBackend:
             chunk = self._client.statement_execution.get_statement_result_chunk_n(
                 answer.statement_id or "", chunk.next_chunk_index
             )
-        message = f"the answer has more than {_MOST_CHUNKS} parts; choose a shorter range"
+        message = f"the answer has more than {_MAX_CHUNKS} parts; choose a shorter range"
         raise TablesUnavailable(message)
 
     def _schema(self, key: str) -> str:
         return self._schemas.get(TABLES[key].schema, TABLES[key].schema)
 
-    def _place(self, key: str) -> str:
+    def _table_name(self, key: str) -> str:
         return ".".join(_quoted(part) for part in (self._catalog, self._schema(key), TABLES[key].name))
 
 
@@ -211,9 +211,9 @@ def _quoted(name: str) -> str:
 def _value(text: str | None, kind: str) -> Any:
     if text is None:
         return None
-    if kind in _WHOLE:
+    if kind in _INTEGERS:
         return int(text)
-    if kind in _FRACTION:
+    if kind in _DECIMALS:
         number = float(text)
         return int(number) if kind == "DECIMAL" and number.is_integer() else number
     if kind == "BOOLEAN":
@@ -221,26 +221,22 @@ def _value(text: str | None, kind: str) -> Any:
     return text
 
 
-def _why(status: Any) -> str:
+def _failure(status: Any) -> str:
     state = status.state.value if status and status.state else "no state"
     error = status.error if status else None
     if state == "CANCELED":
         return "the statement was cancelled in the workspace; the page asks again at its next refresh"
     if error is not None and error.message:
         code = f" ({error.error_code.value})" if error.error_code else ""
-        return f"the warehouse could not run a statement{code}: {_first_line(error.message)}"
+        return f"the warehouse could not run a statement{code}: {first_line(error.message)}"
     return f"the warehouse ended a statement with {state} and said no more"
 
 
-def _first_line(cause: object) -> str:
-    return (str(cause).strip().splitlines() or ["no reason given"])[0][:300]
-
-
 def connect(version: str) -> WorkspaceClient:
-    """A client that signs in as databricks-sdk finds it: environment, profile, or the workspace it runs in.
+    """A client with the credentials that databricks-sdk finds: environment, profile, or the workspace it runs in.
 
     Raises:
-        TablesUnavailable: there is nothing to sign in with.
+        TablesUnavailable: there are no credentials.
     """
     try:
         return WorkspaceClient(
@@ -252,5 +248,5 @@ def connect(version: str) -> WorkspaceClient:
             )
         )
     except ValueError as cause:
-        message = f"cannot sign in to Databricks: {_first_line(cause)}. Set DATABRICKS_HOST and DATABRICKS_TOKEN, or a profile"
+        message = f"cannot sign in to Databricks: {first_line(cause)}. Set DATABRICKS_HOST and DATABRICKS_TOKEN, or a profile"
         raise TablesUnavailable(message) from cause

@@ -1,4 +1,4 @@
-"""The dashboard's questions, answered by Spark: the engine that wrote the tables, and the one whose SQL they are in."""
+"""Runs the dashboard's queries on Spark: the engine that wrote the tables, and whose SQL dialect the queries use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from pi_datasource.dashboard.backend import Row, Statement
-from pi_datasource.dashboard.sql import MARKER, with_tables
+from pi_datasource.dashboard.backend import PARAMETER, Row, Statement
 from pi_datasource.dashboard.tables import TABLES
 
 
@@ -41,9 +40,9 @@ class SparkBackend:
 
     def rows(self, statement: Statement) -> list[Row]:
         statement = statement.inlined()
-        sql = with_tables(statement.sql, self.columns(), lambda key: f"delta.`{self._folder(key)}`")
+        sql = statement.with_tables(self.columns(), lambda key: f"delta.`{self._folder(key)}`")
         # Not ``args=``: Spark 4.2 with Delta's extensions answers UNBOUND_SQL_PARAMETER to such statements.
-        text = MARKER.sub(lambda match: _literal(statement.parameters[match[1]]), sql)
+        text = PARAMETER.sub(lambda match: _literal(statement.parameters[match[1]]), sql)
         return [row.asDict() for row in self._spark.sql(text).collect()]
 
     def _folder(self, key: str) -> str:

@@ -20,9 +20,9 @@ from urllib.parse import quote
 import pytest
 
 from pi_datasource.dashboard import LocalBackend, create_app
-from pi_datasource.dashboard.download import csv_of, parts
+from pi_datasource.dashboard.download import csv_lines, split_hours
 from pi_datasource.dashboard.panels import PANELS
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.errors import TablesUnavailable
 from tests.unit.dashboard import lake
@@ -183,7 +183,9 @@ class Counted(LocalBackend):
 @pytest.mark.parametrize(("most", "statements"), [(1_000_000, 2), (600, 5), (60, 31), (1, 31)])
 def test_a_download_is_few_statements(folder: Path, most: int, statements: int) -> None:
     backend = Counted(folder)
-    text = "".join(csv_of(Ask(backend, Selection.parse([("range", "7d")], NOW), NOW, tag="W1"), most))
+    text = "".join(
+        csv_lines(QueryContext(backend, Selection.parse([("range", "7d")], NOW), NOW, tag="W1"), most)
+    )
     want = [row for row in lake.events() if row["tag_webid"] == "W1"]
     got = [line.split(",")[1] for line in text.split("\r\n")[1:-1]]
     assert got == [f"{row['timestamp']:%Y-%m-%dT%H:%M:%S.%fZ}" for row in want]
@@ -195,13 +197,13 @@ def test_a_download_too_many_is_refused_until_one_has_ended(
 ) -> None:
     go, begun = Event(), Semaphore(0)
 
-    def slow(ask: Ask) -> Iterator[str]:
-        lines = csv_of(ask)
+    def slow(context: QueryContext) -> Iterator[str]:
+        lines = csv_lines(context)
         begun.release()
         go.wait(30)
         return lines
 
-    monkeypatch.setattr("pi_datasource.dashboard.app.csv_of", slow)
+    monkeypatch.setattr("pi_datasource.dashboard.app.csv_lines", slow)
     with (
         serving(create_app(LocalBackend(folder), clock=lambda: NOW)) as base,
         ThreadPoolExecutor(4) as readers,
@@ -211,7 +213,7 @@ def test_a_download_too_many_is_refused_until_one_has_ended(
         refused = get(base, "/ingestion/api/tag.csv", {"tag": "W3"})
         go.set()
         assert (refused.status, refused.headers["retry-after"]) == (503, "5")
-        assert refused.json()["words"] == "4 downloads are under way; ask again when one has ended"
+        assert refused.json()["words"] == "4 downloads are under way; try again when one has ended"
         assert [one.result().status for one in told] == [200] * 4
         assert [get(base, "/ingestion/api/tag.csv", {"tag": "W3"}).status for _ in range(6)] == [200] * 6
 
@@ -219,10 +221,10 @@ def test_a_download_too_many_is_refused_until_one_has_ended(
 def test_parts_hold_whole_hours_up_to_a_number_of_events() -> None:
     hour = 3_600_000_000
     counts = [(0, 5), (hour, 5), (3 * hour, 1), (4 * hour, 50), (5 * hour, 2)]
-    assert parts(counts, 10) == [
+    assert split_hours(counts, 10) == [
         (0, 2 * hour), (3 * hour, 4 * hour), (4 * hour, 5 * hour), (5 * hour, 6 * hour),
     ]  # fmt: skip
-    assert parts([], 10) == []
+    assert split_hours([], 10) == []
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 1000])
@@ -230,7 +232,9 @@ def test_pieces_of_a_download_neither_lose_nor_double_events(folder: Path, piece
     rows = [lake.event("W", "T", NOW, float(n), ("A", "F")) | {"sequence": n} for n in range(10)]
     spare = folder.parent / f"pieces {piece}"
     lake.write(spare, rows)
-    text = "".join(csv_of(Ask(LocalBackend(spare), Selection.parse([], NOW), NOW, tag="W"), piece))
+    text = "".join(
+        csv_lines(QueryContext(LocalBackend(spare), Selection.parse([], NOW), NOW, tag="W"), piece)
+    )
     assert [line.split(",")[2:4] for line in text.split("\r\n")[1:-1]] == [
         [str(n), f"{n}.0"] for n in range(10)
     ]
@@ -313,7 +317,7 @@ def test_tables_that_cannot_be_read_are_told_and_the_program_lives() -> None:
 
 
 class Slow(LocalBackend):
-    """Answers nothing until ``go`` is set; ``asked`` is set by the first statement."""
+    """ResultCache nothing until ``go`` is set; ``asked`` is set by the first statement."""
 
     def __init__(self, lakehouse: Path) -> None:
         super().__init__(lakehouse)
@@ -328,7 +332,7 @@ class Slow(LocalBackend):
 def test_slow_questions_leave_room_for_others_and_are_bounded(folder: Path) -> None:
     backend = Slow(folder)
     with (
-        serving(create_app(backend, clock=lambda: NOW, patience_s=1000)) as base,
+        serving(create_app(backend, clock=lambda: NOW, wait_s=1000)) as base,
         ThreadPoolExecutor(60) as readers,
     ):
         told = [readers.submit(get, base, "/ingestion/api/tags", {"q": str(n)}) for n in range(60)]
@@ -340,7 +344,9 @@ def test_slow_questions_leave_room_for_others_and_are_bounded(folder: Path) -> N
         finally:
             backend.go.set()
         assert {(one.status, one.headers["retry-after"]) for one in refused} == {(503, "5")}
-        assert refused[0].json()["words"] == "36 questions to the tables are under way; ask again in a moment"
+        assert (
+            refused[0].json()["words"] == "36 queries are already running or waiting; try again in a moment"
+        )
         assert sorted(one.result().status for one in told) == [200] * 36 + [503] * 24
 
 

@@ -72,7 +72,7 @@ def test_the_cause_is_told_with_how_long_it_lasts(statuses: list[int | None], wo
 
 @pytest.mark.parametrize(
     ("waited", "words"),
-    [(40.0, "; the PI server had it wait for 40 s"), (0.2, ""), (None, "")],
+    [(40.0, "; the PI server throttled it for 40 s"), (0.2, ""), (None, "")],
 )
 def test_a_server_that_slows_the_run_down_is_told(waited: float | None, words: str) -> None:
     batches = _batches(60, 960, 1860, 2760)
@@ -82,13 +82,13 @@ def test_a_server_that_slows_the_run_down_is_told(waited: float | None, words: s
 
 
 @pytest.mark.parametrize(("age", "level"), [(10, "ok"), (7200, "unknown")])
-def test_a_first_run_has_no_rhythm_yet(age: float, level: str) -> None:
+def test_a_first_run_has_no_usual_interval_yet(age: float, level: str) -> None:
     told = _judge(age)
     assert (told.level, told.next_run_us) == (level, None)
     assert "too few runs yet" in told.words
 
 
-def test_micro_batches_of_one_run_are_no_rhythm() -> None:
+def test_micro_batches_of_one_run_are_not_an_interval() -> None:
     stream = Stream.of("s", _batches(10, 11, 12, 910, 911, 1810, 1811))
     assert stream.interval_s == 898.5
     assert Stream.of("s", _batches(10, 11, 12)).interval_s is None

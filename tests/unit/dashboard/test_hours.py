@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pi_datasource.dashboard.local import LocalBackend
-from pi_datasource.dashboard.panels import PANELS, answer
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.panels import PANELS, evaluate
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import EPOCH, HOUR_US, Selection
 from tests.unit.dashboard import lake
 from tests.unit.dashboard.lake import NASTY, NOW
@@ -31,7 +31,7 @@ def us(moment: datetime) -> int:
 def panel(backend: LocalBackend, name: str, tag: str, width: int = 800, span: str = "30d") -> Any:
     selection = Selection.parse([("range", span)], NOW)
     assert selection.coarse == (span in ("30d", "1y"))
-    told = answer(PANELS[name], Ask(backend, selection, NOW, tag, width))
+    told = evaluate(PANELS[name], QueryContext(backend, selection, NOW, tag, width))
     assert told["state"] == "ok", told
     return told["data"]
 

@@ -18,9 +18,9 @@ from deltalake import DeltaTable
 
 from pi_datasource.dashboard import delta_log, metrics
 from pi_datasource.dashboard.local import LocalBackend
-from pi_datasource.dashboard.panels import PANELS, answer
+from pi_datasource.dashboard.panels import PANELS, evaluate
 from pi_datasource.dashboard.panels.tag import search
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import EPOCH, Selection
 from pi_datasource.dashboard.tables import TABLES
 from pi_datasource.errors import InvalidOption, TablesUnavailable
@@ -47,14 +47,14 @@ def us(moment: datetime) -> int:
 
 
 def panel(backend: LocalBackend, name: str, *query: tuple[str, str], tag: str = "", width: int = 800) -> Any:
-    told = answer(PANELS[name], ask(backend, *query, tag=tag, width=width))
+    told = evaluate(PANELS[name], context(backend, *query, tag=tag, width=width))
     json.dumps(told, allow_nan=False)
     assert told["state"] == "ok", told
     return told["data"]
 
 
-def ask(backend: LocalBackend, *query: tuple[str, str], tag: str = "", width: int = 800) -> Ask:
-    return Ask(backend, Selection.parse(query, NOW), NOW, tag, width)
+def context(backend: LocalBackend, *query: tuple[str, str], tag: str = "", width: int = 800) -> QueryContext:
+    return QueryContext(backend, Selection.parse(query, NOW), NOW, tag, width)
 
 
 def chosen(*query: tuple[str, str]) -> list[dict[str, Any]]:
@@ -180,7 +180,7 @@ def test_a_plant_without_news_is_given_by_the_hour(backend: LocalBackend) -> Non
 
 
 def test_runs_and_changes(backend: LocalBackend) -> None:
-    told = answer(PANELS["health"], ask(backend))
+    told = evaluate(PANELS["health"], context(backend))
     missing = ["rows_deleted", "rows_late", "retries", "calls", "throttled_seconds"]
     assert told["not_recorded"] == missing
     assert [run["batch_id"] for run in told["data"]["runs"]] == [5, 4, 3, 2, 1, 0]
@@ -237,7 +237,7 @@ def test_columns_of_a_later_version_are_shown(tmp_path: Path) -> None:
         columns = columns.append(pa.field(name, pa.float64() if isinstance(value, float) else pa.int64()))
     lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", lake.batches(1, batch_id=6, **more), columns)
     backend = LocalBackend(tmp_path)
-    told = answer(PANELS["health"], ask(backend))
+    told = evaluate(PANELS["health"], context(backend))
     assert told["not_recorded"] == []
     assert {name: told["data"]["runs"][0][name] for name in more} == more
     totals = panel(backend, "changes")["totals"]
@@ -279,13 +279,13 @@ def test_dismissed_errors_do_not_wait_and_are_counted_by_reason(tmp_path: Path) 
     assert got["waiting"] == 1
     assert [row["tag_webid"] for row in got["rows"]] == ["W3"]
     assert got["dismissed"] == [{"reason": "deleted", "dismissed": 1}]
-    found = metrics.figures(Ask(backend, Selection.parse([], NOW), NOW))
-    assert found["pi_datasource_errors_waiting"] == {'{table="errors"}': 1}
+    found = metrics.collect(QueryContext(backend, Selection.parse([], NOW), NOW))
+    assert found["errors_waiting"] == {'{table="errors"}': 1}
 
 
 def test_an_audit_is_shown_where_it_ran(tmp_path: Path) -> None:
     lake.write(tmp_path)
-    told = answer(PANELS["audit"], ask(LocalBackend(tmp_path)))
+    told = evaluate(PANELS["audit"], context(LocalBackend(tmp_path)))
     assert told["state"] == "empty"
     assert told["words"].startswith("No audit has run")
     checks = [
@@ -425,7 +425,7 @@ def test_the_newest_rows_of_a_tag_come_first(backend: LocalBackend) -> None:
     ],
 )
 def test_a_search_takes_text_as_text(backend: LocalBackend, text: str, tags: list[str]) -> None:
-    assert [row["tag_webid"] for row in search(ask(backend), text)["rows"]] == tags
+    assert [row["tag_webid"] for row in search(context(backend), text)["rows"]] == tags
 
 
 def test_files_outside_the_range_are_not_opened(tmp_path: Path) -> None:
@@ -472,7 +472,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     assert backend.columns() == {}
     assert backend.sizes() == {}
     for name, one in PANELS.items():
-        told = answer(one, ask(backend, tag="W"))
+        told = evaluate(one, context(backend, tag="W"))
         assert told["state"] == "empty"
         if name != "audit":
             assert told["words"] == "No table yet: run pi-datasource ingest."
@@ -505,7 +505,7 @@ def test_tables_without_groups_say_so(tmp_path: Path) -> None:
     lake.put(tmp_path, "bronze/pi_timeseries", rows, bare)
     lake.put(tmp_path, "gold/pi_metrics_hourly", lake.hours(rows), gold)
     backend = LocalBackend(tmp_path)
-    told = answer(PANELS["timeline"], ask(backend))
+    told = evaluate(PANELS["timeline"], context(backend))
     assert told["not_recorded"] == ["plant", "sensor_type"]
     (series,) = told["data"]["series"]
     assert (series["name"], sum(series["events"])) == (None, len(chosen()))
@@ -542,7 +542,7 @@ def test_a_table_that_marks_rows_as_deleted_is_refused_and_not_misread(tmp_path:
     with pytest.raises(TablesUnavailable) as caught:
         panel(LocalBackend(tmp_path), "kpis", ("range", "24h"))
     assert str(caught.value).startswith(
-        "bronze/pi_timeseries: the table uses a feature of Delta that this page cannot read: "
+        "bronze/pi_timeseries: the table uses a Delta feature that only Spark can read: "
     )
     assert "deletionVectors" in str(caught.value)
 
@@ -588,7 +588,7 @@ def test_figures_are_the_same_in_a_process_of_any_zone(
         made = LocalBackend(tmp_path)
         try:
             return {
-                name: answer(shown, Ask(made, Selection.parse(query, now), now, "W4", 800))
+                name: evaluate(shown, QueryContext(made, Selection.parse(query, now), now, "W4", 800))
                 for name, shown in PANELS.items()
             }
         finally:

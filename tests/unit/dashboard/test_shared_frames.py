@@ -12,10 +12,10 @@ import pytest
 
 from pi_datasource.dashboard import delta_log, local, shared_frames
 from pi_datasource.dashboard.local import LocalBackend
-from pi_datasource.dashboard.panels import PANELS, answer
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.panels import PANELS, evaluate
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import Selection
-from pi_datasource.dashboard.shared_frames import Extracts
+from pi_datasource.dashboard.shared_frames import SharedFrames
 from pi_datasource.dashboard.tables import TABLES
 from tests.unit.dashboard import lake
 from tests.unit.dashboard.lake import NOW
@@ -24,7 +24,7 @@ TABLE = pa.table({"n": [1, 2, 3]})
 
 
 def test_what_is_kept_is_not_found_again() -> None:
-    kept, found = Extracts(), []
+    kept, found = SharedFrames(), []
 
     def find() -> pa.Table:
         found.append(1)
@@ -37,14 +37,14 @@ def test_what_is_kept_is_not_found_again() -> None:
 
 
 def test_that_rows_are_too_many_is_remembered() -> None:
-    kept, asked = Extracts(), []
+    kept, asked = SharedFrames(), []
     for _ in range(2):
         assert kept.get("key", lambda: asked.append(1)) is None
     assert len(asked) == 1
 
 
 def test_the_oldest_goes_when_memory_is_full() -> None:
-    kept, found = Extracts(most_bytes=2 * TABLE.nbytes), []
+    kept, found = SharedFrames(max_bytes=2 * TABLE.nbytes), []
 
     def find() -> pa.Table:
         found.append(1)
@@ -60,7 +60,7 @@ def test_the_oldest_goes_when_memory_is_full() -> None:
 
 
 def test_threads_wait_for_the_first_and_a_failure_is_not_kept() -> None:
-    kept, go, ready, seen = Extracts(), Event(), Barrier(3), []
+    kept, go, ready, seen = SharedFrames(), Event(), Barrier(3), []
 
     def fail() -> pa.Table:
         go.wait(10)
@@ -86,7 +86,7 @@ def test_threads_wait_for_the_first_and_a_failure_is_not_kept() -> None:
 
 
 def _status_rows(backend: LocalBackend, name: str) -> Any:
-    told = answer(PANELS[name], Ask(backend, Selection.parse([], NOW), NOW, "W1"))
+    told = evaluate(PANELS[name], QueryContext(backend, Selection.parse([], NOW), NOW, "W1"))
     assert told["state"] == "ok"
     return told["data"]
 
@@ -109,7 +109,7 @@ def test_figures_are_the_same_when_rows_are_too_many_to_keep(
 ) -> None:
     lake.write(tmp_path)
     want = _status_rows(LocalBackend(tmp_path), name)
-    monkeypatch.setattr(local, "MOST_ROWS", 10)
+    monkeypatch.setattr(local, "MAX_ROWS", 10)
     got = _status_rows(LocalBackend(tmp_path), name)
     # Sums of fractions are added up in the order in which rows come: their last digits differ.
     fractions = {figure for figure in ("mean", "deviation") if figure in want}
@@ -117,7 +117,7 @@ def test_figures_are_the_same_when_rows_are_too_many_to_keep(
         figure: pytest.approx(want.pop(figure), rel=1e-12) for figure in fractions
     }
     assert got == want
-    assert shared_frames.MOST_ROWS > 10
+    assert shared_frames.MAX_ROWS > 10
 
 
 def test_a_table_that_was_made_anew_is_noticed(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 
 from pi_datasource.dashboard import create_app
-from pi_datasource.dashboard.download import csv_of
+from pi_datasource.dashboard.download import csv_lines
 from pi_datasource.dashboard.local import LocalBackend
-from pi_datasource.dashboard.panels import PANELS, answer
+from pi_datasource.dashboard.panels import PANELS, evaluate
 from pi_datasource.dashboard.panels.tag import search
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import Selection
 from pi_datasource.dashboard.warehouse import WarehouseBackend, connect
 from pi_datasource.errors import TablesUnavailable
@@ -69,11 +69,11 @@ def _backend(url: str, token: str = TOKEN, **more: Any) -> WarehouseBackend:
         retry_timeout_seconds=3,
         http_timeout_seconds=10,
     )
-    return WarehouseBackend("wh-1", "osipi", client=WorkspaceClient(config=config), pause_s=0.01, **more)
+    return WarehouseBackend("wh-1", "osipi", client=WorkspaceClient(config=config), poll_s=0.01, **more)
 
 
-def _ask(backend: Any, *query: tuple[str, str], tag: str = "W1") -> Ask:
-    return Ask(backend, Selection.parse(query, NOW), NOW, tag)
+def context(backend: Any, *query: tuple[str, str], tag: str = "W1") -> QueryContext:
+    return QueryContext(backend, Selection.parse(query, NOW), NOW, tag)
 
 
 def _steady(told: dict[str, Any]) -> Any:
@@ -89,8 +89,8 @@ def _steady(told: dict[str, Any]) -> Any:
 def test_both_back_ends_give_equal_panels(
     backend: WarehouseBackend, folder: Path, name: str, query: list[tuple[str, str]]
 ) -> None:
-    here = answer(PANELS[name], _ask(LocalBackend(folder), *query))
-    there = answer(PANELS[name], _ask(backend, *query))
+    here = evaluate(PANELS[name], context(LocalBackend(folder), *query))
+    there = evaluate(PANELS[name], context(backend, *query))
     if name not in ("kpis", "tag-summary"):
         assert _steady(there) == _steady(here)
         return
@@ -100,14 +100,14 @@ def test_both_back_ends_give_equal_panels(
 
 
 def test_a_search_is_the_same(backend: WarehouseBackend, folder: Path) -> None:
-    assert search(_ask(backend), "مر") == search(_ask(LocalBackend(folder)), "مر")
+    assert search(context(backend), "مر") == search(context(LocalBackend(folder)), "مر")
 
 
 def test_every_value_is_bound(backend: WarehouseBackend, fake: FakeWarehouse) -> None:
     evil = "x') OR 1=1 --"
     for name in PANELS:
-        answer(PANELS[name], _ask(backend, ("plant", evil), ("sensor_type", evil), tag=evil))
-    search(_ask(backend, ("plant", evil)), evil)
+        evaluate(PANELS[name], context(backend, ("plant", evil), ("sensor_type", evil), tag=evil))
+    search(context(backend, ("plant", evil)), evil)
     assert fake.asked
     assert not [body["statement"] for body in fake.asked if "OR 1=1" in body["statement"]]
     bound = [p for body in fake.asked for p in body.get("parameters", []) if p["value"] == evil]
@@ -118,15 +118,15 @@ def test_every_value_is_bound(backend: WarehouseBackend, fake: FakeWarehouse) ->
 
 def test_all_chunks_are_read(backend: WarehouseBackend, fake: FakeWarehouse, folder: Path) -> None:
     fake.chunk_rows = 7
-    there = answer(PANELS["tag-rows"], _ask(backend))["data"]["rows"]
-    assert there == answer(PANELS["tag-rows"], _ask(LocalBackend(folder)))["data"]["rows"]
+    there = evaluate(PANELS["tag-rows"], context(backend))["data"]["rows"]
+    assert there == evaluate(PANELS["tag-rows"], context(LocalBackend(folder)))["data"]["rows"]
     assert len(there) == 100
     assert fake.chunks_sent >= 14
 
 
 def test_a_slow_statement_is_polled_until_it_is_done(backend: WarehouseBackend, fake: FakeWarehouse) -> None:
     fake.plan = [Plan(polls=3), Plan(polls=5)]
-    assert answer(PANELS["errors"], _ask(backend))["data"]["waiting"] == 1
+    assert evaluate(PANELS["errors"], context(backend))["data"]["waiting"] == 1
 
 
 def test_a_statement_that_never_ends_is_stopped(fake: FakeWarehouse) -> None:
@@ -175,7 +175,7 @@ def test_what_goes_wrong_is_told(
     backend.columns()
     fake.always = plan
     with pytest.raises(TablesUnavailable) as caught:
-        answer(PANELS["errors"], _ask(backend))
+        evaluate(PANELS["errors"], context(backend))
     assert words in str(caught.value)
     assert "trace" not in str(caught.value)
     assert TOKEN not in str(caught.value)
@@ -185,7 +185,7 @@ def test_a_throttled_call_is_sent_again(backend: WarehouseBackend, fake: FakeWar
     throttled = {"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "slow down"}
     backend.columns()
     fake.plan = [Plan(status=429, error=throttled, headers={"Retry-After": "0"})]
-    assert answer(PANELS["errors"], _ask(backend))["data"]["waiting"] == 1
+    assert evaluate(PANELS["errors"], context(backend))["data"]["waiting"] == 1
 
 
 def test_an_expired_token_is_told_without_it(fake: FakeWarehouse) -> None:
@@ -198,14 +198,14 @@ def test_an_expired_token_is_told_without_it(fake: FakeWarehouse) -> None:
 
 def test_a_catalog_without_tables_says_what_to_do(tmp_path: Path) -> None:
     with workspace(FakeWarehouse(tmp_path)) as url:
-        told = answer(PANELS["kpis"], _ask(_backend(url)))
+        told = evaluate(PANELS["kpis"], context(_backend(url)))
     assert (told["state"], told["words"]) == ("empty", "No table yet: run pi-datasource ingest.")
 
 
 def test_a_slow_warehouse_is_visibly_waited_for(fake: FakeWarehouse) -> None:
     fake.always = Plan(polls=10**6)
     with workspace(fake) as url:
-        app = create_app(_backend(url), clock=lambda: NOW, patience_s=0.05)
+        app = create_app(_backend(url), clock=lambda: NOW, wait_s=0.05)
         with serving(app) as base:
             told = get(base, "/ingestion/api/errors")
             assert told.status == 202
@@ -234,8 +234,8 @@ def test_a_download_is_the_same_as_from_a_folder_in_few_statements(
 ) -> None:
     backend.columns()
     before = len(fake.asked)
-    text = "".join(csv_of(_ask(backend, ("range", "7d"), tag="W3")))
-    assert text == "".join(csv_of(_ask(LocalBackend(folder), ("range", "7d"), tag="W3")))
+    text = "".join(csv_lines(context(backend, ("range", "7d"), tag="W3")))
+    assert text == "".join(csv_lines(context(LocalBackend(folder), ("range", "7d"), tag="W3")))
     assert text.count("\r\n") == 91
     assert len(fake.asked) == before + 2
 

@@ -1,4 +1,4 @@
-"""Panels about the events themselves: how many, from where, how good, and where some are missing."""
+"""Panels about the events: counts, distribution, quality, gaps."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark
-from pi_datasource.dashboard.queries import Ask, Query
+from pi_datasource.dashboard.queries import Query, QueryContext
 from pi_datasource.dashboard.selection import HOUR_US
 
 __all__ = ["PANELS"]
 
-_SHOWN = 50
+_SHOWN_ROWS = 50
 
 TOTALS = Query(
     "SELECT coalesce(sum(events), 0) AS events, count(DISTINCT tag_webid) AS tags, coalesce(sum(good), 0) AS good "
@@ -47,8 +47,8 @@ QUALITY = Query(
     "FROM {counts} AS counts GROUP BY tag_webid "
     "ORDER BY good_share, events DESC, tag_name, tag_webid LIMIT :shown"
 )
-# Silence between two bars with events, and from the last one to the end of what has been read. It is judged by the
-# tag's mean interval between events, as some tags speak every second and others once a day.
+# The time between two bars with events, and from the last one to the end of what has been read. It is relative to the
+# mean interval between the events of the tag, as some tags have events every second and others once a day.
 GAPS = Query(
     "WITH seen AS (SELECT tag_webid, max(tag_name) AS tag_name, moment, sum(events) AS events "
     "FROM {counts} AS counts GROUP BY tag_webid, moment), "
@@ -73,64 +73,66 @@ CHOICES = Query(
 )
 
 
-def kpis(ask: Ask) -> dict[str, Any]:
-    """The figures at the top of the page."""
-    totals = ask.one(TOTALS)
-    hour = ask.one(LAST_HOUR, lookback=lookback_us(ask))["hour"]
+def kpis(context: QueryContext) -> dict[str, Any]:
+    """The key figures at the top of the page."""
+    totals = context.one(TOTALS)
+    hour = context.one(LAST_HOUR, lookback=lookback_us(context))["hour"]
     last = None
     if hour is not None:
-        last = ask.one(LAST_EVENT, hour=hour, hour_end=min(hour + HOUR_US, ask.selection.end_us))["moment"]
-    speed = ask.one(THROUGHPUT)
-    read = watermark(ask)
+        last = context.one(LAST_EVENT, hour=hour, hour_end=min(hour + HOUR_US, context.selection.end_us))[
+            "moment"
+        ]
+    speed = context.one(THROUGHPUT)
+    read = watermark(context)
     return {
         **totals,
         "good_share": totals["good"] / totals["events"] if totals["events"] else None,
         "last_event": last,
         "read_until": read.read_until_us,
-        "lag_s": None if read.stream_us is None else max(0.0, (ask.now_us - read.stream_us) / 1e6),
+        "lag_s": None if read.stream_us is None else max(0.0, (context.now_us - read.stream_us) / 1e6),
         "rows_per_second": speed["rows_read"] / speed["seconds"] if speed["seconds"] else None,
-        "rows_in_table": ask.backend.sizes().get("bronze"),
+        "rows_in_table": context.backend.sizes().get("bronze"),
     }
 
 
-def timeline(ask: Ask) -> dict[str, Any]:
-    """Events per bar and series, as one list of bars for each series."""
+def timeline(context: QueryContext) -> dict[str, Any]:
+    """Events per bar, as one list of bars for each series."""
     series: dict[str | None, dict[str, list[int]]] = {}
-    for row in ask(TIMELINE):
+    for row in context.rows(TIMELINE):
         bars = series.setdefault(row["series"], {"moments": [], "events": []})
         bars["moments"].append(row["moment"])
         bars["events"].append(row["events"])
     return {
-        "by": ask.selection.by,
-        "grain_s": ask.selection.grain_us // 1_000_000,
+        "by": context.selection.by,
+        "grain_s": context.selection.grain_us // 1_000_000,
         "series": [{"name": name, **bars} for name, bars in series.items()],
     }
 
 
-def distribution(ask: Ask) -> dict[str, Any]:
+def distribution(context: QueryContext) -> dict[str, Any]:
     """Events, tags and good events of each sensor type."""
-    return {"rows": ask(DISTRIBUTION)}
+    return {"rows": context.rows(DISTRIBUTION)}
 
 
-def quality(ask: Ask) -> dict[str, Any]:
+def quality(context: QueryContext) -> dict[str, Any]:
     """The tags with the smallest share of good events."""
-    return {"rows": ask(QUALITY, shown=_SHOWN)}
+    return {"rows": context.rows(QUALITY, shown=_SHOWN_ROWS)}
 
 
-def gaps(ask: Ask) -> dict[str, Any]:
-    """The tags with the longest silence inside the range; a bar without an event is silence."""
-    chosen = ask.selection
-    known = watermark(ask).read_until_us
-    read_until = ask.now_us if known is None else min(known, ask.now_us)
+def gaps(context: QueryContext) -> dict[str, Any]:
+    """The tags with the longest gaps inside the range; a bar without an event is a gap."""
+    chosen = context.selection
+    known = watermark(context).read_until_us
+    read_until = context.now_us if known is None else min(known, context.now_us)
     step = HOUR_US if chosen.hourly else chosen.grain_us
     horizon = max(min(read_until, chosen.end_us) // step * step, chosen.start_us + step)
-    rows = ask(GAPS, step=step, horizon=horizon, shown=_SHOWN)
+    rows = context.rows(GAPS, step=step, horizon=horizon, shown=_SHOWN_ROWS)
     return {"rows": rows, "step_s": step // 1_000_000}
 
 
-def choices(ask: Ask) -> dict[str, Any]:
-    """The plants and sensor types that can be chosen."""
-    rows = ask(CHOICES, lookback=lookback_us(ask))
+def choices(context: QueryContext) -> dict[str, Any]:
+    """The plants and sensor types that can be selected."""
+    rows = context.rows(CHOICES, lookback=lookback_us(context))
     return {
         name: sorted({row[name] for row in rows if row[name] is not None})
         for name in ("plant", "sensor_type")

@@ -1,10 +1,10 @@
-"""One tag over a long range, by the hours of the hourly table: a handful of rows where the events are millions."""
+"""One tag over a long range, from the hourly table: far fewer rows than there are events."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pi_datasource.dashboard.queries import Ask, Query
+from pi_datasource.dashboard.queries import Query, QueryContext
 from pi_datasource.dashboard.selection import HOUR_US
 
 __all__ = ["LATEST", "STATES", "newest_hours", "summary", "trend"]
@@ -15,8 +15,8 @@ _TAG_WITHIN = (
     "FROM {bronze} WHERE tag_webid = :tag AND timestamp >= timestamp_micros(:first) "
     "AND timestamp < timestamp_micros(:last)"
 )
-# The mean weighs each hour by its good events: the table has no count of good finite numbers, which differs from it only
-# for a tag that mixes them with good texts or with NaN.
+# The mean weighs each hour by its good events. The table has no count of good finite numbers; the two differ only for a
+# tag that mixes numbers with good texts or with NaN.
 SUMMARY = Query(
     "SELECT max_by(tag_name, hour) AS tag_name, max_by(units, hour) AS units, "
     "coalesce(sum(event_count), 0) AS events, coalesce(sum(good_count), 0) AS good, "
@@ -32,7 +32,7 @@ ENDS = Query(
     {"bronze": ("first", "last")},
     of_tag=True,
 )
-# The extremes of an hour stand in its middle. Hours are put together where a pixel is longer.
+# The extremes of an hour are drawn in its middle. Hours are merged where a pixel is longer.
 TREND = Query(
     "SELECT unix_micros(hour) - :start - pmod(unix_micros(hour) - :start, :pixel) + :start AS moment, "
     "min(min_value) AS low, max(max_value) AS high, sum(event_count) AS events, "
@@ -50,7 +50,7 @@ STATES = Query(
     _WITHIN,
     of_tag=True,
 )
-# The hours, newest first, until they hold enough events.
+# The newest hours that together hold enough events.
 NEWEST = Query(
     "WITH sums AS (SELECT hour, sum(event_count) OVER (ORDER BY hour DESC) - event_count AS newer "
     f"{_HOURS}) SELECT unix_micros(min(hour)) AS first FROM sums WHERE newer < :enough",
@@ -65,38 +65,32 @@ LATEST = Query(
 )
 
 
-def summary(ask: Ask) -> dict[str, Any]:
-    """The figures that the hours give; those that only events give are null, and ``hourly`` says why."""
-    row = ask.one(SUMMARY)
+def summary(context: QueryContext) -> dict[str, Any]:
+    """The figures that the hourly table has; those that need events are null, and ``hourly`` says why."""
+    row = context.one(SUMMARY)
     first, last = row.pop("first_hour"), row.pop("last_hour")
-    start = (_of_hour(ask, first) if first is not None else {}).get("first_event")
-    end = _of_hour(ask, last) if last is not None else {}
+    start = (_of_hour(context, first) if first is not None else {}).get("first_event")
+    end = _of_hour(context, last) if last is not None else {}
     events_only = dict.fromkeys(("questionable", "substituted", "numbers", "deviation"))
-    return {
-        **row,
-        **events_only,
-        "first_event": start,
-        "last_event": end.get("last_event"),
-        "point_type": end.get("point_type"),
-        "hourly": True,
-    }
+    last_event = {name: end.get(name) for name in ("last_event", "point_type")}
+    return {**row, **events_only, "first_event": start, **last_event, "hourly": True}
 
 
-def _of_hour(ask: Ask, hour: int) -> dict[str, Any]:
-    return ask.one(ENDS, first=hour, last=hour + HOUR_US)
+def _of_hour(context: QueryContext, hour: int) -> dict[str, Any]:
+    return context.one(ENDS, first=hour, last=hour + HOUR_US)
 
 
-def trend(ask: Ask) -> dict[str, Any]:
-    """The lowest and highest good value of each hour, or of several where they share a pixel: no spike is lost."""
-    span_hours = (ask.selection.end_us - ask.selection.start_us) // HOUR_US
-    pixel = max(1, -(-span_hours // ask.width)) * HOUR_US
-    rows = ask(TREND, pixel=pixel)
+def trend(context: QueryContext) -> dict[str, Any]:
+    """The lowest and highest good value of each hour, or of the hours that share a pixel: no spike is lost."""
+    span_hours = (context.selection.end_us - context.selection.start_us) // HOUR_US
+    pixel = max(1, -(-span_hours // context.width)) * HOUR_US
+    rows = context.rows(TREND, pixel=pixel)
     for row in rows:
         row |= {"low_at": row["moment"] + pixel // 2, "high_at": row["moment"] + pixel // 2, "doubtful": 0}
     return {"mode": "reduced", "pixel_us": pixel, "rows": rows, "hourly": True}
 
 
-def newest_hours(ask: Ask, enough: int) -> dict[str, int]:
-    """The ends of the newest part of the range that holds ``enough`` events of the tag, or all that it has."""
-    first = ask.one(NEWEST, enough=enough)["first"]
-    return {"first": ask.selection.start_us if first is None else first, "last": ask.selection.end_us}
+def newest_hours(context: QueryContext, enough: int) -> dict[str, int]:
+    """The bounds of the newest part of the range that has ``enough`` events of the tag, or of the whole range."""
+    first = context.one(NEWEST, enough=enough)["first"]
+    return {"first": context.selection.start_us if first is None else first, "last": context.selection.end_us}

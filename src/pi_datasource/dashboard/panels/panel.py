@@ -1,4 +1,4 @@
-"""What a panel is: a name, the tables it needs, and how its figures follow from its queries."""
+"""The definition of a panel: a name, the tables it needs, and the function that computes its data."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pi_datasource.dashboard.queries import Ask
+from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.tables import TABLES
 
-__all__ = ["Panel", "answer"]
+__all__ = ["Panel", "evaluate"]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """``shape`` makes the figures; it is called only if all tables in ``needs`` exist.
+    """``compute`` returns the data; it is called only if all tables in ``needs`` exist.
 
-    ``optional`` names columns as ``table.column`` that some versions of the pipeline do not write; ``per_tag`` panels
+    ``optional`` lists columns, as ``table.column``, that some versions of the pipeline do not write; ``per_tag`` panels
     need a tag.
     """
 
     name: str
     needs: tuple[str, ...]
-    shape: Callable[[Ask], dict[str, Any]]
+    compute: Callable[[QueryContext], dict[str, Any]]
     optional: tuple[str, ...] = ()
     per_tag: bool = False
 
 
-def answer(panel: Panel, ask: Ask) -> dict[str, Any]:
-    """The panel's figures for one choice, ready for JSON; ``state`` is ``ok``, or ``empty`` with words that say why.
+def evaluate(panel: Panel, context: QueryContext) -> dict[str, Any]:
+    """The data of a panel for one selection, ready for JSON; ``state`` is ``ok``, or ``empty`` with the reason in words.
 
     Raises:
         TablesUnavailable: a table could not be read.
     """
-    columns = ask.backend.columns()
+    columns = context.backend.columns()
     absent = next((key for key in panel.needs if key not in columns), None)
     if absent is not None:
         words = TABLES[absent].absent
@@ -44,12 +44,12 @@ def answer(panel: Panel, ask: Ask) -> dict[str, Any]:
         for table, _, column in (name.partition(".") for name in panel.optional)
         if column not in columns[table]
     ]
-    data = panel.shape(ask)
-    return {"panel": panel.name, "state": "ok", "not_recorded": missing, "data": finite(data)}
+    data = finite(panel.compute(context))
+    return {"panel": panel.name, "state": "ok", "not_recorded": missing, "data": data}
 
 
 def finite(value: Any) -> Any:
-    """``value`` with null for NaN and the infinities, which JSON has no words for."""
+    """``value`` with null for NaN and the infinities, which JSON cannot represent."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

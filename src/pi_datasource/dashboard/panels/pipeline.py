@@ -1,4 +1,4 @@
-"""Panels about the ingestion: its runs, how far behind it is, what it changed, what it could not read."""
+"""Panels about the ingestion: runs, lag, changes, read failures, audits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from pi_datasource.dashboard.health_text import Stream, headline, judge
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark
-from pi_datasource.dashboard.queries import Ask, Query
+from pi_datasource.dashboard.queries import Query, QueryContext
 from pi_datasource.dashboard.selection import HOUR_US
 from pi_datasource.schema import is_past_job
 
@@ -15,7 +15,7 @@ __all__ = ["PANELS"]
 
 _RUNS_SHOWN = 40
 _ROWS_SHOWN = 100
-_QUIET_US = HOUR_US
+_MIN_SILENCE_US = HOUR_US
 _USUAL_INTERVALS = 10
 
 _RUN = (
@@ -51,7 +51,7 @@ TAGS = (
     "FROM {gold} WHERE hour >= timestamp_micros(:lookback) AND hour < timestamp_micros(:end){where} "
     "GROUP BY tag_webid"
 )
-# Silent for an hour at least, and for ten times the tag's usual interval between events.
+# No event for at least an hour, and for ten times the usual interval between events of the tag.
 _STALE = ":read_until - last_hour - 3600000000 > greatest(:quiet, :usual * (last_hour - first_hour + 3600000000) / events)"
 PLANTS = Query(
     f"WITH tags AS ({TAGS}) SELECT plant, count(*) AS tags, count_if({_STALE}) AS stale, "
@@ -93,14 +93,14 @@ DIFFERENCES = Query(
 )
 
 
-def health(ask: Ask) -> dict[str, Any]:
-    """The last runs, and in plain words how each stream is doing."""
+def health(context: QueryContext) -> dict[str, Any]:
+    """The last runs, and a sentence on the state of each stream."""
     batches: dict[str, list[dict[str, Any]]] = {}
-    for row in ask(STREAMS):
+    for row in context.rows(STREAMS):
         batches.setdefault(row["stream_id"], []).append(row)
     streams = [Stream.of(name, rows) for name, rows in batches.items()]
-    verdicts = [judge(stream, ask.now_us, _statuses(ask, stream)) for stream in streams]
-    runs = ask(RUNS, shown=_RUNS_SHOWN)
+    verdicts = [judge(stream, context.now_us, _statuses(context, stream)) for stream in streams]
+    runs = context.rows(RUNS, shown=_RUNS_SHOWN)
     for run in runs:
         if is_past_job(run["stream_id"]):
             run["lag_seconds"] = None
@@ -115,65 +115,66 @@ def health(ask: Ask) -> dict[str, Any]:
     }
 
 
-def _statuses(ask: Ask, stream: Stream) -> list[int | None]:
-    """What the PI server answered since the stream has been failing; the table does not say to which stream."""
-    if stream.failing_since_us is None or "errors" not in ask.backend.columns():
+def _statuses(context: QueryContext, stream: Stream) -> list[int | None]:
+    """The HTTP statuses of read failures since the stream has been failing; the table does not record the stream."""
+    if stream.failing_since_us is None or "errors" not in context.backend.columns():
         return []
-    rows = ask(STATUSES, since=stream.failing_since_us, until=stream.read_until_us)
+    rows = context.rows(STATUSES, since=stream.failing_since_us, until=stream.read_until_us)
     return [row["status"] for row in rows]
 
 
-def changes(ask: Ask) -> dict[str, Any]:
-    """Rows that came, changed, went or were late, per bar, and their sums."""
-    rows = ask(CHANGES)
+def changes(context: QueryContext) -> dict[str, Any]:
+    """Rows inserted, updated, deleted and late, per bar and in total."""
+    rows = context.rows(CHANGES)
     names = ("inserted", "edited", "deleted", "late", "failures", "retries")
     sums = {
         name: sum(values) if (values := [row[name] for row in rows if row[name] is not None]) else None
         for name in names
     }
-    return {"rows": rows, "totals": sums, "grain_s": ask.selection.grain_us // 1_000_000}
+    return {"rows": rows, "totals": sums, "grain_s": context.selection.grain_us // 1_000_000}
 
 
-def freshness(ask: Ask) -> dict[str, Any]:
-    """The newest event of each plant, and the tags that have fallen silent.
+def freshness(context: QueryContext) -> dict[str, Any]:
+    """The newest event of each plant, and the tags that have stopped sending events.
 
-    A plant without an event in the last two hours is given with the hour of its last one (``exact`` is false).
+    A plant without an event in the last two hours has the hour of its last one (``exact`` is false).
     """
-    known = watermark(ask).read_until_us
-    read_until = min(ask.now_us if known is None else known, ask.selection.end_us)
+    known = watermark(context).read_until_us
+    read_until = min(context.now_us if known is None else known, context.selection.end_us)
     values = {
-        "lookback": lookback_us(ask),
+        "lookback": lookback_us(context),
         "read_until": read_until,
-        "quiet": _QUIET_US,
+        "quiet": _MIN_SILENCE_US,
         "usual": _USUAL_INTERVALS,
     }
-    plants = ask(PLANTS, **values)
+    plants = context.rows(PLANTS, **values)
     newest = max((row["last_hour"] for row in plants), default=None)
     recent: dict[Any, int] = {}
     if newest is not None:
-        rows = ask(RECENT, recent=newest - HOUR_US)
+        rows = context.rows(RECENT, recent=newest - HOUR_US)
         recent = {row["plant"]: row["moment"] for row in rows}
     for row in plants:
         moment = recent.get(row["plant"])
         row["exact"] = moment is not None
         row["last_event"] = row["last_hour"] if moment is None else moment
-        row["age_s"] = max(0.0, (ask.now_us - row["last_event"]) / 1e6)
+        row["age_s"] = max(0.0, (context.now_us - row["last_event"]) / 1e6)
         row["behind_s"] = max(0.0, (read_until - row["last_event"]) / 1e6)
-    return {"plants": plants, "stale": ask(STALE, shown=_ROWS_SHOWN, **values), "read_until": read_until}
-
-
-def errors(ask: Ask) -> dict[str, Any]:
-    """Tags and windows that could not be read and wait for repair, newest first; those dismissed are counted by reason."""
     return {
-        **ask.one(WAITING),
-        "rows": ask(ERRORS, shown=_ROWS_SHOWN),
-        "dismissed": ask(DISMISSED),
+        "plants": plants,
+        "stale": context.rows(STALE, shown=_ROWS_SHOWN, **values),
+        "read_until": read_until,
     }
 
 
-def audit(ask: Ask) -> dict[str, Any]:
-    """What comparing the table with the server's own counts has found."""
-    return {**ask.one(AUDITED), "rows": ask(DIFFERENCES, shown=_ROWS_SHOWN)}
+def errors(context: QueryContext) -> dict[str, Any]:
+    """Tags and windows that could not be read and wait for repair, newest first; dismissed ones are counted by reason."""
+    rows = context.rows(ERRORS, shown=_ROWS_SHOWN)
+    return {**context.one(WAITING), "rows": rows, "dismissed": context.rows(DISMISSED)}
+
+
+def audit(context: QueryContext) -> dict[str, Any]:
+    """The differences between the table and the server's own event counts."""
+    return {**context.one(AUDITED), "rows": context.rows(DIFFERENCES, shown=_ROWS_SHOWN)}
 
 
 _LEDGER_OPTIONAL = ("ledger.rows_deleted", "ledger.rows_late", "ledger.retries")

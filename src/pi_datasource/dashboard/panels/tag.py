@@ -1,6 +1,6 @@
-"""Panels about one tag: its trend, its states, its figures and its rows.
+"""Panels about one tag: its figures, its trend, its states, its rows.
 
-Up to a week they are made of the tag's events; over more, where that would mean to read the whole table, of its hours.
+Up to a week they are computed from events; over longer ranges, which would read the whole table, from hours.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from typing import Any
 from pi_datasource.dashboard.panels import hours
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us
-from pi_datasource.dashboard.queries import Ask, Query
+from pi_datasource.dashboard.queries import Query, QueryContext
 from pi_datasource.model import json_number
 
 __all__ = ["HOURLY_COUNTS", "PANELS", "PART", "search"]
 
-_RAW_POINTS = 4000  # up to here every event is drawn
-_STATES = 1500
+_MAX_RAW_POINTS = 4000  # more events than this are reduced to the extremes of each pixel
+_MAX_STATES = 1500
 _PAGE = 100
-_FOUND = 30
+_MAX_FOUND = 30
 
 _EVENTS = "FROM {one_tag} AS events"
-# What figures are made of. Spark and duckdb hold NaN for greater than infinity, so that this leaves out both.
+# The values that figures are computed from. Spark and duckdb order NaN above infinity, so this excludes both.
 _READING = "CASE WHEN good AND abs(value) < CAST('Infinity' AS DOUBLE) THEN value END"
 _WITHIN = {"bronze": ("start", "end")}
 _FROM_BRONZE = (
@@ -68,7 +68,7 @@ REDUCED = Query(
     "GROUP BY unix_micros(timestamp) - :start - pmod(unix_micros(timestamp) - :start, :pixel) + :start "
     "ORDER BY moment"
 )
-# Rows at which the state changes. A number ends a state, so it is a change as well, to no state.
+# Rows at which the state changes. A number ends a state, so it is a change, too: to no state.
 STATES = Query(
     "WITH states AS (SELECT timestamp, sequence, good, value_kind, CASE WHEN value_kind IN ('number', 'none') "
     "THEN '' ELSE coalesce(value_string, CAST(state_code AS STRING), value_kind) END AS state "
@@ -79,7 +79,7 @@ STATES = Query(
     "WHERE (before IS NULL AND state <> '') OR state <> before ORDER BY timestamp, sequence LIMIT :most"
 )
 LATEST = Query(f"SELECT {ROW} {_EVENTS} ORDER BY timestamp DESC, sequence DESC LIMIT :most")
-# For downloads: how many events each hour has, and those of a part of the range.
+# For downloads: the number of events of each hour, and the events of a part of the range.
 HOURLY_COUNTS = Query(
     "SELECT unix_micros(timestamp) - pmod(unix_micros(timestamp), 3600000000) AS moment, count(*) AS events "
     f"{_FROM_BRONZE} GROUP BY unix_micros(timestamp) - pmod(unix_micros(timestamp), 3600000000) ORDER BY moment",
@@ -94,51 +94,51 @@ PART = Query(
 )
 
 
-def search(ask: Ask, text: str) -> dict[str, Any]:
-    """Tags whose name contains ``text``, in any case."""
-    return {"rows": ask(SEARCH, q=text, lookback=lookback_us(ask), shown=_FOUND)}
+def search(context: QueryContext, text: str) -> dict[str, Any]:
+    """Tags with ``text`` in their name, ignoring case."""
+    return {"rows": context.rows(SEARCH, q=text, lookback=lookback_us(context), shown=_MAX_FOUND)}
 
 
-def summary(ask: Ask) -> dict[str, Any]:
-    """Name and figures of the tag; figures are over good finite numbers."""
-    row = hours.summary(ask) if ask.selection.coarse else {**ask.one(SUMMARY), "hourly": False}
-    known = ask.one(NAME)
+def summary(context: QueryContext) -> dict[str, Any]:
+    """Name and figures of the tag; minimum, maximum, mean and deviation are those of good finite numbers."""
+    row = hours.summary(context) if context.selection.coarse else {**context.one(SUMMARY), "hourly": False}
+    known = context.one(NAME)
     row["tag_name"] = row["tag_name"] or known["tag_name"]
     row["last_hour"] = known["last_hour"]
     row["good_share"] = row["good"] / row["events"] if row["events"] else None
     return row
 
 
-def trend(ask: Ask) -> dict[str, Any]:
-    """The tag's numbers: every event while they are few, else the extremes of every pixel."""
-    if ask.selection.coarse:
-        return hours.trend(ask)
-    rows = ask(RAW, most=_RAW_POINTS + 1)
-    if len(rows) <= _RAW_POINTS:
+def trend(context: QueryContext) -> dict[str, Any]:
+    """The numbers of the tag: every event if they are few, else the extremes of every pixel."""
+    if context.selection.coarse:
+        return hours.trend(context)
+    rows = context.rows(RAW, most=_MAX_RAW_POINTS + 1)
+    if len(rows) <= _MAX_RAW_POINTS:
         return {"mode": "raw", "rows": rows}
-    span = ask.selection.end_us - ask.selection.start_us
-    pixel = max(1, -(-span // ask.width))
-    return {"mode": "reduced", "pixel_us": pixel, "rows": ask(REDUCED, pixel=pixel)}
+    span = context.selection.end_us - context.selection.start_us
+    pixel = max(1, -(-span // context.width))
+    return {"mode": "reduced", "pixel_us": pixel, "rows": context.rows(REDUCED, pixel=pixel)}
 
 
-def states(ask: Ask) -> dict[str, Any]:
-    """The moments at which the tag's state changes; an empty state is a number, or nothing."""
-    query = hours.STATES if ask.selection.coarse else STATES
-    rows = ask(query, most=_STATES + 1)
+def states(context: QueryContext) -> dict[str, Any]:
+    """The moments at which the state of the tag changes; an empty state stands for a number, or for no value."""
+    query = hours.STATES if context.selection.coarse else STATES
+    rows = context.rows(query, most=_MAX_STATES + 1)
     return {
-        "rows": rows[:_STATES],
-        "cut": len(rows) > _STATES,
-        "end": min(ask.selection.end_us, ask.now_us),
-        "hourly": ask.selection.coarse,
+        "rows": rows[:_MAX_STATES],
+        "cut": len(rows) > _MAX_STATES,
+        "end": min(context.selection.end_us, context.now_us),
+        "hourly": context.selection.coarse,
     }
 
 
-def latest(ask: Ask) -> dict[str, Any]:
-    """The newest events of the range, newest first; NaN and the infinities are texts, to be told from null."""
+def latest(context: QueryContext) -> dict[str, Any]:
+    """The newest events of the range, newest first; NaN and the infinities are texts, to distinguish them from null."""
     query, values = LATEST, {}
-    if ask.selection.coarse:
-        query, values = hours.LATEST, hours.newest_hours(ask, _PAGE + 1)
-    rows = ask(query, most=_PAGE + 1, **values)
+    if context.selection.coarse:
+        query, values = hours.LATEST, hours.newest_hours(context, _PAGE + 1)
+    rows = context.rows(query, most=_PAGE + 1, **values)
     for row in rows:
         row["value"] = None if row["value"] is None else json_number(row["value"])
     return {"rows": rows[:_PAGE], "more": len(rows) > _PAGE}
