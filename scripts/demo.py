@@ -23,7 +23,7 @@ from rich.table import Table
 
 from mock_server import TAG_PATTERN, Plant
 from oracle_check import Comparison, compare, read_delta
-from pi_datasource.cli.commands import show_progress
+from pi_datasource.cli.lakehouse import show_progress
 from pi_datasource.delta import BatchReport, Lakehouse, audit, follow, local_spark, start
 
 ROOT = Path(__file__).resolve().parents[1]

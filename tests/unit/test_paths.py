@@ -38,7 +38,7 @@ def test_an_address_is_refused_wherever_a_folder_or_file_is_named(
         Lakehouse.in_directory,
         LocalBackend,
         lambda path: status.show(Path(path), None),  # type: ignore[arg-type]
-        lambda path: files.kind_of(Path(path) / "x.csv", None),
+        lambda path: files.resolve_format(Path(path) / "x.csv", None),
     ):
         with pytest.raises(
             InvalidOption, match=rf"is an address \({scheme}:\) and no path of this machine; "

@@ -1,4 +1,8 @@
-"""The ``pi-datasource`` command: translation of a command line to the library, and of results to a person."""
+"""The ``pi-datasource`` command, a typer app over the library.
+
+It may import every other package; no package imports it. Start reading at `commands`, where each command is declared;
+the flags of the PI options are generated in `flags`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command; without the extra ``cli`` says how to get it."""
+    """Runs the command, or says how to install it if the extra ``cli`` is missing."""
     try:
         from pi_datasource.cli.commands import app
     except ImportError as error:
@@ -16,7 +20,7 @@ def main() -> None:
             "pi-datasource: the command needs two more packages: pip install 'pi-datasource[cli]'\n"
         )
         sys.exit(1)
-    from pi_datasource.cli.exit_codes import without_tracebacks
+    from pi_datasource.cli.exit_codes import exit_on_os_error
 
-    with without_tracebacks():
+    with exit_on_os_error():
         app()

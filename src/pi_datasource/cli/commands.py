@@ -1,4 +1,4 @@
-"""The commands and what they print; results go to stdout, everything about the run to stderr."""
+"""The typer app and its commands; results go to stdout, everything about the run to stderr."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from rich.table import Table
 
 from pi_datasource.cli import files, lakehouse, reading, server_check
 from pi_datasource.cli.dashboard import dashboard
-from pi_datasource.cli.exit_codes import err, fail, one_sentence, stoppable
+from pi_datasource.cli.exit_codes import err, exit_on_error, fail, interruptible
 from pi_datasource.cli.flags import checked, completes, override, with_options
-from pi_datasource.cli.lakehouse import show_progress
 from pi_datasource.options import documentation
 from pi_datasource.version import __version__
 
-__all__ = ["app", "show_progress"]
+__all__ = ["app"]
 
 app = typer.Typer(
     name="pi-datasource",
@@ -37,10 +36,10 @@ out = Console()
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Tell of every call to the PI server.")
+        bool, typer.Option("--verbose", "-v", help="Log every call to the PI server.")
     ] = False,
 ) -> None:
-    """Settings that all commands share."""
+    """Options that all commands share."""
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s %(message)s"
     )
@@ -62,7 +61,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    r"""Look whether a server can be read from here, and how well: connection, sign-in, clock, limits, rights, speed.
+    r"""Check whether a server can be read from here, and how well: connection, sign-in, clock, limits, rights, speed.
 
     Sends a handful of requests and reads a small sample. Exit code: 0 fine or with warnings, 1 something failed, 2 wrong flags.
 
@@ -72,10 +71,10 @@ def check(
 
     Example: pi-datasource check HOST --token file:/run/secrets/pi --json | jq .verdict
     """
-    with one_sentence():
+    with exit_on_error():
         sound = checked(override(context, options, "url", "URL", address))
         with err.status("Asking the server …"):
-            findings = server_check.Checkup(sound, lambda: datetime.now(timezone.utc)).run()
+            findings = server_check.ServerCheck(sound, lambda: datetime.now(timezone.utc)).run()
         if as_json:
             out.print_json(data=server_check.as_data(sound.url, findings))
         else:
@@ -92,7 +91,10 @@ def read(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", dir_okay=False, help="File to write: .parquet, .csv or .jsonl. Else a table."
+            "--output",
+            "-o",
+            dir_okay=False,
+            help="File to write: .parquet, .csv or .jsonl. Without it, a table on stdout.",
         ),
     ] = None,
     format: Annotated[
@@ -100,15 +102,15 @@ def read(
         typer.Option(
             help="parquet, csv, jsonl or table; csv and jsonl also go to stdout.",
             metavar="FORMAT",
-            autocompletion=completes([*files.FORMS, "table"]),
+            autocompletion=completes([*files.FORMATS, "table"]),
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many rows.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Calls to the server at the same time.")] = 4,
 ) -> None:
     """Read events into a file or onto the terminal, without Spark.
 
-    The rows are those of spark.read.format("pi") with the same options. A file is there when everything is in it;
+    The rows are those of spark.read.format("pi") with the same options. A file appears when it is complete;
     after an error or Ctrl-C there is none. In jsonl, NaN and the infinities are the texts "NaN", "Infinity" and
     "-Infinity", as JSON has no such numbers. Exit code: 0 done, 1 failed, 2 wrong flags, 130 stopped.
 
@@ -118,7 +120,7 @@ def read(
 
     Example: pi-datasource read --url HOST --tags FIC101.PV --columns timestamp,value --format csv > fic101.csv
     """
-    with one_sentence(), stoppable():
+    with exit_on_error(), interruptible():
         request = reading.Request.of(
             options=checked(options), output=output, kind=format, limit=limit, jobs=jobs
         )

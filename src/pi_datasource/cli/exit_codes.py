@@ -1,4 +1,4 @@
-"""How a command ends: a failure is one line and exit code 1, a stop leaves nothing and is exit code 130."""
+"""Maps failures to exit codes: an error is one line on stderr and exit code 1, an interrupt is exit code 130."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIP
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
-    """Turns an error of ours, also one that comes back through Spark, into one line and exit code 1."""
+def exit_on_error() -> Iterator[None]:
+    """Turns an error of this package, also one that Spark has wrapped, into one line and exit code 1."""
     try:
         yield
     except PIError as error:
         fail(str(error))
     except Exception as error:
         redact_error(error)
-        text = ours_within(str(error))
-        if text is None:
+        match = re.search(r"pi_datasource\.errors\.\w+: (.+?)(?:\n|$)", str(error))
+        if match is None:
             raise
-        fail(text)
+        fail(match[1])
 
 
 @contextmanager
-def without_tracebacks() -> Iterator[None]:
-    """Turns what this machine refuses (output, files, threads) into one line and exit code 1, for every command.
+def exit_on_os_error() -> Iterator[None]:
+    """Turns errors of the operating system (output, files, threads) into one line and exit code 1.
 
-    Stdout is flushed: a disk that is full by then is an error, too.
+    Stdout is flushed inside the block: that fails, too, when the disk is full.
     """
     try:
         try:
@@ -48,22 +48,22 @@ def without_tracebacks() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except (OSError, RuntimeError) as error:
-        message = _refusal(error)
+        message = _os_error_message(error)
         if message is None:
             raise
-        logging.getLogger(__name__).debug("Refused by this machine", exc_info=error)
+        logging.getLogger(__name__).debug("The operating system refused a request", exc_info=error)
         _discard_stdout()
-        err.print(f"pi-datasource: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+        _print_error(message)
         sys.exit(1)
 
 
-def _refusal(error: OSError | RuntimeError) -> str | None:
-    """What this machine refused, or None where ``error`` is about something else."""
+def _os_error_message(error: OSError | RuntimeError) -> str | None:
+    """The message for users, or None if ``error`` does not come from the operating system."""
     if isinstance(error, RuntimeError):
         if "start new thread" not in str(error):
             return None
         return (
-            f"this machine lets the program start no further thread ({error}); raise the limit of processes "
+            f"this machine allows the program no more threads ({error}); raise the limit of processes "
             "(ulimit -u, or that of the container), or end other programs"
         )
     reason = error.strerror or str(error)
@@ -73,14 +73,14 @@ def _refusal(error: OSError | RuntimeError) -> str | None:
 
 
 def _discard_stdout() -> None:
-    """What Python still holds for stdout must not fail again when it ends."""
+    """Sends what Python has buffered for stdout to the null device, so that flushing it at exit does not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the command in order, and a reader that has seen enough is no error."""
-    kept = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def interruptible() -> Iterator[None]:
+    """Ends the command with exit code 130 on Ctrl-C or SIGTERM, and without an error if the reader of a pipe exits."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
@@ -89,16 +89,14 @@ def stoppable() -> Iterator[None]:
     except BrokenPipeError:
         _discard_stdout()
     finally:
-        signal.signal(signal.SIGTERM, kept)
+        signal.signal(signal.SIGTERM, previous)
 
 
 def fail(message: str) -> None:
     """Ends the command with ``message`` on stderr."""
-    err.print(f"pi-datasource: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    _print_error(message)
     raise typer.Exit(1)
 
 
-def ours_within(text: str) -> str | None:
-    """The message of an error of this package inside Spark's text of it, or None."""
-    match = re.search(r"pi_datasource\.errors\.\w+: (.+?)(?:\n|$)", text)
-    return match[1] if match else None
+def _print_error(message: str) -> None:
+    err.print(f"pi-datasource: {message}", style="red", highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Batches into Parquet, CSV or JSON lines: batch by batch, and a file is there whole or not at all."""
+"""Writes batches to Parquet, CSV or JSON lines, one at a time; an incomplete file is never left behind."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from pi_datasource.errors import InvalidOption
 from pi_datasource.model import json_number
 
 Write = Callable[[pa.RecordBatch], None]
-ROW_GROUP = 100_000  # rows that Parquet keeps together: small enough to hold, large enough to pack well
+ROW_GROUP = 100_000  # rows: small enough for memory, large enough to compress well
 LINES_AT_ONCE = 5_000
 
 
-def kind_of(path: Path | None, named: str | None) -> str:
-    """The form to write: the one named, else that of the file's ending, else a ``table`` for people.
+def resolve_format(path: Path | None, given: str | None) -> str:
+    """The format to write: the one given, else that of the file name's extension, else ``table``.
 
     Raises:
-        InvalidOption: there is no such form, or it does not fit the place.
+        InvalidOption: the format does not exist or cannot be written to ``path``.
     """
-    if named is not None and named not in (*FORMS, "table"):
-        message = f"--format {named!r}: there is no such format; use {', '.join(FORMS)} or table"
+    if given is not None and given not in (*FORMATS, "table"):
+        message = f"--format {given!r}: there is no such format; use {', '.join(FORMATS)} or table"
         raise InvalidOption(message)
     if path is not None:
         paths.local(path, "--output")
-    kind = named or ("table" if path is None else _ENDINGS.get(path.suffix.lower(), ""))
+    kind = given or ("table" if path is None else _EXTENSIONS.get(path.suffix.lower(), ""))
     if not kind:
-        message = f"--output {str(path)!r}: the ending says no format; use .parquet, .csv or .jsonl, or give --format"
+        message = f"--output {str(path)!r}: the extension names no format; use .parquet, .csv or .jsonl, or give --format"
         raise InvalidOption(message)
     if path is None and kind == "parquet":
         message = "--format parquet needs a file: --output FILE.parquet"
@@ -44,52 +44,50 @@ def kind_of(path: Path | None, named: str | None) -> str:
         message = "--format table is for the terminal; leave --output out, or use parquet, csv or jsonl"
         raise InvalidOption(message)
     if path is not None and not path.parent.is_dir():
-        message = f"--output: there is no folder {str(path.parent)!r}; make it, or choose another"
+        message = f"--output: there is no folder {str(path.parent)!r}; create it, or choose another"
         raise InvalidOption(message)
     return kind
 
 
 @contextmanager
 def destination(path: Path | None, kind: str, schema: pa.Schema) -> Iterator[Write]:
-    """Gives what writes a batch; the file bears its name only when the block has ended well, else it is gone.
+    """Yields a function that writes a batch; the file gets its name only if the block succeeds, else it is deleted.
 
     Without a path the rows go to stdout.
 
     Raises:
-        InvalidOption: the place cannot be written to.
+        InvalidOption: the file cannot be written.
     """
     if path is None:
-        with FORMS[kind](sys.stdout.buffer, schema) as write:
+        with FORMATS[kind](sys.stdout.buffer, schema) as write:
             yield write
         sys.stdout.buffer.flush()
         return
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with unfinished.open("wb") as file, FORMS[kind](file, schema) as write:
+        with unfinished.open("wb") as file, FORMATS[kind](file, schema) as write:
             yield write
         unfinished.replace(path)
     except OSError as cause:
         message = f"--output: {str(path)!r} cannot be written: {cause.strerror or type(cause).__name__}"
         raise InvalidOption(message) from cause
     finally:
-        with suppress(
-            OSError
-        ):  # a read-only folder refuses this, too, and the first error is the one to tell
+        with suppress(OSError):  # a read-only folder refuses this, too: the first error is the one to report
             unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
 def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
-    waiting: list[pa.RecordBatch] = []
+    group: list[pa.RecordBatch] = []
 
     def write_group() -> None:
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting, schema), row_group_size=ROW_GROUP)
-            waiting.clear()
+        if group:
+            writer.write_table(pa.Table.from_batches(group, schema), row_group_size=ROW_GROUP)
+            group.clear()
 
     def write(batch: pa.RecordBatch) -> None:
-        waiting.append(batch)
-        if sum(each.num_rows for each in waiting) >= ROW_GROUP:
+        group.append(batch)
+        if sum(each.num_rows for each in group) >= ROW_GROUP:
             write_group()
 
     with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -99,17 +97,17 @@ def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
 
 @contextmanager
 def _csv(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
-    if _arrow_knows_utc():
+    if _arrow_formats_utc():
         with csv.CSVWriter(file, schema) as writer:
             yield writer.write_batch
         return
-    texts = pa.schema([pa.field(f.name, pa.string()) if _is_moment(f) else f for f in schema])
+    texts = pa.schema([pa.field(f.name, pa.string()) if _is_time(f) else f for f in schema])
     with csv.CSVWriter(file, texts) as writer:
-        yield lambda batch: writer.write_batch(_with_moments_as_texts(batch, texts))
+        yield lambda batch: writer.write_batch(_with_times_as_text(batch, texts))
 
 
-def _arrow_knows_utc() -> bool:
-    """Whether Arrow can write times in UTC: without the system's time zone data it cannot, whatever Python has."""
+def _arrow_formats_utc() -> bool:
+    """Whether Arrow can format times in UTC: it needs the time zone data of the system, whatever Python has."""
     try:
         pa.array([0], pa.timestamp("us", "UTC")).cast(pa.string())
     except pa.ArrowInvalid:
@@ -117,22 +115,22 @@ def _arrow_knows_utc() -> bool:
     return True
 
 
-def _is_moment(field: pa.Field) -> bool:
+def _is_time(field: pa.Field) -> bool:
     return bool(pa.types.is_timestamp(field.type))
 
 
-def _with_moments_as_texts(batch: pa.RecordBatch, texts: pa.Schema) -> pa.RecordBatch:
-    """The batch with its times (UTC) as the texts that Arrow writes for them."""
+def _with_times_as_text(batch: pa.RecordBatch, texts: pa.Schema) -> pa.RecordBatch:
+    """The batch with its times (UTC) formatted as Arrow formats them."""
     columns = [
         compute.binary_join_element_wise(column.cast(pa.timestamp("us")).cast(pa.string()), "Z", "")
-        if _is_moment(field)
+        if _is_time(field)
         else column
         for field, column in zip(batch.schema, batch.columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, schema=texts)
 
 
-def _lines(file: BinaryIO, schema: pa.Schema) -> AbstractContextManager[Write]:  # noqa: ARG001 - all are called alike
+def _jsonl(file: BinaryIO, schema: pa.Schema) -> AbstractContextManager[Write]:  # noqa: ARG001 - all formats have the same signature
     encoder: Any = msgspec.json.Encoder()
 
     def write(batch: pa.RecordBatch) -> None:
@@ -143,7 +141,7 @@ def _lines(file: BinaryIO, schema: pa.Schema) -> AbstractContextManager[Write]: 
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """The rows for JSON, in which NaN and the infinities are texts: as numbers they could not be told from null."""
+    """The rows for JSON, with NaN and the infinities as texts, to distinguish them from null."""
     rows: list[dict[str, Any]] = batch.to_pylist()
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_floating(column.type):
@@ -152,9 +150,9 @@ def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     return rows
 
 
-FORMS: dict[str, Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]] = {
+FORMATS: dict[str, Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]] = {
     "parquet": _parquet,
     "csv": _csv,
-    "jsonl": _lines,
+    "jsonl": _jsonl,
 }
-_ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_EXTENSIONS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}

@@ -1,4 +1,4 @@
-"""The commands that write the tables (ingest, backfill, repair), and the one that tells how they are (status)."""
+"""The commands over the tables of the pipeline: ingest, backfill, repair, status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 
 from pi_datasource import time_strings
 from pi_datasource.cli import status as tables_status
-from pi_datasource.cli.exit_codes import err, one_sentence
+from pi_datasource.cli.exit_codes import err, exit_on_error
 from pi_datasource.cli.flags import checked, override, with_options
 from pi_datasource.errors import InvalidOption
 
@@ -40,46 +40,56 @@ def ingest(
     catalog: Catalog = None,
     checkpoints: Checkpoints = None,
     every: Annotated[
-        str | None, typer.Option(help="Keep running: '15 minutes'. Else stop when all is read.")
+        str | None,
+        typer.Option(help="Keep running at this interval: '15 minutes'. Without it, stop when all is read."),
     ] = None,
     optimize_every: Annotated[
-        str | None, typer.Option(help="Merge small files of tables not optimized for so long: '1d'.")
+        str | None, typer.Option(help="Merge small files of tables not optimized for this long: '1d'.")
     ] = None,
     keep_versions: Annotated[
         str | None,
-        typer.Option(help="After that, delete files of versions older than this: '7d' at least. Else kept."),
+        typer.Option(
+            help="After that, delete files of versions older than this, at least '7d'. Without it, none."
+        ),
     ] = None,
 ) -> None:
-    """Bring everything that is new into bronze, gold and the checkpoint table. Run it as often as you like.
+    """Read all new events into bronze, gold and the checkpoint table. Run it as often as you like.
 
-    The first run starts at --start-time; later runs of the same server and tags go on where the last one stopped. With
-    --overlap, late, edited and deleted events of that long a time come as well.
+    The first run starts at --start-time; later runs of the same server and tags continue where the last one stopped. With
+    --overlap, late, edited and deleted events of that time span are applied as well.
 
     Example: pi-datasource ingest --url https://HOST/piwebapi --lakehouse ./lake --start-time '*-7d'
 
     Example: pi-datasource ingest --url HOST --lakehouse ./lake --overlap 2h --every '1 minute' --optimize-every 1d
     """
-    with one_sentence():
+    with exit_on_error():
         sound = checked(options)  # before the seconds that Spark takes to start
-        place = _place(lakehouse, catalog, checkpoints)
-        optimize, keep = _span("--optimize-every", optimize_every), _span("--keep-versions", keep_versions)
-        began = time.monotonic()
+        place = _lakehouse(lakehouse, catalog, checkpoints)
+        optimize, keep = (
+            _duration("--optimize-every", optimize_every),
+            _duration("--keep-versions", keep_versions),
+        )
+        started = time.monotonic()
         spark = _session(catalog)
         from pi_datasource.delta import audit, follow, pipeline, start
 
         pipeline.check_maintenance(optimize, keep)
-        beside = (optimize, keep) if every else (None, None)  # else when the run is done
+        beside = (
+            (optimize, keep) if every else (None, None)
+        )  # a single run is followed by maintenance instead
         query = start(spark, options, place, every=every, optimize_every=beside[0], keep_versions=beside[1])
         try:
             show_progress(err, follow(query), "Reading")
             pipeline.finish(spark, sound, place, query, optimize_every=optimize, keep=keep)
         except KeyboardInterrupt:
-            err.print("Stopping; the next run goes on from here.")
-            logging.getLogger("py4j").setLevel(logging.CRITICAL)  # that a micro-batch is cut short is meant
+            err.print("Stopping; the next run continues from here.")
+            logging.getLogger("py4j").setLevel(
+                logging.CRITICAL
+            )  # the interrupted micro-batch is not an error
             query.stop()
         for report in audit.reports(spark, place, str(query.id), newest=SHOWN_BATCHES):
             out.print(str(report), markup=False, highlight=False)
-        err.print(f"Done in {time.monotonic() - began:.1f} s.")
+        err.print(f"Done in {time.monotonic() - started:.1f} s.")
 
 
 @with_options
@@ -92,41 +102,43 @@ def backfill(
     checkpoints: Checkpoints = None,
     start: Annotated[str | None, typer.Option(help="The same as --start-time.", show_default=False)] = None,
     end: Annotated[str | None, typer.Option(help="The same as --end-time.", show_default=False)] = None,
-    order: Annotated[Literal["newest", "oldest"], typer.Option(help="Which end is read first.")] = "newest",
-    piece: Annotated[str, typer.Option(help="Time span that is read, written and recorded at once.")] = "6h",
+    order: Annotated[
+        Literal["newest", "oldest"], typer.Option(help="Which end of the window to read first.")
+    ] = "newest",
+    piece: Annotated[str, typer.Option(help="Time span to read, write and record at once.")] = "6h",
     again: Annotated[
         bool,
         typer.Option(
-            "--again", help="Read what is recorded as done once more, as for tags that have come since."
+            "--again", help="Read pieces again that are recorded as done, for example for new tags."
         ),
     ] = False,
 ) -> None:
-    """Bring events of the past into the tables, beside a running ingestion of the same tags.
+    """Read past events into the tables, alongside a running ingestion of the same tags.
 
-    It can be killed at any moment: run again it goes on with the pieces that the checkpoint table does not hold yet.
-    --requests-per-second bounds it apart from the ingestion.
+    It can be killed at any time: the next run continues with the pieces that the checkpoint table does not contain yet.
+    --requests-per-second limits it independently of the ingestion.
 
     Example: pi-datasource backfill --url HOST --lakehouse ./lake --start 2024-01-01 --end 2025-01-01 --order oldest
     """
-    with one_sentence():
+    with exit_on_error():
         options = override(context, options, "start_time", "--start", start)
         options = override(context, options, "end_time", "--end", end)
         checked(options)
-        place = _place(lakehouse, catalog, checkpoints)
-        length = _span("--piece", piece)
+        place = _lakehouse(lakehouse, catalog, checkpoints)
+        length = _duration("--piece", piece)
         spark = _session(catalog)
-        from pi_datasource.delta import backfill as fill
+        from pi_datasource.delta import backfill as run_backfill
 
-        steps = fill(
+        steps = run_backfill(
             spark, options, place, piece=length or timedelta(0), newest_first=order == "newest", again=again
         )
         try:
-            last = show_filling(err, steps)
+            last = show_backfill(err, steps)
         except KeyboardInterrupt:
-            err.print("Stopped; run it again and it goes on with the next piece.")
+            err.print("Stopped; the next run continues with the next piece.")
             raise typer.Exit(130) from None
         err.print(
-            f"{last.done} of {last.total} piece(s) done, {last.worked} of them now, in {last.seconds:.1f} s."
+            f"{last.done} of {last.total} piece(s) done, {last.worked} of them in this run, in {last.seconds:.1f} s."
         )
 
 
@@ -138,19 +150,19 @@ def repair(
     catalog: Catalog = None,
     checkpoints: Checkpoints = None,
 ) -> None:
-    """Read again what could not be read (--on-error report), and note it as repaired.
+    """Read again what could not be read (--on-error report), and record it as repaired.
 
-    Exit code: 0 nothing waits any more, 1 something still cannot be read.
+    Exit code: 0 nothing waits for repair any more, 1 something still cannot be read.
 
     Example: pi-datasource repair --url https://HOST/piwebapi --lakehouse ./lake
     """
-    with one_sentence():
+    with exit_on_error():
         checked(options)
-        place = _place(lakehouse, catalog, checkpoints)
+        place = _lakehouse(lakehouse, catalog, checkpoints)
         spark = _session(catalog)
-        from pi_datasource.delta import repair as mend
+        from pi_datasource.delta import repair as run_repair
 
-        done = mend(spark, options, place)
+        done = run_repair(spark, options, place)
         err.print(
             f"{done.repaired} window(s) of a tag repaired, {done.rows_inserted:,} event(s) found; {done.failing} fail as "
             f"before; {done.dismissed} dismissed, because their tags are deleted or no longer selected; "
@@ -164,16 +176,16 @@ def repair(
 def status(
     lakehouse: Annotated[Path, typer.Option(help="Folder with the tables.")],
 ) -> None:
-    """Print how the ingestion into a folder is doing: lag, last batches, late and failed, without Spark.
+    """Print the state of the ingestion into a folder: lag, last batches, late and failed, without Spark.
 
     Example: pi-datasource status --lakehouse ./lake
     """
-    with one_sentence():
+    with exit_on_error():
         tables_status.show(lakehouse, out)
 
 
 def show_progress(console: Console, steps: Iterable[Progress | None], label: str) -> None:
-    """Draws a bar over the time span that is being read, until ``steps`` end."""
+    """Shows a progress bar over the time span that is being read, until ``steps`` ends."""
     with _bar(console) as bar:
         task = bar.add_task(label, total=None, note="")
         first = None
@@ -187,8 +199,8 @@ def show_progress(console: Console, steps: Iterable[Progress | None], label: str
             bar.update(task, total=max(total, 1), completed=done, note=note)
 
 
-def show_filling(console: Console, steps: Iterable[Filled]) -> Filled:
-    """Draws a bar over the pieces of a backfill with the time that is left at its own pace; returns the last step."""
+def show_backfill(console: Console, steps: Iterable[Filled]) -> Filled:
+    """Shows a progress bar over the pieces of a backfill with the estimated time left; returns the last step."""
     last = None
     with _bar(console) as bar:
         task = bar.add_task("Filling", total=None, note="")
@@ -211,11 +223,11 @@ def _bar(console: Console) -> Bar:
     return Bar(*columns, console=console, transient=True)
 
 
-def _place(lakehouse: Path | None, catalog: str | None, checkpoints: str | None) -> Any:
+def _lakehouse(lakehouse: Path | None, catalog: str | None, checkpoints: str | None) -> Any:
     from pi_datasource.delta import Lakehouse
 
     if (lakehouse is None) == (catalog is None):
-        message = "say where the tables shall live: --lakehouse FOLDER, or --catalog NAME on a cluster"
+        message = "say where the tables are to be stored: --lakehouse FOLDER, or --catalog NAME on a cluster"
         raise InvalidOption(message)
     if catalog is None:
         return Lakehouse.in_directory(lakehouse or "")
@@ -231,7 +243,7 @@ def _session(catalog: str | None) -> Any:
 
         spark = _cluster_session() if catalog else local_spark()
     if not catalog and not logging.getLogger().isEnabledFor(logging.DEBUG):
-        # Spark logs every failure with its stack, and raises it as well.
+        # Spark logs every failure with its stack trace and also raises it.
         spark.sparkContext.setLogLevel("OFF")
     return spark
 
@@ -242,7 +254,7 @@ def _cluster_session() -> Any:
     return SparkSession.builder.getOrCreate()
 
 
-def _span(flag: str, text: str | None) -> timedelta | None:
+def _duration(flag: str, text: str | None) -> timedelta | None:
     if text is None:
         return None
     try:

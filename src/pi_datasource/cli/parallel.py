@@ -1,4 +1,4 @@
-"""Tasks read side by side by threads, their batches handed over one at a time; no Spark, and memory stays flat."""
+"""Reads tasks with several threads, without Spark; a bounded queue of batches limits memory."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pi_datasource.webapi.client import PIClient
 
 log = logging.getLogger(__name__)
 
-WAITING_BATCHES = 4  # read ahead while the writer is busy; each holds some 50,000 rows at most
-LOOK_S = 0.5  # how often a thread that waits for room looks whether anyone still wants its batch
+WAITING_BATCHES = 4  # read ahead while the writer is busy; each has about 50,000 rows at most
+LOOK_S = 0.5  # how often a thread that waits for a free place checks whether the read has ended
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class _ThreadDone:
 
 
 class ParallelReader:
-    """Reads ``tasks`` with ``jobs`` threads, each with a client of its own."""
+    """Reads ``tasks`` with ``jobs`` threads, each with its own client."""
 
     def __init__(self, tasks: Sequence[Task], options: Options, schema: pa.Schema, jobs: int) -> None:
         self.tasks, self.tasks_done = len(tasks), 0
@@ -47,14 +47,14 @@ class ParallelReader:
         self._arrived: Queue[pa.RecordBatch | _Failed | _TaskDone | _ThreadDone] = Queue(WAITING_BATCHES)
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
-        """The batches of all tasks as they arrive; with one job in the order of the tasks.
+        """The batches of all tasks as they arrive; with one job, in the order of the tasks.
 
-        When the caller stops early, the threads end at their next batch.
+        If the caller stops early, the threads end at their next batch.
 
         Raises:
             PIError: as ``Table.read`` does; the first one ends the read.
         """
-        # Daemons, so that nobody who gives up has to wait for the answer of a slow server.
+        # Daemon threads, unlike those of an executor: Ctrl-C must not wait for the response of a slow server.
         threads = [Thread(target=self._work, name=f"reader-{n}", daemon=True) for n in range(self._jobs)]
         working = 0
         for thread in threads:
@@ -100,7 +100,7 @@ class ParallelReader:
             return next(self._ahead, None)
 
     def _hand_over(self, what: pa.RecordBatch | _Failed | _TaskDone | _ThreadDone) -> bool:
-        """Whether it was taken: nobody wants anything any more once the read is over."""
+        """Puts ``what`` into the queue; False if the read has ended meanwhile."""
         while not self._over.is_set():
             try:
                 self._arrived.put(what, timeout=LOOK_S)

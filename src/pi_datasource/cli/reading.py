@@ -59,7 +59,7 @@ class Request:
         Raises:
             InvalidOption: a column, format or place that does not exist.
         """
-        kind = files.kind_of(output, kind)
+        kind = files.resolve_format(output, kind)
         schema = registry.columns(options)
         if kind == "table" and not options.columns:
             schema = pa.schema([field for field in schema if field.name not in _UNSHOWN])

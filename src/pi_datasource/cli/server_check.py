@@ -1,7 +1,7 @@
-"""``pi-datasource check``: can this server be read from here, and how well; in a handful of requests.
+"""``pi-datasource check``: whether a server can be read from here, and how fast, in a handful of requests.
 
-The server's own list of data servers tells of connection, trust, sign-in and clock; one batch call tells of batches,
-limits, the right to read data, and speed.
+The list of data servers checks connection, encryption, sign-in and clock; one batch call checks batches, limits, the
+right to read data, and speed.
 """
 
 from __future__ import annotations
@@ -27,29 +27,20 @@ from pi_datasource.webapi.client import PIClient
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
 NAMES = (
-    "connection",
-    "encryption",
-    "sign-in",
-    "version",
-    "data servers",
-    "clock",
-    "window",
-    "tags",
-    "batch",
-    "limits",
+    "connection", "encryption", "sign-in", "version", "data servers", "clock", "window", "tags", "batch", "limits",
     "data",
-)
+)  # fmt: skip
 SAMPLED_TAGS = 10
 SAMPLED_EVENTS = 1000
 SAMPLED_SPAN = timedelta(hours=1)
-LARGEST = 2_147_483_647  # of what PI Web API takes as maxCount; no server is expected to allow it
+LARGEST = 2_147_483_647  # the highest maxCount that PI Web API can parse; no server is expected to allow it
 TOLERATED_SKEW_S = 2.0
 _LIMIT = re.compile(r"greater than the maximum allowed\D*(\d+)")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, and what to do about it."""
+    """The result of one check, and what to do about it."""
 
     name: str
     verdict: Verdict
@@ -57,52 +48,49 @@ class Finding:
     advice: str = ""
 
 
-class Checkup:
+class ServerCheck:
     """The checks of one server, in the order of ``NAMES``; each depends on those before it."""
 
     def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
-        # One more try tells a hiccup from a failure; a check should not knock again and again.
+        # One retry distinguishes a transient error from a failure; a check should not try for minutes.
         self.options = options.model_copy(update={"max_retries": min(1, options.max_retries)})
         self.now = now
 
     def run(self) -> list[Finding]:
-        """Every check's finding; those that need what failed are skipped."""
+        """The finding of every check; checks that depend on a failed one are skipped."""
         found = list(self._findings())
-        done = {finding.name for finding in found}
-        return sorted(
-            [*found, *(Finding(name, "skipped", "not looked at") for name in NAMES if name not in done)],
-            key=lambda finding: NAMES.index(finding.name),
-        )
+        skipped = set(NAMES) - {finding.name for finding in found}
+        found += [Finding(name, "skipped", "not checked") for name in skipped]
+        return sorted(found, key=lambda finding: NAMES.index(finding.name))
 
     def _findings(self) -> Iterator[Finding]:
         with PIClient(self.options) as api:
-            began = self.now()
+            started = self.now()
             try:
                 servers = data_servers.select(api, self.options)
             except PIError as error:
-                yield from self._no_answer(error)
+                yield from self._first_call_failed(error)
                 return
             ended = self.now()
-            yield Finding(
-                "connection", "ok", f"{self.options.url} answers in {(ended - began).total_seconds():.2f} s"
-            )
+            seconds = (ended - started).total_seconds()
+            yield Finding("connection", "ok", f"{self.options.url} answers in {seconds:.2f} s")
             yield self._encryption()
-            yield Finding("sign-in", "ok", _KINDS[auth.chosen(self.options)])
+            yield Finding("sign-in", "ok", _SIGN_IN[auth.chosen(self.options)])
             yield _version(api)
             yield Finding("data servers", "ok", ", ".join(server.name for server in servers))
             try:
                 there = data_servers.server_now(servers)
-                yield _clock(there, began, ended)
+                yield _clock(there, started, ended)
                 yield self._window(there)
             except PIError as error:
                 there = ended
                 yield Finding("clock", "failed", str(error))
             try:
-                points, whole = discovery.sample(api, servers, self.options)
+                points, complete = discovery.sample(api, servers, self.options)
             except PIError as error:
                 yield Finding("tags", "failed", str(error))
                 return
-            yield _tags(points, whole)
+            yield _tags(points, complete)
             yield from self._batch(api, points[:SAMPLED_TAGS], there)
 
     def _window(self, there: datetime) -> Finding:
@@ -111,68 +99,61 @@ class Checkup:
         except PIError as error:
             return Finding("window", "failed", str(error))
 
-    def _no_answer(self, error: PIError) -> Iterator[Finding]:
+    def _first_call_failed(self, error: PIError) -> Iterator[Finding]:
         if isinstance(error, ServerUnreachable | ServerTimeout):
             yield Finding("connection", "failed", str(error))
             return
         yield Finding("connection", "ok", f"{self.options.url} answers")
         yield self._encryption()
-        if isinstance(error, AuthenticationFailed):
-            yield Finding("sign-in", "failed", str(error))
-        else:
-            yield Finding("data servers", "failed", str(error))
+        name = "sign-in" if isinstance(error, AuthenticationFailed) else "data servers"
+        yield Finding(name, "failed", str(error))
 
     def _encryption(self) -> Finding:
         if self.options.url.startswith("http:"):
-            advice = "use https; passwords and tokens can be read on their way"
+            advice = "use https; without it, passwords and tokens can be read in transit"
             return Finding("encryption", "warning", "none: the address begins with http", advice)
         if not self.options.verify_tls:
-            advice = "give the authority's certificate as 'ca_bundle' and leave 'verify_tls' out"
+            advice = "give the certificate of the authority as 'ca_bundle' and leave 'verify_tls' out"
             return Finding("encryption", "warning", "the server's certificate is not checked", advice)
         by = str(self.options.ca_bundle) if self.options.ca_bundle else "the authorities of this machine"
         return Finding("encryption", "ok", f"the certificate is trusted by {by}")
 
     def _batch(self, api: PIClient, points: list[Point], now: datetime) -> Iterator[Finding]:
-        asked = dict(_requests(api, points, now))
-        began = time.monotonic()
+        requests = dict(_requests(api, points, now))
+        started = time.monotonic()
         try:
-            answers = msgspec.json.decode(api.batch(asked))
+            answers = msgspec.json.decode(api.batch(requests))
         except (ServerError, msgspec.DecodeError) as error:
             advice = "allow POST to /piwebapi/batch with the header X-Requested-With, on PI Web API and on every proxy"
             yield Finding("batch", "failed", str(error), advice)
             return
-        seconds = time.monotonic() - began
-        if not isinstance(answers, dict) or not asked.keys() <= answers.keys():
-            yield Finding(
-                "batch", "failed", "POST batch: not every sub-request was answered", "look for a proxy"
-            )
+        seconds = time.monotonic() - started
+        if not isinstance(answers, dict) or not requests.keys() <= answers.keys():
+            text = "POST batch: not every sub-request was answered"
+            yield Finding("batch", "failed", text, "look for a proxy in between")
             return
-        yield Finding(
-            "batch", "ok", f"{len(asked)} requests in one call; POST with X-Requested-With is let in"
-        )
+        text = f"{len(requests)} requests in one call; POST with X-Requested-With is accepted"
+        yield Finding("batch", "ok", text)
         yield self._limits(*_answer(answers["limit"]))
-        yield _data([_answer(answers[key]) for key in asked if key != "limit"], points, seconds)
+        yield _data([_answer(answers[key]) for key in requests if key != "limit"], points, seconds)
 
     def _limits(self, status: int, content: Any) -> Finding:
         match = _LIMIT.search(envelope.text_of(content))
         if status == 200:
-            return Finding("limits", "ok", "no limit on the events of one answer")
+            return Finding("limits", "ok", "no limit on the events of one response")
         if status != 400 or match is None:
             said = f"HTTP {status} {envelope.text_of(content)}".strip()
-            return Finding("limits", "warning", f"the largest answer is not known ({said})")
+            return Finding("limits", "warning", f"the maximum is unknown ({said})")
         limit = int(match[1])
         if self.options.page_size > limit:
-            advice = f"set 'page_size' to {limit:,} or less; until then each task asks once in vain"
-            return Finding("limits", "warning", f"at most {limit:,} events in one answer", advice)
-        return Finding(
-            "limits",
-            "ok",
-            f"at most {limit:,} events in one answer; 'page_size' is {self.options.page_size:,}",
-        )
+            advice = f"set 'page_size' to {limit:,} or less; until then one request of each task is refused"
+            return Finding("limits", "warning", f"at most {limit:,} events in one response", advice)
+        text = f"at most {limit:,} events in one response; 'page_size' is {self.options.page_size:,}"
+        return Finding("limits", "ok", text)
 
 
-_KINDS = {
-    "anonymous": "none asked for: the server lets in callers that it does not know",
+_SIGN_IN = {
+    "anonymous": "not required: the server accepts anonymous requests",
     "basic": "user name and password (Basic) are accepted",
     "bearer": "the bearer token is accepted",
     "oidc": "the client got a token (OpenID Connect), and it is accepted",
@@ -182,13 +163,13 @@ _KINDS = {
 
 
 def worst(findings: list[Finding]) -> Verdict:
-    """The verdict on all of them."""
+    """The overall verdict."""
     verdicts = {finding.verdict for finding in findings}
     return next((verdict for verdict in ("failed", "warning") if verdict in verdicts), "ok")
 
 
 def as_data(url: str, findings: list[Finding]) -> dict[str, Any]:
-    """The findings for machines."""
+    """The findings as data for JSON."""
     return {"url": url, "verdict": worst(findings), "checks": [asdict(finding) for finding in findings]}
 
 
@@ -196,24 +177,24 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim
 
 
 def as_table(findings: list[Finding]) -> Table:
-    """The findings for people."""
+    """The findings as a table for the terminal."""
     table = Table("check", "verdict", "finding", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for each in findings:
-        words = Text(each.finding)
+        text = Text(each.finding)
         if each.advice:
-            words.append(f"\n→ {each.advice}", style="italic")
-        table.add_row(each.name, Text(each.verdict, style=_COLOURS[each.verdict]), words)
+            text.append(f"\n→ {each.advice}", style="italic")
+        table.add_row(each.name, Text(each.verdict, style=_COLOURS[each.verdict]), text)
     return table
 
 
 def _version(api: PIClient) -> Finding:
     try:
-        told = api.get("system", {"selectedFields": "ProductTitle;ProductVersion"})
+        system = api.get("system", {"selectedFields": "ProductTitle;ProductVersion"})
     except ServerError as error:
         return Finding(
-            "version", "warning", str(error), "reading needs no version; only this check asks for it"
+            "version", "warning", str(error), "only this check needs the version; reading does not"
         )
-    title, version = (str(told.get(name, "?")) for name in ("ProductTitle", "ProductVersion"))
+    title, version = (str(system.get(name, "?")) for name in ("ProductTitle", "ProductVersion"))
     numbers = [int(part) for part in version.split(".") if part.isdecimal()]
     if len(numbers) > 1 and numbers[:2] < [1, 10]:
         advice = "update to 2017 R2 (1.10) or later, the first with WebIDs that survive a rename"
@@ -221,24 +202,24 @@ def _version(api: PIClient) -> Finding:
     return Finding("version", "ok", f"{title} {version}")
 
 
-def _clock(there: datetime, began: datetime, ended: datetime) -> Finding:
-    """How far the server's clock is from ours: no closer than half the time that the answer took."""
-    middle, doubt = began + (ended - began) / 2, (ended - began).total_seconds() / 2
+def _clock(there: datetime, started: datetime, ended: datetime) -> Finding:
+    """The skew of the server's clock, which is uncertain by half the response time."""
+    middle, doubt = started + (ended - started) / 2, (ended - started).total_seconds() / 2
     skew = (there - middle).total_seconds()
     place = "ahead of" if skew > 0 else "behind"
     text = f"{iso_utc(there)}; {abs(skew):.1f} s {place} this machine (within {doubt:.2f} s)"
     if abs(skew) - doubt <= TOLERATED_SKEW_S:
         return Finding("clock", "ok", text)
     advice = (
-        "set both clocks by one time service. Windows follow the PI server's clock, so nothing is lost; but lags look "
-        "wrong, and times that you write yourself may mean another moment there"
+        "synchronize both clocks with one time service. Windows follow the PI server's clock, so nothing is lost; but lags "
+        "look wrong, and absolute times in options may be later or earlier there"
     )
     return Finding("clock", "warning", text, advice)
 
 
-def _tags(points: list[Point], whole: bool) -> Finding:
+def _tags(points: list[Point], complete: bool) -> Finding:
     examples = ", ".join(point.name for point in points[:3])
-    more = "" if whole else " on the first pages alone"
+    more = "" if complete else " on the first pages alone"
     return Finding("tags", "ok", f"{len(points):,} selected{more}, such as {examples}")
 
 
@@ -246,18 +227,18 @@ def _requests(api: PIClient, points: list[Point], now: datetime) -> Iterator[tup
     end = iso_utc(now)
     largest = {"startTime": end, "endTime": end, "maxCount": LARGEST, "selectedFields": "Items.Timestamp"}
     yield "limit", api.resource(f"streams/{points[0].web_id}/recorded", largest)
-    asked = {
+    sample = {
         "startTime": iso_utc(now - SAMPLED_SPAN),
         "endTime": end,
         "maxCount": SAMPLED_EVENTS,
         "selectedFields": "Items.Timestamp;Items.Value;Items.Good;Items.Questionable;Items.Substituted",
     }
     for number, point in enumerate(points):
-        yield str(number), api.resource(f"streams/{point.web_id}/recorded", asked)
+        yield str(number), api.resource(f"streams/{point.web_id}/recorded", sample)
 
 
 def _answer(answer: Any) -> tuple[int, Any]:
-    """Status and content of one sub-request; 0 for what is none."""
+    """Status and content of one sub-response; status 0 if it is malformed."""
     if not isinstance(answer, dict) or not isinstance(answer.get("Status"), int):
         return 0, None
     return answer["Status"], answer.get("Content")
@@ -273,12 +254,7 @@ def _data(answers: list[tuple[int, Any]], points: list[Point], seconds: float) -
     events = sum(len(content.get("Items", [])) for _, content in answers if isinstance(content, dict))
     text = f"{events:,} events of {len(points)} tags in {seconds:.2f} s"
     if not events:
-        return Finding(
-            "data",
-            "warning",
-            f"no event of {len(points)} tags in the last hour",
-            "look whether the interfaces run",
-        )
-    return Finding(
-        "data", "ok", f"{text}: about {events / max(seconds, 1e-3):,.0f} events/s on one connection"
-    )
+        text = f"no event of {len(points)} tags in the last hour"
+        return Finding("data", "warning", text, "check that the interfaces are running")
+    rate = events / max(seconds, 1e-3)
+    return Finding("data", "ok", f"{text}: about {rate:,.0f} events/s on one connection")

@@ -12,7 +12,7 @@ import pytest
 
 from mock_server import Plant, running
 from pi_datasource.cli import server_check
-from pi_datasource.cli.server_check import Checkup, Finding
+from pi_datasource.cli.server_check import Finding, ServerCheck
 from pi_datasource.options.declaration import Options
 from tests.unit.cli.conftest import NOW, Command
 from tests.unit.fakes import Reply, WebServer, reply, says
@@ -62,7 +62,7 @@ def look(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> Look:
 
         web.answers(play)
         parsed = Options.parse({"url": web.url, "timeout": "5s", **options})
-        return {finding.name: finding for finding in Checkup(parsed, lambda: now).run()}
+        return {finding.name: finding for finding in ServerCheck(parsed, lambda: now).run()}
 
     return run
 
@@ -95,7 +95,7 @@ class TestAgainstTheSimulator:
         assert found["sign-in"]["finding"] == "user name and password (Basic) are accepted"
         assert found["data servers"]["finding"] == plant.catalog.server.name
         assert found["tags"]["finding"].startswith(f"24 selected, such as {plant.points[0].name}, ")
-        assert found["limits"]["finding"] == "at most 150,000 events in one answer; 'page_size' is 10,000"
+        assert found["limits"]["finding"] == "at most 150,000 events in one response; 'page_size' is 10,000"
         assert len(log.read_text(encoding="utf-8").splitlines()) == 4
 
     def test_the_sample_is_what_the_tags_recorded_in_the_last_hour(
@@ -168,7 +168,7 @@ class TestOneThingWrong:
 
     def test_a_server_that_is_not_there(self, web: WebServer) -> None:
         options = Options.parse({"url": "http://127.0.0.1:9", "max_retries": "0"})
-        found = {each.name: each for each in Checkup(options, lambda: NOW).run()}
+        found = {each.name: each for each in ServerCheck(options, lambda: NOW).run()}
         assert verdicts(found) == {**dict.fromkeys(NAMES, "skipped"), "connection": "failed"}
         assert web.asked == []
 
@@ -201,7 +201,7 @@ class TestOneThingWrong:
     def test_a_slow_answer_makes_the_skew_less_certain(self, web: WebServer) -> None:
         moments = iter([NOW, NOW + timedelta(seconds=8)])
         web.answers(says(SERVERS), says(GOOD["system"]), says(POINTS), says(GOOD["batch"]))
-        checks = Checkup(Options.parse({"url": web.url}), lambda: next(moments)).run()
+        checks = ServerCheck(Options.parse({"url": web.url}), lambda: next(moments)).run()
         (clock,) = [each for each in checks if each.name == "clock"]
         assert clock.finding.endswith("4.0 s behind this machine (within 4.00 s)")
         assert clock.verdict == "ok"
@@ -238,16 +238,16 @@ class TestOneThingWrong:
     @pytest.mark.parametrize(
         ("answer", "size", "verdict", "text"),
         [
-            (TOO_MANY, "150000", "ok", "at most 150,000 events in one answer; 'page_size' is 150,000"),
-            (TOO_MANY, "150001", "warning", "at most 150,000 events in one answer"),
-            (EVENTS, "10000", "ok", "no limit on the events of one answer"),
+            (TOO_MANY, "150000", "ok", "at most 150,000 events in one response; 'page_size' is 150,000"),
+            (TOO_MANY, "150001", "warning", "at most 150,000 events in one response"),
+            (EVENTS, "10000", "ok", "no limit on the events of one response"),
             (
                 {"Status": 500, "Content": "No."},
                 "10000",
                 "warning",
-                "the largest answer is not known (HTTP 500 No.)",
+                "the maximum is unknown (HTTP 500 No.)",
             ),
-            ("odd", "10000", "warning", "the largest answer is not known (HTTP 0)"),
+            ("odd", "10000", "warning", "the maximum is unknown (HTTP 0)"),
         ],
     )
     def test_the_limit_is_what_the_server_says(
@@ -274,7 +274,7 @@ class TestOneThingWrong:
 
     def test_a_certificate_that_is_not_checked_is_a_warning(self) -> None:
         def encryption(**given: str) -> Finding:
-            return Checkup(Options.parse({"url": "https://h", **given}), lambda: NOW)._encryption()
+            return ServerCheck(Options.parse({"url": "https://h", **given}), lambda: NOW)._encryption()
 
         assert encryption(verify_tls="false").verdict == "warning"
         assert encryption(ca_bundle="/etc/pi.pem").finding == "the certificate is trusted by /etc/pi.pem"

@@ -13,7 +13,7 @@ import pytest
 
 from mock_server import Plant
 from pi_datasource.cli import exit_codes, files
-from pi_datasource.cli.exit_codes import without_tracebacks
+from pi_datasource.cli.exit_codes import exit_on_os_error
 from pi_datasource.errors import InvalidOption
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.test_read import WINDOW, assert_equals_oracle, from_csv
@@ -49,7 +49,7 @@ def test_a_full_stdout_is_one_line(words: list[str], url: str) -> None:
         (OSError(errno.EIO, "Input/output error"), "the output cannot be written: Input/output error"),
         (
             RuntimeError(NO_THREAD),
-            "this machine lets the program start no further thread (can't start new thread); raise the limit of "
+            "this machine allows the program no more threads (can't start new thread); raise the limit of "
             "processes (ulimit -u, or that of the container), or end other programs",
         ),
     ],
@@ -58,14 +58,14 @@ def test_what_this_machine_refuses_is_one_line(
     error: Exception, words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(exit_codes, "_discard_stdout", lambda: None)
-    with pytest.raises(SystemExit) as ended, without_tracebacks():
+    with pytest.raises(SystemExit) as ended, exit_on_os_error():
         raise error
     assert ended.value.code == 1
     assert capfd.readouterr().err == f"pi-datasource: {words}\n"
 
 
 def test_an_error_of_the_program_itself_keeps_its_traceback() -> None:
-    with pytest.raises(RuntimeError, match="a fault"), without_tracebacks():
+    with pytest.raises(RuntimeError, match="a fault"), exit_on_os_error():
         raise RuntimeError("a fault")  # noqa: EM101
 
 

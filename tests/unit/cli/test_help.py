@@ -99,6 +99,6 @@ def test_a_second_spelling_goes_before_the_environment(monkeypatch: pytest.Monke
     monkeypatch.setenv("PI_END_TIME", "2020-01-01")
     words = ["backfill", "--start", "2026-01-01", "--end", "2026-01-02", "--end-time", "2026-01-02"]
     said = CliRunner().invoke(app, words)
-    assert said.stderr.startswith("pi-datasource: say where the tables shall live")
+    assert said.stderr.startswith("pi-datasource: say where the tables are to be stored")
     said = CliRunner().invoke(app, ["check", "ftp://two.example"])
     assert said.stderr.startswith("pi-datasource: option 'url'")

@@ -85,7 +85,7 @@ class TestRows:
         batch = pa.RecordBatch.from_arrays([times, pa.array([1.0, 2.0, None])], schema=columns)
         written = []
         for known in (True, False):
-            monkeypatch.setattr(files, "_arrow_knows_utc", lambda known=known: known)
+            monkeypatch.setattr(files, "_arrow_formats_utc", lambda known=known: known)
             with files.destination(tmp_path / "x.csv", "csv", columns) as write:
                 write(batch)
             written.append((tmp_path / "x.csv").read_text())
@@ -176,13 +176,13 @@ class TestRefusals:
         ("given", "text"),
         [
             (["-o", "events.xls"],
-             "--output 'events.xls': the ending says no format; use .parquet, .csv or .jsonl, or give --format"),
+             "--output 'events.xls': the extension names no format; use .parquet, .csv or .jsonl, or give --format"),
             (["--format", "xml"],
              "--format 'xml': there is no such format; use parquet, csv, jsonl or table"),
             (["--format", "parquet"], "--format parquet needs a file: --output FILE.parquet"),
             (["-o", "e.csv", "--format", "table"],
              "--format table is for the terminal; leave --output out, or use parquet, csv or jsonl"),
-            (["-o", "no/where/e.csv"], "--output: there is no folder 'no/where'; make it, or choose another"),
+            (["-o", "no/where/e.csv"], "--output: there is no folder 'no/where'; create it, or choose another"),
             (["--columns", "timestamp,valu"], "option 'columns': there is no column 'valu'; did you mean 'value'?"),
             (["--table", "pi_timeserie"],
              "option 'table': there is no table 'pi_timeserie'; did you mean 'pi_timeseries'?"),

@@ -100,7 +100,7 @@ def test_a_table_with_deletion_vectors_is_one_sentence_with_the_next_step(tmp_pa
     said = CliRunner().invoke(app, ["status", "--lakehouse", str(tmp_path)])
     assert said.exit_code == 1
     assert said.stderr.startswith(
-        "pi-datasource: checkpoints/pi_ingestion_checkpoint: the table has a feature of Delta that status cannot read: "
+        "pi-datasource: checkpoints/pi_ingestion_checkpoint: the table uses a Delta feature that only Spark can read: "
     )
     assert said.stderr.endswith(f"ALTER TABLE delta.`{folder}` DROP FEATURE deletionVectors\n")
     assert said.stderr.count("\n") == 1
@@ -112,7 +112,7 @@ def test_a_table_with_a_broken_log_is_one_sentence(tmp_path: Path) -> None:
     (log,) = (folder / "_delta_log").glob("*.json")
     log.write_text("{not json")
     with pytest.raises(
-        TablesUnavailable, match=r"^checkpoints/pi_ingestion_checkpoint: the table cannot be read: "
+        TablesUnavailable, match=r"^checkpoints/pi_ingestion_checkpoint: Delta's log cannot be read: "
     ):
         shown(tmp_path)
 
