@@ -14,7 +14,7 @@ from rich.table import Table
 from pi_datasource.cli import files, lakehouse, reading, server_check
 from pi_datasource.cli.dashboard import dashboard
 from pi_datasource.cli.exit_codes import err, exit_on_error, fail, interruptible
-from pi_datasource.cli.flags import checked, completes, override, with_options
+from pi_datasource.cli.flags import completer, override, parse_options, with_options
 from pi_datasource.options import documentation
 from pi_datasource.version import __version__
 
@@ -72,11 +72,11 @@ def check(
     Example: pi-datasource check HOST --token file:/run/secrets/pi --json | jq .verdict
     """
     with exit_on_error():
-        sound = checked(override(context, options, "url", "URL", address))
+        parsed = parse_options(override(context, options, "url", "URL", address))
         with err.status("Asking the server …"):
-            findings = server_check.ServerCheck(sound, lambda: datetime.now(timezone.utc)).run()
+            findings = server_check.ServerCheck(parsed, lambda: datetime.now(timezone.utc)).run()
         if as_json:
-            out.print_json(data=server_check.as_data(sound.url, findings))
+            out.print_json(data=server_check.as_data(parsed.url, findings))
         else:
             out.print(server_check.as_table(findings))
         if failed := [finding.finding for finding in findings if finding.verdict == "failed"]:
@@ -102,7 +102,7 @@ def read(
         typer.Option(
             help="parquet, csv, jsonl or table; csv and jsonl also go to stdout.",
             metavar="FORMAT",
-            autocompletion=completes([*files.FORMATS, "table"]),
+            autocompletion=completer([*files.FORMATS, "table"]),
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many rows.")] = None,
@@ -122,7 +122,7 @@ def read(
     """
     with exit_on_error(), interruptible():
         request = reading.Request.of(
-            options=checked(options), output=output, kind=format, limit=limit, jobs=jobs
+            options=parse_options(options), output=output, kind=format, limit=limit, jobs=jobs
         )
         reading.run(request, out, err)
 

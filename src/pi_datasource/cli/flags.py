@@ -1,4 +1,4 @@
-"""Command line flags made from the declaration of options: one option, one flag, one text."""
+"""Generates the command line flags from the declaration of the options: one flag per option, with its description."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PANEL = "PI options"
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """``command`` with a flag for every option; it gets what was given as ``options``, a dict of strings.
+    """Adds a flag for every option to ``command``, which gets the given ones as ``options``, a dict of strings.
 
-    Every flag can also be given as an environment variable: ``--start-time`` as ``PI_START_TIME``.
+    An environment variable replaces a missing flag: ``PI_START_TIME`` that of ``--start-time``.
     """
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -43,17 +43,17 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def completes(values: Iterable[str]) -> Callable[[str], list[str]]:
-    """What a shell offers for the beginning of one of ``values``, or of the last one of a list."""
+def completer(values: Iterable[str]) -> Callable[[str], list[str]]:
+    """A shell completion for one of ``values``, or for the last item of a comma-separated list of them."""
 
-    def offer(incomplete: str) -> list[str]:
-        before, comma, begun = incomplete.rpartition(",")
-        return [before + comma + value for value in values if value.startswith(begun)]
+    def complete(incomplete: str) -> list[str]:
+        before, comma, prefix = incomplete.rpartition(",")
+        return [before + comma + value for value in values if value.startswith(prefix)]
 
-    return offer
+    return complete
 
 
-_OFFERED: dict[str, Callable[[], list[str]]] = {
+_COMPLETIONS: dict[str, Callable[[], list[str]]] = {
     "table": lambda: list(registry.TABLES),
     "columns": lambda: schema.timeseries().names,
     "time_zone": lambda: sorted(zoneinfo.available_timezones()),
@@ -61,14 +61,11 @@ _OFFERED: dict[str, Callable[[], list[str]]] = {
 
 
 def _values(name: str) -> list[str]:
-    if name in _OFFERED:
-        return _OFFERED[name]()
+    if name in _COMPLETIONS:
+        return _COMPLETIONS[name]()
     kind = Options.model_fields[name].annotation
-    return (
-        ["true", "false"]
-        if kind is bool
-        else [str(value) for value in get_args(kind) if isinstance(value, str)]
-    )
+    literals = [value for value in get_args(kind) if isinstance(value, str)]
+    return ["true", "false"] if kind is bool else literals
 
 
 def _flag(name: str, description: str, values: list[str]) -> inspect.Parameter:
@@ -79,7 +76,7 @@ def _flag(name: str, description: str, values: list[str]) -> inspect.Parameter:
         rich_help_panel=PANEL,
         show_default=False,
         show_envvar=False,
-        autocompletion=completes(values) if values else None,
+        autocompletion=completer(values) if values else None,
     )
     annotation = Annotated[Optional[str], flag]  # noqa: UP045 - evaluated by typer on Python 3.10
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -88,12 +85,12 @@ def _flag(name: str, description: str, values: list[str]) -> inspect.Parameter:
 def override(
     context: typer.Context, options: Mapping[str, str], name: str, spelling: str, value: str | None
 ) -> dict[str, str]:
-    """``options`` with ``value``, from another ``spelling`` of the flag of option ``name``; as they are without one.
+    """``options`` with the ``value`` of another ``spelling`` of the flag of option ``name``, if one was given.
 
-    It takes precedence over an environment variable.
+    It takes precedence over the environment variable.
 
     Raises:
-        InvalidOption: the flag itself was given another value on the same command line.
+        InvalidOption: both flags were given on the command line, with different values.
     """
     if value is None:
         return dict(options)
@@ -106,17 +103,17 @@ def override(
     return {**options, name: value}
 
 
-def checked(options: dict[str, str]) -> Options:
-    """The options of a command line, which must name a server.
+def parse_options(options: dict[str, str]) -> Options:
+    """Validates the options of a command line, which must include ``url``.
 
     Raises:
-        InvalidOption: an option that cannot be used.
+        InvalidOption: an option is missing or invalid.
     """
     if "url" not in options:
         message = (
             "give the address of PI Web API: --url https://HOST/piwebapi, or the environment variable PI_URL"
         )
         raise InvalidOption(message)
-    sound = Options.parse(options)
-    registry.lookup(sound.table).schema(sound)
-    return sound
+    parsed = Options.parse(options)
+    registry.lookup(parsed.table).schema(parsed)
+    return parsed

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 from pi_datasource import time_strings
 from pi_datasource.cli import status as tables_status
 from pi_datasource.cli.exit_codes import err, exit_on_error
-from pi_datasource.cli.flags import checked, override, with_options
+from pi_datasource.cli.flags import override, parse_options, with_options
 from pi_datasource.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def ingest(
     Example: pi-datasource ingest --url HOST --lakehouse ./lake --overlap 2h --every '1 minute' --optimize-every 1d
     """
     with exit_on_error():
-        sound = checked(options)  # before the seconds that Spark takes to start
+        parsed = parse_options(options)  # before the seconds that Spark takes to start
         place = _lakehouse(lakehouse, catalog, checkpoints)
         optimize, keep = (
             _duration("--optimize-every", optimize_every),
@@ -80,7 +80,7 @@ def ingest(
         query = start(spark, options, place, every=every, optimize_every=beside[0], keep_versions=beside[1])
         try:
             show_progress(err, follow(query), "Reading")
-            pipeline.finish(spark, sound, place, query, optimize_every=optimize, keep=keep)
+            pipeline.finish(spark, parsed, place, query, optimize_every=optimize, keep=keep)
         except KeyboardInterrupt:
             err.print("Stopping; the next run continues from here.")
             logging.getLogger("py4j").setLevel(
@@ -123,7 +123,7 @@ def backfill(
     with exit_on_error():
         options = override(context, options, "start_time", "--start", start)
         options = override(context, options, "end_time", "--end", end)
-        checked(options)
+        parse_options(options)
         place = _lakehouse(lakehouse, catalog, checkpoints)
         length = _duration("--piece", piece)
         spark = _session(catalog)
@@ -157,7 +157,7 @@ def repair(
     Example: pi-datasource repair --url https://HOST/piwebapi --lakehouse ./lake
     """
     with exit_on_error():
-        checked(options)
+        parse_options(options)
         place = _lakehouse(lakehouse, catalog, checkpoints)
         spark = _session(catalog)
         from pi_datasource.delta import repair as run_repair

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from enum import Enum
 from queue import Full, Queue
 from threading import Event, Lock, Thread
 
@@ -17,21 +17,13 @@ from pi_datasource.webapi.client import PIClient
 
 log = logging.getLogger(__name__)
 
-WAITING_BATCHES = 4  # read ahead while the writer is busy; each has about 50,000 rows at most
-LOOK_S = 0.5  # how often a thread that waits for a free place checks whether the read has ended
+QUEUED_BATCHES = 4  # read ahead while the writer is busy; each has about 50,000 rows at most
+POLL_S = 0.5  # how often a thread that waits for a free place checks whether the read has ended
 
 
-@dataclass(frozen=True)
-class _Failed:
-    error: BaseException
-
-
-class _TaskDone:
-    pass
-
-
-class _ThreadDone:
-    pass
+class _Done(Enum):
+    TASK = "a task has been read"
+    THREAD = "a thread has ended"
 
 
 class ParallelReader:
@@ -41,10 +33,10 @@ class ParallelReader:
         self.tasks, self.tasks_done = len(tasks), 0
         self._options, self._schema = options, schema
         self._jobs = min(jobs, len(tasks))
-        self._ahead = iter(tasks)
-        self._taking = Lock()
-        self._over = Event()
-        self._arrived: Queue[pa.RecordBatch | _Failed | _TaskDone | _ThreadDone] = Queue(WAITING_BATCHES)
+        self._remaining = iter(tasks)
+        self._lock = Lock()
+        self._ended = Event()
+        self._queue: Queue[pa.RecordBatch | BaseException | _Done] = Queue(QUEUED_BATCHES)
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """The batches of all tasks as they arrive; with one job, in the order of the tasks.
@@ -55,7 +47,7 @@ class ParallelReader:
             PIError: as ``Table.read`` does; the first one ends the read.
         """
         # Daemon threads, unlike those of an executor: Ctrl-C must not wait for the response of a slow server.
-        threads = [Thread(target=self._work, name=f"reader-{n}", daemon=True) for n in range(self._jobs)]
+        threads = [Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(self._jobs)]
         working = 0
         for thread in threads:
             try:
@@ -70,40 +62,40 @@ class ParallelReader:
             working += 1
         try:
             while working:
-                arrived = self._arrived.get()
-                if isinstance(arrived, _Failed):
-                    raise arrived.error
-                if isinstance(arrived, _TaskDone):
+                arrived = self._queue.get()
+                if isinstance(arrived, BaseException):
+                    raise arrived
+                if arrived is _Done.TASK:
                     self.tasks_done += 1
-                elif isinstance(arrived, _ThreadDone):
+                elif arrived is _Done.THREAD:
                     working -= 1
                 else:
                     yield arrived
         finally:
-            self._over.set()
+            self._ended.set()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
             with PIClient(self._options) as client:
                 while (task := self._next()) is not None:
                     for batch in registry.lookup(task.table).read(client, task, self._schema, self._options):
-                        if not self._hand_over(batch):
+                        if not self._put(batch):
                             return
-                    self._hand_over(_TaskDone())
+                    self._put(_Done.TASK)
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
-            self._hand_over(_Failed(error))
+            self._put(error)
         finally:
-            self._hand_over(_ThreadDone())
+            self._put(_Done.THREAD)
 
     def _next(self) -> Task | None:
-        with self._taking:
-            return next(self._ahead, None)
+        with self._lock:
+            return next(self._remaining, None)
 
-    def _hand_over(self, what: pa.RecordBatch | _Failed | _TaskDone | _ThreadDone) -> bool:
+    def _put(self, what: pa.RecordBatch | BaseException | _Done) -> bool:
         """Puts ``what`` into the queue; False if the read has ended meanwhile."""
-        while not self._over.is_set():
+        while not self._ended.is_set():
             try:
-                self._arrived.put(what, timeout=LOOK_S)
+                self._queue.put(what, timeout=POLL_S)
             except Full:
                 continue
             return True

@@ -1,4 +1,4 @@
-"""``pi-datasource read``: the events of a window into a file or onto the terminal, without Spark."""
+"""``pi-datasource read``: writes the rows of a table to a file or to the terminal, without Spark."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from pi_datasource.webapi.client import PIClient
 
 SHOWN_ROWS = 50
 SMALLEST_PAGE = 100
-_WHOLE_LINES = 1000  # a program that reads the table gets whole names and numbers
-_UNSHOWN = (  # what a table for people leaves out unless asked for
+_UNLIMITED_WIDTH = 1000  # a program that reads the output gets names and numbers without line breaks
+_HIDDEN_COLUMNS = (  # unless selected with --columns
     "tag_webid", "sequence", "state_code", "questionable", "substituted", "annotated", "point_type",
     "ingestion_timestamp",
 )  # fmt: skip
@@ -35,7 +35,7 @@ _UNSHOWN = (  # what a table for people leaves out unless asked for
 
 @dataclass(frozen=True)
 class Request:
-    """What to read and where to put it; checked, so that nothing but a server or a disk can fail."""
+    """What to read and where to write it; validated, so that only the server or the disk can fail."""
 
     options: Options
     output: Path | None
@@ -46,49 +46,43 @@ class Request:
 
     @classmethod
     def of(
-        cls,
-        *,
-        options: Options,
-        output: Path | None,
-        kind: str | None,
-        limit: int | None,
-        jobs: int,
+        cls, *, options: Options, output: Path | None, kind: str | None, limit: int | None, jobs: int
     ) -> Request:
         """The request of a command line.
 
         Raises:
-            InvalidOption: a column, format or place that does not exist.
+            InvalidOption: a column, format or folder does not exist.
         """
         kind = files.resolve_format(output, kind)
         schema = registry.columns(options)
         if kind == "table" and not options.columns:
-            schema = pa.schema([field for field in schema if field.name not in _UNSHOWN])
+            schema = pa.schema([field for field in schema if field.name not in _HIDDEN_COLUMNS])
         registry.check_projection(options, schema)
         if limit is None and kind == "table":
             limit = SHOWN_ROWS
-        if limit is not None:  # no more is asked for than is wanted, and the first rows are always the same
+        if limit is not None:  # requests no more than needed; with one job the first rows are always the same
             smaller = min(options.page_size, max(limit, SMALLEST_PAGE))
             options, jobs = options.model_copy(update={"page_size": smaller}), 1
         return cls(options, output, kind, schema, limit, jobs)
 
 
 def run(request: Request, out: Console, err: Console) -> None:
-    """Reads and writes; says on ``err`` what was done.
+    """Reads and writes; prints a summary on ``err``.
 
     Raises:
-        PIError: something could not be read or written; there is no file then.
+        PIError: something could not be read or written; then there is no file.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     options = request.options
     with err.status("Asking the server …"):
-        tasks = _planned(options)
-    crew = ParallelReader(tasks, options, request.schema, request.jobs)
-    with closing(crew.batches()) as arriving, _bar(crew, err) as advance:
-        batches = advance(_first(arriving, request.limit))
+        tasks = _plan(options)
+    reader = ParallelReader(tasks, options, request.schema, request.jobs)
+    with closing(reader.batches()) as arriving, _bar(reader, err) as advance:
+        batches = advance(_limited(arriving, request.limit))
         rows = _show(batches, request.schema, out) if request.kind == "table" else _write(batches, request)
     place = "" if request.output is None else f" to {request.output}"
     more = f" (--limit {request.limit} was reached)" if rows == request.limit else ""
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started
     err.print(
         f"{rows:,} row(s){_of_tags(tasks)}{place} in {seconds:.1f} s{more}", soft_wrap=True, markup=False
     )
@@ -99,12 +93,12 @@ def _of_tags(tasks: Sequence[Task]) -> str:
     return f" of {len(tags):,} tag(s)" if tags else ""
 
 
-def _planned(options: Options) -> Sequence[Task]:
+def _plan(options: Options) -> Sequence[Task]:
     with PIClient(options) as api:
         return registry.lookup(options.table).plan(api, Pruning(options))
 
 
-def _first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+def _limited(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
     left = limit
     for batch in batches:
         if left is None:
@@ -126,7 +120,7 @@ def _write(batches: Iterator[pa.RecordBatch], request: Request) -> int:
 
 
 def _show(batches: Iterator[pa.RecordBatch], schema: pa.Schema, out: Console) -> int:
-    """A table of the columns that hold anything; it is held whole, which is why it is short."""
+    """Prints the columns that are not empty; all rows are held in memory, so a limit must bound them."""
     rows = pa.Table.from_batches(batches, schema)
     filled = [
         name for name in rows.column_names if rows.num_rows == 0 or rows[name].null_count < rows.num_rows
@@ -134,7 +128,7 @@ def _show(batches: Iterator[pa.RecordBatch], schema: pa.Schema, out: Console) ->
     table = Table(*filled, box=None, header_style="bold")
     for row in rows.select(filled).to_pylist():
         table.add_row(*(_text(value) for value in row.values()))
-    place = out if out.is_terminal else Console(file=out.file, width=_WHOLE_LINES)
+    place = out if out.is_terminal else Console(file=out.file, width=_UNLIMITED_WIDTH)
     place.print(table)
     return rows.num_rows  # type: ignore[no-any-return]
 
@@ -151,17 +145,17 @@ Arriving = Iterator[pa.RecordBatch]
 
 
 @contextmanager
-def _bar(crew: ParallelReader, console: Console) -> Iterator[Callable[[Arriving], Arriving]]:
-    """Draws how far ``crew`` is while the batches pass; nothing where ``console`` is no terminal."""
+def _bar(reader: ParallelReader, console: Console) -> Iterator[Callable[[Arriving], Arriving]]:
+    """Shows the progress of ``reader`` as batches are consumed; nothing if ``console`` is not a terminal."""
     columns = (TextColumn("Reading"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        drawn = bar.add_task("", total=max(crew.tasks, 1), note="")
+        drawn = bar.add_task("", total=max(reader.tasks, 1), note="")
 
         def advance(batches: Arriving) -> Arriving:
             rows = 0
             for batch in batches:
                 rows += batch.num_rows
-                bar.update(drawn, completed=crew.tasks_done, note=f"{rows:,} rows")
+                bar.update(drawn, completed=reader.tasks_done, note=f"{rows:,} rows")
                 yield batch
 
         yield advance

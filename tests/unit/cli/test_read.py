@@ -278,7 +278,7 @@ class TestCrew:
 
         monkeypatch.setattr(fetch, "run", counted)
         command("read", *WINDOW, "--limit", "1", "--format", "csv", "--num-partitions", "24")
-        assert 1 <= len(begun) <= parallel.WAITING_BATCHES + 3
+        assert 1 <= len(begun) <= parallel.QUEUED_BATCHES + 3
 
 
 def test_points_are_a_table_like_any_other(command: Command, plant: Plant) -> None:
