@@ -1,1 +1,1 @@
-"""Programs that measure; each writes what it saw into ``benchmarks/results``."""
+"""Benchmarks; each writes its results into ``benchmarks/results``."""

@@ -1,4 +1,4 @@
-"""Hours of continuous ingestion, on a clock that runs faster: lag, memory, and the tables compared with the truth.
+"""Hours of continuous ingestion on an accelerated clock: lag, memory, and the tables compared with the oracle.
 
     scripts/bench continuous                      two hours at 1,000 tags, in a quarter of an hour
     scripts/bench continuous --hours 24 --speed 24
@@ -41,9 +41,9 @@ NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 START = NOW - timedelta(minutes=10)
 SEED, PLANTS, PERIOD_S = 11, 4, 10.0
 EVERY, OVERLAP = "10 seconds", "10m"
-PARTS = 8  # of the whole time, for which memory and lag are told
+PARTS = 8  # of the whole time, each with its own memory and lag
 ROLES = ("driver", "planner", "worker", "jvm")
-BOUND = 1.2  # how much larger anything may be at the end than when half the time was over
+BOUND = 1.2  # the maximum ratio of a figure at the end to its value at half time
 
 
 @dataclass
@@ -111,7 +111,7 @@ def run(hours: float, speed: float, tags: int) -> tuple[list[Part], str]:
 
 @dataclass(frozen=True)
 class _Watched:
-    """What was seen of the processes between two times of the real clock."""
+    """The samples of the processes between two times of the real clock."""
 
     began: datetime
     ended: datetime
@@ -157,7 +157,7 @@ def _part(watched: _Watched, batches: list[dict[str, Any]], clock_began: datetim
 
 
 def _command(folder: Path, url: str) -> list[str]:
-    """The command that people use."""
+    """The command line of ``pi-datasource ingest``."""
     command = [str(Path(sys.executable).with_name("pi-datasource")), "ingest", "--url", url]
     command += ["--lakehouse", str(folder / "lake"), "--start-time", START.isoformat(), "--overlap", OVERLAP]
     return [*command, "--tag-pattern", TAG_PATTERN]
@@ -165,7 +165,7 @@ def _command(folder: Path, url: str) -> list[str]:
 
 @contextmanager
 def _running(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended by Ctrl-C."""
+    """A process that is stopped with Ctrl-C."""
     with (folder / "words").open("wb") as words:
         child = subprocess.Popen(command, cwd=folder, stdout=words, stderr=words, start_new_session=True)
     try:
@@ -179,7 +179,7 @@ def _running(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[
 
 
 def growth(parts: Sequence[Part]) -> dict[str, float]:
-    """The last quarter's largest by the largest of the quarter that ends at half time, for all that must not grow."""
+    """For all that must not grow: the maximum of the last quarter divided by that of the quarter before half time."""
     earlier, later = parts[PARTS // 4 : PARTS // 2], parts[-PARTS // 4 :]
 
     def ratio(of: Any) -> float:
@@ -195,7 +195,7 @@ def growth(parts: Sequence[Part]) -> dict[str, float]:
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The results for people."""
+    """The results as a Markdown page."""
     about = results["machine"]
     lines = [
         "# Continuous ingestion",

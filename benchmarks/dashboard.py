@@ -1,4 +1,4 @@
-"""How long each panel of the dashboard takes on a bronze table of 100 million rows."""
+"""Time of each panel of the dashboard over a bronze table of 100 million rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PAINT_LIMIT_S = 1.0
 
 
 def main() -> int:
-    """Makes the tables where they are not there, measures, writes the results; 1 if something is above its limit."""
+    """Creates missing tables, measures, writes the results; 1 if something is above its limit."""
     parser = argparse.ArgumentParser(prog="scripts/bench dashboard", description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000_000, help="rows of bronze (default 100 million)")
     parser.add_argument("--repeats", type=int, default=3, help="how often each panel is asked (default 3)")
@@ -123,7 +123,7 @@ def _time(lakehouse: Path, query: Callable[[LocalBackend], Any], repeats: int) -
         with closing(LocalBackend(lakehouse)) as backend:
             backend.sizes()
             wall, cpu = time.perf_counter(), time.process_time()
-            with suppress(TablesUnavailable):  # stopped after a minute: then that minute is what it took
+            with suppress(TablesUnavailable):  # timed out after a minute: then that minute is its time
                 size = len(json.dumps(query(backend)))
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)

@@ -1,4 +1,4 @@
-"""What a reader waits for: the dashboard's pages in a real browser over large tables, nothing cached."""
+"""Load times of the dashboard's pages in a real browser over large tables, with empty caches."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measure_pages(
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         list(
             _visits(browser, lakehouse, "/ingestion?range=1h", now, 1)
-        )  # a reader's browser is running already
+        )  # the browser of a user is running already
         for page, query in (("overview", "/ingestion?"), ("tag", f"/ingestion/tag?tag={tag}&")):
             for name in ranges:
                 visits = list(_visits(browser, lakehouse, f"{query}range={name}", now, repeats))

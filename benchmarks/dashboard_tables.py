@@ -1,4 +1,4 @@
-"""Large tables for the dashboard's benchmark: as bronze, gold and ledger are after a month of ingestion."""
+"""Creates large tables for the dashboard's benchmark: bronze, gold and ledger as after a month of ingestion."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FROM events GROUP BY tag_webid, time_bucket(INTERVAL 1 HOUR, timestamp)
 
 
 def make(lakehouse: Path, rows: int) -> None:
-    """Tables with ``rows`` events over 30 days below ``lakehouse``; those that are there already are kept."""
+    """Tables with ``rows`` events over 30 days below ``lakehouse``; existing ones are kept."""
     bronze, gold = lakehouse / "bronze/pi_timeseries", lakehouse / "gold/pi_metrics_hourly"
     done = DeltaTable(str(bronze)).version() + 1 if (bronze / "_delta_log").is_dir() else 0
     made = connection()

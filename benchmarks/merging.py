@@ -1,4 +1,4 @@
-"""What writing a micro-batch into bronze costs, by how long the table is already.
+"""The cost of writing a micro-batch into bronze, by the size of the table.
 
     scripts/bench merging            100,000 events into 1,000,000 and into 100,000,000
     scripts/bench merging --quick    into 200,000 and 1,000,000
@@ -6,7 +6,7 @@
 The long table is the short one with more history: files of a million events each, in the order of time. Two kinds of
 batches: new events, behind all that is stored; and the last minutes that are stored, read again, in which one event in a
 hundred is different. Seconds of CPU are those of the whole Spark program. Writes merging.json and merging.md into
-benchmarks/results; 1 if the tables do not hold afterwards what they must.
+benchmarks/results; 1 if the tables do not have the expected contents afterwards.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(sizes: Sequence[int], repeats: int) -> list[dict[str, Any]]:
-    """All runs; the tables take turns, so that the machine's moods meet both."""
+    """All runs; the tables take turns, so that changes in the machine's load affect both."""
     for rows in sizes:
         _make(SCRATCH / str(rows), rows)
     spark = local_spark("bench merging")
@@ -134,7 +134,7 @@ def _known(spark: SparkSession, lake: Path, rows: int) -> Table:
 
 
 def _run(spark: SparkSession, table: Table, kind: Kind, repeat: int) -> dict[str, Any]:
-    """Does to bronze what a micro-batch does, and looks whether the table holds it."""
+    """Writes to bronze as a micro-batch does, and checks the contents of the table."""
     span = SPAN_OF_FILE * BATCH / FILE
     start = table.end if kind.behind else table.end - span
     window = Window(start, start + span)
@@ -165,7 +165,7 @@ def _new(spark: SparkSession, window: Window) -> DataFrame:
 
 
 def _again(spark: SparkSession, table: Table, window: Window, repeat: int) -> DataFrame:
-    """What is stored, but one event in a hundred has a value that it never had."""
+    """The stored events, of which one in a hundred gets a new value."""
     hundredth = F.pmod(F.xxhash64("tag_webid", "timestamp"), F.lit(100)) == repeat + 1
     value = F.when(hundredth, F.lit(-2.0 - repeat)).otherwise(F.col("value"))
     return bronze.between(spark, table.name, window).withColumn("value", value)
@@ -183,7 +183,7 @@ def _ratios(runs: Sequence[dict[str, Any]], kind: str, sizes: Sequence[int]) -> 
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The results for people."""
+    """The results as a Markdown page."""
     about = results["machine"]
     lines = [
         "# Writing into a long table",

@@ -1,4 +1,4 @@
-"""Whether a lakehouse holds the truth: bronze the oracle's events, gold what bronze gives, the audit one row per batch."""
+"""Compares a lakehouse with the oracle: bronze with its events, gold with bronze; the audit has one row per batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oracle_check import compare, read_delta
 def proven(
     lake: Lakehouse, plant: Plant, start: datetime, end: datetime, as_of: datetime | None = None
 ) -> str:
-    """Says what was compared; the tables lie in a folder and are those of one stream of all tags.
+    """Returns a summary of the comparison; the tables are in a folder and are those of one stream of all tags.
 
     Raises:
         AssertionError: something differs.
@@ -70,7 +70,7 @@ FROM bronze GROUP BY ALL"""
 _GOT = """
 SELECT tag_webid, hour, tag_name, plant, sensor_type, event_count, good_count, min_value, max_value,
        first_value, last_value, last_value_string FROM gold"""
-# Every piece of curve, cut at the hours that it crosses; written a second time, without the pipeline's neighbours.
+# Every segment between two events, cut at hours; an implementation independent of the pipeline's.
 _DISTANCES = """
 WITH pieces AS (
     SELECT tag_webid, step, timestamp AS a, CASE WHEN good THEN value END AS va,

@@ -1,4 +1,4 @@
-"""How fast events are read: this project, a plain reader and a peer, through Spark, against two servers.
+"""The speed of reading events: this project, a plain reader and a peer, through Spark, from two servers.
 
     scripts/bench reading              everything; an hour on two cores
     scripts/bench reading --quick      small amounts, to see that it works; about two minutes
@@ -36,7 +36,7 @@ _TIMEOUT_S = 1800
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes the results; 1 if a case of this project or the baseline failed."""
     options = _arguments(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that child processes are stopped
     plan = Plan(
         options.warmups,
         1 if options.quick else options.repeats,
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for result in _spark(chosen, plan, progress):
         measured.append({**result, "measured_at": results["measured_at"]})
         results["spark"] = _with_kept(measured, kept["spark"])
-        _write(options.out, results)  # after each case: a run takes long, and may be broken off
+        _write(options.out, results)  # after each case: a run takes long and may be interrupted
     results["machine"]["load_after"] = machine.describe()["load_before"]
     _write(options.out, results)
     failed = [
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Progress:
-    """Lines on standard error: what runs, which of how many, and what it gave."""
+    """Progress lines on standard error: the running case, its number, its result."""
 
     def __init__(self, total: int) -> None:
         self.total, self.number, self.started = total, 0, time.monotonic()

@@ -1,4 +1,4 @@
-"""Events the simulator serves per CPU second over HTTP, and how it copes with a million tags."""
+"""Events that the simulator serves per CPU second over HTTP, and the time to list a million tags."""
 
 import argparse
 import http.client

@@ -1,4 +1,4 @@
-"""Runs of the pipeline that kills of driver, workers and simulator meet, then its tables compared with the truth."""
+"""Kills driver, workers and simulator during many runs of the pipeline, then compares its tables with the oracle."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ class Trial:
     runs: dict[int, Run] = field(default_factory=dict)
 
     def kill(self, victim: str) -> None:
-        """Kills while runs are under way: at a time by chance after one of them, by chance, has come to a phase by chance.
+        """Kills ``victim`` at a random time after a random run has reached a random phase.
 
-        So kills spread over all phases of a run on a slow machine as on a fast one; the other runs are wherever they are.
+        So kills are spread over all phases of a run on slow and fast machines alike; the other runs are in any phase.
         """
         self._keep_running()
         run = self.runs[self.chance.randrange(self.lakes)]
@@ -131,7 +131,7 @@ class Trial:
         raise AssertionError(message)
 
     def _strike(self, victim: str) -> bool:
-        """Kills; False if no run is under way to meet it, or nobody is there to kill, as when Spark has no worker."""
+        """Kills ``victim``; False if no run is under way, or if there is no such process, as when Spark has no worker."""
         met = [self.runs[lake] for lake in self.ingestion.under_way]
         if not met or (victim == "worker" and not self.ingestion.kill_workers()):
             return False
@@ -170,12 +170,12 @@ class Trial:
 def soak(
     folder: Path, *, runs: int, seed: int, tags: int, lakes: int, say: Callable[[str], None] = lambda _: None
 ) -> Soak:
-    """Runs ingestions into several lakehouses until kills have met so many runs, and then to their end; proves all tables.
+    """Runs ingestions into several lakehouses until ``runs`` of them were hit by a kill, then completes and compares all.
 
-    At least ``DRIVER_SHARE`` of as many runs have then lost their driver.
+    At least ``DRIVER_SHARE`` of that number have then lost their driver.
 
     Raises:
-        AssertionError: a table differs from the truth, or a run that nobody disturbed has failed.
+        AssertionError: a table differs from the oracle, or an undisturbed run has failed.
     """
     chance = random.Random(seed)
     plant = Plant(seed=seed, tags=tags, plants=2, period_s=PERIOD_S, changes=CHANGES)
@@ -191,7 +191,7 @@ def soak(
             assert result.kills.total() < 2 * runs, f"kills come too late: {result}"
             trial.kill(next(victims))
             say(f"{result.runs_met} of {runs} runs met by {result.kills.total()} kills")
-        # Replay in their own windows what was begun, and read what has changed there since.
+        # Replays the interrupted windows, and reads what has changed in them since.
         trial.last_runs(say)
         for lake in range(lakes):
             end = simulator.now
@@ -200,7 +200,7 @@ def soak(
 
 
 def _victims(chance: random.Random) -> Iterator[str]:
-    """Without end, in turns that hold each as often as its share says, in an order by chance."""
+    """An endless sequence of victims: rounds in random order, in which each occurs as often as its share says."""
     turn = [victim for victim, share in VICTIMS.items() for _ in range(share)]
     while True:
         yield from chance.sample(turn, len(turn))

@@ -1,4 +1,4 @@
-"""Whether the simulator's memory stays flat: many requests of every kind, and its resident size on the way."""
+"""The simulator's resident memory over many requests of every kind."""
 
 from __future__ import annotations
 

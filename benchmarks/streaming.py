@@ -1,4 +1,4 @@
-"""What a stream costs beside a batch, and a micro-batch beside Spark's own rate source and an empty Python source.
+"""The cost of a stream relative to a batch, and of a micro-batch relative to Spark's rate source and an empty source.
 
     scripts/bench streaming            ten million rows, five repeats
     scripts/bench streaming --quick    a hundred thousand rows, one repeat: only to see that it works
@@ -102,7 +102,7 @@ def figures(found: dict[str, Any]) -> dict[str, float]:
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The results for people."""
+    """The results as a Markdown page."""
     about = results["machine"]
 
     def median(what: str, key: str) -> float:

@@ -1,4 +1,4 @@
-"""The Spark program that ``benchmarks.streaming`` measures: batch, stream and small micro-batches, one after the other."""
+"""The Spark program that ``benchmarks.streaming`` measures: a batch, a stream, and small micro-batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WARM_UP_BATCHES = 3
 
 
 def main() -> int:
-    """Prints one JSON object with all that was measured."""
+    """Prints all measurements as one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wide", required=True, help="a server with many rows")
     parser.add_argument(
@@ -73,13 +73,13 @@ def main() -> int:
 
 
 class Runs:
-    """Each method runs one query and tells what it took."""
+    """Each method runs one query and returns its cost."""
 
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self.spark, self.folder, self.number = spark, folder, 0
 
     def batch(self, options: dict[str, str]) -> dict[str, float]:
-        """A batch read that throws its rows away."""
+        """A batch read whose rows are discarded."""
         frame = self.spark.read.format("pi").options(**options).load()
         rows = frame.count()
         return {**_taken(lambda: _thrown_away(frame)), "rows": rows}

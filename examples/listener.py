@@ -1,4 +1,4 @@
-"""What a stream does, told by Spark itself after each micro-batch: python examples/listener.py OUTPUT_FOLDER.
+"""What a stream does, as Spark reports it after each micro-batch: python examples/listener.py OUTPUT_FOLDER.
 
 A listener sees every streaming query of the session. It is the place to send lag and rates to a monitoring system.
 """
@@ -55,4 +55,4 @@ query = (
     .start(f"{folder}/events")
 )
 query.awaitTermination()
-spark.stop()  # what the listener has not been told yet, it is told before
+spark.stop()  # delivers pending events to the listener first

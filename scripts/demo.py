@@ -45,7 +45,7 @@ console = Console(width=None if sys.stdout.isatty() else 110, soft_wrap=False)
 
 @dataclass(frozen=True)
 class Demo:
-    """What all steps need: where things are, and the twin of the server's plant that knows the truth."""
+    """What all steps need: locations, options, and a copy of the server's plant as the oracle."""
 
     spark: Any
     options: dict[str, str]
@@ -218,7 +218,7 @@ def _spark() -> Any:
 
 @contextmanager
 def _simulator(arguments: argparse.Namespace, lake: Path) -> Iterator[str]:
-    """The simulator, with the dashboard beside it, as a process of its own; its address while it runs."""
+    """Runs the simulator and the dashboard in a process of their own; yields their address."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -256,12 +256,12 @@ def _simulator(arguments: argparse.Namespace, lake: Path) -> Iterator[str]:
 
 
 def _empty_folder(given: Path | None) -> Path:
-    """The folder for the tables: our own from the last time is replaced, somebody's with contents is not."""
+    """The folder for the tables: one of an earlier demo is replaced, any other must be empty."""
     if given is None:
         shutil.rmtree(DEFAULT_LAKEHOUSE, ignore_errors=True)
         return DEFAULT_LAKEHOUSE
     if given.exists() and (not given.is_dir() or any(given.iterdir())):
-        console.print(f"{given} is not empty. The demo starts from nothing: name a new folder.")
+        console.print(f"{given} is not empty. The demo needs an empty one: name a new folder.")
         sys.exit(1)
     return given.absolute()
 

@@ -1,4 +1,4 @@
-"""One address for the demo: the simulated PI server, and the dashboard over what is ingested from it."""
+"""Serves the simulated PI server and the dashboard over its ingested data at one address."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PREFIX = "/ingestion"
 
 
 class Site:
-    """Two ASGI programs at one address: the dashboard where its paths are, the simulator everywhere else."""
+    """Two ASGI apps at one address: the dashboard at its own paths, the simulator everywhere else."""
 
     def __init__(self, simulator: Any, pages: Any) -> None:
         self._simulator = simulator
         self._pages = pages
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Hands a request to the one whose path it is."""
+        """Passes a request to the app that serves its path."""
         path = scope.get("path", "")
         ours = path in OURS or path == PREFIX or path.startswith(f"{PREFIX}/")
         await (self._pages if ours else self._simulator)(scope, receive, send)

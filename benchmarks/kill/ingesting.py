@@ -1,4 +1,4 @@
-"""A process that ingests into several lakehouses at once whenever it is told: what crash tests kill.
+"""A process that ingests into several lakehouses at once on command; crash tests kill it.
 
 A line on standard input says which of them begins, and after how many seconds; each says on standard output when it has
 begun and how it has ended.

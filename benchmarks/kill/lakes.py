@@ -1,4 +1,4 @@
-"""The lakehouses of a crash test, which share a folder and a Spark, and how far a run has come with one of them."""
+"""The lakehouses of a crash test, which share a folder and a Spark session, and the progress of a run in one of them."""
 
 from __future__ import annotations
 

@@ -56,11 +56,11 @@ class Simulator:
 
     @property
     def now(self) -> datetime:
-        """What its clock shows, or a little more: started anew at this moment, its time never goes back."""
+        """What its clock shows, or a little more: restarted at this moment, its time never goes back."""
         return self._now + timedelta(seconds=(time.monotonic() - self._started) * self._speed)
 
     def start(self, now: datetime, *, disturbed: bool = True) -> None:
-        """Starts anew at ``now``, with another schedule of faults; undisturbed without any, and on a clock that stands."""
+        """Restarts at ``now`` with another schedule of faults; ``undisturbed`` without any, and with a stopped clock."""
         self.kill()
         flags = {**self._flags, "now": now.isoformat()}
         if not disturbed:
@@ -91,7 +91,7 @@ class Simulator:
 
 
 class Ingestion:
-    """A process that ingests into a lakehouse whenever it is told; killed, it is started anew for the next run.
+    """A process that ingests into a lakehouse on command; after a kill it is restarted for the next run.
 
     ``words`` has, by lakehouse, how far its last run is: ``told``, ``begun``, ``done`` or ``failed``.
     """
@@ -112,7 +112,7 @@ class Ingestion:
         self.kill()
 
     def begin(self, lake: int, after_s: float) -> None:
-        """A run of the lakehouse begins so many seconds from now, or from when Spark has started."""
+        """Starts a run of the lakehouse after so many seconds, counted from when Spark has started."""
         self._child = child = self._child or self._started()
         assert child.stdin is not None
         self.words[lake] = "told"
@@ -120,7 +120,7 @@ class Ingestion:
         child.stdin.flush()
 
     def listen(self, within_s: float) -> None:
-        """Takes what is said next; returns when there is something, or when the time is over.
+        """Processes the next message; returns when one has arrived or the time is over.
 
         Raises:
             AssertionError: the process has ended though nobody killed it.
@@ -167,7 +167,7 @@ class Ingestion:
         return self._stderr.read_text()[-3000:]
 
     def causes(self) -> str:
-        """What its stderr tells of why runs have failed: each cause once, with the innermost calls of Spark's."""
+        """The causes of failed runs in its stderr: each once, with the innermost calls of Spark."""
         causes: list[list[str]] = []
         for line in self._stderr.read_text().splitlines():
             if _CAUSE.search(line):

@@ -1,4 +1,4 @@
-"""How Spark is started where it reads little."""
+"""JVM settings of Spark for tests that read little."""
 
 from __future__ import annotations
 

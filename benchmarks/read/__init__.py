@@ -1,1 +1,1 @@
-"""What `benchmarks.reading` is made of: data, servers, readers, meters and the report."""
+"""The parts of `benchmarks.reading`: data, servers, readers, meters and the report."""

@@ -1,4 +1,4 @@
-"""The plain way to read PI Web API from Spark, as a yardstick: requests, JSON and one tuple per row.
+"""A plain reader of PI Web API for Spark, as a baseline: requests, JSON and one tuple per row.
 
 Written as the examples of Spark's Python data source API are: ``read`` yields tuples. It pages correctly, keeps events
 that share a timestamp apart, types values, and gives exactly the columns of ``pi_timeseries``; one call reads one page

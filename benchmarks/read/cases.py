@@ -1,4 +1,4 @@
-"""What is measured: one entry, one row of the table."""
+"""The cases to measure: one entry is one row of the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python environments of the readers; a peer has one of its own, so that its pins hold."""
+"""The Python environments of the readers; a peer has its own, because of its pinned dependencies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PEER_PINS = ("pyspark-pi==0.3.0", "requests==2.32.4")  # the peer asks for exactly this requests
-# What the peer imports without asking for it; in the versions that this project is measured with.
+# Imported by the peer, but missing in its requirements; in the versions that this project is measured with.
 PEER_SHARED = ("pyspark", "pyarrow", "pandas", "numpy", "python-dateutil", "packaging")
 PEER_OLDEST_PYTHON = (3, 11)
 

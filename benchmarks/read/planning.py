@@ -1,4 +1,4 @@
-"""Finding and planning very many points, without reading them: time, memory, and what is sent to a task."""
+"""Finding and planning very many points, without reading them: time, memory, and the size of a task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main() -> int:
     wall, cpu = time.perf_counter(), time.process_time()
     partitions = reader.partitions()
     planned_s, planned_cpu_s = time.perf_counter() - wall, time.process_time() - cpu
-    pickler = CPickleSerializer()  # what Spark carries tasks to workers with
+    pickler = CPickleSerializer()  # the serializer that Spark uses for tasks
     dumps: Callable[[object], bytes] = pickler.dumps
     sizes = [len(dumps(partition)) for partition in partitions]
     figures = {

@@ -1,4 +1,4 @@
-"""The engine without Spark: CPU per row of the calls, the decoding and the columns alone; the least noisy figure."""
+"""Reading without Spark: CPU per row of requests, decoding and building columns; the least noisy figure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main() -> int:
     for _ in range(max(0, arguments.warmups - 1)):
         _drain(source)
     gc.collect()
-    gc.freeze()  # as a worker of Spark does it
+    gc.freeze()  # as a Spark worker does
     runs = [_drain(source) for _ in range(arguments.repeats)]
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"sums": sums, "runs": runs, "peak_mb": round(peak_mb)}) + "\n")

@@ -1,4 +1,4 @@
-"""The data that the static server sends, as columns and as prepared text, and what a reader must make of them.
+"""The data that the static server sends, as columns and as prepared text, and the expected result of a reader.
 
 A shape says how many tags there are and how many events each has in the one day that all data lie in. Tags share a
 pool of recordings: a server with ten million events then fits in memory, and a client cannot tell.

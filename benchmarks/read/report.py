@@ -1,4 +1,4 @@
-"""Results → words: lines of progress and the Markdown page. Minimum and median of the repeats stand side by side."""
+"""Formats results: progress lines and the Markdown page, with minimum and median of the repeats."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def plot(results: dict[str, Any]) -> str:
-    """The picture: CPU per row of every case, split by process."""
+    """The chart: CPU per row of every case, split by process."""
     found = []
     for case in _of(results, lambda _: True):
         figures = summary(case)

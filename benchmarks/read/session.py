@@ -1,4 +1,4 @@
-"""One Spark session that runs jobs it is told on standard input, one JSON object a line.
+"""A Spark session that runs jobs from standard input, one JSON object per line.
 
 Run with the Python of the reader to be measured; needs nothing but pyspark and the reader. The program that tells it
 what to do measures it from outside.

@@ -1,4 +1,4 @@
-"""A PI Web API that only sends prepared bytes, so that the client is what is measured.
+"""A PI Web API that only sends prepared bytes, so that the measured cost is that of the client.
 
     python -m benchmarks.read.static_server --tags 1000 --events 1000 --kind numeric
 

@@ -1,4 +1,4 @@
-"""What stands in the files that a run has written, as a reader without Spark sees them."""
+"""The contents of the files that a run has written, read without Spark."""
 
 from __future__ import annotations
 
