@@ -1,4 +1,4 @@
-// Charts: one place that knows Plotly. It is fetched when the first chart is drawn, so that figures come first.
+// Charts: the only module that uses Plotly, which is loaded with the first chart, after the figures.
 
 import { element } from "./dom.js";
 
@@ -19,16 +19,16 @@ const style = (name) => getComputedStyle(document.documentElement).getPropertyVa
 export const colour = (index) => style(`--c${index % COLOURS}`);
 export const tone = (name) => style(`--${name}`);
 
-// Plotly reads a little HTML in its texts; names from a plant are no HTML.
+// Plotly interprets some HTML in texts; names from a plant are escaped.
 export const plain = (text) =>
   (text === null || text === undefined ? "(none)" : String(text)).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 export const when = (us) => new Date(us / 1000).toISOString().slice(0, 23).replace("T", " ");
 
-// A zoom stays through refreshes, and ends when another range is chosen.
+// The zoom survives refreshes until another range is selected.
 const chosenRange = () => ["range", "from", "to"].map((name) => new URLSearchParams(location.search).get(name)).join();
 
-// The horizontal axis of a chart over the chosen range, so that missing ends are seen as such.
+// The horizontal axis covers the selected range, so that missing data at its ends is visible.
 export const over = (asked) => ({ range: [when(asked.start), when(asked.end)] });
 
 function layout(extra, narrow) {
@@ -45,7 +45,7 @@ function layout(extra, narrow) {
   };
 }
 
-// Draws into body's chart `id`, or redraws it in place; a reader's zoom stays.
+// Draws the chart `id` in `body`, or redraws it in place, with the same zoom.
 export async function draw(body, id, label, makeTraces, extra = {}, size = "") {
   let box = body.querySelector(`[data-chart="${id}"]`);
   if (!box) {
@@ -64,7 +64,7 @@ export async function draw(body, id, label, makeTraces, extra = {}, size = "") {
   await show();
 }
 
-// Colours of the page change with the reader's light or dark setting.
+// The colours of the page follow the light or dark setting of the browser.
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const box of document.querySelectorAll("[data-chart]")) box.redraw?.();
 });

@@ -1,4 +1,4 @@
-// Numbers, times and texts as a person reads them, and elements that hold them. Texts are only ever set as text.
+// Formats numbers, times and texts, and creates elements for them. Texts are never inserted as HTML.
 
 const whole = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
@@ -34,10 +34,10 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-// A text that came from a plant: its direction is its own business.
+// A text from a plant: the browser determines its direction.
 export const named = (text) => element("bdi", { textContent: text === null || text === undefined ? "(none)" : text });
 
-// A figure that is not there, said more quietly than figures are.
+// The placeholder of a missing figure, in a lighter colour.
 export const absent = (text) => element("small", { textContent: text });
 
 export function tagLink(row, query) {
@@ -47,8 +47,8 @@ export function tagLink(row, query) {
   return element("a", { href: `/ingestion/tag?${keep}` }, named(row.tag_name));
 }
 
-// Columns are {label, cell(row) → text or element, kind: number | moment | text | bar}. What has not changed is left
-// alone, so that a selection or a place in a long table stays.
+// Columns are {label, cell(row) → text or element, kind: number | moment | text | bar}. Unchanged rows are
+// kept, so that the text selection and the scroll position stay.
 export function table(body, id, columns, rows, label) {
   let box = body.querySelector(`[data-table="${id}"]`);
   const state = JSON.stringify(rows);
@@ -84,11 +84,11 @@ export function totals(body, id, pairs) {
   }));
 }
 
-export function words(body, id, text, level = "") {
-  let line = body.querySelector(`[data-words="${id}"]`);
+export function note(body, id, text, level = "") {
+  let line = body.querySelector(`[data-note="${id}"]`);
   if (!line) {
     line = element("p", { className: "note" });
-    line.dataset.words = id;
+    line.dataset.note = id;
     body.append(line);
   }
   line.hidden = !text;

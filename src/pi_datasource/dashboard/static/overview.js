@@ -1,6 +1,6 @@
-// The page with all panels: how each one's figures become text, tables and charts.
+// The page with all panels: renders the data of each as text, tables and charts.
 
-import { absent, big, count, duration, element, gauge, moment, named, none, number, share, table, tagLink, totals, words } from "./dom.js";
+import { absent, big, count, duration, element, gauge, moment, named, none, note, number, share, table, tagLink, totals } from "./dom.js";
 import { colour, draw, over, plain, tone, when } from "./charts.js";
 import { offer, query, start } from "./page.js";
 
@@ -36,7 +36,7 @@ function kpis(body, data) {
   });
 }
 
-// The biggest series by themselves and the rest as one, in bars of their own moments.
+// The largest series one by one, the others added up.
 function readable(all) {
   const sorted = [...all].sort((a, b) => byName(a.name, b.name));
   if (sorted.length <= MOST_SERIES) return sorted;
@@ -53,7 +53,7 @@ async function timeline(body, data, answer) {
   if (!data) return;
   const series = readable(data.series);
   const sums = series.map((one) => ({ name: one.name, events: one.events.reduce((a, b) => a + b, 0) }));
-  words(body, "none", series.length ? "" : "No events in this range.");
+  note(body, "none", series.length ? "" : "No events in this range.");
   const label = `Events per ${duration(data.grain_s)}. ${sums.map((one) => `${one.name ?? "(none)"}: ${count(one.events)}`).join(", ")}.`;
   await draw(body, "timeline", label, () => series.map((one, index) => ({
     type: "bar", name: plain(one.name), x: one.moments.map(when), y: one.events,
@@ -64,16 +64,16 @@ async function timeline(body, data, answer) {
 
 async function health(body, data, answer) {
   const line = document.getElementById("headline");
-  const told = data ? data.headline : { level: "unknown", words: answer.words };
-  line.dataset.level = told.level;
+  const verdict = data ? data.headline : { level: "unknown", words: answer.words };
+  line.dataset.level = verdict.level;
   document.body.toggleAttribute("data-empty", answer.state === "empty"); // one word of advice instead of ten
-  const text = told.words[0].toUpperCase() + told.words.slice(1);
+  const text = verdict.words[0].toUpperCase() + verdict.words.slice(1);
   if (line.querySelector(".words").textContent !== text) line.querySelector(".words").textContent = text;
   if (!data) return;
   const streams = data.streams.length > 1 ? data.streams.map((one) => `${one.stream_id.slice(0, 8)}: ${one.words}.`).join(" ") : "";
-  words(body, "streams", streams);
+  note(body, "streams", streams);
   const next = data.headline.next_run_us;
-  words(body, "next", next === null ? "" : `The next run ${next < answer.asked.now ? "was" : "is"} expected about ${moment(next).slice(11)} UTC, judging by the usual interval.`);
+  note(body, "next", next === null ? "" : `The next run ${next < answer.asked.now ? "was" : "is"} expected about ${moment(next).slice(11)} UTC, judging by the usual interval.`);
   const runs = [...data.runs].reverse();
   await draw(body, "runs", `Seconds of the last ${runs.length} micro-batches.`, () => [{
     type: "bar", x: runs.map((_, index) => index), y: runs.map((run) => run.seconds),
@@ -97,12 +97,12 @@ async function health(body, data, answer) {
   ], data.runs, "The last micro-batches");
 }
 
-// Runs stand side by side, the newest at the right, with the times of some of them.
+// Runs side by side, the newest at the right; some are labelled with their times.
 function clock(runs) {
   const step = Math.max(1, Math.ceil(runs.length / 8));
-  const told = runs.map((_, index) => index).filter((index) => (runs.length - 1 - index) % step === 0);
+  const labelled = runs.map((_, index) => index).filter((index) => (runs.length - 1 - index) % step === 0);
   const last = runs.length - 0.5;
-  return { type: "linear", zeroline: false, range: [last - Math.max(runs.length, RUNS_WIDE), last], tickvals: told, ticktext: told.map((index) => moment(runs[index].created_at).slice(11, 16)) };
+  return { type: "linear", zeroline: false, range: [last - Math.max(runs.length, RUNS_WIDE), last], tickvals: labelled, ticktext: labelled.map((index) => moment(runs[index].created_at).slice(11, 16)) };
 }
 
 function distribution(body, data) {
@@ -127,7 +127,7 @@ function freshness(body, data) {
     { label: "Silent", kind: "number", cell: (r) => (r.stale ? mark(count(r.stale), "warn") : "0") },
     { label: "Last event", kind: "moment late", cell: (r) => (r.exact ? moment(r.last_event) : `in the hour of ${moment(r.last_event).slice(0, 16)}`) },
   ], data.plants, "Freshness by plant");
-  words(body, "none", data.stale.length ? "" : "No tag is silent for longer than is usual for it.", "ok");
+  note(body, "none", data.stale.length ? "" : "No tag is silent for longer than is usual for it.", "ok");
   if (!data.stale.length) { body.querySelector('[data-table="stale"]')?.remove(); return; }
   table(body, "stale", [
     { label: "Silent tag", cell: (r) => tagLink(r, query()) },
@@ -138,7 +138,7 @@ function freshness(body, data) {
 
 function gaps(body, data) {
   if (!data) return;
-  words(body, "none", data.rows.length ? `A bar is ${duration(data.step_s)}.` : "Every tag has an event in every bar.");
+  note(body, "none", data.rows.length ? `A bar is ${duration(data.step_s)}.` : "Every tag has an event in every bar.");
   table(body, "gaps", [
     { label: "Tag", cell: (r) => tagLink(r, query()) },
     { label: "Longest", kind: "number", cell: (r) => duration(r.longest_us / 1e6) },
@@ -162,10 +162,10 @@ function quality(body, data) {
 async function changes(body, data, answer) {
   if (!data) return;
   const { inserted, edited, deleted, late } = data.totals;
-  const told = (column, n) => (answer.not_recorded.includes(column) ? absent("not recorded") : count(n));
-  totals(body, "changes", [["New", count(inserted)], ["Late", told("rows_late", late)], ["Edited", count(edited)], ["Deleted", told("rows_deleted", deleted)]]);
+  const ifRecorded = (column, n) => (answer.not_recorded.includes(column) ? absent("not recorded") : count(n));
+  totals(body, "changes", [["New", count(inserted)], ["Late", ifRecorded("rows_late", late)], ["Edited", count(edited)], ["Deleted", ifRecorded("rows_deleted", deleted)]]);
   const kinds = [["edited", 1], ["deleted", 5], ["late", 3]].filter(([name]) => data.totals[name]);
-  words(body, "none", kinds.length ? "" : data.rows.length ? `No row was ${nothing(answer.not_recorded)} in this range.` : "No run in this range.");
+  note(body, "none", kinds.length ? "" : data.rows.length ? `No row was ${nothing(answer.not_recorded)} in this range.` : "No run in this range.");
   if (!kinds.length) { body.querySelector('[data-chart="changes"]')?.remove(); return; }
   await draw(body, "changes", `Edited, deleted and late rows per ${duration(data.grain_s)}.`, () => kinds.map(([name, index]) => ({
     type: "bar", name, x: data.rows.map((row) => when(row.moment)), y: data.rows.map((row) => row[name]),
@@ -173,14 +173,14 @@ async function changes(body, data, answer) {
   })), { barmode: "group", showlegend: true, xaxis: over(answer.asked) }, "low");
 }
 
-// Only what is recorded can be said to be none.
+// Only recorded columns can be said to be zero.
 const nothing = (unknown) => ["late", "edited", "deleted"].filter((kind) => !unknown.includes(`rows_${kind}`)).join(" or ");
 
 function audit(body, data) {
   if (!data) return;
   totals(body, "audit", [["Comparisons", count(data.checks)], ["Events at the server", count(data.server_events)],
     ["Events in the table", count(data.table_events)], ["Differences", data.differences ? mark(count(data.differences), "bad") : count(data.differences)]]);
-  words(body, "at", data.checked_at === null ? "No audit in this range." : `Last audit ${moment(data.checked_at)} UTC.`);
+  note(body, "at", data.checked_at === null ? "No audit in this range." : `Last audit ${moment(data.checked_at)} UTC.`);
   if (!data.rows.length) { body.querySelector('[data-table="audit"]')?.remove(); return; }
   table(body, "audit", [
     { label: "Tag", cell: (r) => named(r.tag_name) },
@@ -192,8 +192,8 @@ function audit(body, data) {
 
 function errors(body, data) {
   if (!data) return;
-  words(body, "sum", data.waiting ? `${count(data.waiting)} waiting` : "None: every window of every tag has been read.", data.waiting ? "bad" : "ok");
-  words(body, "dismissed", data.dismissed.map((r) => `${count(r.dismissed)} dismissed: ${r.reason ?? "no reason given"}.`).join(" "));
+  note(body, "sum", data.waiting ? `${count(data.waiting)} waiting` : "None: every window of every tag has been read.", data.waiting ? "bad" : "ok");
+  note(body, "dismissed", data.dismissed.map((r) => `${count(r.dismissed)} dismissed: ${r.reason ?? "no reason given"}.`).join(" "));
   if (!data.rows.length) { body.querySelector('[data-table="errors"]')?.remove(); return; }
   table(body, "errors", [
     { label: "Tag", cell: (r) => named(r.tag_name) },

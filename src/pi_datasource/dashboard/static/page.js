@@ -1,4 +1,4 @@
-// What both pages share: the choice in the address, asking for panels, loading, empty and error states, refreshing.
+// Shared by both pages: the selection in the URL, requests for panels, loading, empty and error states, refreshing.
 
 import { element, moment, named } from "./dom.js";
 
@@ -31,9 +31,9 @@ export function start(panels, changed = () => {}) {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const open of document.querySelectorAll("details.pick[open]")) { open.open = false; open.querySelector("summary").focus(); }
   });
-  // Tables slower than the interval are waited for: a new round would throw their answers away.
+  // If the tables are slower than the interval, wait for them: a new round would discard their results.
   setInterval(() => { if (!document.hidden && !pending) refresh(); }, refreshMs);
-  setInterval(tellAge, 1000);
+  setInterval(showAge, 1000);
   refresh();
 }
 
@@ -50,25 +50,25 @@ async function load(name, mine) {
     const { status, body } = await ask(name, section);
     if (mine !== round) return;
     if (status === 202) {
-      if (!section?.dataset.shown) tell(section, "waiting", body.words);
+      if (!section?.dataset.shown) showState(section, "waiting", body.words);
       pending += 1; // it is still to come
       setTimeout(() => { if (mine === round) load(name, mine); }, RETRY_MS);
       return;
     }
     section?.removeAttribute("aria-busy");
     if (status === 400) { problem.textContent = body.words; problem.hidden = false; }
-    if (body.age_s !== undefined) { updated = Date.now() - body.age_s * 1000; tellAge(); }
-    if (body.state !== "ok") { tell(section, body.state, body.words); renderers[name](null, null, body); return; }
+    if (body.age_s !== undefined) { updated = Date.now() - body.age_s * 1000; showAge(); }
+    if (body.state !== "ok") { showState(section, body.state, body.words); renderers[name](null, null, body); return; }
     problem.hidden = true;
     show(section);
-    tellMissing(section, body.not_recorded);
+    showMissing(section, body.not_recorded);
     await renderers[name](section?.querySelector(".body"), body.data, body);
     if (section) section.dataset.shown = String(mine);
-    tellRange(body.asked);
+    showRange(body.asked);
   } catch (error) {
     if (mine !== round) return;
     section?.removeAttribute("aria-busy");
-    tell(section, "error", `${error.message || error} The page tries again by itself.`);
+    showState(section, "error", `${error.message || error} The page tries again by itself.`);
   } finally {
     if (mine === round) pending -= 1;
   }
@@ -83,7 +83,7 @@ async function ask(name, section) {
   } catch { throw new Error("No answer: is pi-datasource dashboard running?"); }
 }
 
-function tell(section, state, text) {
+function showState(section, state, text) {
   if (!section) return;
   const line = section.querySelector(".state");
   line.hidden = false;
@@ -98,20 +98,20 @@ function show(section) {
   section.querySelector(".body").hidden = false;
 }
 
-function tellMissing(section, columns) {
+function showMissing(section, columns) {
   const line = section?.querySelector(".missing");
   if (!line) return;
   line.hidden = !columns?.length;
   line.textContent = columns?.length ? `Not recorded by this version of the pipeline: ${columns.join(", ").replaceAll("_", " ")}.` : "";
 }
 
-function tellAge() {
+function showAge() {
   if (updated === null) return;
   const seconds = Math.max(0, Math.round((Date.now() - updated) / 1000));
   document.getElementById("updated").textContent = seconds < 2 ? "updated now" : `updated ${seconds} s ago`;
 }
 
-function tellRange({ start: from, end }) {
+function showRange({ start: from, end }) {
   document.getElementById("shown").textContent = `${moment(from).slice(0, 16)} to ${moment(end).slice(0, 16)} UTC`;
 }
 
@@ -122,7 +122,7 @@ function readAddress() {
   for (const radio of document.querySelectorAll("[name=by]")) radio.checked = radio.value === (asked.get("by") || "plant");
   for (const name of ["from", "to"]) form.elements[name].value = (asked.get(name) || "").slice(0, 16);
   for (const box of form.querySelectorAll("[type=checkbox]")) box.checked = asked.getAll(box.name).includes(box.value);
-  tellCounts(asked);
+  showCounts(asked);
 }
 
 function writeAddress(changed) {
@@ -144,7 +144,7 @@ function writeAddress(changed) {
   refresh();
 }
 
-// Another choice: what is still shown belongs to the old one until its own figures come.
+// The selection has changed: panels show data of the previous one until their own arrives.
 function dim() {
   for (const section of document.querySelectorAll("[data-panel]")) {
     section.setAttribute("aria-busy", "true");
@@ -152,14 +152,14 @@ function dim() {
   }
 }
 
-function tellCounts(asked) {
+function showCounts(asked) {
   for (const mark of form.querySelectorAll("[data-count]")) {
     const chosen = mark.dataset.count === "dates" ? Number(asked.has("from")) : asked.getAll(mark.dataset.count).length;
     mark.textContent = chosen ? `· ${chosen}` : "";
   }
 }
 
-// The boxes of plants and sensor types; those in the address are there even when the tables do not know them.
+// The checkboxes of plants and sensor types; those in the URL are included even if the tables lack them.
 export function offer(choices) {
   const asked = query();
   for (const place of form.querySelectorAll("[data-choices]")) {

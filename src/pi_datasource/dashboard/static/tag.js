@@ -1,6 +1,6 @@
 // The page of one tag: search, trend, states, figures and rows.
 
-import { absent, count, duration, element, moment, named, none, number, share, table, totals, words } from "./dom.js";
+import { absent, count, duration, element, moment, named, none, note, number, share, table, totals } from "./dom.js";
 import { colour, draw, over, plain, tone, when } from "./charts.js";
 import { query, start } from "./page.js";
 
@@ -23,8 +23,8 @@ function figures(body, data) {
     ["Type", data.point_type ?? none],
   ]);
   const hour = data.last_hour === null ? "This tag is in no table: search for another." : `No event in this range; the last ones are in the hour of ${moment(data.last_hour).slice(0, 16)} UTC.`;
-  words(body, "none", data.events ? "" : hour);
-  words(body, "hourly", data.hourly && data.events ? "Over more than a week the figures come from the hourly table; choose a shorter range for the others." : "");
+  note(body, "none", data.events ? "" : hour);
+  note(body, "hourly", data.hourly && data.events ? "Over more than a week the figures come from the hourly table; choose a shorter range for the others." : "");
 }
 
 function rawTraces(rows) {
@@ -52,10 +52,10 @@ function reducedTraces(rows, hourly) {
     for (const [at, value] of same ? ends.slice(0, 1) : ends) { line.x.push(when(at)); line.y.push(value); }
   }
   const floor = Math.min(...rows.map((row) => row.low ?? Infinity));
-  // Some event is not good in nearly every hour: only hours that are mostly so say something.
-  const told = (row, name) => (hourly ? row[name] * 2 > row.events : row[name]);
+  // Nearly every hour has an event that is not good: mark only hours in which most events are.
+  const isMarked = (row, name) => (hourly ? row[name] * 2 > row.events : row[name]);
   const flagged = (name, label, symbol, paint) => {
-    const some = rows.filter((row) => told(row, name));
+    const some = rows.filter((row) => isMarked(row, name));
     return some.length ? [{ type: "scatter", mode: "markers", name: label, x: some.map((row) => when(row.moment)), y: some.map((row) => row.low ?? floor),
       text: some.map((row) => count(row[name])), hovertemplate: "%{text}", marker: { symbol, color: paint, size: 7 } }] : [];
   };
@@ -67,7 +67,7 @@ async function trend(body, data, answer) {
   document.getElementById("csv").href = `/ingestion/api/tag.csv?${query()}`;
   if (!data) return;
   const numbers = data.mode === "reduced" ? data.rows.some((row) => row.low !== null) : data.rows.some((row) => row.value !== null);
-  words(body, "how", !data.rows.length ? "No events in this range." : !numbers ? "This tag has no numbers in this range: see its states and events."
+  note(body, "how", !data.rows.length ? "No events in this range." : !numbers ? "This tag has no numbers in this range: see its states and events."
     : data.mode === "reduced" ? `Lowest and highest good value of each ${duration(data.pixel_us / 1e6)}.` : `${count(data.rows.length)} events, every one drawn.`);
   const label = `Trend of ${count(data.rows.length)} points.`;
   const traces = data.mode === "reduced" ? () => reducedTraces(data.rows, data.hourly) : () => rawTraces(data.rows);
@@ -78,7 +78,7 @@ async function trend(body, data, answer) {
 async function states(body, data, answer) {
   if (!data) return;
   const steps = data.rows.map((row, index) => ({ ...row, end: data.rows[index + 1]?.moment ?? data.end })).filter((row) => row.state !== "");
-  words(body, "none", !steps.length ? (data.hourly ? "No hour of this range ends in a state." : "No states in this range: this tag has numbers only.") : data.cut ? "More changes than can be drawn: these are the first; choose a shorter range."
+  note(body, "none", !steps.length ? (data.hourly ? "No hour of this range ends in a state." : "No states in this range: this tag has numbers only.") : data.cut ? "More changes than can be drawn: these are the first; choose a shorter range."
     : data.hourly ? "Over more than a week: the state at the end of each hour. Choose a shorter range to see every change." : "");
   if (!steps.length) { body.querySelector('[data-chart="states"]')?.remove(); return; }
   const names = [...new Set(steps.map((row) => row.state))];
@@ -93,7 +93,7 @@ async function states(body, data, answer) {
 
 function rows(body, data) {
   if (!data) return;
-  words(body, "more", data.more ? `The newest ${data.rows.length}; the download has all of the range.` : "");
+  note(body, "more", data.more ? `The newest ${data.rows.length}; the download has all of the range.` : "");
   table(body, "rows", [
     { label: "Timestamp", kind: "moment", cell: (r) => moment(r.moment, 6) },
     { label: "Seq.", kind: "number", cell: (r) => String(r.sequence) },
@@ -105,9 +105,9 @@ function rows(body, data) {
 }
 
 function flags(row) {
-  const told = [row.good === false ? "not good" : "", row.questionable ? "questionable" : "", row.substituted ? "substituted" : "", row.annotated ? "annotated" : ""].filter(Boolean);
-  const made = element("span", { className: told.length ? "mark" : "", textContent: told.join(", ") || "good" });
-  if (told.length) made.dataset.level = row.good === false ? "bad" : "warn";
+  const texts = [row.good === false ? "not good" : "", row.questionable ? "questionable" : "", row.substituted ? "substituted" : "", row.annotated ? "annotated" : ""].filter(Boolean);
+  const made = element("span", { className: texts.length ? "mark" : "", textContent: texts.join(", ") || "good" });
+  if (texts.length) made.dataset.level = row.good === false ? "bad" : "warn";
   return made;
 }
 
