@@ -21,9 +21,9 @@ from pi_datasource.recorded import decode
 from pi_datasource.recorded.calls import Call, Cursor
 from pi_datasource.recorded.decode import Rows
 from pi_datasource.recorded.events import ticks_at
-from pi_datasource.recorded.flight import Flight
 from pi_datasource.recorded.isolation import Isolation, Verdict
 from pi_datasource.recorded.outcome import Outcome, TaskState
+from pi_datasource.recorded.prefetch import PendingCall
 from pi_datasource.recorded.window_parts import REQUEST_TIMEOUT
 from pi_datasource.recorded.windows import is_slow
 from pi_datasource.webapi.client import PIClient
@@ -70,11 +70,11 @@ class _Run(TaskState):
         )
         if self.task.requests_per_second is not None:
             self.client.pace(self.task.requests_per_second)
-        flying = self._launch(None)
-        while flying:
-            following = self._launch(flying)
-            yield from self._rows(self._landed(flying))
-            flying = following or self._launch(None)
+        pending = self._launch(None)
+        while pending:
+            prefetched = self._launch(pending)
+            yield from self._rows(self._landed(pending))
+            pending = prefetched or self._launch(None)
         yield from self._report()
         if self.task.report_metrics:
             told = asdict(self.client.metrics - self.metrics)
@@ -82,39 +82,39 @@ class _Run(TaskState):
                 told["offset"] = json.loads(self.task.offset)
             yield self._status_rows([((*points, NO_POINT)[0], json.dumps(told))], schema.READ_METRICS)
 
-    def _launch(self, before: Flight | None) -> Flight | None:
+    def _launch(self, previous: PendingCall | None) -> PendingCall | None:
         if not self.waiting:
             return None
-        call = self.sizes.next_call(self.waiting, self.sets, idle=before is None)
+        call = self.sizes.next_call(self.waiting, self.sets, idle=previous is None)
         self.windows.aim(call.cursors)
         urls = call.urls(self.client.resource, self.schema.names)
-        return Flight(self.client, call, urls, before)
+        return PendingCall(self.client, call, urls, previous)
 
-    def _landed(self, flight: Flight) -> list[Rows]:
+    def _landed(self, pending: PendingCall) -> list[Rows]:
         """What one call brought, after the pause that it asks for; only then the next call is sent, if there was one."""
-        abandoned = True
+        cancel = True
         try:
-            groups = self._sorted_out(flight)
-            abandoned = False
+            groups = self._sorted_out(pending)
+            cancel = False
         finally:
-            flight.settle(abandoned=abandoned)
+            pending.release(cancel=cancel)
         return groups
 
-    def _sorted_out(self, flight: Flight) -> list[Rows]:
+    def _sorted_out(self, pending: PendingCall) -> list[Rows]:
         """The new events of one call; cursors that are not at their end go back to the front of the queue."""
         try:
-            answers = flight.answers()
+            answers = pending.pages()
         except ServerError as error:
-            if self._unread(flight, error):
+            if self._unread(pending, error):
                 return []
-            if not (self._smaller(flight.call, error) or self._waited_for(flight.call, error)):
-                self._exhausted(flight, error)
-            left = [cursor for cursor in flight.call.cursors if not cursor.given_up]
+            if not (self._smaller(pending.call, error) or self._waited_for(pending.call, error)):
+                self._exhausted(pending, error)
+            left = [cursor for cursor in pending.call.cursors if not cursor.given_up]
             self.waiting.extendleft(reversed(left))
             return []
         self.answered = True
         self.isolation.readable()
-        outcome = Outcome(self, flight.call)
+        outcome = Outcome(self, pending.call)
         for request, page in answers:
             outcome.take(request, page)
         # Cursors in the middle of their window come first: memory of how far they are is then short-lived.
@@ -126,16 +126,16 @@ class _Run(TaskState):
             self.client.pause(max(attempts), max(least_s), requests=len(statuses), refused=refused)
         return outcome.groups
 
-    def _exhausted(self, flight: Flight, error: ServerError) -> None:
+    def _exhausted(self, pending: PendingCall, error: ServerError) -> None:
         """Gives up the points whose own retries left none for the call, so that the others can be asked for again.
 
         Raises:
             ServerError: there is none; the call failed after all retries, or would fail again.
         """
-        spent = [cursor for cursor in flight.call.cursors if cursor.attempts >= self.client.max_retries]
+        spent = [cursor for cursor in pending.call.cursors if cursor.attempts >= self.client.max_retries]
         unreadable = isinstance(error, UnexpectedReply)  # the server is to blame
-        if unreadable or not flight.retries_before or not spent:
-            hint = self.windows.hint(flight.call.cursors[0]) if is_slow(error) else ""
+        if unreadable or not pending.retries_before or not spent:
+            hint = self.windows.hint(pending.call.cursors[0]) if is_slow(error) else ""
             message = f"{error}{hint} (while reading {self.task})"
             raise type(error)(message, error.status, error.errors) from error
         for cursor in spent:
@@ -154,7 +154,7 @@ class _Run(TaskState):
             return True
         return self.windows.shorten_all(call, error)
 
-    def _unread(self, flight: Flight, error: ServerError) -> bool:
+    def _unread(self, pending: PendingCall, error: ServerError) -> bool:
         """Whether an answer that could not be read is dealt with: asked for again, or blamed on the one tag of the call.
 
         A server in trouble cuts its JSON or writes a ``WebException`` into it, a proxy puts a page or another call's answer in
@@ -164,8 +164,8 @@ class _Run(TaskState):
         if not isinstance(error, UnexpectedReply) or redirected:
             return False
         self.client.drop_connections()  # what arrives on them may belong to another call
-        call = flight.call
-        verdict = self.isolation.unreadable(call, is_json=flight.received)
+        call = pending.call
+        verdict = self.isolation.unreadable(call, is_json=pending.error is None)
         if verdict is Verdict.SERVER:
             return False
         if verdict is Verdict.TAG:
