@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pi_datasource.model import Point
-from pi_datasource.recorded.decode import Numbering
+from pi_datasource.recorded.decode import SequenceCounter
 from pi_datasource.recorded.window_parts import Parts
 from pi_datasource.webapi import request_ids
 
@@ -36,7 +36,7 @@ class Cursor:
     point: Point
     start: str  # PI's text of the time to go on from, with all its digits
     start_ticks: int
-    numbering: Numbering = field(default_factory=Numbering)
+    counter: SequenceCounter = field(default_factory=SequenceCounter)
     attempts: int = 0
     page_size: int = 0  # above the task's where one timestamp has filled a whole page
     given_up: bool = False

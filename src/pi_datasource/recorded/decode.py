@@ -1,4 +1,4 @@
-"""Events → one Arrow RecordBatch of exactly the columns asked for; no Python object per plain row."""
+"""Builds one Arrow RecordBatch of exactly the requested columns from events; no Python object per row."""
 
 from __future__ import annotations
 
@@ -10,79 +10,77 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pi_datasource import schema
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.model import Point
 from pi_datasource.recorded import arrays, events
-from pi_datasource.recorded.events import TICKS_PER_MICROSECOND, Events, Int64, ticks_at
+from pi_datasource.recorded.arrays import Bools, Int32, Int64
+from pi_datasource.recorded.events import TICKS_PER_MICROSECOND, Events, ticks_at
 from pi_datasource.recorded.values import value_columns
-
-Int32 = NDArray[np.int32]
 
 
 @dataclass
-class Numbering:
-    """How far one point's ``sequence`` has counted: carried from page to page."""
+class SequenceCounter:
+    """The next ``sequence`` of one point, kept from page to page."""
 
     timestamp_us: int | None = None
     next: int = 0
 
 
-class Rows(NamedTuple):
+class PointEvents(NamedTuple):
     """Consecutive events of one point, in server order."""
 
     point: Point
     events: Events
     units: str | None
-    numbering: Numbering
+    counter: SequenceCounter
 
 
 def to_batch(
-    groups: Sequence[Rows], target: pa.Schema, ingestion_time: datetime, pattern: str | None
+    groups: Sequence[PointEvents], target: pa.Schema, ingestion_time: datetime, pattern: str | None
 ) -> pa.RecordBatch:
-    """Events of several points as one batch of ``target``, a choice of the table's columns, in the order given.
+    """Events of several points as one batch of ``target``, a selection of the table's columns, in the order given.
 
     Raises:
         UnexpectedReply: a point's events are out of order.
     """
-    whole = events.joined([group.events for group in groups])
+    merged = events.concat([group.events for group in groups])
     lengths = np.array([group.events.size for group in groups], np.int64)
-    micros = whole.ticks // TICKS_PER_MICROSECOND
+    micros = merged.ticks // TICKS_PER_MICROSECOND
     sequences = _sequences(groups, lengths, micros)
-    columns = value_columns(whole, *_odd_types(groups, lengths, whole.odd), set(target.names))
-    columns["timestamp"] = arrays.numbers(micros, schema.TIMESTAMP)
-    columns["sequence"] = arrays.numbers(sequences, pa.int32())
-    columns["ingestion_timestamp"] = arrays.repeated(_moment(ingestion_time), len(micros))
-    owners = _owners(lengths)
-    for name, texts in _labels([(group.point, group.units) for group in groups], target, pattern).items():
-        columns[name] = _repeated(texts, owners, len(micros))
+    columns = value_columns(merged, *_point_types(groups, lengths, merged.non_numeric), set(target.names))
+    columns["timestamp"] = arrays.fixed_width(micros, schema.TIMESTAMP)
+    columns["sequence"] = arrays.fixed_width(sequences, pa.int32())
+    columns["ingestion_timestamp"] = arrays.repeat(_timestamp(ingestion_time), len(micros))
+    group_of_row = arrays.fixed_width(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), pa.int32())
+    for name, texts in _point_columns([(each.point, each.units) for each in groups], target, pattern).items():
+        columns[name] = _expand(texts, group_of_row)
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
 def status_rows(  # noqa: PLR0917 - what a row is made of
-    points: Sequence[tuple[Point, str]],
+    details: Sequence[tuple[Point, str]],
     kind: str,
     start: datetime,
     target: pa.Schema,
     ingestion_time: datetime,
     pattern: str | None,
 ) -> pa.RecordBatch:
-    """One row of ``kind``, which is no event, per (point, JSON text), at the window's start (table catalogue, section 1)."""
-    size = len(points)
+    """Status rows of ``kind``, stamped with ``start``: one per point, with its JSON text (table catalogue, section 1)."""
+    size = len(details)
     columns: dict[str, pa.Array] = {name: pa.nulls(size, target.field(name).type) for name in target.names}
-    columns["timestamp"] = arrays.repeated(_moment(start), size)
-    columns["sequence"] = arrays.numbers(np.zeros(size, np.int32), pa.int32())
-    columns["value_kind"] = arrays.texts([kind] * size)
-    columns["value_string"] = arrays.texts([text for _, text in points])
-    columns["ingestion_timestamp"] = arrays.repeated(_moment(ingestion_time), size)
-    labels = _labels([(point, None) for point, _ in points], target, pattern)
-    columns.update({name: arrays.texts(texts) for name, texts in labels.items()})
+    columns["timestamp"] = arrays.repeat(_timestamp(start), size)
+    columns["sequence"] = arrays.fixed_width(np.zeros(size, np.int32), pa.int32())
+    columns["value_kind"] = arrays.strings([kind] * size)
+    columns["value_string"] = arrays.strings([text for _, text in details])
+    columns["ingestion_timestamp"] = arrays.repeat(_timestamp(ingestion_time), size)
+    of_points = _point_columns([(point, None) for point, _ in details], target, pattern)
+    columns.update({name: arrays.strings(texts) for name, texts in of_points.items()})
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
-_LABELS: dict[str, Callable[[Point, str | None], str | None]] = {
+_POINT_COLUMNS: dict[str, Callable[[Point, str | None], str | None]] = {
     "tag_webid": lambda point, _: point.web_id,
     "tag_name": lambda point, _: point.name,
     "units": lambda point, units: units or point.units or None,
@@ -92,87 +90,84 @@ _LABELS: dict[str, Callable[[Point, str | None], str | None]] = {
 }
 
 
-def _labels(
+def _point_columns(
     points: Sequence[tuple[Point, str | None]], target: pa.Schema, pattern: str | None
 ) -> dict[str, list[str | None]]:
-    """The text columns of ``target`` that are the same in all rows of a point."""
+    """The text columns of ``target`` that are the same in all rows of a point, with one value per point."""
     wanted = set(target.names)
-    labels = {
-        name: [label(point, units) for point, units in points]
-        for name, label in _LABELS.items()
+    columns = {
+        name: [column(point, units) for point, units in points]
+        for name, column in _POINT_COLUMNS.items()
         if name in wanted
     }
     expression = re.compile(pattern) if pattern is not None else None
     if expression is not None and (groups := wanted & expression.groupindex.keys()):
         matches = [expression.search(point.name) for point, _ in points]
-        labels.update({name: [match[name] if match else None for match in matches] for name in groups})
-    return labels
+        columns.update({name: [match[name] if match else None for match in matches] for name in groups})
+    return columns
 
 
-def _owners(lengths: Int64) -> pa.Array:
-    """For each row the number of its group."""
-    return arrays.numbers(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), pa.int32())
+def _timestamp(moment: datetime) -> pa.Array:
+    return arrays.fixed_width(np.array([ticks_at(moment) // TICKS_PER_MICROSECOND]), schema.TIMESTAMP)
 
 
-def _moment(time: datetime) -> pa.Array:
-    return arrays.numbers(np.array([ticks_at(time) // TICKS_PER_MICROSECOND]), schema.TIMESTAMP)
-
-
-def _repeated(values: Sequence[str | None], owners: pa.Array, size: int) -> pa.Array:
-    """Each value as often as its group has rows."""
+def _expand(values: Sequence[str | None], group_of_row: pa.Array) -> pa.Array:
+    """The value of each row's group."""
     if values and all(value == values[0] for value in values):
-        return arrays.repeated(arrays.texts(values[:1]), size)
-    return arrays.texts(values).take(owners)
+        return arrays.repeat(arrays.strings(values[:1]), len(group_of_row))
+    return arrays.strings(values).take(group_of_row)
 
 
-def _odd_types(groups: Sequence[Rows], lengths: Int64, odd: Int64) -> tuple[list[str], Int64]:
-    """The types of points, and for each odd row the number of the type of its own."""
+def _point_types(
+    groups: Sequence[PointEvents], lengths: Int64, non_numeric: Int64
+) -> tuple[list[str], Int64]:
+    """The different point types, and for each non-numeric row the index of its point's type."""
     types = [group.point.point_type for group in groups]
-    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(types))}
-    owners = np.searchsorted(np.cumsum(lengths), odd, side="right")
-    return list(numbers), np.array([numbers[kind] for kind in types], np.int64)[owners]
+    indices = {kind: index for index, kind in enumerate(dict.fromkeys(types))}
+    owners = np.searchsorted(np.cumsum(lengths), non_numeric, side="right")
+    return list(indices), np.array([indices[kind] for kind in types], np.int64)[owners]
 
 
-def _sequences(groups: Sequence[Rows], lengths: Int64, micros: Int64) -> Int32:
-    """Numbers among equal timestamps; remembers in each group where its next page goes on."""
+def _sequences(groups: Sequence[PointEvents], lengths: Int64, micros: Int64) -> Int32:
+    """Numbers events with equal timestamps from 0 on, and keeps in each counter where the point's next page continues."""
     filled = np.flatnonzero(lengths)
     ends = np.cumsum(lengths)[filled]
     heads = ends - lengths[filled]
-    numberings = [groups[i].numbering for i in filled.tolist()]
+    counters = [groups[i].counter for i in filled.tolist()]
     steps = np.diff(micros)
     steps[heads[1:] - 1] = 1  # from one point to the next, time may go back
-    carried = [
-        (head, numbering)
-        for head, start, numbering in zip(heads.tolist(), micros[heads].tolist(), numberings, strict=True)
-        if numbering.timestamp_us is not None and start <= numbering.timestamp_us
+    continued = [
+        (head, counter)
+        for head, start, counter in zip(heads.tolist(), micros[heads].tolist(), counters, strict=True)
+        if counter.timestamp_us is not None and start <= counter.timestamp_us
     ]
-    backwards = [head for head, numbering in carried if micros[head] != numbering.timestamp_us]
+    backwards = [head for head, counter in continued if micros[head] != counter.timestamp_us]
     falls = [*(np.flatnonzero(steps < 0) + 1).tolist(), *backwards]
     if falls:
-        raise _disorder(groups, lengths, min(falls))
-    numbers = _counted(steps == 0, len(micros))
-    for head, numbering in carried:
+        raise _out_of_order(groups, lengths, min(falls))
+    numbers = _count_repeats(steps == 0, len(micros))
+    for head, counter in continued:
         changes = np.flatnonzero(steps[head:] != 0)
-        numbers[head : head + (int(changes[0]) + 1 if len(changes) else len(micros))] += numbering.next
-    last = zip(numberings, micros[ends - 1].tolist(), numbers[ends - 1].tolist(), strict=True)
-    for numbering, timestamp_us, number in last:
-        numbering.timestamp_us, numbering.next = timestamp_us, number + 1
+        numbers[head : head + (int(changes[0]) + 1 if len(changes) else len(micros))] += counter.next
+    last = zip(counters, micros[ends - 1].tolist(), numbers[ends - 1].tolist(), strict=True)
+    for counter, timestamp_us, number in last:
+        counter.timestamp_us, counter.next = timestamp_us, number + 1
     return numbers
 
 
-def _counted(repeats: NDArray[np.bool_], size: int) -> Int32:
-    """0 where a row does not repeat the timestamp before it, else one more than there."""
+def _count_repeats(repeats: Bools, size: int) -> Int32:
+    """0 for a row whose timestamp differs from that of the row before, else one more than that row's number."""
     numbers = np.zeros(size, np.int32)
-    where = np.flatnonzero(repeats) + 1
-    if len(where):
+    rows = np.flatnonzero(repeats) + 1
+    if len(rows):
         starts = np.arange(size)
-        starts[where] = 0
-        numbers[where] = where - np.maximum.accumulate(starts)[where]
+        starts[rows] = 0
+        numbers[rows] = rows - np.maximum.accumulate(starts)[rows]
     return numbers
 
 
-def _disorder(groups: Sequence[Rows], lengths: Int64, row: int) -> UnexpectedReply:
-    owner = groups[int(np.searchsorted(np.cumsum(lengths), row, side="right"))]
+def _out_of_order(groups: Sequence[PointEvents], lengths: Int64, row: int) -> UnexpectedReply:
+    point = groups[int(np.searchsorted(np.cumsum(lengths), row, side="right"))].point
     return UnexpectedReply(
-        f"the server sent the events of {owner.point.name} out of order, which would lose some of them"
+        f"the server sent the events of {point.name} out of order, which would lose some of them"
     )

@@ -1,9 +1,9 @@
-"""Plain rows out of a reply body, all at once: what looks like the rest is lifted, what does not is left to a parser.
+"""Extracts the regular rows of a reply body all at once; what is left is small and goes to a JSON parser.
 
-An archive page is thousands of rows that differ in a timestamp and a value only. Such rows are found, checked byte by byte
-and cast without an object for each; of states and texts each different one is parsed once. In the body every run of rows
-is replaced by ``[first,after]``, its row numbers. The *skeleton* that is left is ordinary JSON and much smaller: structure,
-failures and flagged rows are parsed from it exactly.
+An archive page is thousands of rows that differ in timestamp and value only. Such rows are found, checked byte by byte and
+cast without an object for each; a state or text that occurs in many rows is parsed once. In the body each run of these rows
+is replaced by ``[first,after]``, its row numbers. The *residual JSON* that is left, with the structure, failures and all other
+rows, is parsed as usual.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pi_datasource.recorded import arrays, row_scan
-from pi_datasource.recorded.row_scan import Bools, Bytes, Int64, Spans
+from pi_datasource.recorded.arrays import Bools, Float64, Int64, UInt8
+from pi_datasource.recorded.row_scan import RowOffsets
 from pi_datasource.recorded.wire import TimedValue
 from pi_datasource.webapi.envelope import NOT_JSON
 
 _ROW = re.compile(
     rb'\{"Timestamp":"[^"\\]*Z","Value":(?:-?\d[\d.eE+-]*|"[^"\\]*"|\{[^{}\\]*\})((?:,"\w+":(?:true|false|null))*\})'
 )
-_SAMPLES = 9
-_WORTH = 64  # rows: below, setting up costs more than parsing
-_BLOCK = 1 << 22  # bytes looked at together: what is in a cache need not come from memory
-_MUCH = 8  # one part in so many of a block, not lifted as numbers, is worth a look for states and texts
-_NEEDS_DIGITS = 2.0**53  # from here on a double may not hold every integer: the parser keeps its digits
+_SAMPLED_ROWS = 9
+_MIN_ROWS = 64  # below, setting up costs more than parsing
+_BLOCK_BYTES = 1 << 22  # scanned together: small enough for the CPU's cache
+_SCAN_AGAIN = (
+    8  # a block with at least a part in so many that is not numeric rows is scanned for states and texts
+)
+EXACT_INTEGER = 2**53  # a double holds every integer up to here
 
-Float64 = NDArray[np.float64]
 _PARSER = msgspec.json.Decoder(TimedValue)
 
 
@@ -42,158 +43,149 @@ _PARSER = msgspec.json.Decoder(TimedValue)
 class FastRows:
     """Rows of ``ticks`` (100 ns since 1970 UTC) and ``values``, and the body without them.
 
-    The rows at ``odd`` hold no number but ``odd_items[code]`` for each of ``odd_codes``, without its timestamp. ``tail`` is the
-    end of each row from after its value, such as ``,"Good":true}``.
+    Rows that hold no number are dictionary-encoded: row ``non_numeric[i]`` holds ``dictionary[indices[i]]``, without its
+    timestamp. ``suffix`` is what follows the value in each row, such as ``,"Good":true}``.
     """
 
-    skeleton: bytes
+    residual_json: bytes
     ticks: Int64
     values: Float64
-    tail: bytes
-    odd: Int64
-    odd_codes: Int64
-    odd_items: Sequence[TimedValue]
+    suffix: bytes
+    non_numeric: Int64
+    indices: Int64
+    dictionary: Sequence[TimedValue]
 
 
-class _Part(NamedTuple):
-    """Rows found in a block: where they stand in the body, and what they hold; the code of a number is -1."""
+class _Rows(NamedTuple):
+    """Rows of a block: their offsets in the body and what they hold; the dictionary index of a number is -1."""
 
     starts: Int64
     ends: Int64
     ticks: Int64
     values: Float64
-    codes: Int64
+    indices: Int64
 
-    def only(self, chosen: Bools | Int64) -> _Part:
-        """The rows that are chosen, or those of these numbers."""
-        return _Part(
-            self.starts[chosen],
-            self.ends[chosen],
-            self.ticks[chosen],
-            self.values[chosen],
-            self.codes[chosen],
-        )
+    def take(self, chosen: Bools | Int64) -> _Rows:
+        """The rows where the mask is true, or of these row numbers."""
+        starts, ends, ticks, values, indices = self
+        return _Rows(starts[chosen], ends[chosen], ticks[chosen], values[chosen], indices[chosen])
 
 
-_NO_PLACES = np.empty(0, np.int64)
-_NO_ROWS = _Part(_NO_PLACES, _NO_PLACES, _NO_PLACES, np.empty(0, np.float64), _NO_PLACES)
+_NO_OFFSETS = np.empty(0, np.int64)
+_NO_ROWS = _Rows(_NO_OFFSETS, _NO_OFFSETS, _NO_OFFSETS, np.empty(0, np.float64), _NO_OFFSETS)
 
 
-def lift(body: bytes) -> FastRows | None:
-    """The plain rows of ``body`` and the skeleton without them; None where lifting is not worth it or not possible."""
-    tail = _usual_tail(body)
-    if tail is None or body.count(tail, 0, 1 << 16) < min(_WORTH, len(body) >> 10):
+def extract(body: bytes) -> FastRows | None:
+    """The regular rows of ``body`` and the JSON without them; None if there are too few to be worth it."""
+    suffix = _common_suffix(body)
+    if suffix is None or body.count(suffix, 0, 1 << 16) < min(_MIN_ROWS, len(body) >> 10):
         return None
-    items: list[TimedValue] = []
-    parts = [part for low, high in _blocks(body) for part in _parts(body, low, high, tail, items)]
-    if not parts:
+    dictionary: list[TimedValue] = []
+    edges = [*range(0, len(body), _BLOCK_BYTES), len(body)]  # a row across an edge is left to the parser
+    blocks = [
+        rows for low, high in itertools.pairwise(edges) for rows in _scan(body, low, high, suffix, dictionary)
+    ]
+    if not blocks:
         return None
-    whole = _Part(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    if len(whole.starts) < _WORTH:
+    rows = _Rows(*(np.concatenate(columns) for columns in zip(*blocks, strict=True)))
+    if len(rows.starts) < _MIN_ROWS:
         return None
-    if items:
-        whole = whole.only(np.argsort(whole.starts, kind="stable"))
-    odd = np.flatnonzero(whole.codes >= 0)
-    skeleton = _skeleton(body, whole.starts, whole.ends)
-    return FastRows(skeleton, whole.ticks, whole.values, tail, odd, whole.codes[odd], items)
+    if dictionary:
+        rows = rows.take(np.argsort(rows.starts, kind="stable"))
+    non_numeric = np.flatnonzero(rows.indices >= 0)
+    residual = _residual_json(body, rows.starts, rows.ends)
+    return FastRows(
+        residual, rows.ticks, rows.values, suffix, non_numeric, rows.indices[non_numeric], dictionary
+    )
 
 
-def _usual_tail(body: bytes) -> bytes | None:
-    """What most of the first plain rows end with: rows with an odd flag are fewer."""
-    tails = Counter(match[1] for match, _ in zip(_ROW.finditer(body), range(_SAMPLES), strict=False))
-    return tails.most_common(1)[0][0] if tails else None
+def _common_suffix(body: bytes) -> bytes | None:
+    """What most of the first rows end with: rows with a flag that differs are fewer."""
+    suffixes = Counter(match[1] for match in itertools.islice(_ROW.finditer(body), _SAMPLED_ROWS))
+    return suffixes.most_common(1)[0][0] if suffixes else None
 
 
-def _blocks(body: bytes) -> list[tuple[int, int]]:
-    """Spans that tile the body; a row that lies across a border is left to the parser."""
-    edges = [*range(0, len(body), _BLOCK), len(body)]
-    return list(itertools.pairwise(edges))
-
-
-def _parts(body: bytes, low: int, high: int, tail: bytes, items: list[TimedValue]) -> Iterator[_Part]:
-    """The rows in ``body[low:high]``; what those with a code hold is added to ``items``."""
+def _scan(body: bytes, low: int, high: int, suffix: bytes, dictionary: list[TimedValue]) -> Iterator[_Rows]:
+    """The rows in ``body[low:high]``; values that are not numbers are added to ``dictionary``."""
     size = high - low
-    if size <= len(row_scan.HEAD) + len(tail):
+    if size <= len(row_scan.PREFIX) + len(suffix):
         return
     text = np.frombuffer(body, np.uint8, size, low)
-    numbers = _numbers(text, tail)
-    rest = size - int((numbers.ends - numbers.starts).sum())
-    parts = [numbers, _others(text, tail, items)] if rest > size // _MUCH else [numbers]
-    for part in parts:
-        if len(part.starts):
-            yield part._replace(starts=part.starts + low, ends=part.ends + low)
+    numeric = _numeric_rows(text, suffix)
+    left = size - int((numeric.ends - numeric.starts).sum())
+    found = (
+        [numeric, _non_numeric_rows(text, suffix, dictionary)] if left > size // _SCAN_AGAIN else [numeric]
+    )
+    for rows in found:
+        if len(rows.starts):
+            yield rows._replace(starts=rows.starts + low, ends=rows.ends + low)
 
 
-def _numbers(text: Bytes, tail: bytes) -> _Part:
-    """Rows whose value is a number that a double holds exactly; none if any of their texts is no time or no number."""
-    spans = row_scan.between_braces(text, tail)
-    spans = spans.only(_starts_a_number(text, spans.values))
+def _numeric_rows(text: UInt8, suffix: bytes) -> _Rows:
+    """Rows with a number that a double holds exactly; none if one of their texts is not a time or not a number."""
+    offsets = row_scan.between_braces(text, suffix)
+    offsets = offsets.filter(_starts_a_number(text, offsets.values))
     try:
-        ticks = _ticks(text, spans)
-        texts = row_scan.slices(text, spans.values, spans.value_ends, pa.string()).cast(pa.float64())
-        values = arrays.values_of(texts, np.float64)
+        ticks = _ticks(text, offsets)
+        numbers = row_scan.substrings(text, offsets.values, offsets.value_ends, pa.string()).cast(
+            pa.float64()
+        )
     except pa.ArrowInvalid:
         return _NO_ROWS
-    part = _Part(spans.starts, spans.ends, ticks, values, np.full(len(ticks), -1))
-    return part.only(np.abs(values) < _NEEDS_DIGITS)
+    values = arrays.to_numpy(numbers, np.float64)
+    rows = _Rows(offsets.starts, offsets.ends, ticks, values, np.full(len(ticks), -1))
+    return rows.take(np.abs(values) < EXACT_INTEGER)  # the parser keeps all digits of a larger integer
 
 
-def _others(text: Bytes, tail: bytes, items: list[TimedValue]) -> _Part:
-    """Rows whose value is a state or a text: each different one is parsed once."""
-    spans = row_scan.between_heads(text, tail)
-    first = text[spans.values]
-    spans = spans.only((first == ord('"')) | (first == ord("{")))
-    found = row_scan.slices(text, spans.values, spans.value_ends, pa.binary()).dictionary_encode()
-    codes = np.array([_parsed(value, tail, items) for value in arrays.bytes_of(found.dictionary)], np.int64)
-    codes = codes[arrays.values_of(found.indices, np.int32)]
-    spans, codes = spans.only(codes >= 0), codes[codes >= 0]
+def _non_numeric_rows(text: UInt8, suffix: bytes, dictionary: list[TimedValue]) -> _Rows:
+    """Rows with a state or a text: each different value is parsed once."""
+    offsets = row_scan.between_prefixes(text, suffix)
+    first = text[offsets.values]
+    offsets = offsets.filter((first == ord('"')) | (first == ord("{")))
+    encoded = row_scan.substrings(text, offsets.values, offsets.value_ends, pa.binary()).dictionary_encode()
+    parsed = [_add_parsed(value, suffix, dictionary) for value in arrays.to_bytes(encoded.dictionary)]
+    indices = np.array(parsed, np.int64)[arrays.to_numpy(encoded.indices, np.int32)]
+    offsets, indices = offsets.filter(indices >= 0), indices[indices >= 0]
     try:
-        ticks = _ticks(text, spans)
+        ticks = _ticks(text, offsets)
     except pa.ArrowInvalid:
         return _NO_ROWS
-    return _Part(spans.starts, spans.ends, ticks, np.full(len(ticks), np.nan), codes)
+    return _Rows(offsets.starts, offsets.ends, ticks, np.full(len(ticks), np.nan), indices)
 
 
-def _parsed(value: bytes, tail: bytes, items: list[TimedValue]) -> int:
-    """The number that the value gets in ``items``; -1 for what is no value, as behind the last row of a stream."""
+def _add_parsed(value: bytes, suffix: bytes, dictionary: list[TimedValue]) -> int:
+    """Adds the value to ``dictionary`` and returns its index; -1 for what follows the last row of a stream."""
     try:
-        items.append(_PARSER.decode(b'{"Timestamp":"","Value":' + value + tail))
+        dictionary.append(_PARSER.decode(b'{"Timestamp":"","Value":' + value + suffix))
     except NOT_JSON:
         return -1
-    return len(items) - 1
+    return len(dictionary) - 1
 
 
-def _ticks(text: Bytes, spans: Spans) -> Int64:
-    times = row_scan.slices(text, spans.times, spans.zulus + 1, pa.string()).cast(pa.timestamp("ns", "UTC"))
-    return arrays.values_of(times, np.int64) // 100
+def _ticks(text: UInt8, offsets: RowOffsets) -> Int64:
+    return arrays.to_ticks(row_scan.substrings(text, offsets.times, offsets.zulus + 1, pa.string()))
 
 
-def _starts_a_number(text: Bytes, places: Int64) -> Bools:
-    """A digit, or a minus and a digit: what Arrow casts besides (``inf``, ``nan``, blanks) is no JSON."""
-    first = text[places]
-    second = text[places + 1]
-    minus: Bools = (first == ord("-")) & _is_digit(second)
+def _starts_a_number(text: UInt8, offsets: Int64) -> Bools:
+    """A digit, or a minus and a digit: Arrow casts ``inf``, ``nan`` and blanks as well, which are not JSON."""
+    first = text[offsets]
+    minus: Bools = (first == ord("-")) & _is_digit(text[offsets + 1])
     return minus | _is_digit(first)
 
 
-def _is_digit(letters: Bytes) -> Bools:
-    digits: Bools = (letters >= ord("0")) & (letters <= ord("9"))
+def _is_digit(characters: UInt8) -> Bools:
+    digits: Bools = (characters >= ord("0")) & (characters <= ord("9"))
     return digits
 
 
-def _skeleton(body: bytes, starts: Int64, ends: Int64) -> bytes:
-    """The body with each run of adjacent rows replaced by their numbers."""
+def _residual_json(body: bytes, starts: Int64, ends: Int64) -> bytes:
+    """The body with each run of adjacent rows replaced by their row numbers."""
     first_of_run = np.flatnonzero(np.concatenate(([True], starts[1:] != ends[:-1])))
     after_run = np.append(first_of_run[1:], len(starts))
+    columns = (first_of_run, after_run, starts[first_of_run], ends[after_run - 1])
     pieces: list[bytes] = []
     at = 0
-    for first, after, start, end in zip(
-        first_of_run.tolist(),
-        after_run.tolist(),
-        starts[first_of_run].tolist(),
-        ends[after_run - 1].tolist(),
-        strict=True,
-    ):
+    for first, after, start, end in zip(*(column.tolist() for column in columns), strict=True):
         pieces += (body[at:start], b",[%d,%d]" % (first, after))
         at = end
     pieces.append(body[at:])

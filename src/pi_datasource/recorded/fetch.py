@@ -19,7 +19,7 @@ from pi_datasource.model import NO_POINT, Point, ReadTask, iso_utc
 from pi_datasource.points.deleted_points import split_deleted
 from pi_datasource.recorded import decode
 from pi_datasource.recorded.calls import Call, Cursor
-from pi_datasource.recorded.decode import Rows
+from pi_datasource.recorded.decode import PointEvents
 from pi_datasource.recorded.events import ticks_at
 from pi_datasource.recorded.isolation import Isolation, Verdict
 from pi_datasource.recorded.outcome import Outcome, TaskState
@@ -90,7 +90,7 @@ class _Run(TaskState):
         urls = call.urls(self.client.resource, self.schema.names)
         return PendingCall(self.client, call, urls, previous)
 
-    def _landed(self, pending: PendingCall) -> list[Rows]:
+    def _landed(self, pending: PendingCall) -> list[PointEvents]:
         """What one call brought, after the pause that it asks for; only then the next call is sent, if there was one."""
         cancel = True
         try:
@@ -100,7 +100,7 @@ class _Run(TaskState):
             pending.release(cancel=cancel)
         return groups
 
-    def _sorted_out(self, pending: PendingCall) -> list[Rows]:
+    def _sorted_out(self, pending: PendingCall) -> list[PointEvents]:
         """The new events of one call; cursors that are not at their end go back to the front of the queue."""
         try:
             answers = pending.pages()
@@ -190,7 +190,7 @@ class _Run(TaskState):
         self.client.pause(attempts)
         return True
 
-    def _rows(self, groups: list[Rows]) -> Iterator[pa.RecordBatch]:
+    def _rows(self, groups: list[PointEvents]) -> Iterator[pa.RecordBatch]:
         filled = [group for group in groups if group.events.size]
         if not filled:
             return

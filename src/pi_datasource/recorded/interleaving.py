@@ -10,7 +10,8 @@ import numpy as np
 
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.recorded import events
-from pi_datasource.recorded.events import Columns, Events, Int64
+from pi_datasource.recorded.arrays import Int64
+from pi_datasource.recorded.events import Columns, Events
 from pi_datasource.recorded.fast_rows import FastRows
 from pi_datasource.recorded.wire import Entry, TimedValue
 
@@ -41,7 +42,7 @@ class Interleaving:
             if not all(type(entry) is TimedValue for entry in self.entries):
                 message = "POST batch: a list stands in place of an event"
                 raise UnexpectedReply(message)
-            return _apart(events.of(self.entries), self.edges)  # type: ignore[arg-type]
+            return _apart(events.from_items(self.entries), self.edges)  # type: ignore[arg-type]
         items, places, rows, at = [], [], [0], 0
         run_ends_at = 0
         for entry in self.entries:
@@ -58,7 +59,7 @@ class Interleaving:
             rows.append(at)
         if run_ends_at != len(lifted.ticks):
             return None
-        woven = events.woven(lifted, events.of(items), np.array(places, np.int64))
+        woven = events.interleave(lifted, events.from_items(items), np.array(places, np.int64))
         return _apart(woven, [rows[edge] for edge in self.edges])
 
 

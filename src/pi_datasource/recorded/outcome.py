@@ -8,7 +8,7 @@ import re
 from pi_datasource.errors import SHOWN_FAILURES, PointFailure, ServerFailed
 from pi_datasource.model import Point, ReadTask, iso_utc
 from pi_datasource.recorded.calls import Call, Cursor, Request
-from pi_datasource.recorded.decode import Rows
+from pi_datasource.recorded.decode import PointEvents
 from pi_datasource.recorded.events import ticks_at
 from pi_datasource.recorded.paging import Span, advance
 from pi_datasource.recorded.reply import Page
@@ -50,7 +50,7 @@ class Outcome:
 
     def __init__(self, state: TaskState, call: Call) -> None:
         self.state, self.call = state, call
-        self.groups: list[Rows] = []
+        self.groups: list[PointEvents] = []
         self.unfinished: list[Cursor] = []
         self.pauses: list[tuple[int, int, float]] = []  # (status, attempt, seconds that the server asked for)
 
@@ -93,7 +93,7 @@ class Outcome:
             cursor, page.events, size, cut=cut, span=span, server_limit=limit, alone=not self.call.sets
         )
         self.state.windows.worked(cursor)
-        self.groups.append(Rows(cursor.point, step.events, page.units, cursor.numbering))
+        self.groups.append(PointEvents(cursor.point, step.events, page.units, cursor.counter))
         self.state.sizes.saw(page.events, span, cut)
         if step.failure is not None:
             self.state.give_up(cursor.point, None, step.failure)

@@ -72,23 +72,23 @@ def _held_back(cursor: Cursor, page: Events, size: int, span: Span, larger: int 
             f"the server's pages do not advance: the last event of a full page from {cursor.start} on is at "
             f"{text_of_ticks(last)}"
         )
-        return Step(page.cut(0, 0), finished=True, failure=message)
+        return Step(page.slice(0, 0), finished=True, failure=message)
     if keep or page.size < size:
         cursor.page_size = 0
     elif larger is not None:
         cursor.page_size = larger
     else:
         return Step(
-            page.cut(0, 0),
+            page.slice(0, 0),
             finished=True,
             failure=f"at least {size} events share the timestamp {text_of_ticks(last)}, and the server returns no more "
             "in one call; raise its MaxReturnedItemsPerCall",
         )
     cursor.start, cursor.start_ticks = text_of_ticks(last), last
-    return Step(_within(page.cut(0, keep), span), finished=False)
+    return Step(_within(page.slice(0, keep), span), finished=False)
 
 
 def _within(page: Events, span: Span) -> Events:
     """The events in ``[start, end)``: PI's windows include their end, ours do not."""
     first, after = np.searchsorted(page.ticks, (span.start, span.end)).tolist()
-    return page.cut(first, after)
+    return page.slice(first, after)

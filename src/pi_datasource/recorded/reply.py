@@ -41,7 +41,7 @@ class Page(NamedTuple):
     ``unrecognized`` is a failure, too: status 200 with something that is neither events nor PI Web API's words for an error.
     """
 
-    events: Events = events.NONE
+    events: Events = events.EMPTY
     units: str | None = None
     status: int = 200
     message: str = ""
@@ -97,7 +97,7 @@ def _unrecognized(message: str) -> Page:
 
 
 def _read(body: bytes, asked: Sequence[str], sets: bool) -> dict[str, Page]:
-    lifted = fast_rows.lift(body)
+    lifted = fast_rows.extract(body)
     pages = _pages(body, lifted, asked, sets)
     if pages is None:
         # Rows stand where the reference has none: the parser says what is wrong, if anything is.
@@ -107,7 +107,7 @@ def _read(body: bytes, asked: Sequence[str], sets: bool) -> dict[str, Page]:
 
 def _pages(body: bytes, lifted: FastRows | None, asked: Sequence[str], sets: bool) -> dict[str, Page] | None:
     """The pages; None if the lifted rows do not fit into what is left of the body."""
-    text = lifted.skeleton if lifted else body
+    text = lifted.residual_json if lifted else body
     replies = _parsed(text, body, sets)
     if replies is None:
         return None

@@ -1,4 +1,4 @@
-"""What the value of an event is: number, state, text … → the columns for it (table catalogue, section 1).
+"""Turns the value of an event into the columns for it: a number, a state, a text … (table catalogue, section 1).
 
 A value's JSON type may change from row to row: ``Good``, ``IsSystem`` and ``Errors`` decide what it is.
 """
@@ -13,22 +13,22 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pi_datasource import schema
 from pi_datasource.recorded import arrays
-from pi_datasource.recorded.events import EXACT_INTEGER, Columns, Int64
+from pi_datasource.recorded.arrays import Int32, Int64
+from pi_datasource.recorded.events import Columns
+from pi_datasource.recorded.fast_rows import EXACT_INTEGER
 from pi_datasource.recorded.wire import FLAGS, TimedValue
 from pi_datasource.webapi.envelope import text_of
 
 _INT32 = range(-(2**31), 2**31)
-_INFINITE = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
-_NO_FLAGS = pa.nulls(0, pa.bool_())
+_NOT_FINITE = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
 _TEXT_TYPES = ("String", "Blob", "Digital")
 
 
-class Reading(NamedTuple):
-    """What the columns for a value hold."""
+class TypedValue(NamedTuple):
+    """What the columns ``value``, ``value_string``, ``state_code`` and ``value_kind`` hold for one event."""
 
     value: float | None
     text: str | None
@@ -36,116 +36,116 @@ class Reading(NamedTuple):
     kind: str
 
 
-class _Odd(NamedTuple):
-    """What the odd rows hold: each different reading once, and for each row the number of its own."""
+class _NonNumeric(NamedTuple):
+    """The values of the rows that hold no number: each different one once, and for each row the index of its value."""
 
-    readings: Sequence[Reading]
-    numbers: NDArray[np.int32]
+    values: Sequence[TypedValue]
+    indices: Int32
 
 
 def value_columns(
-    events: Columns, types: Sequence[str], odd_types: Int64, wanted: AbstractSet[str]
+    events: Columns, types: Sequence[str], type_indices: Int64, wanted: AbstractSet[str]
 ) -> dict[str, pa.Array]:
-    """Those of the ``wanted`` columns that come from the events; ``odd_types`` number the point type of each odd row."""
-    odd = _read_once(events, types, odd_types)
+    """Those of the ``wanted`` columns that come from the events.
+
+    ``type_indices`` are the indices in ``types`` of the point types of the non-numeric rows.
+    """
+    others = _classify_once(events, types, type_indices)
     made: dict[str, Callable[[], pa.Array]] = {
-        "value": lambda: _numbers(events, odd),
-        "value_string": lambda: _sparse(
-            events, odd, arrays.texts([None, *(each.text for each in odd.readings)])
+        "value": lambda: _numbers(events, others),
+        "value_string": lambda: _spread(
+            events, others, arrays.strings([None, *(each.text for each in others.values)])
         ),
-        "state_code": lambda: _sparse(events, odd, _codes(odd.readings)),
-        "value_kind": lambda: _sparse(
-            events, odd, arrays.texts([schema.NUMBER, *(each.kind for each in odd.readings)])
+        "state_code": lambda: _spread(events, others, _codes(others.values)),
+        "value_kind": lambda: _spread(
+            events, others, arrays.strings([schema.NUMBER, *(each.kind for each in others.values)])
         ),
         **{name.lower(): partial(_flag, events, place) for place, name in enumerate(FLAGS)},
     }
     return {name: make() for name, make in made.items() if name in wanted}
 
 
-def _read_once(events: Columns, types: Sequence[str], odd_types: Int64) -> _Odd:
-    pairs = arrays.numbers(events.odd_codes * len(types) + odd_types, pa.int64()).dictionary_encode()
-    split = [divmod(pair, len(types)) for pair in arrays.values_of(pairs.dictionary, np.int64).tolist()]
-    readings = [read(events.odd_items[code], types[kind]) for code, kind in split]
-    return _Odd(readings, arrays.values_of(pairs.indices, np.int32))
+def _classify_once(events: Columns, types: Sequence[str], type_indices: Int64) -> _NonNumeric:
+    pairs = arrays.fixed_width(events.indices * len(types) + type_indices, pa.int64()).dictionary_encode()
+    split = [divmod(pair, len(types)) for pair in arrays.to_numpy(pairs.dictionary, np.int64).tolist()]
+    values = [classify(events.dictionary[item], types[kind]) for item, kind in split]
+    return _NonNumeric(values, arrays.to_numpy(pairs.indices, np.int32))
 
 
-def _numbers(events: Columns, odd: _Odd) -> pa.Array:
-    if not odd.readings:
-        return arrays.numbers(events.values, pa.float64())
+def _numbers(events: Columns, others: _NonNumeric) -> pa.Array:
+    if not others.values:
+        return arrays.fixed_width(events.values, pa.float64())
     values, missing = events.values.copy(), np.zeros(len(events.ticks), np.bool_)
-    numbers = [each.value for each in odd.readings]
-    values[events.odd] = np.array([0.0 if each is None else each for each in numbers])[odd.numbers]
-    missing[events.odd] = np.array([each is None for each in numbers])[odd.numbers]
-    return arrays.numbers(values, pa.float64(), missing)
+    numbers = [each.value for each in others.values]
+    values[events.non_numeric] = np.array([0.0 if each is None else each for each in numbers])[others.indices]
+    missing[events.non_numeric] = np.array([each is None for each in numbers])[others.indices]
+    return arrays.fixed_width(values, pa.float64(), missing)
 
 
-def _sparse(events: Columns, odd: _Odd, given: pa.Array) -> pa.Array:
-    """The first of ``given`` in all rows but the odd ones, and in these the one after it that their number says."""
+def _spread(events: Columns, others: _NonNumeric, given: pa.Array) -> pa.Array:
+    """The first of ``given`` in each numeric row; in the other rows those after it, by the row's index."""
     if given.null_count == len(given):
         return pa.nulls(len(events.ticks), given.type)
-    place = np.zeros(len(events.ticks), np.int32)
-    place[events.odd] = odd.numbers + 1
-    return given.take(arrays.numbers(place, pa.int32()))
+    indices = np.zeros(len(events.ticks), np.int32)
+    indices[events.non_numeric] = others.indices + 1
+    return given.take(arrays.fixed_width(indices, pa.int32()))
 
 
-def _codes(readings: Sequence[Reading]) -> pa.Array:
-    codes = [None, *(each.code for each in readings)]
+def _codes(values: Sequence[TypedValue]) -> pa.Array:
+    codes = [None, *(each.code for each in values)]
     missing = np.array([code is None for code in codes])
-    return arrays.numbers(np.array([code or 0 for code in codes], np.int32), pa.int32(), missing)
+    return arrays.fixed_width(np.array([code or 0 for code in codes], np.int32), pa.int32(), missing)
 
 
 def _flag(events: Columns, place: int) -> pa.Array:
     bits = (events.flags >> np.uint8(2 * place)) & np.uint8(3)
-    first = int(bits[0]) if len(bits) else 0
-    if (bits == first).all():
-        return (
-            arrays.repeated(arrays.flags(bits[:1] == 1, bits[:1] == 2), len(bits)) if len(bits) else _NO_FLAGS
-        )
-    return arrays.flags(bits == 1, bits == 2)
+    if len(bits) and (bits == bits[0]).all():
+        return arrays.repeat(arrays.booleans(bits[:1] == 1, bits[:1] == 2), len(bits))
+    return arrays.booleans(bits == 1, bits == 2)
 
 
-def read(item: TimedValue, point_type: str) -> Reading:
-    """The columns of an event whose value is not concise_errors a number: the table of the catalogue, section 1."""
+def classify(item: TimedValue, point_type: str) -> TypedValue:
+    """The columns of an event whose value is not an exact number, by the table of the catalogue, section 1."""
     value = item.Value
     if item.Errors:
-        return Reading(None, text_of(item.Errors) or None, None, schema.ERROR)
+        return TypedValue(None, text_of(item.Errors) or None, None, schema.ERROR)
     if isinstance(value, dict):
-        return _read_object(value, item.Good)
+        return _classify_object(value, item.Good)
     if isinstance(value, str):
-        return _read_text(value, item.Good, point_type)
+        return _classify_text(value, item.Good, point_type)
     if isinstance(value, bool):
-        return Reading(float(value), str(value).lower(), None, schema.BOOLEAN)
+        return TypedValue(float(value), str(value).lower(), None, schema.BOOLEAN)
     if isinstance(value, (int, float)):
-        return _read_number(value)
+        return _classify_number(value)
     if value is None:
-        return Reading(None, None, None, schema.NONE)
-    return Reading(None, msgspec.json.encode(value).decode(), None, schema.JSON)
+        return TypedValue(None, None, None, schema.NONE)
+    return TypedValue(None, msgspec.json.encode(value).decode(), None, schema.JSON)
 
 
-def _read_number(value: float) -> Reading:
+def _classify_number(value: float) -> TypedValue:
     exact = isinstance(value, float) or -EXACT_INTEGER <= value <= EXACT_INTEGER
     digits = None if exact else str(value)
     try:
-        return Reading(float(value), digits, None, schema.NUMBER)
+        return TypedValue(float(value), digits, None, schema.NUMBER)
     except OverflowError:
-        return Reading(None, digits, None, schema.JSON)
+        return TypedValue(None, digits, None, schema.JSON)
 
 
-def _read_text(value: str, good: bool | None, point_type: str) -> Reading:
+def _classify_text(value: str, good: bool | None, point_type: str) -> TypedValue:
     if good is False:
-        return Reading(None, value, None, schema.ERROR)
+        return TypedValue(None, value, None, schema.ERROR)
     if point_type == "Timestamp":
-        return Reading(None, value, None, schema.TIMESTAMP_TEXT)
-    if point_type not in _TEXT_TYPES and value.lower() in _INFINITE:
-        return Reading(float(_INFINITE[value.lower()]), None, None, schema.NUMBER)
-    return Reading(None, value, None, schema.STRING)
+        return TypedValue(None, value, None, schema.TIMESTAMP_TEXT)
+    if point_type not in _TEXT_TYPES and value.lower() in _NOT_FINITE:
+        return TypedValue(float(_NOT_FINITE[value.lower()]), None, None, schema.NUMBER)
+    return TypedValue(None, value, None, schema.STRING)
 
 
-def _read_object(value: dict[str, Any], good: bool | None) -> Reading:
+def _classify_object(value: dict[str, Any], good: bool | None) -> TypedValue:
     name, code = value.get("Name"), value.get("Value")
     if isinstance(name, str) and (code is None or (type(code) is int and code in _INT32)):
         system = value.get("IsSystem") is True or good is False
-        return Reading(None, name, code, schema.SYSTEM if system else schema.DIGITAL)
+        return TypedValue(None, name, code, schema.SYSTEM if system else schema.DIGITAL)
     if set(value) == {"Errors"}:
-        return Reading(None, text_of(value["Errors"]) or None, None, schema.ERROR)
-    return Reading(None, msgspec.json.encode(value).decode(), None, schema.JSON)
+        return TypedValue(None, text_of(value["Errors"]) or None, None, schema.ERROR)
+    return TypedValue(None, msgspec.json.encode(value).decode(), None, schema.JSON)

@@ -25,7 +25,7 @@ values = [1.5, {"Name": "ON", "Value": 1}, "text", True, None, 2**60, {"Errors":
 items = [{"Timestamp": wire(i), "Value": value, "Good": i % 3 > 0} for i, value in enumerate(values)]
 body = json.dumps({"0": {"Status": 200, "Content": {"Items": items}}}, separators=(",", ":")).encode()
 (page,) = reply.batch_reply(body).values()
-group = decode.Rows(point(), page.events, page.units, decode.Numbering())
+group = decode.PointEvents(point(), page.events, page.units, decode.SequenceCounter())
 now = datetime(2026, 1, 1, tzinfo=timezone.utc)
 target = schema.timeseries(include_metadata=True)
 batch = decode.to_batch([group], target, now, None)
@@ -38,48 +38,48 @@ print("pandas" in sys.modules)
 @given(st.lists(st.none() | st.integers(-(2**31), 2**31 - 1)))
 def test_numbers(values: list[int | None]) -> None:
     missing = np.array([value is None for value in values], np.bool_)
-    found = arrays.numbers(np.array([value or 0 for value in values], np.int32), pa.int32(), missing)
+    found = arrays.fixed_width(np.array([value or 0 for value in values], np.int32), pa.int32(), missing)
     found.validate(full=True)
     assert found.equals(pa.array(values, pa.int32()))
 
 
 def test_numbers_of_another_width_are_refused() -> None:
     with pytest.raises(AssertionError):
-        arrays.numbers(np.zeros(3, np.int64), pa.int32())
+        arrays.fixed_width(np.zeros(3, np.int64), pa.int32())
 
 
 def test_numbers_that_do_not_lie_side_by_side() -> None:
-    assert arrays.numbers(np.arange(10)[::3], pa.int64()).to_pylist() == [0, 3, 6, 9]
+    assert arrays.fixed_width(np.arange(10)[::3], pa.int64()).to_pylist() == [0, 3, 6, 9]
 
 
 @given(st.lists(st.none() | st.booleans()))
-def test_flags(values: list[bool | None]) -> None:
+def test_booleans(values: list[bool | None]) -> None:
     given_ = [np.array([value is wanted for value in values], np.bool_) for wanted in (True, None)]
-    found = arrays.flags(*given_)
+    found = arrays.booleans(*given_)
     found.validate(full=True)
     assert found.equals(pa.array(values, pa.bool_()))
 
 
 @given(st.lists(st.none() | st.text()))
-def test_texts(values: list[str | None]) -> None:
-    found = arrays.texts(values)
+def test_strings(values: list[str | None]) -> None:
+    found = arrays.strings(values)
     found.validate(full=True)
     assert found.equals(pa.array(values, pa.string()))
 
 
 @given(st.lists(st.binary()), st.integers(0, 5))
-def test_bytes_of_a_slice(values: list[bytes], first: int) -> None:
-    assert arrays.bytes_of(pa.array(values, pa.binary()).slice(first)) == values[first:]
+def test_to_bytes_of_a_slice(values: list[bytes], first: int) -> None:
+    assert arrays.to_bytes(pa.array(values, pa.binary()).slice(first)) == values[first:]
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.integers(0, 5))
-def test_values_of_a_slice(values: list[int], first: int) -> None:
-    assert arrays.values_of(pa.array(values, pa.int64()).slice(first), np.int64).tolist() == values[first:]
+def test_to_numpy_of_a_slice(values: list[int], first: int) -> None:
+    assert arrays.to_numpy(pa.array(values, pa.int64()).slice(first), np.int64).tolist() == values[first:]
 
 
 @pytest.mark.parametrize("value", ["a", None])
-def test_repeated(value: Any) -> None:
-    assert arrays.repeated(arrays.texts([value]), 3).to_pylist() == [value] * 3
+def test_repeat(value: Any) -> None:
+    assert arrays.repeat(arrays.strings([value]), 3).to_pylist() == [value] * 3
 
 
 def test_reading_does_not_import_pandas() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pi_datasource import schema
 from pi_datasource.errors import PIError, UnexpectedReply
 from pi_datasource.recorded import decode, events, reply
-from pi_datasource.recorded.decode import Numbering, Rows
+from pi_datasource.recorded.decode import PointEvents, SequenceCounter
 from pi_datasource.recorded.reply import Page
 from pi_datasource.recorded.wire import TimedValue
 from pi_datasource.webapi import envelope
@@ -36,7 +36,7 @@ def golden(name: str) -> dict[str, Page]:
 
 def alone(items: Sequence[TimedValue]) -> events.Events:
     """Parsed events as one stream of their own."""
-    columns = events.of(items)
+    columns = events.from_items(items)
     return events.Events(columns, 0, len(columns.ticks))
 
 
@@ -53,14 +53,19 @@ def decoded(key: str, point_type: str) -> list[tuple[Any, ...]]:
     """(timestamp, sequence, value, value_string, state_code, value_kind, four flags) of one golden stream."""
     page = golden("types_and_states.json")[key]
     batch = decode.to_batch(
-        [Rows(point(point_type=point_type), page.events, page.units, Numbering())], SCHEMA, PLANNED, None
+        [PointEvents(point(point_type=point_type), page.events, page.units, SequenceCounter())],
+        SCHEMA,
+        PLANNED,
+        None,
     )
     return rows_of(batch, *SCHEMA.names[2:12])
 
 
 def test_a_golden_reply_of_readings_becomes_exactly_these_rows() -> None:
     page = golden("types_and_states.json")["0"]
-    batch = decode.to_batch([Rows(point(), page.events, page.units, Numbering())], SCHEMA, PLANNED, None)
+    batch = decode.to_batch(
+        [PointEvents(point(), page.events, page.units, SequenceCounter())], SCHEMA, PLANNED, None
+    )
     assert batch.schema.equals(SCHEMA, check_metadata=True)
     head, tail = ("W_TI7.PV", "TI7.PV"), ("degC", "Float64", PLANNED)
     tick = 123_456
@@ -156,7 +161,7 @@ def test_an_answer_without_anything_is_not_an_empty_one() -> None:
 def test_golden_failures_keep_status_and_text_and_no_event() -> None:
     pages = golden("batch_failures.json")
     fine = pages.pop("fine")
-    assert (fine.ok, fine.units, fine.events.own().values.tolist()) == (True, "bar", [1.0])
+    assert (fine.ok, fine.units, fine.events.to_columns().values.tolist()) == (True, "bar", [1.0])
     assert not any(page.ok or page.events.size for page in pages.values())
     assert {key: (page.status, page.message) for key, page in pages.items()} == {
         "string": (409, "The following ParentIds did not complete successfully: at2."),
@@ -250,7 +255,10 @@ def one(
 ) -> tuple[Any, ...]:
     item = TimedValue("2024-05-01T00:00:00Z", value, good, Errors=errors)
     batch = decode.to_batch(
-        [Rows(point(point_type=point_type), alone([item]), None, Numbering())], SCHEMA, PLANNED, None
+        [PointEvents(point(point_type=point_type), alone([item]), None, SequenceCounter())],
+        SCHEMA,
+        PLANNED,
+        None,
     )
     return rows_of(batch, "value", "value_string", "state_code", "value_kind")[0]
 
@@ -305,10 +313,10 @@ def test_cuts_of_two_answers_keep_what_each_row_holds_by_the_type_of_its_own_poi
     first = alone([TimedValue(f"2024-05-01T00:00:{second}Z", text, True) for second, text in texts])
     second = alone([TimedValue("2024-05-01T00:00:00Z", {"Name": "ON", "Value": 1}, True)])
     groups = [
-        Rows(point("A", "String"), first.cut(0, 1), None, Numbering()),
-        Rows(point("B", "Float64"), first.cut(2, 4), None, Numbering()),
-        Rows(point("C", "Digital"), second, None, Numbering()),
-        Rows(point("D", "String"), first.cut(1, 2), None, Numbering()),
+        PointEvents(point("A", "String"), first.slice(0, 1), None, SequenceCounter()),
+        PointEvents(point("B", "Float64"), first.slice(2, 4), None, SequenceCounter()),
+        PointEvents(point("C", "Digital"), second, None, SequenceCounter()),
+        PointEvents(point("D", "String"), first.slice(1, 2), None, SequenceCounter()),
     ]
     rows = rows_of(
         decode.to_batch(groups, SCHEMA, PLANNED, None), "tag_name", "value_string", "state_code", "value_kind"
@@ -320,12 +328,12 @@ def test_cuts_of_two_answers_keep_what_each_row_holds_by_the_type_of_its_own_poi
         ("C", "ON", 1, "digital"),
         ("D", "x", None, "string"),
     ]
-    assert len(events.joined([group.events for group in groups]).odd_items) == 5  # each held once
+    assert len(events.concat([group.events for group in groups]).dictionary) == 5  # each held once
 
 
-def sequences(*texts: str, numbering: Numbering | None = None) -> list[int]:
+def sequences(*texts: str, counter: SequenceCounter | None = None) -> list[int]:
     items = [TimedValue(text, 1.0) for text in texts]
-    group = Rows(point(), alone(items), None, numbering or Numbering())
+    group = PointEvents(point(), alone(items), None, counter or SequenceCounter())
     return decode.to_batch([group], SCHEMA, PLANNED, None).column("sequence").to_pylist()
 
 
@@ -337,24 +345,24 @@ def test_events_within_one_microsecond_are_numbered_in_server_order() -> None:
     ) == [0, 1, 2, 0, 1, 0]  # fmt: skip
 
 
-def test_numbering_goes_on_over_a_page_border_and_starts_anew_after_it() -> None:
-    numbering = Numbering()
-    assert sequences("2024-05-01T00:00:00.0000001Z", "2024-05-01T00:00:00.0000002Z", numbering=numbering) == [
+def test_counter_goes_on_over_a_page_border_and_starts_anew_after_it() -> None:
+    counter = SequenceCounter()
+    assert sequences("2024-05-01T00:00:00.0000001Z", "2024-05-01T00:00:00.0000002Z", counter=counter) == [
         0,
         1,
     ]
-    assert sequences("2024-05-01T00:00:00.0000009Z", numbering=numbering) == [2]
-    assert sequences("2024-05-01T00:00:00.0000009Z", "2024-05-01T00:00:01Z", numbering=numbering) == [3, 0]
-    assert sequences("2024-05-01T00:00:02Z", numbering=numbering) == [0]
+    assert sequences("2024-05-01T00:00:00.0000009Z", counter=counter) == [2]
+    assert sequences("2024-05-01T00:00:00.0000009Z", "2024-05-01T00:00:01Z", counter=counter) == [3, 0]
+    assert sequences("2024-05-01T00:00:02Z", counter=counter) == [0]
 
 
 def test_points_are_numbered_apart_although_time_goes_back_between_them() -> None:
     late, early = TimedValue("2024-05-01T00:00:09Z", 1.0), TimedValue("2024-05-01T00:00:00Z", 2.0)
     groups = [
-        Rows(point("A"), alone([early, late]), None, Numbering()),
-        Rows(point("B"), events.NONE, None, Numbering()),
-        Rows(point("C"), alone([early, early]), None, Numbering()),
-        Rows(point("D"), alone([early]), None, Numbering()),
+        PointEvents(point("A"), alone([early, late]), None, SequenceCounter()),
+        PointEvents(point("B"), events.EMPTY, None, SequenceCounter()),
+        PointEvents(point("C"), alone([early, early]), None, SequenceCounter()),
+        PointEvents(point("D"), alone([early]), None, SequenceCounter()),
     ]
     batch = decode.to_batch(groups, SCHEMA, PLANNED, None)
     assert rows_of(batch, "tag_name", "sequence", "value") == [
@@ -364,18 +372,22 @@ def test_points_are_numbered_apart_although_time_goes_back_between_them() -> Non
 
 @pytest.mark.parametrize("seconds", [(1, 0), (0, 2, 1)])
 def test_events_out_of_order_are_refused_naming_the_point(seconds: Sequence[int]) -> None:
-    steady = Rows(point("A"), alone([TimedValue("2024-05-01T00:00:09Z", 1.0)]), None, Numbering())
+    steady = PointEvents(
+        point("A"), alone([TimedValue("2024-05-01T00:00:09Z", 1.0)]), None, SequenceCounter()
+    )
     items = [TimedValue(f"2024-05-01T00:00:0{second}Z", 1.0) for second in seconds]
     with pytest.raises(UnexpectedReply) as caught:
-        decode.to_batch([steady, Rows(point("B"), alone(items), None, Numbering())], SCHEMA, PLANNED, None)
+        decode.to_batch(
+            [steady, PointEvents(point("B"), alone(items), None, SequenceCounter())], SCHEMA, PLANNED, None
+        )
     assert str(caught.value) == "the server sent the events of B out of order, which would lose some of them"
 
 
 def test_a_page_that_begins_before_the_last_one_ended_is_refused() -> None:
-    numbering = Numbering()
-    sequences("2024-05-01T00:00:01Z", numbering=numbering)
+    counter = SequenceCounter()
+    sequences("2024-05-01T00:00:01Z", counter=counter)
     with pytest.raises(UnexpectedReply, match=r"events of TI7\.PV out of order"):
-        sequences("2024-05-01T00:00:00Z", numbering=numbering)
+        sequences("2024-05-01T00:00:00Z", counter=counter)
 
 
 @pytest.mark.parametrize(
@@ -389,32 +401,35 @@ def test_a_page_that_begins_before_the_last_one_ended_is_refused() -> None:
 )
 def test_timestamps_of_any_century_are_cut_to_microseconds(text: str, moment: datetime) -> None:
     micros = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    assert (events.ticks_of([text]) // 10).tolist() == [micros]
-    assert (events.ticks_of(["2024-05-01T00:00:00Z", text]) // 10).tolist()[1] == micros
+    assert (events.parse_ticks([text]) // 10).tolist() == [micros]
+    assert (events.parse_ticks(["2024-05-01T00:00:00Z", text]) // 10).tolist()[1] == micros
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2024-13-01T00:00:00Z", "2024-05-01T06:00:60Z"])
 def test_a_timestamp_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(UnexpectedReply, match=r"^an event's Timestamp cannot be read: "):
-        events.ticks_of(["2024-05-01T00:00:00Z", text])
+        events.parse_ticks(["2024-05-01T00:00:00Z", text])
 
 
 def test_a_timestamp_of_the_right_form_that_cannot_be_read_is_quoted() -> None:
     with pytest.raises(UnexpectedReply) as caught:
-        events.ticks_of(["2024-13-01T00:00:00Z"])
+        events.parse_ticks(["2024-13-01T00:00:00Z"])
     assert "2024-13-01T00:00:00Z" in str(caught.value)
 
 
 def test_a_timestamp_before_the_calendar_is_refused() -> None:
     with pytest.raises(UnexpectedReply):
-        events.ticks_of(["0001-01-01T00:00:00+05:00"])
+        events.parse_ticks(["0001-01-01T00:00:00+05:00"])
 
 
 def test_named_groups_become_columns_and_are_null_where_the_name_does_not_match() -> None:
     pattern = r"^(?P<plant>[^.]+)\.(?P<sensor_type>[A-Z]+)(?P<number>\d)?"
     target = schema.timeseries(("plant", "sensor_type", "number"), include_metadata=True)
     item = TimedValue("2024-05-01T00:00:00Z", 1.0)
-    groups = [Rows(point(name), alone([item]), None, Numbering()) for name in ("P1.TI7", "P2.FIC", "odd")]
+    groups = [
+        PointEvents(point(name), alone([item]), None, SequenceCounter())
+        for name in ("P1.TI7", "P2.FIC", "odd")
+    ]
     batch = decode.to_batch(groups, target, PLANNED, pattern)
     assert batch.schema.equals(target)
     assert rows_of(batch, "tag_name", "plant", "sensor_type", "number", "tag_path", "server_name") == [
@@ -426,7 +441,7 @@ def test_named_groups_become_columns_and_are_null_where_the_name_does_not_match(
 
 @pytest.mark.parametrize(("sent", "units"), [("bar", "bar"), ("", "degC"), (None, "degC")])
 def test_units_are_the_answers_else_the_points(sent: str | None, units: str) -> None:
-    group = Rows(point(), alone([TimedValue("2024-05-01T00:00:00Z", 1.0)]), sent, Numbering())
+    group = PointEvents(point(), alone([TimedValue("2024-05-01T00:00:00Z", 1.0)]), sent, SequenceCounter())
     assert decode.to_batch([group], SCHEMA, PLANNED, None).column("units").to_pylist() == [units]
 
 
@@ -549,7 +564,7 @@ def pages(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
 
 @given(pages())
 def test_random_mixed_pages_decode_as_the_rules_say_row_by_row(made: list[list[dict[str, Any]]]) -> None:
-    numberings = {name: Numbering() for name in "ABC"}
+    counters = {name: SequenceCounter() for name in "ABC"}
     states: dict[str, dict[str, Any]] = {name: {} for name in "ABC"}
     for groups in made:
         body = {
@@ -564,7 +579,9 @@ def test_random_mixed_pages_decode_as_the_rules_say_row_by_row(made: list[list[d
         }
         read = reply.batch_reply(json.dumps(body).encode())
         given_groups = [
-            Rows(point(g["name"], g["type"]), read[str(i)].events, read[str(i)].units, numberings[g["name"]])
+            PointEvents(
+                point(g["name"], g["type"]), read[str(i)].events, read[str(i)].units, counters[g["name"]]
+            )
             for i, g in enumerate(groups)
         ]
         batch = decode.to_batch(given_groups, SCHEMA, PLANNED, None)
@@ -578,7 +595,7 @@ def test_random_mixed_pages_decode_as_the_rules_say_row_by_row(made: list[list[d
 
 
 def read_everything(body: bytes) -> None:
-    """Rows, or an error of ours: anything else fails the test."""
+    """PointEvents, or an error of ours: anything else fails the test."""
     try:
         read = reply.batch_reply(body)
     except PIError:
@@ -587,7 +604,7 @@ def read_everything(body: bytes) -> None:
         if not page.events.size:
             continue
         for point_type in ("Float64", "String"):
-            group = Rows(point(point_type=point_type), page.events, page.units, Numbering())
+            group = PointEvents(point(point_type=point_type), page.events, page.units, SequenceCounter())
             try:
                 batch = decode.to_batch([group], SCHEMA, PLANNED, None)
             except PIError:

@@ -58,6 +58,7 @@ def test_a_web_exception_written_between_two_events_is_found() -> None:
     at = text.index(b',{"Timestamp"') + 1
     assert holds_retry_status(text[:at] + json.dumps(BROKEN).encode() + text[at:])
     assert holds_retry_status(text[:at] + json.dumps(BROKEN).encode())
+    assert holds_retry_status(text[:at] + b'"1_1":{"Status":503}}')
 
 
 VALUE = st.one_of(
