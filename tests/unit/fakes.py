@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from pi_datasource.errors import RequestRefused, ServerError
 from pi_datasource.model import Point, Window
-from pi_datasource.recorded.window_parts import Memory
+from pi_datasource.recorded.window_parts import LearnedLength
 from pi_datasource.webapi.metrics import RequestMetrics
 
 UTC = timezone.utc
@@ -87,7 +87,7 @@ class FakePI:
         self.dropped = 0  # how often the kept connections were closed
         self.least_pauses_s: list[float] = []
         self.metrics = RequestMetrics()
-        self.windows = Memory()
+        self.windows = LearnedLength()
         self.paced: float | None = None
         self.gets: list[tuple[str, dict[str, str]]] = []
         self.replies: dict[str, Callable[[dict[str, str]], Any]] = {}
@@ -96,8 +96,8 @@ class FakePI:
     def resource(self, path: str, params: dict[str, Any]) -> str:
         return f"{self.url}/{path}?{urlencode(params, quote_via=quote, doseq=True)}"
 
-    def server_state(self, kind: type[Memory]) -> Memory:
-        assert kind is Memory
+    def server_state(self, kind: type[LearnedLength]) -> LearnedLength:
+        assert kind is LearnedLength
         return self.windows
 
     def pause(self, attempt: int, least_s: float = 0.0, *, requests: int = 1, refused: bool = False) -> None:

@@ -43,11 +43,6 @@ def strings(values: Sequence[str | None]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
 
 
-def repeat(single: pa.Array, size: int) -> pa.Array:
-    """The one value of ``single``, ``size`` times."""
-    return pa.repeat(single[0], size)
-
-
 def to_numpy(array: pa.Array, kind: type[np.generic]) -> NDArray[Any]:
     """A read-only view of the numbers of an array without nulls."""
     return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * np.dtype(kind).itemsize)

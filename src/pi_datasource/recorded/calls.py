@@ -1,4 +1,4 @@
-"""What one call of the batch endpoint asks for: cursors → sub-requests → URLs. Pure."""
+"""Builds the sub-requests of a batch call and their URLs from cursors, which know how far each point has been read. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 from pi_datasource.model import Point
 from pi_datasource.recorded.decode import SequenceCounter
 from pi_datasource.recorded.window_parts import Parts
+from pi_datasource.recorded.wire import TimedValue
 from pi_datasource.webapi import request_ids
+from pi_datasource.webapi.envelope import Failure
 
 Resource = Callable[[str, Mapping[str, Any]], str]
 
-# Column → the fields of an event that it is made of; a field that no column needs is not sent.
+# The fields of an event that each column is made of: a field that no column needs is not requested.
 _FIELDS_OF = {
     "value": ("Value",),
     "value_string": ("Value", "Good"),
@@ -24,9 +26,8 @@ _FIELDS_OF = {
     "substituted": ("Substituted",),
     "annotated": ("Annotated",),
 }
-# What says that an answer is a failure: a selection may leave out what it does not name. Unknown names are ignored.
-_FAILURE_FIELDS = ("WebException", "Errors", "Exception", "Message")
-_EVENT_FIELDS = ("Timestamp", "Value", "Good", "Questionable", "Substituted", "Annotated", "Errors")
+# A server may leave out fields that are not selected, failures included; it ignores names that it does not know.
+_FAILURE_FIELDS = Failure.__struct_encode_fields__
 
 
 @dataclass
@@ -34,24 +35,24 @@ class Cursor:
     """How far one point has been read."""
 
     point: Point
-    start: str  # PI's text of the time to go on from, with all its digits
+    start: str  # of the next request, as PI writes it, with all its digits
     start_ticks: int
     counter: SequenceCounter = field(default_factory=SequenceCounter)
     attempts: int = 0
-    page_size: int = 0  # above the task's where one timestamp has filled a whole page
+    page_size: int = 0  # if not 0, replaces the task's: one timestamp has filled a whole page
     given_up: bool = False
-    alone: bool = False  # asked for by a request of its own: cut, failed or doubtful among others
+    alone: bool = False  # has a request of its own: truncated, failed or doubtful among others
     parts: Parts = field(default_factory=Parts)
-    end: str = ""  # PI's text of the end of what is asked for now
+    end: str = ""  # of the current request, as PI writes it
     end_ticks: int = 0
-    all_fields: bool = False  # asked for without selectedFields: what came with them was no page
-    unreadable: int = 0  # answers of its call in a row that could not be read
-    group: int = 0  # only cursors of the same group share a call (see ``isolation``)
+    all_fields: bool = False  # requested without selectedFields: the answer with them was not a page
+    unreadable: int = 0  # consecutive answers to its calls that could not be read
+    group: int = 0  # only cursors of the same group share a call (see ``bisection``)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One sub-request: some cursors with the same start and end, each to bring at most ``size`` events."""
+    """One sub-request: cursors with the same start and end, for at most ``size`` events each."""
 
     cursors: Sequence[Cursor]
     size: int
@@ -66,12 +67,13 @@ class Call:
 
     @property
     def cursors(self) -> list[Cursor]:
-        """All that the call asks for."""
+        """The cursors of all sub-requests."""
         return [cursor for request in self.requests for cursor in request.cursors]
 
     def urls(self, resource: Resource, columns: Iterable[str]) -> dict[str, str]:
-        """The URL of each sub-request by its id, which no other call has."""
-        fields = event_fields(columns)
+        """The URL of each sub-request by its id, which no other call uses."""
+        needed = {"Timestamp", "Errors", *(name for column in columns for name in _FIELDS_OF.get(column, ()))}
+        fields = [name for name in TimedValue.__struct_fields__ if name in needed]
         ids = request_ids.unique(len(self.requests))
         return {
             each: self._url(request, resource, fields)
@@ -80,24 +82,18 @@ class Call:
 
     def _url(self, request: Request, resource: Resource, fields: Sequence[str]) -> str:
         first = request.cursors[0]
-        window = {
+        selected = [*(f"Items.{name}" for name in fields), "UnitsAbbreviation", *_FAILURE_FIELDS]
+        params = {
             "startTime": first.start,
             "endTime": first.end,
             "boundaryType": "Inside",
             "maxCount": request.size,
         }
         if not self.sets:
-            selected = [*(f"Items.{name}" for name in fields), "UnitsAbbreviation", *_FAILURE_FIELDS]
             chosen = {} if first.all_fields else {"selectedFields": ";".join(selected)}
-            return resource(f"streams/{first.point.web_id}/recorded", {**window, **chosen})
-        of_streams = ["WebId", *(f"Items.{name}" for name in fields), "UnitsAbbreviation", *_FAILURE_FIELDS]
-        selected = [*(f"Items.{name}" for name in of_streams), *_FAILURE_FIELDS]
-        web_ids = [cursor.point.web_id for cursor in request.cursors]
-        asked = {**window, "selectedFields": ";".join(selected), "webIdType": "IDOnly", "webId": web_ids}
-        return resource("streamsets/recorded", asked)
-
-
-def event_fields(columns: Iterable[str]) -> list[str]:
-    """The fields of an event that ``columns`` need, in PI's own order; always the timestamp, and what says that it failed."""
-    needed = {"Timestamp", "Errors", *(name for column in columns for name in _FIELDS_OF.get(column, ()))}
-    return [name for name in _EVENT_FIELDS if name in needed]
+            return resource(f"streams/{first.point.web_id}/recorded", {**params, **chosen})
+        params["selectedFields"] = ";".join(
+            [*(f"Items.{name}" for name in ("WebId", *selected)), *_FAILURE_FIELDS]
+        )
+        params |= {"webIdType": "IDOnly", "webId": [cursor.point.web_id for cursor in request.cursors]}
+        return resource("streamsets/recorded", params)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pi_datasource import schema
 from pi_datasource.errors import UnexpectedReply
-from pi_datasource.model import Point
+from pi_datasource.model import Point, ReadTask
 from pi_datasource.recorded import arrays, events
 from pi_datasource.recorded.arrays import Bools, Int32, Int64
 from pi_datasource.recorded.events import TICKS_PER_MICROSECOND, Events, ticks_at
@@ -52,29 +52,24 @@ def to_batch(
     columns = value_columns(merged, *_point_types(groups, lengths, merged.non_numeric), set(target.names))
     columns["timestamp"] = arrays.fixed_width(micros, schema.TIMESTAMP)
     columns["sequence"] = arrays.fixed_width(sequences, pa.int32())
-    columns["ingestion_timestamp"] = arrays.repeat(_timestamp(ingestion_time), len(micros))
+    columns["ingestion_timestamp"] = pa.repeat(_timestamp(ingestion_time), len(micros))
     group_of_row = arrays.fixed_width(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), pa.int32())
     for name, texts in _point_columns([(each.point, each.units) for each in groups], target, pattern).items():
         columns[name] = _expand(texts, group_of_row)
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
 
 
-def status_rows(  # noqa: PLR0917 - what a row is made of
-    details: Sequence[tuple[Point, str]],
-    kind: str,
-    start: datetime,
-    target: pa.Schema,
-    ingestion_time: datetime,
-    pattern: str | None,
+def status_rows(
+    details: Sequence[tuple[Point, str]], kind: str, task: ReadTask, target: pa.Schema, pattern: str | None
 ) -> pa.RecordBatch:
-    """Status rows of ``kind``, stamped with ``start``: one per point, with its JSON text (table catalogue, section 1)."""
+    """Status rows, stamped with the start of the window: one per point, with its JSON (table catalogue, section 1)."""
     size = len(details)
     columns: dict[str, pa.Array] = {name: pa.nulls(size, target.field(name).type) for name in target.names}
-    columns["timestamp"] = arrays.repeat(_timestamp(start), size)
+    columns["timestamp"] = pa.repeat(_timestamp(task.window.start), size)
     columns["sequence"] = arrays.fixed_width(np.zeros(size, np.int32), pa.int32())
     columns["value_kind"] = arrays.strings([kind] * size)
     columns["value_string"] = arrays.strings([text for _, text in details])
-    columns["ingestion_timestamp"] = arrays.repeat(_timestamp(ingestion_time), size)
+    columns["ingestion_timestamp"] = pa.repeat(_timestamp(task.ingestion_time), size)
     of_points = _point_columns([(point, None) for point, _ in details], target, pattern)
     columns.update({name: arrays.strings(texts) for name, texts in of_points.items()})
     return pa.RecordBatch.from_arrays([columns[name] for name in target.names], schema=target)
@@ -107,14 +102,14 @@ def _point_columns(
     return columns
 
 
-def _timestamp(moment: datetime) -> pa.Array:
-    return arrays.fixed_width(np.array([ticks_at(moment) // TICKS_PER_MICROSECOND]), schema.TIMESTAMP)
+def _timestamp(moment: datetime) -> pa.Scalar:
+    return arrays.fixed_width(np.array([ticks_at(moment) // TICKS_PER_MICROSECOND]), schema.TIMESTAMP)[0]
 
 
 def _expand(values: Sequence[str | None], group_of_row: pa.Array) -> pa.Array:
     """The value of each row's group."""
     if values and all(value == values[0] for value in values):
-        return arrays.repeat(arrays.strings(values[:1]), len(group_of_row))
+        return pa.repeat(arrays.strings(values[:1])[0], len(group_of_row))
     return arrays.strings(values).take(group_of_row)
 
 

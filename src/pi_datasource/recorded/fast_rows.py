@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -71,10 +72,6 @@ class _Rows(NamedTuple):
         return _Rows(starts[chosen], ends[chosen], ticks[chosen], values[chosen], indices[chosen])
 
 
-_NO_OFFSETS = np.empty(0, np.int64)
-_NO_ROWS = _Rows(_NO_OFFSETS, _NO_OFFSETS, _NO_OFFSETS, np.empty(0, np.float64), _NO_OFFSETS)
-
-
 def extract(body: bytes) -> FastRows | None:
     """The regular rows of ``body`` and the JSON without them; None if there are too few to be worth it."""
     suffix = _common_suffix(body)
@@ -111,34 +108,38 @@ def _scan(body: bytes, low: int, high: int, suffix: bytes, dictionary: list[Time
     if size <= len(row_scan.PREFIX) + len(suffix):
         return
     text = np.frombuffer(body, np.uint8, size, low)
-    numeric = _numeric_rows(text, suffix)
-    left = size - int((numeric.ends - numeric.starts).sum())
-    found = (
-        [numeric, _non_numeric_rows(text, suffix, dictionary)] if left > size // _SCAN_AGAIN else [numeric]
-    )
-    for rows in found:
+    left = size
+    for find in (_numeric_rows, partial(_non_numeric_rows, dictionary=dictionary)):
+        if left <= size // _SCAN_AGAIN:
+            return
+        try:
+            rows = find(text, suffix)
+        except (
+            pa.ArrowInvalid
+        ):  # a timestamp or number in an unusual form: the parser reads all rows of the block
+            continue
+        left -= int((rows.ends - rows.starts).sum())
         if len(rows.starts):
             yield rows._replace(starts=rows.starts + low, ends=rows.ends + low)
 
 
 def _numeric_rows(text: UInt8, suffix: bytes) -> _Rows:
-    """Rows with a number that a double holds exactly; none if one of their texts is not a time or not a number."""
+    """Rows with a number that a double holds exactly.
+
+    Raises:
+        pa.ArrowInvalid: one of their texts is not a time or not a number.
+    """
     offsets = row_scan.between_braces(text, suffix)
     offsets = offsets.filter(_starts_a_number(text, offsets.values))
-    try:
-        ticks = _ticks(text, offsets)
-        numbers = row_scan.substrings(text, offsets.values, offsets.value_ends, pa.string()).cast(
-            pa.float64()
-        )
-    except pa.ArrowInvalid:
-        return _NO_ROWS
-    values = arrays.to_numpy(numbers, np.float64)
+    ticks = _ticks(text, offsets)
+    numbers = row_scan.substrings(text, offsets.values, offsets.value_ends, pa.string())
+    values = arrays.to_numpy(numbers.cast(pa.float64()), np.float64)
     rows = _Rows(offsets.starts, offsets.ends, ticks, values, np.full(len(ticks), -1))
     return rows.take(np.abs(values) < EXACT_INTEGER)  # the parser keeps all digits of a larger integer
 
 
 def _non_numeric_rows(text: UInt8, suffix: bytes, dictionary: list[TimedValue]) -> _Rows:
-    """Rows with a state or a text: each different value is parsed once."""
+    """Rows with a state or a text, each different one parsed once; raises as ``_numeric_rows`` does."""
     offsets = row_scan.between_prefixes(text, suffix)
     first = text[offsets.values]
     offsets = offsets.filter((first == ord('"')) | (first == ord("{")))
@@ -146,10 +147,7 @@ def _non_numeric_rows(text: UInt8, suffix: bytes, dictionary: list[TimedValue]) 
     parsed = [_add_parsed(value, suffix, dictionary) for value in arrays.to_bytes(encoded.dictionary)]
     indices = np.array(parsed, np.int64)[arrays.to_numpy(encoded.indices, np.int32)]
     offsets, indices = offsets.filter(indices >= 0), indices[indices >= 0]
-    try:
-        ticks = _ticks(text, offsets)
-    except pa.ArrowInvalid:
-        return _NO_ROWS
+    ticks = _ticks(text, offsets)
     return _Rows(offsets.starts, offsets.ends, ticks, np.full(len(ticks), np.nan), indices)
 
 
@@ -169,13 +167,9 @@ def _ticks(text: UInt8, offsets: RowOffsets) -> Int64:
 def _starts_a_number(text: UInt8, offsets: Int64) -> Bools:
     """A digit, or a minus and a digit: Arrow casts ``inf``, ``nan`` and blanks as well, which are not JSON."""
     first = text[offsets]
-    minus: Bools = (first == ord("-")) & _is_digit(text[offsets + 1])
-    return minus | _is_digit(first)
-
-
-def _is_digit(characters: UInt8) -> Bools:
-    digits: Bools = (characters >= ord("0")) & (characters <= ord("9"))
-    return digits
+    digits = np.where(first == ord("-"), text[offsets + 1], first)
+    found: Bools = (digits >= ord("0")) & (digits <= ord("9"))
+    return found
 
 
 def _residual_json(body: bytes, starts: Int64, ends: Int64) -> bytes:

@@ -19,11 +19,11 @@ _GAP = 1 << 16  # bytes searched for the next list of events: heads of members a
 
 
 class PendingCall:
-    """A batch call, sent as soon as the answer to the ``previous`` call has arrived.
+    """A batch call, sent as soon as the answer to the ``previous`` call has arrived; a context manager.
 
     A task thus has one request under way at a time. If the previous call failed, or its answer holds a status that asks for
-    a pause, the call waits for ``release``. It runs in a daemon thread, which does not outlive the process. Where no thread
-    can be started, this call and all later ones are sent when their pages are asked for.
+    a pause, this call is sent when the ``with`` block of the previous one ends, and never if that raises. It runs in a daemon
+    thread, which does not outlive the process. Where no thread can be started, calls are sent when their pages are asked for.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class PendingCall:
         self._attempts = Attempts(client.max_retries, self.retries_before)
         self._released, self._next_cancelled = threading.Event(), False
         send = partial(self._send, client, urls, previous)
-        self._thread: threading.Thread | None = None
-        if previous is None or previous._thread is not None:
-            self._thread = _started(send)
-        self._unsent = send if self._thread is None else None
+        self._thread: threading.Thread | None = (
+            None if previous and not previous._thread else _start_thread(send)
+        )
+        self._unsent = None if self._thread else send
 
     def _send(self, client: PIClient, urls: dict[str, str], previous: PendingCall | None) -> None:
         if previous is not None:
@@ -54,9 +54,11 @@ class PendingCall:
             if not holds_retry_status(self._body):
                 self._released.set()
 
-    def release(self, *, cancel: bool) -> None:
-        """Lets the next call be sent, or cancels it."""
-        self._next_cancelled = cancel
+    def __enter__(self) -> PendingCall:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._next_cancelled = error is not None
         self._released.set()
 
     def pages(self) -> list[tuple[Request, Page]]:
@@ -100,7 +102,7 @@ def holds_retry_status(body: bytes) -> bool:
     return _RETRY_STATUS.search(body, start) is not None
 
 
-def _started(target: Callable[[], None]) -> threading.Thread | None:
+def _start_thread(target: Callable[[], None]) -> threading.Thread | None:
     """A thread that runs ``target``; None where this machine allows no more threads."""
     thread = threading.Thread(target=target, name="call", daemon=True)
     try:

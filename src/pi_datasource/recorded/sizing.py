@@ -1,7 +1,6 @@
-"""How much the next call asks for: from what was planned, what earlier pages showed, and what the server refused.
+"""Sizes each call from the plan, the pages read so far and what the server has refused.
 
-What is learnt holds for the rest of the task. A wrong guess costs a call, never an event: a page that comes back full is
-read on.
+The limits apply to the rest of the task. A wrong estimate costs a call, never an event: a full page is followed by another.
 """
 
 from __future__ import annotations
@@ -17,18 +16,16 @@ from pi_datasource.recorded.paging import Span
 from pi_datasource.webapi.query import WEB_IDS_PER_URL
 from pi_datasource.webapi.rate_limit import requests_per_call
 
-ROWS_PER_CALL = 50_000  # bounds memory whatever the window; as fast as twice as many (docs/benchmarks.md)
+ROWS_PER_CALL = 50_000  # bounds memory for any window; as fast as twice as many (docs/benchmarks.md)
 FEWEST_ROWS_PER_CALL = 1_000
-_WEIGHT = 0.05  # of the newest page in the running mean of events per tag
-_FIRST_TAGS = 25  # before anything is known about how many events a tag has: 2,000 of each then fit
-_WORTH_OVERLAPPING = (
-    8  # tags: so many are split into two calls, so that one is on its way while one is decoded
-)
+_MEAN_WEIGHT = 0.05  # of the newest page in the moving average of events per tag
+_FIRST_TAGS = 25  # while the number of events per tag is unknown: 2,000 of each fit
+_MIN_TAGS_TO_SPLIT = 8  # into two calls, so that one is sent while the other is decoded
 
 
 @dataclass
 class Sizes:
-    """The limits in force; only ever lowered, but for the guess of how many events a tag has."""
+    """The current limits, which are only ever lowered, and the estimate of events per tag."""
 
     page: int
     tags_per_call: int
@@ -40,18 +37,18 @@ class Sizes:
 
     @classmethod
     def of(cls, task: ReadTask) -> Sizes:
-        """The limits that a task begins with."""
+        """The initial limits of a task."""
         paced = task.requests_per_second
         most = requests_per_call(paced) if paced else task.batch_size
         return cls(task.page_size, task.batch_size, most)
 
     def next_call(self, waiting: deque[Cursor], sets: bool, idle: bool) -> Call:
-        """Takes from the front of ``waiting`` what the next call shall ask for; ``idle`` if none is under way."""
+        """Takes the cursors of the next call from the front of ``waiting``; ``idle`` if no call is under way."""
         as_sets = sets and not waiting[0].alone
         most = self._most_tags(as_sets)
-        alike = _alike(waiting, most + 1, sets)
-        tags = min(alike, most)
-        if idle and tags == alike >= _WORTH_OVERLAPPING:
+        compatible = _count_compatible(waiting, most + 1, sets)
+        tags = min(compatible, most)
+        if idle and tags == compatible >= _MIN_TAGS_TO_SPLIT:
             tags = (tags + 1) // 2
         taken = [waiting.popleft() for _ in range(tags)]
         size = max(1, min(self.page, self.rows_per_call // tags))
@@ -61,54 +58,54 @@ class Sizes:
         return Call([Request(taken[i : i + step], size) for i in range(0, tags, step)], sets=True)
 
     def _most_tags(self, as_sets: bool) -> int:
-        guess = _FIRST_TAGS
+        estimate = _FIRST_TAGS
         if self.events_per_tag is not None:
-            guess = int(self.rows_per_call / (self.events_per_tag * 1.25 + 16))
+            estimate = int(self.rows_per_call / (self.events_per_tag * 1.25 + 16))
         requests = self.requests_per_call * (self.tags_per_set if as_sets else 1)
-        return max(1, min(self.tags_per_call, requests, guess))
+        return max(1, min(self.tags_per_call, requests, estimate))
 
-    def saw(self, page: Events, span: Span, cut: bool) -> None:
-        """Remembers about how many events a tag has in ``span``, the window or part asked for, from one page of it."""
+    def record_page(self, page: Events, span: Span, truncated: bool) -> None:
+        """Updates the estimate of events per tag with a page of ``span``, the requested window or part."""
         count = float(page.size)
-        if cut and count:  # as dense behind the page as in it
+        if truncated and count:  # as dense after the page as in it
             count *= (span.end - span.start) / max(1, page.ticks.item(-1) - page.ticks.item(0))
         before = self.events_per_tag
-        self.events_per_tag = count if before is None else before + (count - before) * _WEIGHT
+        self.events_per_tag = count if before is None else before + (count - before) * _MEAN_WEIGHT
 
-    def limit(self, allowed: int, request: Request) -> None:
-        """The server returns no more than ``allowed`` items in one call; it refused ``request``."""
+    def apply_server_limit(self, allowed: int, request: Request) -> None:
+        """Lowers the sizes because the server refused ``request``: it returns at most ``allowed`` items per call."""
         if allowed >= request.size and len(request.cursors) > 1:  # it counts the streams of a set together
             self.tags_per_set = max(1, min(len(request.cursors) - 1, allowed // request.size))
             return
         self.server_limit = max(1, min(allowed, request.size - 1))
         self.page = min(self.page, self.server_limit)
 
-    def too_large(self, call: Call) -> bool:
-        """Asks for fewer tags from now on; False if ``call`` asked for one only."""
+    def halve_tags(self, call: Call) -> bool:
+        """Halves the tags per call because ``call`` was too large; returns False if it had only one."""
         tags = len(call.cursors)
         self.tags_per_call = max(1, tags // 2)
         return tags > 1
 
-    def too_many(self, call: Call) -> None:
-        """The server limits its request rate: fewer requests in a call from now on."""
+    def halve_requests(self, call: Call) -> None:
+        """Halves the requests per call because the server limits the request rate."""
         self.requests_per_call = max(1, len(call.requests) // 2)
 
-    def too_slow(self) -> bool:
-        """Asks for fewer events from now on; False if they are few already."""
+    def reduce_rows(self) -> bool:
+        """Lowers the rows per call because the server is too slow; returns False if they are few already."""
         if self.rows_per_call // 4 < FEWEST_ROWS_PER_CALL:
             return False
         self.rows_per_call //= 4
         return True
 
 
-def _alike(waiting: deque[Cursor], most: int, sets: bool) -> int:
-    """How many cursors at the front can share a call with the first; counted up to ``most``."""
+def _count_compatible(waiting: deque[Cursor], most: int, sets: bool) -> int:
+    """How many cursors at the front, up to ``most``, can share a call with the first."""
     first = waiting[0]
 
-    def like(cursor: Cursor) -> bool:
+    def compatible(cursor: Cursor) -> bool:
         if cursor.group != first.group:
             return False
         together = cursor.start == first.start and cursor.parts.length == first.parts.length
         return not sets or (cursor.alone == first.alone and (cursor.alone or together))
 
-    return sum(1 for _ in takewhile(like, islice(waiting, most)))
+    return sum(1 for _ in takewhile(compatible, islice(waiting, most)))

@@ -100,7 +100,7 @@ def _codes(values: Sequence[TypedValue]) -> pa.Array:
 def _flag(events: Columns, place: int) -> pa.Array:
     bits = (events.flags >> np.uint8(2 * place)) & np.uint8(3)
     if len(bits) and (bits == bits[0]).all():
-        return arrays.repeat(arrays.booleans(bits[:1] == 1, bits[:1] == 2), len(bits))
+        return pa.repeat(arrays.booleans(bits[:1] == 1, bits[:1] == 2)[0], len(bits))
     return arrays.booleans(bits == 1, bits == 2)
 
 

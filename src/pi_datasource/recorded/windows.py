@@ -1,4 +1,4 @@
-"""Which part of the task's window each request asks for, and what follows from its answer, by ``parts``."""
+"""Decides which part of the task's window each request asks for, and what follows from the answer."""
 
 from __future__ import annotations
 
@@ -9,61 +9,61 @@ from pi_datasource.errors import ServerError, ServerTimeout
 from pi_datasource.recorded.calls import Call, Cursor, Request
 from pi_datasource.recorded.events import text_of_ticks
 from pi_datasource.recorded.paging import Span
-from pi_datasource.recorded.window_parts import SLOW, TOO_LONG, Memory, duration
+from pi_datasource.recorded.window_parts import SLOW, TOO_LONG, LearnedLength, format_duration
 from pi_datasource.webapi.outage import is_temporary
 
 log = logging.getLogger(__name__)
 
-_WHOLE_CALL = 4  # divides the length when a whole call was too slow: each try costs a whole time-out
+_DIVISOR_FOR_CALLS = 4  # of the length when a whole call was too slow: each try costs a whole time-out
 
 
 class Windows:
-    """The windows of one task's cursors; ``memory`` is shared with other tasks."""
+    """The windows of one task's cursors; ``learned`` is shared with other tasks."""
 
-    def __init__(self, span: Span, end: str, memory: Memory) -> None:
-        self._span, self._end, self._memory = span, end, memory
+    def __init__(self, span: Span, end: str, learned: LearnedLength) -> None:
+        self._span, self._end, self._learned = span, end, learned
 
-    def aim(self, cursors: Iterable[Cursor]) -> None:
-        """Sets the end of what each cursor asks for next: that of the window, or of a part of it."""
+    def set_ends(self, cursors: Iterable[Cursor]) -> None:
+        """Sets the end of each cursor's next request: that of the window, or of a part of it."""
         for cursor in cursors:
             if cursor.parts.length is None:
-                self._memory.recall(cursor.parts)
+                self._learned.apply_to(cursor.parts)
             cursor.end_ticks = cursor.parts.end(cursor.start_ticks, self._span.end)
             cursor.end = self._end if cursor.end_ticks == self._span.end else text_of_ticks(cursor.end_ticks)
 
-    def asked(self, cursor: Cursor) -> Span:
-        """Up to where events are wanted of the present answer."""
+    def wanted_span(self, cursor: Cursor) -> Span:
+        """The span of time whose events are kept of the current answer."""
         return Span(self._span.start, cursor.end_ticks)
 
-    def worked(self, cursor: Cursor) -> None:
-        """Takes note of an answer; the first time that it is one for a shorter window is logged as a warning."""
+    def record_success(self, cursor: Cursor) -> None:
+        """Counts an answered part; the first success of a shorter window is logged, the first of all as a warning."""
         parts = cursor.parts
-        if parts.worked() and parts.length is not None:
-            logged, self._memory.logged = self._memory.logged, True
+        if parts.record_success() and parts.length is not None:
+            logged, self._learned.logged = self._learned.logged, True
             level = logging.INFO if logged else logging.WARNING
-            words = (parts.refusal, duration(parts.length))
+            words = (parts.refusal, format_duration(parts.length))
             log.log(level, "%s: %s; windows are now read in parts of %s", cursor.point.name, *words)
 
     def advance(self, cursor: Cursor) -> bool:
-        """Moves a cursor whose part is complete to the next part; False if this was the last one."""
+        """Moves a cursor whose part is complete to the next part; returns False if there is none."""
         if cursor.end_ticks < self._span.end:
             cursor.start, cursor.start_ticks, cursor.page_size = cursor.end, cursor.end_ticks, 0
             return True
-        self._memory.note(cursor.parts)
+        self._learned.learn_from(cursor.parts)
         return False
 
     def shorten(self, request: Request, status: int, message: str, *, sets: bool) -> bool:
-        """Whether shorter windows are tried from here on; before that, the streams of a set are asked for alone."""
+        """Shortens the parts of a refused request; returns False if that does not help or a set must be split first."""
         if status not in TOO_LONG or (sets and not request.cursors[0].parts.doubled):
             return False
         return _shorten(request.cursors, f"HTTP {status} {message}".rstrip(), 2)
 
     def shorten_all(self, call: Call, error: ServerError) -> bool:
-        """Whether shorter windows are tried from here on, because the whole call was too slow."""
-        return _shorten(call.cursors, str(error), _WHOLE_CALL)
+        """Shortens the parts of a call that was too slow as a whole; returns False if they are as short as can be."""
+        return _shorten(call.cursors, str(error), _DIVISOR_FOR_CALLS)
 
-    def hint(self, cursor: Cursor) -> str:
-        """What to add to the message of a failure: the part that failed, if the window was read in parts."""
+    def failure_hint(self, cursor: Cursor) -> str:
+        """An addition to the message of a failure that names the part that failed; empty if the window has no parts."""
         if cursor.parts.length is None:
             return ""
         return (
@@ -73,16 +73,13 @@ class Windows:
 
 
 def is_slow(error: ServerError) -> bool:
-    """Whether the server was reached, and took too long for the whole call."""
+    """Whether the server was reached and took too long for the whole call."""
     return (isinstance(error, ServerTimeout) or error.status in SLOW) and not is_temporary(error)
 
 
 def _shorten(cursors: Iterable[Cursor], refusal: str, divisor: int) -> bool:
-    shortened = [
-        cursor
-        for cursor in cursors
-        if cursor.parts.shorten(cursor.start_ticks, cursor.end_ticks, refusal, divisor)
-    ]
-    for cursor in shortened:
-        cursor.attempts = 0
-    return bool(shortened)
+    shortened = False
+    for cursor in cursors:
+        if cursor.parts.shorten(cursor.start_ticks, cursor.end_ticks, refusal, divisor):
+            cursor.attempts, shortened = 0, True
+    return shortened

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ READS_ALL_KINDS = """
 import json, sys
 from datetime import datetime, timezone
 from pi_datasource import schema
+from pi_datasource.model import ReadTask, Window
 from pi_datasource.recorded import decode, reply
 from tests.unit.fakes import point, wire
 
@@ -30,7 +30,8 @@ now = datetime(2026, 1, 1, tzinfo=timezone.utc)
 target = schema.timeseries(include_metadata=True)
 batch = decode.to_batch([group], target, now, None)
 assert batch.num_rows == 1600
-decode.status_rows([(point(), "why")], schema.READ_FAILURE, now, target, now, None)
+status_task = ReadTask("pi_timeseries", Window(now, now), (point(),), now, 1, 1)
+decode.status_rows([(point(), "why")], schema.READ_FAILURE, status_task, target, None)
 print("pandas" in sys.modules)
 """
 
@@ -75,11 +76,6 @@ def test_to_bytes_of_a_slice(values: list[bytes], first: int) -> None:
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.integers(0, 5))
 def test_to_numpy_of_a_slice(values: list[int], first: int) -> None:
     assert arrays.to_numpy(pa.array(values, pa.int64()).slice(first), np.int64).tolist() == values[first:]
-
-
-@pytest.mark.parametrize("value", ["a", None])
-def test_repeat(value: Any) -> None:
-    assert arrays.repeat(arrays.strings([value]), 3).to_pylist() == [value] * 3
 
 
 def test_reading_does_not_import_pandas() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from pi_datasource import schema
 from pi_datasource.errors import PIError, UnexpectedReply
+from pi_datasource.model import ReadTask, Window
 from pi_datasource.recorded import decode, events, reply
 from pi_datasource.recorded.decode import PointEvents, SequenceCounter
 from pi_datasource.recorded.reply import Page
@@ -449,7 +450,10 @@ def test_failure_rows_say_which_point_and_why_and_nothing_else() -> None:
     start = datetime(2024, 5, 1, tzinfo=UTC)
     target = schema.timeseries(("plant",), include_metadata=True)
     failures = [(point("P1.X", "Digital"), '{"status":404}'), (point("Q"), '{"status":null}')]
-    batch = decode.status_rows(failures, schema.READ_FAILURE, start, target, PLANNED, r"^(?P<plant>P\d)")
+    task = ReadTask(
+        "pi_timeseries", Window(start, PLANNED), tuple(each for each, _ in failures), PLANNED, 9, 9
+    )
+    batch = decode.status_rows(failures, schema.READ_FAILURE, task, target, r"^(?P<plant>P\d)")
     assert batch.schema.equals(target)
     blank = (None, None, None, None)
     assert rows_of(batch) == [
@@ -460,7 +464,7 @@ def test_failure_rows_say_which_point_and_why_and_nothing_else() -> None:
     ]  # fmt: skip
 
 
-# --- a second opinion: the same rules, one row at a time, as slowly and concise_errors as possible
+# --- a second opinion: the same rules, one row at a time, as slow and simple as possible
 
 
 def plain_value(item: dict[str, Any], point_type: str) -> tuple[Any, ...]:  # noqa: C901, PLR0911 - a table

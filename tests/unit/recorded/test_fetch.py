@@ -555,7 +555,7 @@ def test_a_retry_is_logged_with_the_point_and_why(caplog: pytest.LogCaptureFixtu
     server.failures = {"W_A": [(503, "busy")]}
     with caplog.at_level(logging.WARNING):
         read(server, task(point("A")))
-    assert [record.getMessage() for record in caplog.records] == ["A: HTTP 503 busy, asking again"]
+    assert [record.getMessage() for record in caplog.records] == ["A: HTTP 503 busy; retrying"]
 
 
 def test_the_fakes_own_clock_is_right() -> None:

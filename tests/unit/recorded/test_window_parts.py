@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi_datasource.recorded.window_parts import SHORTEST, Memory, Parts
+from pi_datasource.recorded.window_parts import SHORTEST, LearnedLength, Parts
 
 SECOND = 10_000_000
 DAY = 86_400 * SECOND
@@ -16,7 +16,7 @@ DAY = 86_400 * SECOND
 
 def test_a_window_is_asked_for_whole_until_it_is_refused() -> None:
     assert Parts().end(5, 400 * DAY) == 400 * DAY
-    assert not Parts().worked()
+    assert not Parts().record_success()
 
 
 @given(
@@ -35,7 +35,7 @@ def test_parts_tile_the_window_whatever_length_the_server_allows(start: int, win
             assert parts.shorten(at, border, "HTTP 504")
             refused += 1
         else:
-            parts.worked()
+            parts.record_success()
             at, answered = border, answered + 1
     levels = math.log2(window / limit) if window > limit else 0
     assert refused <= 2 * levels + 2 + math.log2(answered + 1)
@@ -57,15 +57,15 @@ def test_parts_grow_again_behind_what_was_refused() -> None:
         True,
         "a window of 64 days, 0:00:00 failed (HTTP 500 dense)",
     )
-    assert parts.worked()
-    assert [parts.worked() for _ in range(3)] == [False, False, False]
+    assert parts.record_success()
+    assert [parts.record_success() for _ in range(3)] == [False, False, False]
     assert (parts.length, parts.proven, parts.doubled) == (64 * DAY, 32 * DAY, True)
     parts.shorten(0, 64 * DAY, "HTTP 500")  # not dense, but too long: the next try comes later
     assert (parts.length, parts.unproven) == (32 * DAY, False)
     for _ in range(7):
-        parts.worked()
+        parts.record_success()
     assert parts.length == 32 * DAY
-    parts.worked()
+    parts.record_success()
     assert parts.length == 64 * DAY
 
 
@@ -82,23 +82,23 @@ def test_a_shorter_part_is_itself_the_next_try() -> None:
     parts = Parts()
     parts.shorten(0, DAY, "HTTP 500")
     assert (parts.retries(500, 0, DAY // 2, 5), parts.retries(503, 0, DAY // 2, 5)) == (0, 5)
-    parts.worked()
+    parts.record_success()
     assert parts.retries(500, DAY // 2, DAY, 5) == 1  # what was refused before is likely to be so again
     assert parts.retries(500, DAY, 2 * DAY, 5) == 5
 
 
 def test_what_worked_for_one_window_is_the_beginning_of_the_next() -> None:
-    memory, first = Memory(), Parts()
-    memory.recall(first)
-    memory.note(first)
-    assert (first.length, memory.length) == (None, None)
+    learned, first = LearnedLength(), Parts()
+    learned.apply_to(first)
+    learned.learn_from(first)
+    assert (first.length, learned.length) == (None, None)
     first.shorten(0, DAY, "HTTP 504")
-    first.worked()
-    memory.note(first)
+    first.record_success()
+    learned.learn_from(first)
     for _ in range(64):
         following = Parts()
-        memory.recall(following)
+        learned.apply_to(following)
         assert following.length == DAY // 2
-        following.worked()
-        memory.note(following)
-    assert memory.length == DAY  # a server that was slow for a while is not asked for short windows for ever
+        following.record_success()
+        learned.learn_from(following)
+    assert learned.length == DAY  # a server that was slow for a while is not asked for short windows for ever

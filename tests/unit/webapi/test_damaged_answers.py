@@ -263,7 +263,7 @@ def test_a_stream_goes_on_past_a_damaged_tag_under_report_and_names_it_under_fai
 def test_a_tag_that_is_asked_for_again_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         read(OneBad(["A", "B"], "B", error_entry, times=1), task(["A", "B"], "streams"))
-    words = "B: HTTP 500 the events end with an error entry: Timeout while reading., asking again"
+    words = "B: HTTP 500 the events end with an error entry: Timeout while reading.; retrying"
     assert [record.getMessage() for record in caplog.records] == [words]
 
 

@@ -168,6 +168,4 @@ def test_of_many_members_that_are_asked_for_again_the_first_are_logged(
     web.answers(answers_each({"Status": 503, "Content": {"Errors": ["x" * 900]}}))
     list(told(Options.parse({"url": web.url, "max_retries": "1"}), "report", points))
     assert len(caplog.records) == 21
-    assert caplog.records[-1].getMessage() == (
-        "more requests of this task that are asked for again are logged at level DEBUG"
-    )
+    assert caplog.records[-1].getMessage() == ("further retries of this task are logged at level DEBUG")
