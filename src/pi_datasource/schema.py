@@ -11,14 +11,14 @@ from pi_datasource.errors import InvalidOption
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-# What a value is; `value_kind` holds one of these.
+# What a value is: `value_kind` holds one of these.
 NUMBER, BOOLEAN, STRING, TIMESTAMP_TEXT = "number", "boolean", "string", "timestamp"
 DIGITAL, SYSTEM, ERROR, JSON, NONE = "digital", "system", "error", "json", "none"
-# Rows that are no events but tell of the read itself.
+# `value_kind` of status rows, which are not events but describe the read.
 READ_FAILURE, DELETED_POINT, READ_METRICS = "read_failure", "deleted_point", "read_metrics"
 STATUS_KINDS = (READ_FAILURE, DELETED_POINT, READ_METRICS)
 
-# What people are shown of a row of the checkpoint table, in this order.
+# Columns of the checkpoint table that users are shown, in this order.
 BATCH_COUNTS = (
     "rows_read",
     "rows_inserted",
@@ -30,14 +30,14 @@ BATCH_COUNTS = (
     "retries",
 )
 
-# How the `stream_id` of a row of the checkpoint table begins where no stream wrote it, but a job that fills in the past.
-# Such a row says nothing about how far behind the ingestion is.
+# How `stream_id` in the checkpoint table begins for rows of jobs that read past data. They do not show how far the
+# ingestion lags behind.
 BACKFILL, HISTORY, REPAIR = "backfill", "history", "repair"
 PAST_JOBS = (BACKFILL, HISTORY, REPAIR)
 
 
 def is_past_job(stream_id: str) -> bool:
-    """Whether rows of the checkpoint table with this ``stream_id`` are of a backfill, a new tag's history or a repair."""
+    """Whether ``stream_id`` is that of a backfill, a new tag's history or a repair."""
     return stream_id.partition(" ")[0] in PAST_JOBS
 
 
@@ -88,23 +88,23 @@ _FIGURES = [
     pa.field("last_value_string", pa.string()),
     pa.field("curve", _CURVE),
 ]
-# Of `pi_points`, beside an event while its hour is computed.
+# A column of `pi_points`, joined to the events while their hour is computed.
 _STEP = "step"
 
 RESERVED = tuple(
     dict.fromkeys([field.name for field in [*_EVENT, *_METADATA, *LINEAGE, *_HOUR, *_FIGURES]] + [_STEP])
 )
-"""What no named group of ``tag_pattern`` may be called, in any case: columns that stand beside it in some table.
+"""Names, in any case, that no named group of ``tag_pattern`` may have: some table has a column of this name.
 
-Names that begin with ``_`` are the pipeline's own helpers, Delta's and Spark's, and reserved as well.
+Names that begin with ``_`` are reserved as well, for internal columns of the pipeline, Delta and Spark.
 """
 
 
 def check_pattern_columns(names: Sequence[str]) -> None:
-    """Makes sure that columns of these names can stand in every table.
+    """Checks that every table can have columns of these names.
 
     Raises:
-        ValueError: a name is reserved, or two differ in case only.
+        ValueError: a name is reserved, or two differ only in case.
     """
     for name in names:
         if name.startswith("_"):
@@ -122,7 +122,7 @@ def check_pattern_columns(names: Sequence[str]) -> None:
 
 
 def _folded(name: str) -> str:
-    """Alike for names that Spark takes for the same, which it compares in upper and in lower case."""
+    """Equal for names that Spark treats as equal: it compares them in upper and in lower case."""
     return name.upper().casefold()
 
 
@@ -138,7 +138,7 @@ def hourly(pattern_columns: Iterable[str] = ()) -> pa.Schema:
 
 
 def text_columns(names: Iterable[str]) -> list[pa.Field]:
-    """Columns of texts, such as the groups of ``tag_pattern``."""
+    """Text columns of these names, such as those of the groups of ``tag_pattern``."""
     return [pa.field(name, pa.string()) for name in names]
 
 
@@ -146,7 +146,7 @@ def selection(full: pa.Schema, names: Sequence[str]) -> pa.Schema:
     """The columns of ``full`` called ``names``, in that order.
 
     Raises:
-        InvalidOption: there is no such column; the message suggests the nearest.
+        InvalidOption: a column does not exist; the message suggests the nearest.
     """
     for name in names:
         if name in full.names:
@@ -162,10 +162,10 @@ def selection(full: pa.Schema, names: Sequence[str]) -> pa.Schema:
 
 
 def check_projection(full: pa.Schema, wanted: pa.Schema) -> None:
-    """Makes sure that ``wanted``, a schema that the user gave, is a selection of the columns of ``full``.
+    """Checks that ``wanted``, a schema given by the user, is a selection of the columns of ``full``.
 
     Raises:
-        InvalidOption: a column that does not exist, or has another type; the message lists what there is.
+        InvalidOption: a column does not exist, or has another type or nullability.
     """
     for field in wanted:
         index = full.get_field_index(field.name)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pi_datasource.model import Point
 from pi_datasource.recorded.decode import SequenceCounter
 from pi_datasource.recorded.window_parts import Parts
-from pi_datasource.recorded.wire import TimedValue
+from pi_datasource.recorded.wire import FLAGS, TimedValue
 from pi_datasource.webapi import request_ids
 from pi_datasource.webapi.envelope import Failure
-
-Resource = Callable[[str, Mapping[str, Any]], str]
 
 # The fields of an event that each column is made of: a field that no column needs is not requested.
 _FIELDS_OF = {
@@ -21,10 +18,7 @@ _FIELDS_OF = {
     "value_string": ("Value", "Good"),
     "state_code": ("Value",),
     "value_kind": ("Value", "Good"),
-    "good": ("Good",),
-    "questionable": ("Questionable",),
-    "substituted": ("Substituted",),
-    "annotated": ("Annotated",),
+    **{name.lower(): (name,) for name in FLAGS},
 }
 # A server may leave out fields that are not selected, failures included; it ignores names that it does not know.
 _FAILURE_FIELDS = Failure.__struct_encode_fields__
@@ -70,7 +64,7 @@ class Call:
         """The cursors of all sub-requests."""
         return [cursor for request in self.requests for cursor in request.cursors]
 
-    def urls(self, resource: Resource, columns: Iterable[str]) -> dict[str, str]:
+    def urls(self, resource: Callable[..., str], columns: Iterable[str]) -> dict[str, str]:
         """The URL of each sub-request by its id, which no other call uses."""
         needed = {"Timestamp", "Errors", *(name for column in columns for name in _FIELDS_OF.get(column, ()))}
         fields = [name for name in TimedValue.__struct_fields__ if name in needed]
@@ -80,7 +74,7 @@ class Call:
             for each, request in zip(ids, self.requests, strict=True)
         }
 
-    def _url(self, request: Request, resource: Resource, fields: Sequence[str]) -> str:
+    def _url(self, request: Request, resource: Callable[..., str], fields: Sequence[str]) -> str:
         first = request.cursors[0]
         selected = [*(f"Items.{name}" for name in fields), "UnitsAbbreviation", *_FAILURE_FIELDS]
         params = {
@@ -92,8 +86,7 @@ class Call:
         if not self.sets:
             chosen = {} if first.all_fields else {"selectedFields": ";".join(selected)}
             return resource(f"streams/{first.point.web_id}/recorded", {**params, **chosen})
-        params["selectedFields"] = ";".join(
-            [*(f"Items.{name}" for name in ("WebId", *selected)), *_FAILURE_FIELDS]
-        )
-        params |= {"webIdType": "IDOnly", "webId": [cursor.point.web_id for cursor in request.cursors]}
-        return resource("streamsets/recorded", params)
+        selected = [*(f"Items.{name}" for name in ("WebId", *selected)), *_FAILURE_FIELDS]
+        web_ids = [cursor.point.web_id for cursor in request.cursors]
+        sets = {"selectedFields": ";".join(selected), "webIdType": "IDOnly", "webId": web_ids}
+        return resource("streamsets/recorded", {**params, **sets})

@@ -20,7 +20,7 @@ from dataclasses import asdict
 import pyarrow as pa
 
 from pi_datasource import schema
-from pi_datasource.errors import PointFailure, ReadFailed, ServerError, UnexpectedReply
+from pi_datasource.errors import ReadFailed, ServerError, UnexpectedReply
 from pi_datasource.model import NO_POINT, Point, ReadTask, iso_utc
 from pi_datasource.points.deleted_points import split_deleted
 from pi_datasource.recorded import decode
@@ -37,9 +37,7 @@ from pi_datasource.webapi.retry import TOO_MANY_REQUESTS
 
 log = logging.getLogger(__name__)
 
-ROWS_PER_BATCH = (
-    50_000  # best for Spark, which does not split batches itself (performance notes, section 6.2)
-)
+ROWS_PER_BATCH = 50_000  # best for Spark, which does not split batches (performance notes, section 6.2)
 
 
 def run(
@@ -79,9 +77,7 @@ class _Run(TaskState):
         pending = self._start_call(None)
         while pending:
             prefetched = self._start_call(pending)
-            with pending:  # the next call is sent after the pause that this answer asks for
-                events = self._receive(pending)
-            yield from self._to_batches(events)
+            yield from self._to_batches(pending)
             pending = prefetched or self._start_call(None)
         yield from self._report_failures()
         if self.task.report_metrics:
@@ -97,6 +93,15 @@ class _Run(TaskState):
         call = self.sizes.next_call(self.waiting, self.sets, idle=previous is None)
         self.windows.set_ends(call.cursors)
         return PendingCall(self.client, call, call.urls(self.client.resource, self.schema.names), previous)
+
+    def _to_batches(self, pending: PendingCall) -> Iterator[pa.RecordBatch]:
+        with pending:  # the next call is sent after the pause that this answer asks for
+            filled = [group for group in self._receive(pending) if group.events.size]
+        if not filled:
+            return
+        batch = decode.to_batch(filled, self.schema, self.task.ingestion_time, self.pattern)
+        for first in range(0, batch.num_rows, ROWS_PER_BATCH):
+            yield batch.slice(first, ROWS_PER_BATCH)
 
     def _receive(self, pending: PendingCall) -> list[PointEvents]:
         """The new events of a call; cursors that are not at their end go back to the front of the queue."""
@@ -187,14 +192,6 @@ class _Run(TaskState):
             cursor.given_up = True
             self.give_up(cursor.point, error.status, str(error))
 
-    def _to_batches(self, events: list[PointEvents]) -> Iterator[pa.RecordBatch]:
-        filled = [group for group in events if group.events.size]
-        if not filled:
-            return
-        batch = decode.to_batch(filled, self.schema, self.task.ingestion_time, self.pattern)
-        for first in range(0, batch.num_rows, ROWS_PER_BATCH):
-            yield batch.slice(first, ROWS_PER_BATCH)
-
     def _report_failures(self) -> Iterator[pa.RecordBatch]:
         """Status rows of the failed and the deleted points.
 
@@ -209,18 +206,13 @@ class _Run(TaskState):
             return
         if self.task.on_error == "fail":
             raise ReadFailed.of([failure for _, failure in self.failures], str(self.task.window))
-        details = [(point, self._failure_json(failure)) for point, failure in self.failures]
+        fields = ("status", "message", "not_found")
+        end = {"window_end": iso_utc(self.task.window.end)}
+        details = [
+            (point, json.dumps(end | {name: getattr(failure, name) for name in fields}))
+            for point, failure in self.failures
+        ]
         yield self._status_rows(details, schema.READ_FAILURE)
-
-    def _failure_json(self, failure: PointFailure) -> str:
-        return json.dumps(
-            {
-                "window_end": iso_utc(self.task.window.end),
-                "status": failure.status,
-                "message": failure.message,
-                "not_found": failure.not_found,
-            }
-        )
 
     def _status_rows(self, details: list[tuple[Point, str]], kind: str) -> pa.RecordBatch:
         return decode.status_rows(details, kind, self.task, self.schema, self.pattern)

@@ -65,8 +65,7 @@ class Outcome:
         if self.call.sets:
             self._read_set(request, page)
         else:
-            truncated = page.events.size >= request.size
-            self._read_stream(request.cursors[0], page, request.size, truncated=truncated)
+            self._read_stream(request.cursors[0], page, request.size)
 
     def _retry_differently(self, request: Request) -> bool:
         """Retries the streams of a set alone, and a stream without ``selectedFields``; returns False if that was done."""
@@ -94,11 +93,12 @@ class Outcome:
         if self.state.sets_refused >= _MOST_SETS_REFUSED:
             self.state.sets = False
 
-    def _read_stream(self, cursor: Cursor, page: Page, size: int, *, truncated: bool) -> None:
+    def _read_stream(self, cursor: Cursor, page: Page, size: int, *, full: bool = False) -> None:
         if not page.in_order:
             self._retry_disordered(cursor)
             return
         windows, sizes, alone = self.state.windows, self.state.sizes, not self.call.sets
+        truncated = full or page.events.size >= size
         span, limit = windows.wanted_span(cursor), sizes.server_limit
         step = advance(
             cursor, page.events, size, truncated=truncated, span=span, server_limit=limit, alone=alone
@@ -142,8 +142,7 @@ class Outcome:
             if stream is None or not stream.ok:
                 self._retry_alone(cursor)
             else:
-                truncated = full or stream.events.size >= request.size
-                self._read_stream(cursor, stream, request.size, truncated=truncated)
+                self._read_stream(cursor, stream, request.size, full=full)
         if not page.streams:
             self._count_refused_set()
 

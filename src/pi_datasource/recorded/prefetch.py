@@ -26,6 +26,8 @@ class PendingCall:
     thread, which does not outlive the process. Where no thread can be started, calls are sent when their pages are asked for.
     """
 
+    _thread: threading.Thread | None
+
     def __init__(
         self, client: PIClient, call: Call, urls: dict[str, str], previous: PendingCall | None
     ) -> None:
@@ -36,9 +38,7 @@ class PendingCall:
         self._attempts = Attempts(client.max_retries, self.retries_before)
         self._released, self._next_cancelled = threading.Event(), False
         send = partial(self._send, client, urls, previous)
-        self._thread: threading.Thread | None = (
-            None if previous and not previous._thread else _start_thread(send)
-        )
+        self._thread = None if previous and not previous._thread else _start_thread(send)
         self._unsent = None if self._thread else send
 
     def _send(self, client: PIClient, urls: dict[str, str], previous: PendingCall | None) -> None:
@@ -71,10 +71,7 @@ class PendingCall:
         if self._thread is not None:
             self._thread.join()
         elif self._unsent is not None:
-            send, self._unsent = (
-                self._unsent,
-                None,
-            )  # it refers to the previous call, which refers to its previous one
+            send, self._unsent = self._unsent, None  # which refers to the previous call, and so on
             send()
         for cursor in self.call.cursors:
             cursor.attempts += max(0, self._attempts.retries - self.retries_before)
