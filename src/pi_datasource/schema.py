@@ -117,7 +117,7 @@ def check_pattern_columns(names: Sequence[str]) -> None:
             )
             raise ValueError(message)
     if len({_folded(name) for name in names}) < len(names):
-        message = "two group names differ in case only, which Spark cannot tell apart"
+        message = "two group names differ only in case, which Spark ignores"
         raise ValueError(message)
 
 

@@ -187,10 +187,10 @@ class Outcome:
             self.state.sizes.halve_requests(self.call)
         names = ", ".join(cursor.point.name for cursor in request.cursors[:3])
         more = f" and {len(request.cursors) - 3} more" if len(request.cursors) > 3 else ""
-        words = page.message or "without a reason"
+        reason = page.message or "without a reason"
         self.state.retried += 1
         level = logging.WARNING if self.state.retried <= SHOWN_FAILURES else logging.DEBUG
-        log.log(level, "%s%s: HTTP %s %s; retrying", names, more, page.status, words)
+        log.log(level, "%s%s: HTTP %s %s; retrying", names, more, page.status, reason)
         if self.state.retried == SHOWN_FAILURES:
             log.warning("further retries of this task are logged at level DEBUG")
         for cursor in request.cursors:

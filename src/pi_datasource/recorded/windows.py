@@ -32,7 +32,7 @@ class Windows:
             cursor.end = self._end if cursor.end_ticks == self._span.end else text_of_ticks(cursor.end_ticks)
 
     def wanted_span(self, cursor: Cursor) -> Span:
-        """The span of time whose events are kept of the current answer."""
+        """The span of time from which events of the current answer are kept."""
         return Span(self._span.start, cursor.end_ticks)
 
     def record_success(self, cursor: Cursor) -> None:
@@ -41,8 +41,8 @@ class Windows:
         if parts.record_success() and parts.length is not None:
             logged, self._learned.logged = self._learned.logged, True
             level = logging.INFO if logged else logging.WARNING
-            words = (parts.refusal, format_duration(parts.length))
-            log.log(level, "%s: %s; windows are now read in parts of %s", cursor.point.name, *words)
+            details = (parts.refusal, format_duration(parts.length))
+            log.log(level, "%s: %s; windows are now read in parts of %s", cursor.point.name, *details)
 
     def advance(self, cursor: Cursor) -> bool:
         """Moves a cursor whose part is complete to the next part; returns False if there is none."""

@@ -365,7 +365,9 @@ def test_columns_that_stand_beside_a_named_group_in_any_table_are_reserved() -> 
 def test_two_named_groups_cannot_differ_in_case_only_because_spark_would_not_tell_them_apart(
     other: str,
 ) -> None:
-    with pytest.raises(InvalidOption, match="'tag_pattern': two group names differ in case only"):
+    with pytest.raises(
+        InvalidOption, match="'tag_pattern': two group names differ only in case, which Spark ignores"
+    ):
         parsed(tag_pattern=f"(?P<plant>.)(?P<{other}>.)")
 
 
