@@ -1,4 +1,4 @@
-"""A circuit breaker: a server that is concise_errors down is left alone for a while instead of being asked by every task."""
+"""A circuit breaker: a server that is down is left alone for a while instead of being asked by every task."""
 
 from __future__ import annotations
 

@@ -32,5 +32,5 @@ _FORMS = [
 
 
 def leaks(text: str) -> list[str]:
-    """The secrets that ``text`` holds, concise_errors or as HTTP sends them."""
+    """The secrets that ``text`` holds, as it is or as HTTP sends them."""
     return [form for form in _FORMS if form in text]

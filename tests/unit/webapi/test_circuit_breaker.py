@@ -1,4 +1,4 @@
-"""A server that is concise_errors down is left alone; one that answers, whatever it says, is not."""
+"""A server that is down is left alone; one that answers, whatever it says, is not."""
 
 from __future__ import annotations
 
