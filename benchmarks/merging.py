@@ -143,8 +143,8 @@ def _run(spark: SparkSession, table: Table, kind: Kind, repeat: int) -> dict[str
     tags = batch.select("tag_webid").distinct().localCheckpoint()
     before = spark.read.table(table.name).count()
     cpu_before, began = processes.own_cpu_s(), time.monotonic()
-    found = changes.between(bronze.between(spark, table.name, window), batch, window, tags).persist()
-    counts = changes.counted(found, window.start)
+    found = changes.diff(bronze.stored_events(spark, table.name, window), batch, window, tags).persist()
+    counts = changes.count(found, window.start)
     bronze.apply(spark, table.name, found, counts)
     taken = {
         "wall_s": round(time.monotonic() - began, 3),
@@ -152,7 +152,7 @@ def _run(spark: SparkSession, table: Table, kind: Kind, repeat: int) -> dict[str
     }
     found.unpersist()
     grown = spark.read.table(table.name).count() - before
-    missing = batch.exceptAll(bronze.between(spark, table.name, window)).count()
+    missing = batch.exceptAll(bronze.stored_events(spark, table.name, window)).count()
     right = missing == 0 and grown == counts.inserted and counts.inserted + counts.updated > 0
     return {**taken, "inserted": counts.inserted, "updated": counts.updated, "right": right}
 
@@ -168,7 +168,7 @@ def _again(spark: SparkSession, table: Table, window: Window, repeat: int) -> Da
     """The stored events, of which one in a hundred gets a new value."""
     hundredth = F.pmod(F.xxhash64("tag_webid", "timestamp"), F.lit(100)) == repeat + 1
     value = F.when(hundredth, F.lit(-2.0 - repeat)).otherwise(F.col("value"))
-    return bronze.between(spark, table.name, window).withColumn("value", value)
+    return bronze.stored_events(spark, table.name, window).withColumn("value", value)
 
 
 def _ratios(runs: Sequence[dict[str, Any]], kind: str, sizes: Sequence[int]) -> dict[str, float]:

@@ -28,7 +28,7 @@ def proven(
     """
     bronze, points, gold, ledger = (
         read_delta(f"{lake.directory}/{name.replace('`', '').replace('.', '/')}")
-        for name in (lake.bronze, lake.points, lake.gold, lake.ledger)
+        for name in (lake.bronze, lake.points, lake.gold, lake.audit)
     )
     comparison = compare(plant, bronze, start, end, as_of=as_of)
     assert comparison.equal, str(comparison)

@@ -153,13 +153,13 @@ def _check(demo: Demo) -> Comparison:
 
 
 def _reports(demo: Demo) -> list[BatchReport]:
-    rows = demo.spark.read.table(demo.lakehouse.ledger).select("stream_id").distinct().collect()
+    rows = demo.spark.read.table(demo.lakehouse.audit).select("stream_id").distinct().collect()
     return audit.reports(demo.spark, demo.lakehouse, rows[0][0])
 
 
 def _print_tables(demo: Demo) -> None:
     console.rule("[bold]4. What the tables hold", align="left")
-    bronze, gold, checkpoints = demo.lakehouse.bronze, demo.lakehouse.gold, demo.lakehouse.ledger
+    bronze, gold, checkpoints = demo.lakehouse.bronze, demo.lakehouse.gold, demo.lakehouse.audit
     _print_rows(demo, QUERY.strip(), "")
     _print_rows(
         demo,

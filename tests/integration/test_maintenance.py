@@ -18,9 +18,9 @@ from delta.tables import DeltaTable
 
 from mock_server import Plant
 from oracle_check import compare
-from pi_datasource.delta import Lakehouse, audit, background, maintenance, schema_setup, start
+from pi_datasource.delta import Lakehouse, audit, background, maintain, schema_setup, start
 from pi_datasource.delta.audit import BatchReport
-from pi_datasource.delta.write import Reading, write
+from pi_datasource.delta.write import WindowEvents, write
 from pi_datasource.errors import InvalidOption
 from pi_datasource.model import Window
 from pi_datasource.options.declaration import Options
@@ -44,11 +44,11 @@ def lakehouse(spark: Any, tmp_path: Path) -> Iterator[Lakehouse]:
 def test_tables_are_optimized_once_per_interval_whatever_their_histories_hold(
     spark: Any, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tables = [lakehouse.bronze, lakehouse.gold, lakehouse.ledger, lakehouse.errors, lakehouse.points]
+    tables = [lakehouse.bronze, lakehouse.gold, lakehouse.audit, lakehouse.errors, lakehouse.points]
     now = datetime.now(timezone.utc)
 
     def run(after: timedelta = timedelta(0)) -> list[str]:
-        return maintenance(spark, lakehouse, optimize_every=DAY, now=now + after)
+        return maintain(spark, lakehouse, optimize_every=DAY, now=now + after)
 
     assert run(timedelta(hours=1)) == []  # the tables were made an hour ago
     for number in range(4):
@@ -57,27 +57,27 @@ def test_tables_are_optimized_once_per_interval_whatever_their_histories_hold(
     # Made two days ago, and busy: of the commits that are searched, each is younger than the interval.
     monkeypatch.setattr(sys.modules["pi_datasource.delta.maintenance"], "COMMITS_SEARCHED", 2)
     _made(lakehouse, "checkpoints/pi_ingestion_checkpoint", now - 2 * DAY)
-    assert run() == [lakehouse.ledger]
-    assert _files(spark, lakehouse.ledger) == 1
+    assert run() == [lakehouse.audit]
+    assert _files(spark, lakehouse.audit) == 1
     for number in range(4, 8):
         _append(spark, lakehouse, number)
     assert run(timedelta(hours=23)) == []
     assert run(DAY + timedelta(hours=1)) == tables
-    assert _files(spark, lakehouse.ledger) == 1
+    assert _files(spark, lakehouse.audit) == 1
     assert run(DAY + timedelta(hours=2)) == []  # nor those in which there was nothing to merge
 
 
 def test_what_somebody_else_has_optimized_is_left_alone(spark: Any, lakehouse: Lakehouse) -> None:
     for number in range(2):
         _append(spark, lakehouse, number)
-    DeltaTable.forName(spark, lakehouse.ledger).optimize().executeCompaction()
-    optimized = maintenance(
+    DeltaTable.forName(spark, lakehouse.audit).optimize().executeCompaction()
+    optimized = maintain(
         spark, lakehouse, optimize_every=timedelta(seconds=1), now=datetime.now(timezone.utc) + DAY
     )
-    assert lakehouse.ledger in optimized
+    assert lakehouse.audit in optimized
     _append(spark, lakehouse, 2)
-    DeltaTable.forName(spark, lakehouse.ledger).optimize().executeCompaction()
-    assert lakehouse.ledger not in maintenance(
+    DeltaTable.forName(spark, lakehouse.audit).optimize().executeCompaction()
+    assert lakehouse.audit not in maintain(
         spark, lakehouse, optimize_every=DAY, now=datetime.now(timezone.utc)
     )
 
@@ -88,17 +88,17 @@ def test_the_audit_table_never_holds_more_small_files_than_a_bound(
     monkeypatch.setattr(audit, "COMPACT_EVERY", 5)
     for number in range(6):
         audit.record(spark, lakehouse, _report(number), may_repeat=number == 3)
-        assert _files(spark, lakehouse.ledger) == (number + 1 if number < 4 else number - 3)
+        assert _files(spark, lakehouse.audit) == (number + 1 if number < 4 else number - 3)
     rows = audit.reports(spark, lakehouse, "stream")
     assert rows == [_report(number) for number in range(6)]
     assert audit.reports(spark, lakehouse, "stream", newest=2) == rows[-2:]
     assert audit.reports(spark, lakehouse, "stream", since=rows[4].created_at) == rows[4:]
-    reach = audit.reach(spark, lakehouse, "stream")
+    reach = audit.covered_window(spark, lakehouse, "stream")
     assert reach is not None
     assert (reach.start, reach.end) == (rows[0].window_start, rows[-1].window_end)
     third = Window(rows[2].window_start, rows[2].window_end)
-    assert audit.windows(spark, lakehouse, "stream", third) == {2: [third]}
-    assert audit.next_batch(spark, lakehouse, "stream") == 6
+    assert audit.recorded_windows(spark, lakehouse, "stream", third) == {2: [third]}
+    assert audit.next_batch_id(spark, lakehouse, "stream") == 6
 
 
 def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, lakehouse: Lakehouse) -> None:
@@ -108,11 +108,11 @@ def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, l
     ):
         spark.conf.set(option, "2" if option.endswith("Files") else "true")
     try:
-        columns = schema_setup.columns_of(OPTIONS)
+        columns = schema_setup.read_columns(OPTIONS)
         window = Window(NOW - DAY, NOW)
         for late in range(1, 4):
             events = spark.createDataFrame([_event(columns, number) for number in range(late)], columns)
-            reading = Reading(events.persist(), window, NOW)
+            reading = WindowEvents(events.persist(), window, NOW)
             done = write(spark, lakehouse, reading, "a mark", may_repeat=True)
             assert done == (late, 0, 0, late)
     finally:
@@ -129,7 +129,7 @@ def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, l
 def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(background, "LOOK_EVERY_S", 0.5)
+    monkeypatch.setattr(background, "INTERVAL_S", 0.5)
     maintained = Event()
 
     def fails_first(*_: Any, **named: Any) -> None:
@@ -140,7 +140,7 @@ def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
             raise OSError(message)
         maintained.set()
 
-    monkeypatch.setattr(background, "upkeep", fails_first)
+    monkeypatch.setattr(background, "maintain", fails_first)
     with site_of(spark, tmp_path / "lake", Plant(seed=11, tags=4, plants=2)) as site:
         site.options |= {"start_time": (NOW - timedelta(minutes=30)).isoformat(), "new_tags": "backfill"}
         site.ingest()
@@ -150,7 +150,7 @@ def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
             spark, site.options, site.lakehouse, every="1 second", optimize_every=DAY, keep_versions=8 * DAY
         )
         try:
-            (thread,) = (one for one in enumerate_threads() if one.name == "pi-datasource companion")
+            (thread,) = (one for one in enumerate_threads() if one.name == "pi-datasource background")
             query.processAllAvailable()
             site.now += timedelta(minutes=20)  # the stream lists its tags anew
             deadline = time.monotonic() + 120
@@ -163,7 +163,7 @@ def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
             query.stop()
         thread.join(60)
         assert not thread.is_alive()
-        reach = audit.reach(spark, site.lakehouse, str(query.id))
+        reach = audit.covered_window(spark, site.lakehouse, str(query.id))
         assert reach is not None
         comparison = compare(
             site.plant, site.table("bronze/pi_timeseries"), reach.start, reach.end, as_of=site.now

@@ -66,7 +66,7 @@ def test_a_crash_while_the_first_micro_batch_is_planned_stops_nobody(site: Site)
 def test_a_stop_in_the_middle_of_a_micro_batch_is_no_failure(
     site: Site, spark_stderr: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted, begun = changes.counted, Event()
+    counted, begun = changes.count, Event()
 
     def told(*arguments: Any) -> Any:
         begun.set()
@@ -74,7 +74,7 @@ def test_a_stop_in_the_middle_of_a_micro_batch_is_no_failure(
 
     said_before = spark_stderr.stat().st_size
     with monkeypatch.context() as patched:
-        patched.setattr(changes, "counted", told)
+        patched.setattr(changes, "count", told)
         query = start(site.spark, site.options, site.lakehouse)
         assert begun.wait(timeout=300)
         query.stop()

@@ -17,18 +17,18 @@ from oracle_check import compare
 from pi_datasource.delta import (
     audit,
     backfill,
-    dismissed_errors,
+    checkpoint,
+    errors_table,
     gold,
-    history,
-    missing_points,
     points,
     repair,
     schema_setup,
+    write,
 )
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.points import Discovery
-from pi_datasource.delta.reread import window_read
+from pi_datasource.delta.reread import reread_window
 from pi_datasource.errors import ReadFailed, StreamInUse
 from pi_datasource.model import Window
 from pi_datasource.options.declaration import Options
@@ -51,14 +51,16 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site, monkeypatch: pytest.
     new = site.plant.add_points(3, created)  # they have a past when they are first seen
     site.now += timedelta(minutes=5)
     seen = site.now
-    with Lease.take(_lease_of(site, "history")):
+    with Lease.acquire(_lease_of(site, "history")):
         site.ingest(new_tags="backfill")
     waiting = [row["tag_name"] for row in site.table("bronze/pi_points").to_pylist() if not row["filled_at"]]
     assert sorted(waiting) == sorted(point.name for point in new)  # one at a time fills them
     options = Options.parse(site.options)
-    stream = audit.stream_id(site.spark, site.lakehouse.checkpoint(options))
+    stream = checkpoint.stream_id(site.spark, site.lakehouse.checkpoint(options))
     with monkeypatch.context() as patched:
-        patched.setattr(points, "look", lambda _: Discovery((), seen))  # the server hides them for a moment
+        patched.setattr(
+            points, "discover", lambda _: Discovery((), seen)
+        )  # the server hides them for a moment
         fill_new_tags(site.spark, options, site.lakehouse, stream)
     site.ingest(new_tags="backfill")
     site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
@@ -77,7 +79,7 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site, monkeypatch: pytest.
 def test_tags_that_come_while_a_run_goes_on_are_noted_by_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, look, new, looks = audit.record, points.look, [], []
+    record, look, new, looks = audit.record, points.discover, [], []
 
     def counted(options: Options) -> Discovery:
         looks.append(look(options))
@@ -89,7 +91,7 @@ def test_tags_that_come_while_a_run_goes_on_are_noted_by_it(
             new.extend(site.plant.add_points(8, NOW - timedelta(hours=2)))
             site.now += timedelta(minutes=11)  # so that the stream lists the tags anew
 
-    monkeypatch.setattr(points, "look", counted)
+    monkeypatch.setattr(points, "discover", counted)
     monkeypatch.setattr(audit, "record", after_the_first_micro_batch)
     assert len(site.ingest(max_window_per_trigger="15m", new_tags="backfill")) == 2
     assert len(looks) == 3  # at the start, when the stream has found others, and to fill their history
@@ -128,7 +130,7 @@ def test_what_was_read_without_a_hidden_tag_is_told_and_repaired(
     site.now += timedelta(minutes=5)
     site.ingest()
     (waiting,) = site.table("bronze/pi_timeseries_errors").to_pylist()
-    assert (waiting["tag_name"], waiting["message"]) == (hidden.name, missing_points.MESSAGE)
+    assert (waiting["tag_name"], waiting["message"]) == (hidden.name, errors_table.HIDDEN)
     done = repair(site.spark, site.options, site.lakehouse)
     assert (done.repaired, done.failing) == (1, 0)
     site.assert_bronze_is_exact(NOW - timedelta(minutes=30))
@@ -173,10 +175,10 @@ def test_a_backfill_takes_nothing_away_that_the_stream_has_read_after_it(
             site.now += timedelta(minutes=40)  # by now events have come that are late by some minutes
             site.ingest()
             streamed.update(_keys(site.table("bronze/pi_timeseries")))
-            return write(*arguments, **named)
+            return write_events(*arguments, **named)
 
-        write = history.write
-        monkeypatch.setattr(history, "write", after_the_stream)
+        write_events = write.write
+        monkeypatch.setattr(write, "write", after_the_stream)
         assert [step.done for step in backfill(spark, site.options, site.lakehouse)] == [0, 1]
         stored = _keys(site.table("bronze/pi_timeseries"))
     assert any(key[1] < NOW - timedelta(minutes=1) for key in streamed - read)
@@ -200,7 +202,7 @@ def test_what_could_not_be_read_is_repaired(
                 with pytest.raises(RuntimeError, match="the power went out"):
                     repair(spark, site.options, site.lakehouse)
             busy = pytest.raises(StreamInUse, match="another repair of this server and these tags is running")
-            with Lease.take(_lease_of(site, "repair")), busy:
+            with Lease.acquire(_lease_of(site, "repair")), busy:
                 repair(spark, site.options, site.lakehouse)
             done = repair(spark, site.options, site.lakehouse)
             again = repair(spark, site.options, site.lakehouse)
@@ -225,7 +227,7 @@ def test_errors_of_a_deleted_tag_wait_no_longer_until_it_is_back(site: Site) -> 
     done = repair(site.spark, site.options, site.lakehouse)
     assert (done.repaired, done.failing, done.without_tag, done.dismissed) == (0, 0, 0, 1)
     (row,) = site.table("bronze/pi_timeseries_errors").to_pylist()
-    assert (row["repaired_at"], row["dismissed_reason"]) == (None, dismissed_errors.UNLISTED)
+    assert (row["repaired_at"], row["dismissed_reason"]) == (None, errors_table.UNLISTED)
     assert row["dismissed_at"] is not None
     again = repair(site.spark, site.options, site.lakehouse)
     assert (again.without_tag, again.dismissed) == (0, 0)
@@ -233,7 +235,7 @@ def test_errors_of_a_deleted_tag_wait_no_longer_until_it_is_back(site: Site) -> 
     site.now += timedelta(minutes=5)
     site.ingest()
     rows = site.table("bronze/pi_timeseries_errors").to_pylist()
-    assert {row["message"] for row in rows} == {"before the columns were added", missing_points.MESSAGE}
+    assert {row["message"] for row in rows} == {"before the columns were added", errors_table.HIDDEN}
     assert all(row["dismissed_at"] is None and row["dismissed_reason"] is None for row in rows)
     done = repair(site.spark, site.options, site.lakehouse)
     assert (done.repaired, done.failing, done.dismissed) == (2, 0, 0)
@@ -271,7 +273,7 @@ def test_a_tag_that_cannot_be_read_is_not_taken_for_one_that_is_gone(spark: Any,
     hidden = plant.points[1].name  # listed; its events are not, as of one that was deleted
     with site_of(spark, tmp_path / "lake", plant, faults=Faults(points={hidden: "404"})) as site:
         options = Options.parse(site.options)
-        found = points.look(options).points
+        found = points.discover(options).points
         gone = msgspec.structs.replace(found[0], web_id=larger.points[4].web_id("IDOnly"), name="GONE")
         columns = schema_setup.prepare(spark, site.lakehouse, options)
         told = {}
@@ -279,9 +281,9 @@ def test_a_tag_that_cannot_be_read_is_not_taken_for_one_that_is_gone(spark: Any,
             checked = options.model_copy(update={"on_error": on_error})
             window = Window(NOW - timedelta(minutes=5), NOW)
             try:
-                with window_read(spark, checked, site.lakehouse, [*found, gone], window, columns) as read:
+                with reread_window(spark, checked, site.lakehouse, [*found, gone], window, columns) as read:
                     told[on_error] = [row["tag_name"] for row in read.failures.collect()]
-                    whole = {row["tag_webid"] for row in read.whole.collect()}
+                    whole = set(read.complete)
             except ReadFailed as failed:
                 told[on_error] = [failure.point for failure in failed.failures]
     assert told == {"fail": [hidden], "report": [hidden]}

@@ -37,7 +37,7 @@ def site(spark: Any, tmp_path: Path, faults: Faults) -> Iterator[Site]:
 @pytest.fixture
 def lose(site: Site, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From now on, before events are compared with the stored ones, what was read is lost and a tag fails."""
-    compare = changes.between
+    compare = changes.diff
 
     def after_a_loss(stored: DataFrame, read: DataFrame, *more: Any) -> DataFrame:
         assert BAD in {row["tag_name"] for row in read.select("tag_name").distinct().collect()}
@@ -47,7 +47,7 @@ def lose(site: Site, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Callabl
             context.sc().env().blockManager().master().removeRdd(rdd, True)
         return compare(stored, read, *more)
 
-    return lambda: monkeypatch.setattr(changes, "between", after_a_loss)
+    return lambda: monkeypatch.setattr(changes, "diff", after_a_loss)
 
 
 def test_a_tag_that_fails_then_is_told_and_repaired(

@@ -15,7 +15,7 @@ import pytest
 
 import pi_datasource
 from oracle_check import read_delta
-from pi_datasource.delta import Lakehouse, audit, backfill, ingest, maintenance, repair, start, timestamps
+from pi_datasource.delta import Lakehouse, audit, backfill, ingest, maintain, repair, start, timestamps
 from pi_datasource.errors import InvalidOption, StreamInUse
 from tests.integration.support.site import forget
 from tests.integration.support.small_pi import Answer, SmallPI, serving
@@ -159,9 +159,9 @@ def test_repair_and_backfill_know_the_windows_that_they_are_to_read(
         earlier = {**options, "start_time": (middle - QUARTER).isoformat(), "end_time": pi.now.isoformat()}
         assert [step.worked for step in backfill(spark, earlier, lakehouse, piece=QUARTER)] == [0, 1, 2, 3, 4]
         assert [step.worked for step in backfill(spark, earlier, lakehouse, piece=QUARTER)] == [0]
-        assert maintenance(spark, lakehouse, optimize_every=timedelta(days=1)) == []
+        assert maintain(spark, lakehouse, optimize_every=timedelta(days=1)) == []
         later = datetime.now(timezone.utc) + timedelta(days=1, minutes=1)
-        assert lakehouse.bronze in maintenance(spark, lakehouse, optimize_every=timedelta(days=1), now=later)
+        assert lakehouse.bronze in maintain(spark, lakehouse, optimize_every=timedelta(days=1), now=later)
     wanted = {
         moment: value for moment, value in pi.events["B"].items() if middle - QUARTER <= moment < pi.now
     }

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from mock_server import Plant
-from pi_datasource.delta import batch, bronze, gold, repair, repairs, timestamps, write
+from pi_datasource.delta import batch, bronze, gold, repair, timestamps, write
 from pi_datasource.model import Window
 from tests.integration.support.site import NOW, Site, site_of
 
@@ -43,7 +43,7 @@ def test_an_event_that_another_writer_changes_meanwhile_stands_once(
         apply(*arguments)
 
     monkeypatch.setattr(bronze, "apply", after_another)
-    write.write(site.spark, site.lakehouse, write.Reading(read, WINDOW, NOW), "a mark", may_repeat=False)
+    write.write(site.spark, site.lakehouse, write.WindowEvents(read, WINDOW, NOW), "a mark", may_repeat=False)
     for row in (old, new):
         assert site.spark.read.table(site.lakehouse.bronze).where(_is(row)).count() == 1
 
@@ -53,16 +53,16 @@ def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: 
     read = site.spark.createDataFrame(table.collect(), table.schema).persist()
     earlier = read.withColumn("timestamp", F.expr("timestamp - INTERVAL 3 HOURS"))
     whole = Window(WINDOW.start - timedelta(hours=3), WINDOW.end)
-    merge = gold._merge
+    merge = gold._merge_hours
 
     def after_another(*arguments: Any) -> None:
-        monkeypatch.setattr(gold, "_merge", merge)
-        other = write.Reading(earlier, whole, NOW)
+        monkeypatch.setattr(gold, "_merge_hours", merge)
+        other = write.WindowEvents(earlier, whole, NOW)
         write.write(site.spark, site.lakehouse, other, "the other", may_repeat=False)
         merge(*arguments)
 
-    monkeypatch.setattr(gold, "_merge", after_another)
-    write.write(site.spark, site.lakehouse, write.Reading(read, whole, NOW), "a mark", may_repeat=True)
+    monkeypatch.setattr(gold, "_merge_hours", after_another)
+    write.write(site.spark, site.lakehouse, write.WindowEvents(read, whole, NOW), "a mark", may_repeat=True)
     assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * read.count()
     site.assert_gold_is_recomputed()
 
@@ -75,22 +75,22 @@ def test_an_hour_that_another_writer_computes_meanwhile_has_the_events_of_both(
     earlier = read.withColumn("timestamp", F.expr("timestamp - INTERVAL 3 HOURS"))
     mine, others = (earlier.where(F.abs(F.hash("timestamp")) % 2 == part) for part in (0, 1))
     whole = Window(WINDOW.start - timedelta(hours=3), WINDOW.end)
-    computed = gold._computed
+    computed = gold._compute_hours
 
     def before_another(*arguments: Any) -> Any:
         rows = computed(*arguments)
-        monkeypatch.setattr(gold, "_computed", computed)
-        other = write.Reading(others, whole, NOW)
+        monkeypatch.setattr(gold, "_compute_hours", computed)
+        other = write.WindowEvents(others, whole, NOW)
         write.write(site.spark, site.lakehouse, other, "the other", may_repeat=False)
         return rows
 
-    monkeypatch.setattr(gold, "_computed", before_another)
-    write.write(site.spark, site.lakehouse, write.Reading(mine, whole, NOW), "a mark", may_repeat=False)
+    monkeypatch.setattr(gold, "_compute_hours", before_another)
+    write.write(site.spark, site.lakehouse, write.WindowEvents(mine, whole, NOW), "a mark", may_repeat=False)
     assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * read.count()
     site.assert_gold_is_recomputed()
 
 
-@pytest.mark.parametrize("way", [batch, repairs])
+@pytest.mark.parametrize("way", [batch, write])
 def test_what_another_writer_stores_after_the_server_was_asked_is_no_excess(
     way: ModuleType, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

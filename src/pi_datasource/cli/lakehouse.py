@@ -21,7 +21,7 @@ from pi_datasource.cli.flags import override, parse_options, with_options
 from pi_datasource.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from pi_datasource.delta import Filled, Progress
+    from pi_datasource.delta import BackfillProgress, Progress
 
 SHOWN_BATCHES = 5
 out = Console()
@@ -71,16 +71,16 @@ def ingest(
         )
         started = time.monotonic()
         spark = _session(catalog)
-        from pi_datasource.delta import audit, follow, pipeline, start
+        from pi_datasource.delta import audit, background, follow, maintenance, start
 
-        pipeline.check_maintenance(optimize, keep)
+        maintenance.check_intervals(optimize, keep)
         beside = (
             (optimize, keep) if every else (None, None)
         )  # a single run is followed by maintenance instead
         query = start(spark, options, place, every=every, optimize_every=beside[0], keep_versions=beside[1])
         try:
             show_progress(err, follow(query), "Reading")
-            pipeline.finish(spark, parsed, place, query, optimize_every=optimize, keep=keep)
+            background.run(spark, parsed, place, query, optimize_every=optimize, keep=keep, beside=False)
         except KeyboardInterrupt:
             err.print("Stopping; the next run continues from here.")
             logging.getLogger("py4j").setLevel(
@@ -199,7 +199,7 @@ def show_progress(console: Console, steps: Iterable[Progress | None], label: str
             bar.update(task, total=max(total, 1), completed=done, note=note)
 
 
-def show_backfill(console: Console, steps: Iterable[Filled]) -> Filled:
+def show_backfill(console: Console, steps: Iterable[BackfillProgress]) -> BackfillProgress:
     """Shows a progress bar over the pieces of a backfill with the estimated time left; returns the last step."""
     last = None
     with _bar(console) as bar:

@@ -1,24 +1,19 @@
-"""One audit row per micro-batch: its window, what it read and wrote, how long it took, how far behind it was."""
+"""The audit table: one row per micro-batch with its window, what it read and wrote, its duration and its lag."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from delta.tables import DeltaTable
-from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import DoubleType, LongType, StringType, StructType, TimestampType
 
-from pi_datasource.delta import timestamps
-from pi_datasource.delta.conflicts import LOST, retried
+from pi_datasource.delta import commits, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Window
 from pi_datasource.schema import BATCH_COUNTS
@@ -26,10 +21,11 @@ from pi_datasource.webapi.metrics import NONE, RequestMetrics
 
 log = logging.getLogger(__name__)
 
-COMMITS_SEARCHED = 1000  # back to which a replay finds what an earlier attempt wrote
-# Every row is a file of its own, and a query of the table costs by the file. A compaction takes two seconds, and leaves a
+COMMITS_SEARCHED = 1000  # in which a replayed batch finds the rows that an earlier attempt wrote
+# Every row is a file of its own, and the cost of a query grows with the files. A compaction takes two seconds, and leaves a
 # copy of the whole table on disk until that is vacuumed.
 COMPACT_EVERY = 200
+_KEY = ("stream_id", "batch_id")
 
 
 @dataclass(frozen=True)
@@ -38,8 +34,8 @@ class BatchReport:
 
     ``rows_read`` are events of the window, ``rows_reread`` those of the overlap behind it. What was written
     (``rows_inserted``, ``rows_updated``, ``rows_deleted``, and ``rows_late``: inserted in the overlap) adds up over
-    replays, ``seconds`` is the last attempt's, and so are ``calls``, ``retries`` and ``throttled_seconds``, which say what
-    reading the events has cost (see ``RequestMetrics``). ``lag_seconds`` is how far the window's end was behind the driver's clock
+    replays. ``seconds`` is the last attempt's, and so are ``calls``, ``retries`` and ``throttled_seconds``, the cost of
+    reading the events (see ``RequestMetrics``). ``lag_seconds`` is how far the window's end was behind the driver's clock
     when the batch was written.
     """
 
@@ -63,16 +59,26 @@ class BatchReport:
     created_at: datetime
 
     def __str__(self) -> str:
-        shown = {name: getattr(self, name) for name in BATCH_COUNTS}
-        told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in shown.items() if count)
+        counts = {name: getattr(self, name) for name in BATCH_COUNTS}
+        text = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count)
         return (
             f"batch {self.batch_id} up to {self.window_end:%Y-%m-%d %H:%M:%S} UTC in {self.seconds:.1f} s, "
-            f"lag {self.lag_seconds:.0f} s: {told or 'nothing new'}"
+            f"lag {self.lag_seconds:.0f} s: {text or 'nothing new'}"
         )
 
 
-class Written(NamedTuple):
-    """Rows that were inserted, updated and deleted; ``late`` is part of those inserted."""
+class ReadCounts(NamedTuple):
+    """Numbers of events, failed points, tags with events and deleted points of a window; the cost of reading them."""
+
+    rows: int = 0
+    failures: int = 0
+    tags: int = 0
+    deleted: int = 0
+    metrics: RequestMetrics = NONE
+
+
+class WriteCounts(NamedTuple):
+    """Numbers of rows that were inserted, updated and deleted; ``late`` is part of those inserted."""
 
     inserted: int
     updated: int
@@ -87,61 +93,53 @@ for _field in fields(BatchReport):
 
 
 def prepare(spark: SparkSession, lakehouse: Lakehouse) -> None:
-    """Makes sure that the table exists."""
-    lakehouse.table(spark, lakehouse.ledger, SCHEMA, cluster_by=("created_at",))
+    """Ensures that the table exists."""
+    lakehouse.ensure_table(spark, lakehouse.audit, SCHEMA, cluster_by=("created_at",))
 
 
 def record(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, *, may_repeat: bool) -> None:
-    """Adds the row of a micro-batch, or puts it in the place of the one that an earlier attempt has written.
+    """Adds the row of a micro-batch, or replaces the row that an earlier attempt has written.
 
-    Where there is none it is a plain append, of which Delta drops a second one (``txnVersion``).
+    Without an earlier row this is a plain append, which Delta applies only once (``txnVersion``).
     """
-    if may_repeat and _recorded(spark, lakehouse, report):
-        same = "t.stream_id = s.stream_id AND t.batch_id = s.batch_id"
-        target = DeltaTable.forName(spark, lakehouse.ledger).alias("t")
-        merge = target.merge(_row(spark, report).alias("s"), same)
-        retried(lambda: merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute())
+    stored = F.col("batch_id") == report.batch_id
+    if may_repeat and not _of_stream(spark, lakehouse, report.stream_id).where(stored).isEmpty():
+        commits.upsert(spark, lakehouse.audit, _to_frame(spark, report), _KEY)
         return
-    once = {"txnAppId": f"pi-datasource {report.stream_id}", "txnVersion": str(report.batch_id)}
-    _append(spark, lakehouse, report, once)
-    _compact(spark, lakehouse, report)
+    transaction = {"txnAppId": f"pi-datasource {report.stream_id}", "txnVersion": str(report.batch_id)}
+    _append(spark, lakehouse, report, transaction)
 
 
 def record_piece(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> None:
-    """Adds the row of a piece of a backfill or a repair, which come in any order and are asked for before they are done."""
-    _append(spark, lakehouse, report)
-    _compact(spark, lakehouse, report)
+    """Adds the row of a piece of a backfill or repair; pieces come in any order and are looked up before they are read."""
+    _append(spark, lakehouse, report, {})
 
 
-def report_of(
+def build_report(  # noqa: PLR0917 - all that a row says
     stream_id: str,
     batch_id: int,
     window: Window,
     began_s: float,
-    done: Written,
-    *,
-    tags: int,
-    read: int,
-    reread: int = 0,
-    failed: int = 0,
-    metrics: RequestMetrics = NONE,
+    written: WriteCounts,
+    read: ReadCounts,
+    reread: ReadCounts,
 ) -> BatchReport:
-    """The row of a batch that began at ``began_s`` of the monotonic clock and ends now."""
+    """The row of a batch that began at ``began_s`` of the monotonic clock and ends now; ``reread`` is its overlap."""
     now = datetime.now(timezone.utc)
     return BatchReport(
         stream_id=stream_id,
         batch_id=batch_id,
         window_start=window.start,
         window_end=window.end,
-        tags=tags,
-        rows_read=read,
-        rows_reread=reread,
-        rows_inserted=done.inserted,
-        rows_updated=done.updated,
-        rows_deleted=done.deleted,
-        rows_late=done.late,
-        read_failures=failed,
-        **asdict(metrics),
+        tags=read.tags,
+        rows_read=read.rows,
+        rows_reread=reread.rows,
+        rows_inserted=written.inserted,
+        rows_updated=written.updated,
+        rows_deleted=written.deleted,
+        rows_late=written.late,
+        read_failures=read.failures + reread.failures,
+        **asdict(read.metrics + reread.metrics),
         seconds=time.monotonic() - began_s,
         lag_seconds=(now - window.end).total_seconds(),
         created_at=now,
@@ -156,38 +154,29 @@ def reports(
     since: datetime | None = None,
     newest: int | None = None,
 ) -> list[BatchReport]:
-    """The rows of one stream, oldest batch first.
-
-    ``since`` leaves out what was recorded before, and ``newest`` all but that many of the last batches.
-    """
-    rows = _of_stream(spark, lakehouse, stream_id)
-    if since is not None:
-        rows = rows.where(F.col("created_at") >= timestamps.column(since))
+    """The rows of one stream, oldest batch first; only those recorded ``since``, and only the last ``newest`` batches."""
+    rows = _of_stream(spark, lakehouse, stream_id, since)
     if newest is not None:
         rows = rows.orderBy(F.col("batch_id").desc()).limit(newest)
-    ordered = sorted(
-        timestamps.rows(rows), key=lambda row: row["batch_id"]
-    )  # for Spark it would be three jobs
-    return [BatchReport(**{name: _counted(row[name]) for name in SCHEMA.names}) for row in ordered]
+    # Counts are null in rows that are older than their column. Spark would need three jobs to sort.
+    found = timestamps.rows(rows.select(*SCHEMA.names).fillna(0))
+    return [BatchReport(*row) for row in sorted(found, key=lambda row: row["batch_id"])]
 
 
-def reach(
+def covered_window(
     spark: SparkSession, lakehouse: Lakehouse, stream_id: str, since: datetime | None = None
 ) -> Window | None:
-    """From where the first recorded micro-batch of a stream began to where the last one ended; of those recorded ``since``."""
-    rows = _of_stream(spark, lakehouse, stream_id)
-    if since is not None:
-        rows = rows.where(F.col("created_at") >= timestamps.column(since))
-    ((start, end),) = timestamps.rows(
-        rows.agg(F.min("window_start").alias("start"), F.max("window_end").alias("end"))
-    )
+    """From the start of a stream's first recorded micro-batch to the end of its last; only those recorded ``since``."""
+    rows = _of_stream(spark, lakehouse, stream_id, since)
+    bounds = rows.agg(F.min("window_start").alias("start"), F.max("window_end").alias("end"))
+    ((start, end),) = timestamps.rows(bounds)
     return None if start is None else Window(start, end)
 
 
-def windows(
+def recorded_windows(
     spark: SparkSession, lakehouse: Lakehouse, stream_id: str, within: Window
 ) -> dict[int, list[Window]]:
-    """What is recorded of each batch number of a stream, as far as it overlaps ``within``."""
+    """The recorded windows of a stream that overlap ``within``, by batch number."""
     rows = _of_stream(spark, lakehouse, stream_id).where(
         (F.col("window_end") > timestamps.column(within.start))
         & (F.col("window_start") < timestamps.column(within.end))
@@ -198,99 +187,51 @@ def windows(
     return found
 
 
-def next_batch(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> int:
-    """The first number of a stream that has no row."""
+def next_batch_id(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> int:
+    """The number after the last recorded one of a stream."""
     row = _of_stream(spark, lakehouse, stream_id).agg(F.max("batch_id")).first()
     return row[0] + 1 if row and row[0] is not None else 0
 
 
-def stream_id(spark: SparkSession, checkpoint: str) -> str:
-    """The identity of the stream of a checkpoint folder, which Spark has written there."""
-    return str(json.loads(_text(spark, f"{checkpoint}/metadata"))["id"])
+def written_rows(spark: SparkSession, table: str, mark: str) -> WriteCounts:
+    """The rows written into ``table`` by all MERGEs with commit metadata that begins with ``mark``.
 
-
-def known_stream(spark: SparkSession, checkpoint: str) -> str | None:
-    """As ``stream_id``, or None where no stream has begun."""
-    try:
-        return stream_id(spark, checkpoint)
-    except AnalysisException as error:
-        if error.getCondition() != "PATH_NOT_FOUND":
-            raise
-        return None
-
-
-def last_begun(checkpoint: str) -> int | None:
-    """The number of the last micro-batch that any run has begun, -1 if none; None where this process cannot see it.
-
-    Spark writes the offset of a micro-batch before it hands it over.
+    A table that compacts itself does so within the writer's commit, so the OPTIMIZE has the same metadata.
     """
-    if not Path(checkpoint).is_absolute() or not Path(checkpoint).is_dir():
-        return None
-    begun = (int(file.name) for file in Path(checkpoint, "offsets").glob("*") if file.name.isdecimal())
-    return max(begun, default=-1)
-
-
-def written(spark: SparkSession, table: str, mark: str) -> Written:
-    """What the MERGEs whose mark begins with ``mark`` have written into ``table``.
-
-    A table that compacts itself does so within the writer's commit, and what it commits has the writer's mark as well.
-    """
-    noted = F.col("userMetadata")
-    commits = DeltaTable.forName(spark, table).history(COMMITS_SEARCHED)
-    commits = commits.where(noted.startswith(f"{mark} ") & (F.col("operation") == "MERGE"))
-    found = commits.select("operationMetrics", noted).collect()
-    late = sum(int(commit["userMetadata"].rpartition("late=")[2]) for commit in found)
-    return Written(
-        inserted=_metric(found, "numTargetRowsInserted"),
-        updated=_metric(found, "numTargetRowsUpdated"),
-        deleted=_metric(found, "numTargetRowsDeleted"),
-        late=late,
+    metadata, metrics = F.col("userMetadata"), F.col("operationMetrics")
+    merges = commits.history(spark, table, COMMITS_SEARCHED).where(
+        metadata.startswith(f"{mark} ") & (F.col("operation") == "MERGE")
     )
+    found = merges.select(metrics, metadata).collect()
+
+    def total(kind: str) -> int:
+        return sum(int((commit["operationMetrics"] or {}).get(f"numTargetRows{kind}", 0)) for commit in found)
+
+    late = sum(int(commit["userMetadata"].rpartition("late=")[2]) for commit in found)
+    return WriteCounts(total("Inserted"), total("Updated"), total("Deleted"), late)
 
 
 def _append(
-    spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, once: Mapping[str, str] | None = None
+    spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, options: Mapping[str, str]
 ) -> None:
-    row = _row(spark, report)
-    row.write.format("delta").mode("append").options(**(once or {})).saveAsTable(lakehouse.ledger)
-
-
-def _compact(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> None:
-    """Merges the table's small files after every ``COMPACT_EVERY`` rows of a stream, so that no question reads more."""
+    """Appends a row; compacts the table after every ``COMPACT_EVERY`` rows of a stream, which bounds its small files."""
+    row = _to_frame(spark, report)
+    row.write.format("delta").mode("append").options(**options).saveAsTable(lakehouse.audit)
     if report.batch_id % COMPACT_EVERY != COMPACT_EVERY - 1:
         return
     try:
-        DeltaTable.forName(spark, lakehouse.ledger).optimize().executeCompaction()
-    except LOST:
-        log.info("another writer compacts %s", lakehouse.ledger, exc_info=True)
+        commits.compact(spark, lakehouse.audit)
+    except commits.CONFLICTS:
+        log.info("another writer compacts %s", lakehouse.audit, exc_info=True)
 
 
-def _of_stream(spark: SparkSession, lakehouse: Lakehouse, stream_id: str) -> DataFrame:
-    return spark.read.table(lakehouse.ledger).where(F.col("stream_id") == stream_id)
+def _of_stream(
+    spark: SparkSession, lakehouse: Lakehouse, stream_id: str, since: datetime | None = None
+) -> DataFrame:
+    rows = spark.read.table(lakehouse.audit).where(F.col("stream_id") == stream_id)
+    return rows if since is None else rows.where(F.col("created_at") >= timestamps.column(since))
 
 
-def _recorded(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> bool:
-    rows = _of_stream(spark, lakehouse, report.stream_id)
-    return not rows.where(F.col("batch_id") == report.batch_id).isEmpty()
-
-
-def _row(spark: SparkSession, report: BatchReport) -> DataFrame:
-    values = tuple(getattr(report, field.name) for field in fields(report))
-    return spark.createDataFrame([values], SCHEMA).coalesce(1)  # else each empty partition is a file as well
-
-
-def _counted(value: Any) -> Any:
-    """A count from before it was counted is 0."""
-    return 0 if value is None else value
-
-
-def _metric(commits: list[Row], name: str) -> int:
-    metrics: list[dict[str, Any]] = [commit["operationMetrics"] or {} for commit in commits]
-    return sum(int(metric.get(name, 0)) for metric in metrics)
-
-
-def _text(spark: SparkSession, path: str) -> str:
-    if Path(path).is_absolute() and Path(path).is_file():  # a Spark job takes a hundred times as long
-        return Path(path).read_text(encoding="utf-8")
-    row = spark.read.text(path, wholetext=True).first()
-    return row[0] if row else ""
+def _to_frame(spark: SparkSession, report: BatchReport) -> DataFrame:
+    # One partition, because each empty partition would become a file as well.
+    return spark.createDataFrame([astuple(report)], SCHEMA).coalesce(1)

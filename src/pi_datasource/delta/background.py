@@ -1,10 +1,10 @@
-"""What has to be done beside a continuous ingestion: the history of new tags, and maintenance of the tables."""
+"""Jobs after or beside an ingestion: the history of new tags, and maintenance of the tables."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from pyspark.sql import SparkSession
@@ -12,15 +12,15 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.maintenance import upkeep
+from pi_datasource.delta.maintenance import maintain
 from pi_datasource.options.declaration import Options
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 60.0
+INTERVAL_S = 60.0
 
 
-def run_beside(
+def run(
     spark: SparkSession,
     options: Options,
     lakehouse: Lakehouse,
@@ -28,45 +28,47 @@ def run_beside(
     *,
     optimize_every: timedelta | None,
     keep: timedelta | None,
-) -> threading.Thread | None:
-    """Does it once a minute while ``query`` is active, in a thread and a session of its own; None if nothing is to do.
+    beside: bool,
+) -> None:
+    """Runs the jobs that the options ask for: once, or ``beside`` the query in a thread, once a minute until it ends.
 
-    What fails is logged and tried again: it must not end an ingestion that works. When the query ends, the thread stops
-    after the table or the piece of history at which it is.
+    In the thread, a failure is logged and retried: it must not end the ingestion. When the query ends, the thread stops
+    after the current table or piece of history.
     """
-    if options.new_tags != "backfill" and optimize_every is None:
-        return None
-    own = spark.newSession()  # settings of one must not reach the other
     jobs: dict[str, Callable[[], object]] = {}
+    session = spark.newSession() if beside else spark  # the stream and the thread must not share settings
+
+    def wanted() -> bool:
+        return not beside or query.isActive
+
     if options.new_tags == "backfill":
         jobs["history of new tags"] = lambda: fill_new_tags(
-            own, options, lakehouse, str(query.id), settled_only=True, wanted=lambda: query.isActive
+            session, options, lakehouse, str(query.id), settled_only=beside, wanted=wanted
         )
     if optimize_every is not None:
-        jobs["maintenance"] = lambda: upkeep(
-            own, lakehouse, optimize_every=optimize_every, keep=keep, wanted=lambda: query.isActive
+        jobs["maintenance"] = lambda: maintain(
+            session, lakehouse, optimize_every=optimize_every, keep=keep, wanted=wanted
         )
-
-    def work() -> None:
-        while not _waited(query):
-            for what, job in jobs.items():
-                _attempt(what, job)
-
-    thread = threading.Thread(target=work, name="pi-datasource companion", daemon=True)
-    thread.start()
-    return thread
+    if jobs and beside:
+        name = "pi-datasource background"
+        threading.Thread(target=_repeat, args=(jobs, query), name=name, daemon=True).start()
+    else:
+        for job in jobs.values():
+            job()
 
 
-def _waited(query: StreamingQuery) -> bool:
-    """Waits a minute; True as soon as the query has ended."""
+def _repeat(jobs: Mapping[str, Callable[[], object]], query: StreamingQuery) -> None:
+    while not _wait(query):
+        for name, job in jobs.items():
+            try:
+                job()
+            except Exception:  # noqa: PERF203 - one failed job must not stop the others
+                log.warning("%s: failed; it is tried again in %g s", name, INTERVAL_S, exc_info=True)
+
+
+def _wait(query: StreamingQuery) -> bool:
+    """Waits for ``INTERVAL_S``; returns True as soon as the query has ended."""
     try:
-        return bool(query.awaitTermination(LOOK_EVERY_S))  # type: ignore[arg-type]
-    except Exception:  # noqa: BLE001 - the query failed, and says so to whoever waits for it
+        return bool(query.awaitTermination(INTERVAL_S))  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 - the query failed; whoever waits for it gets the error
         return True
-
-
-def _attempt(what: str, action: Callable[[], object]) -> None:
-    try:
-        action()
-    except Exception:
-        log.warning("%s: failed; it is tried again in %g s", what, LOOK_EVERY_S, exc_info=True)

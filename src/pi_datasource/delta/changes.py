@@ -1,4 +1,4 @@
-"""What must happen to bronze so that it equals what was just read: rows to insert, to update and to delete."""
+"""The difference between stored events and those just read: rows to insert, to update and to delete."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ INSERT, UPDATE, DELETE = "insert", "update", "delete"
 _READ, _STORED = "_read", "_stored"
 
 
-class Counts(NamedTuple):
-    """How many changes there are, and the first and last of their timestamps."""
+class ChangeCounts(NamedTuple):
+    """Numbers of changes, and the first and last of their timestamps (None without changes)."""
 
     inserted: int
     updated: int
@@ -30,17 +30,12 @@ class Counts(NamedTuple):
     first: datetime | None
     last: datetime | None
 
-    @property
-    def any(self) -> bool:
-        """Whether there is anything to write."""
-        return self.first is not None
 
+def diff(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: DataFrame | None) -> DataFrame:
+    """The rows of ``read`` that are missing or different in ``stored``, and the keys that must be deleted there.
 
-def between(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: DataFrame | None) -> DataFrame:
-    """The rows of ``read`` that ``stored`` lacks or holds differently, and the keys that it holds in excess.
-
-    ``read`` takes the place of what is stored of ``tags`` (a column ``tag_webid``) in the window ``replaced``; elsewhere
-    it only adds and updates. A row that is stored already, unchanged, is no change: its file is not touched.
+    In the window ``replaced``, ``read`` holds all events of ``tags`` (a column ``tag_webid``): stored events that it lacks
+    are deleted. Elsewhere it only inserts and updates. An unchanged row is not a change: its file is not rewritten.
     """
     compared = [name for name in read.columns if name not in (*KEY, LINEAGE) and name in stored.columns]
     both = read.withColumn(_READ, F.lit(True)).alias("s")
@@ -52,32 +47,32 @@ def between(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: D
     differs = F.lit(False)
     for name in compared:
         differs = differs | ~F.col(f"s.`{name}`").eqNullSafe(F.col(f"t.`{name}`"))
+    missing = F.col(_READ).isNull()
     change = (
-        F.when(F.col(_READ).isNull(), F.lit(DELETE))
+        F.when(missing, F.lit(DELETE))
         .when(F.col(_STORED).isNull(), F.lit(INSERT))
         .when(differs, F.lit(UPDATE))
     )
-    gone = F.col(_READ).isNull()
     if replaced is None or tags is None:
-        both = both.where(~gone)
+        both = both.where(~missing)
     else:
         both = both.join(
             tags.select(F.col("tag_webid").alias("_asked")), F.col("t.tag_webid") == F.col("_asked"), "left"
         )
-        start, end = timestamps.column(replaced.start), timestamps.column(replaced.end)
-        inside = (F.col("t.timestamp") >= start) & (F.col("t.timestamp") < end)
-        both = both.where(~gone | (inside & F.col("_asked").isNotNull()))
-    shaped = [
+        both = both.where(
+            ~missing | (timestamps.within("t.timestamp", replaced) & F.col("_asked").isNotNull())
+        )
+    columns = [
         F.coalesce(F.col(f"s.`{name}`"), F.col(f"t.`{name}`")).alias(name)
         if name in KEY
         else F.col(f"s.`{name}`").alias(name)
         for name in read.columns
     ]
-    return both.select(*shaped, change.alias(CHANGE)).where(F.col(CHANGE).isNotNull())
+    return both.select(*columns, change.alias(CHANGE)).where(F.col(CHANGE).isNotNull())
 
 
-def counted(changes: DataFrame, window_start: datetime) -> Counts:
-    """How many changes there are; an event inserted before ``window_start`` is late."""
+def count(changes: DataFrame, window_start: datetime) -> ChangeCounts:
+    """Counts the changes of ``diff``; an event inserted before ``window_start`` is late."""
     late = (F.col(CHANGE) == INSERT) & (F.col("timestamp") < timestamps.column(window_start))
     totals = changes.agg(
         *(F.count_if(F.col(CHANGE) == kind).alias(kind) for kind in (INSERT, UPDATE, DELETE)),
@@ -86,4 +81,4 @@ def counted(changes: DataFrame, window_start: datetime) -> Counts:
         F.max("timestamp").alias("last_at"),
     )
     (row,) = timestamps.rows(totals)
-    return Counts(*row)
+    return ChangeCounts(*row)

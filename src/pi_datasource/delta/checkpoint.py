@@ -1,20 +1,55 @@
-"""Spark's checkpoint of a stream, as a process may have left it that was killed at any moment."""
+"""Spark's checkpoint of a stream: its identity, and the micro-batches that were planned in it."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from pi_datasource.delta import audit
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
+
+def stream_id(spark: SparkSession, checkpoint: str) -> str:
+    """The identity of the stream, which Spark writes into its checkpoint folder."""
+    return str(json.loads(_read_text(spark, f"{checkpoint}/metadata"))["id"])
+
+
+def find_stream_id(spark: SparkSession, checkpoint: str) -> str | None:
+    """As ``stream_id``, or None if no stream has started there."""
+    try:
+        return stream_id(spark, checkpoint)
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        return None
+
+
+def last_planned_batch(checkpoint: str) -> int | None:
+    """The number of the last planned micro-batch, -1 if there is none; None if this process cannot see the folder.
+
+    Spark writes the offset of a micro-batch before it processes the micro-batch.
+    """
+    if not Path(checkpoint).is_absolute() or not Path(checkpoint).is_dir():
+        return None
+    planned = (int(file.name) for file in Path(checkpoint, "offsets").glob("*") if file.name.isdecimal())
+    return max(planned, default=-1)
 
 
 def clear_unplanned(checkpoint: str) -> None:
-    """Afterwards Spark can begin in this folder if no micro-batch was ever planned in it; other folders stay as they are.
+    """Deletes temporary offset files from a checkpoint in which no micro-batch was ever planned.
 
     Spark writes ``offsets/0`` under a name with a dot and renames it. Since 4.1.0 it refuses a folder that has such a
-    file and no micro-batch (STATE_STORE_CHECKPOINT_LOCATION_NOT_EMPTY), so a process that was killed in between could
-    never be followed by another one. Only for whoever has the stream's lease; a checkpoint that is no folder of this
-    machine, such as one in object storage, is left alone.
+    file and no micro-batch (STATE_STORE_CHECKPOINT_LOCATION_NOT_EMPTY), so a stream that was killed in between could
+    never start again. The caller must hold the lease of the stream. A checkpoint that is not a folder of this machine,
+    such as one in object storage, is left alone.
     """
-    if audit.last_begun(checkpoint) == -1:
-        for left in Path(checkpoint, "offsets").glob(".*"):
-            left.unlink()
+    if last_planned_batch(checkpoint) == -1:
+        for file in Path(checkpoint, "offsets").glob(".*"):
+            file.unlink()
+
+
+def _read_text(spark: SparkSession, path: str) -> str:
+    if Path(path).is_absolute() and Path(path).is_file():  # a Spark job takes a hundred times as long
+        return Path(path).read_text(encoding="utf-8")
+    row = spark.read.text(path, wholetext=True).first()
+    return row[0] if row else ""

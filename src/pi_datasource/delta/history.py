@@ -1,4 +1,4 @@
-"""Events of the past into the tables, beside the stream: in pieces that are each read, written and recorded once."""
+"""Backfills: events of the past, read beside the stream in pieces that are each written and recorded once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
 
-from pi_datasource.delta import audit, bronze, points, schema_setup
+from pi_datasource.delta import audit, points, schema_setup
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
-from pi_datasource.delta.reread import window_read
-from pi_datasource.delta.write import Reading, write
+from pi_datasource.delta.write import WindowRewriter
 from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
@@ -33,8 +31,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
-class Filled:
-    """How far a backfill is: ``done`` of ``total`` pieces; ``seconds`` were spent on the ``worked`` ones of this run."""
+class BackfillProgress:
+    """``done`` of ``total`` pieces; this run has spent ``seconds`` on ``worked`` of them."""
 
     done: int
     total: int
@@ -44,7 +42,7 @@ class Filled:
 
     @property
     def remaining_s(self) -> float | None:
-        """What is left at the pace of this run; None as long as it has none."""
+        """The estimated time left at the pace of this run; None before its first piece."""
         return self.seconds / self.worked * (self.total - self.done) if self.worked else None
 
 
@@ -56,16 +54,16 @@ def backfill(
     piece: timedelta = PIECE,
     newest_first: bool = True,
     again: bool = False,
-) -> Iterator[Filled]:
-    """Reads ``start_time`` to ``end_time`` of the tags into the tables, and says after each piece how far it is.
+) -> Iterator[BackfillProgress]:
+    """Reads ``start_time`` to ``end_time`` of the tags into the tables; yields its progress after each piece.
 
-    A piece that the checkpoint table holds is done, whichever run did it, unless ``again``: tags that have come to the
-    selection since are not in it. What is stored of the tags in a piece is replaced. A running ingestion of the same tags
-    is left alone.
+    Pieces recorded in the checkpoint table by any run are skipped, unless ``again`` is set: they lack tags that were added
+    to the selection since. The stored events of the tags in a piece are replaced. A running ingestion of the same tags is
+    not affected.
 
     Raises:
-        ConfigurationError: an option that cannot be used.
-        ReadFailed: with ``on_error="fail"``, a tag could not be read; what was done before stays.
+        ConfigurationError: an option is invalid.
+        ReadFailed: with ``on_error="fail"``, a tag could not be read; finished pieces stay.
         StreamInUse: another backfill of the same tags is running.
     """
     schema_setup.check_session(spark)
@@ -77,10 +75,11 @@ def backfill(
     window = checked.window(now)
     window = Window(window.start, min(window.end, now - checked.settle))
     selection = lakehouse.selection(checked)
-    with Lease.take(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill"):
+    with Lease.acquire(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill"):
         columns = schema_setup.prepare(spark, lakehouse, checked)
-        job = _Job(f"{BACKFILL} {selection}", checked, lakehouse, tuple(chosen), columns)
-        yield from job.run(spark, window, piece, newest_first, again)
+        stream_id = f"{BACKFILL} {selection} {int(piece.total_seconds())}s"
+        rewriter = WindowRewriter(spark, checked, lakehouse, columns, stream_id)
+        yield from _fill(rewriter, chosen, window, piece, newest_first=newest_first, again=again)
 
 
 def fill_new_tags(
@@ -92,30 +91,32 @@ def fill_new_tags(
     settled_only: bool = False,
     wanted: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Reads what the tags that wait for it have recorded since the stream's start, up to where the stream stands.
+    """Reads the history of new tags that wait for it, from the stream's start to its present position.
 
-    Beside a running stream, ``settled_only`` leaves out tags that it may not read yet: it keeps its list for a while.
-    A history can take longer than the time to the next run: while another one fills it, this one leaves it alone. No
-    further piece of it is begun when ``wanted`` no longer holds; the pieces that are left come the next time.
+    Beside a running stream, ``settled_only`` leaves out tags that the stream may not read yet: it discovers tags only at
+    intervals. This can take longer than the time to the next run: while one process fills the history, others skip it.
+    ``wanted`` is asked before each piece; when it returns False, the rest is left to the next call.
     """
     selection = lakehouse.selection(options)
     if not points.unfilled(spark, lakehouse, selection):
         return
-    reach = audit.reach(spark, lakehouse, stream_id)
-    if reach is None:
+    covered = audit.covered_window(spark, lakehouse, stream_id)
+    if covered is None:
         return
-    seen_before = reach.end - options.discovery_interval if settled_only else None
+    seen_before = covered.end - options.discovery_interval if settled_only else None
     if not points.unfilled(spark, lakehouse, selection, seen_before):
         return
     try:
-        lease = Lease.take(f"{lakehouse.checkpoint_root}/history-{selection}", "filling of new tags' history")
+        lease = Lease.acquire(
+            f"{lakehouse.checkpoint_root}/history-{selection}", "filling of new tags' history"
+        )
     except StreamInUse as busy:
         log.info("%s", busy)
         return
     with lease:
-        # Asked again: whoever had the lease may have filled them.
+        # Queried again: the previous holder of the lease may have filled them.
         if waiting := points.unfilled(spark, lakehouse, selection, seen_before):
-            _fill_waiting(spark, options, lakehouse, waiting, reach, wanted)
+            _fill_waiting(spark, options, lakehouse, waiting, covered, wanted)
 
 
 def _fill_waiting(  # noqa: PLR0917 - as above
@@ -123,27 +124,47 @@ def _fill_waiting(  # noqa: PLR0917 - as above
     options: Options,
     lakehouse: Lakehouse,
     waiting: set[str],
-    reach: Window,
+    window: Window,
     wanted: Callable[[], bool],
 ) -> None:
-    chosen = tuple(point for point in points.look(options).points if point.web_id in waiting)
+    chosen = [point for point in points.discover(options).points if point.web_id in waiting]
     if not chosen:
         return
-    # Of those that are read: the pieces recorded under a name must hold the same tags whenever they are looked up.
+    # The digest names the tags that are read: pieces recorded under one name must always hold the same tags.
     web_ids = sorted(point.web_id for point in chosen)
     digest = hashlib.sha256(" ".join(web_ids).encode()).hexdigest()[:10]
     selection = lakehouse.selection(options)
-    job = _Job(
-        f"{HISTORY} {selection} {digest}", options, lakehouse, chosen, schema_setup.columns_of(options)
-    )
-    for step in job.run(spark, reach, PIECE, newest_first=True, again=False):
+    stream_id = f"{HISTORY} {selection} {digest} {int(PIECE.total_seconds())}s"
+    rewriter = WindowRewriter(spark, options, lakehouse, schema_setup.read_columns(options), stream_id)
+    for step in _fill(rewriter, chosen, window, PIECE, newest_first=True, again=False):
         if step.done < step.total and not wanted():
             return
-    points.mark_filled(spark, lakehouse, selection, web_ids, reach.end)
+    points.mark_filled(spark, lakehouse, selection, web_ids, window.end)
+
+
+def _fill(
+    rewriter: WindowRewriter,
+    chosen: Sequence[Point],
+    window: Window,
+    length: timedelta,
+    *,
+    newest_first: bool,
+    again: bool,
+) -> Iterator[BackfillProgress]:
+    """Rewrites each piece of ``window`` that is not recorded yet, or with ``again`` each piece."""
+    every = pieces(window, length)
+    spark, lakehouse = rewriter.spark, rewriter.lakehouse
+    recorded = {} if again else audit.recorded_windows(spark, lakehouse, rewriter.stream_id, window)
+    left = [(number, piece) for number, piece in every if not _covers(recorded.get(number, ()), piece)]
+    began, done = time.monotonic(), len(every) - len(left)
+    yield BackfillProgress(done, len(every), 0, 0.0)
+    for worked, (number, piece) in enumerate(reversed(left) if newest_first else left, 1):
+        report, _ = rewriter.rewrite(number, piece, chosen)
+        yield BackfillProgress(done + worked, len(every), worked, time.monotonic() - began, report)
 
 
 def pieces(window: Window, length: timedelta) -> list[tuple[int, Window]]:
-    """``window`` cut at whole multiples of ``length`` since 1970, each piece with its number: the same ones in any run.
+    """Cuts ``window`` at multiples of ``length`` since 1970; a piece has the same number in every run.
 
     Raises:
         InvalidOption: ``length`` is not positive.
@@ -157,55 +178,5 @@ def pieces(window: Window, length: timedelta) -> list[tuple[int, Window]]:
     return [(n, Window(max(start, window.start), min(end, window.end))) for n, start, end in cut]
 
 
-@dataclass(frozen=True)
-class _Job:
-    """Some points' past; ``stream_id`` is the name under which its pieces stand in the checkpoint table."""
-
-    stream_id: str
-    options: Options
-    lakehouse: Lakehouse
-    chosen: tuple[Point, ...]
-    columns: StructType
-
-    def run(
-        self, spark: SparkSession, window: Window, length: timedelta, newest_first: bool, again: bool
-    ) -> Iterator[Filled]:
-        """Each piece that is not recorded yet, once."""
-        whole = pieces(window, length)
-        stream = f"{self.stream_id} {int(length.total_seconds())}s"
-        known = {} if again else audit.windows(spark, self.lakehouse, stream, window)
-        left = [(n, piece) for n, piece in whole if not _covers(known.get(n), piece)]
-        began = time.monotonic()
-        yield Filled(len(whole) - len(left), len(whole), 0, 0.0)
-        for worked, (number, piece) in enumerate(reversed(left) if newest_first else left, 1):
-            report = self._fill(spark, stream, number, piece)
-            done = len(whole) - len(left) + worked
-            yield Filled(done, len(whole), worked, time.monotonic() - began, report)
-
-    def _fill(self, spark: SparkSession, stream: str, number: int, piece: Window) -> BatchReport:
-        began = time.monotonic()
-        with window_read(spark, self.options, self.lakehouse, self.chosen, piece, self.columns) as read:
-            found = Reading.replacing(read, piece)
-            mark = f"pi-datasource {stream} {number}"
-            # Whether an earlier run died in the middle of this piece is not known.
-            done = write(spark, self.lakehouse, found, mark, may_repeat=True)
-            if read.failed:
-                bronze.merge_failures(spark, self.lakehouse.errors, read.failures)
-            tags = read.events.select("tag_webid").distinct().count()
-        report = audit.report_of(
-            stream,
-            number,
-            piece,
-            began,
-            done,
-            tags=tags,
-            read=read.rows,
-            failed=read.failed,
-            metrics=read.metrics,
-        )
-        audit.record_piece(spark, self.lakehouse, report)
-        return report
-
-
-def _covers(known: Sequence[Window] | None, piece: Window) -> bool:
-    return any(window.start <= piece.start and piece.end <= window.end for window in known or ())
+def _covers(recorded: Sequence[Window], piece: Window) -> bool:
+    return any(window.start <= piece.start and piece.end <= window.end for window in recorded)

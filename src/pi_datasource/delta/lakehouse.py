@@ -1,10 +1,12 @@
-"""Where the pipeline's tables live: a directory for the embedded default, catalog and schemas on a cluster."""
+"""Names and locations of the pipeline's tables: in a local folder, or in a catalog of a cluster."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
+import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from urllib.parse import quote
 from urllib.request import url2pathname
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StructField, StructType
 
 from pi_datasource import paths
 from pi_datasource.delta import timestamps
@@ -22,10 +24,10 @@ from pi_datasource.options.declaration import Options
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """Names and places of the tables; nothing is created before ``table`` is called.
+    """Names and locations of the tables; ``ensure_table`` creates them.
 
-    Locally names have two parts (``bronze.pi_timeseries``), because Delta cannot be a second Spark catalog; on
-    Databricks three.
+    Names have two parts in a folder (``bronze.pi_timeseries``), because Delta cannot be a second Spark catalog, and three
+    in a catalog.
     """
 
     checkpoint_root: str
@@ -37,10 +39,10 @@ class Lakehouse:
 
     @classmethod
     def in_directory(cls, path: str | Path) -> Lakehouse:
-        """Tables under a folder of this machine, as ``FOLDER/bronze/pi_timeseries`` and so on.
+        """Tables below a folder of this machine, such as ``FOLDER/bronze/pi_timeseries``.
 
         Raises:
-            InvalidOption: it is a file, or the address of another place, such as ``s3://…``.
+            InvalidOption: it is a file, or the address of remote storage, such as ``s3://…``.
         """
         otherwise = (
             "have the tables in a catalog of a cluster: --catalog and --checkpoints, Lakehouse.in_catalog"
@@ -61,7 +63,7 @@ class Lakehouse:
         gold: str = "gold",
         checkpoints: str = "checkpoints",
     ) -> Lakehouse:
-        """Tables of a catalog; ``checkpoint_root`` is a folder that all of the cluster sees, such as a volume."""
+        """Tables in a catalog; ``checkpoint_root`` is a folder that the whole cluster can read, such as a volume."""
         return cls(checkpoint_root.rstrip("/"), catalog, None, bronze, gold, checkpoints)
 
     @property
@@ -76,116 +78,121 @@ class Lakehouse:
 
     @property
     def points(self) -> str:
-        """The table of tags as discovered."""
+        """The table of discovered tags."""
         return self._name(self.bronze_schema, "pi_points")
 
     @property
     def gold(self) -> str:
-        """The table of hours."""
+        """The table of hourly metrics."""
         return self._name(self.gold_schema, "pi_metrics_hourly")
 
     @property
-    def ledger(self) -> str:
-        """The table with one row per micro-batch."""
+    def audit(self) -> str:
+        """The audit table, with one row per micro-batch."""
         return self._name(self.checkpoint_schema, "pi_ingestion_checkpoint")
 
     @property
+    def ledger(self) -> str:
+        """The former name of ``audit``."""
+        warnings.warn("Lakehouse.ledger is deprecated; use Lakehouse.audit", DeprecationWarning, stacklevel=2)
+        return self.audit
+
+    @property
     def maintenance(self) -> str:
-        """The table that says when each of the others was optimized last."""
+        """The table that records when each of the others was last optimized."""
         return self._name(self.checkpoint_schema, "pi_maintenance")
 
     def checkpoint(self, options: Options) -> str:
-        """The folder of Spark's checkpoint for this server and selection of tags."""
+        """Spark's checkpoint folder for this server and selection of tags."""
         return f"{self.checkpoint_root}/{self.selection(options)}"
 
     def selection(self, options: Options) -> str:
-        """The short name of this server and selection of tags.
+        """The identifier of this server and selection of tags.
 
-        Another selection is another stream with its own position: were it the same, tags that are new in the
-        selection would silently start where the old ones stand.
+        Another selection is another stream with its own position. With a common one, tags that are new in the selection
+        would silently start at the position of the others.
         """
         selection = [options.url, options.table, options.tags, options.tag_filter, options.data_servers]
         digest = hashlib.sha256(json.dumps(selection).encode()).hexdigest()[:10]
         return f"{options.table}-{digest}"
 
     def stream_name(self, options: Options) -> str:
-        """What Spark shows the ingestion of this server and selection as: no two of a session share a name."""
+        """The name of the streaming query, unique within a Spark session."""
         return f"{self.selection(options)} into {self.bronze.replace('`', '')}"
 
-    def table(self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]) -> str:
-        """``name`` itself, after making sure that the table exists with these columns and this session knows it.
+    def ensure_table(
+        self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]
+    ) -> None:
+        """Ensures that the table ``name`` exists with these columns and is registered in this session.
 
         Raises:
-            InvalidOption: the session knows a table of that name in another folder, or its times are without a zone.
+            InvalidOption: the session has a table of that name in another folder, or its timestamps have no time zone.
         """
-        self._known(spark, name, columns, cluster_by)
-        known = spark.read.table(name).schema
-        _check_times(name, columns, known)
-        stored = {field.name.lower() for field in known}
-        if missing := [field for field in columns if field.name.lower() not in stored]:
-            added = ", ".join(f"`{field.name}` {timestamps.sql_type(field.dataType)}" for field in missing)
-            spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({added})")
-        return name
+        self._register(spark, name, columns, cluster_by)
+        stored = spark.read.table(name).schema
+        _check_timestamps(name, columns, stored)
+        names = {field.name.lower() for field in stored}
+        if missing := [field for field in columns if field.name.lower() not in names]:
+            spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({_column_list(missing)})")
 
-    def _known(
+    def _register(
         self, spark: SparkSession, name: str, columns: StructType, cluster_by: tuple[str, ...]
     ) -> None:
         schema, _, short = name.rpartition(".")
-        known = spark.catalog.databaseExists(schema)
+        exists = spark.catalog.databaseExists(schema)
         if self.directory is None:
-            if not known:
+            if not exists:
                 spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            spark.sql(_create(name, columns, cluster_by, location=None))
+            spark.sql(_create_statement(name, columns, cluster_by, location=None))
             return
         folder = f"{self.directory}/{schema.strip('`')}"
-        if not known:
-            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{_quoted(folder)}'")
+        if not exists:
+            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{_escape(folder)}'")
         location = f"{folder}/{short.strip('`')}"
-        if known and spark.catalog.tableExists(name):
-            _check_place(spark, name, location)
-        if _has_commit(Path(location) / "_delta_log"):  # Spark's catalog forgets tables with the session
-            spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{_quoted(location)}'")
+        if exists and spark.catalog.tableExists(name):
+            _check_location(spark, name, location)
+        if _has_commit(Path(location) / "_delta_log"):  # Spark's in-memory catalog ends with the session
+            spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{_escape(location)}'")
         else:
-            spark.sql(_create(name, columns, cluster_by, location))
+            spark.sql(_create_statement(name, columns, cluster_by, location))
 
     def _name(self, schema: str, table: str) -> str:
         parts = [self.catalog, schema, table] if self.catalog else [schema, table]
         return ".".join(f"`{part.replace('`', '``')}`" for part in parts)
 
 
-def _check_place(spark: SparkSession, name: str, location: str) -> None:
-    """Fails if the table of this name is another one: Spark would not create ours, and write into that one."""
+def _check_location(spark: SparkSession, name: str, location: str) -> None:
+    """Fails if the session has this name for a table elsewhere: Spark would not create ours, and write into that one."""
     described = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()
-    # The last of that name: a column may have it too, and columns come first.
-    places = [row["data_type"] for row in described if row["col_name"] == "Location"]
-    place = places[-1].removeprefix("file:") if places else ""  # no URL: Spark escapes nothing in it
-    known = Path(url2pathname(quote(place))).resolve()
-    if known != Path(location).resolve():
+    # The last row of that name: a column may have it too, and columns come first.
+    locations = [row["data_type"] for row in described if row["col_name"] == "Location"]
+    known = locations[-1].removeprefix("file:") if locations else ""  # not a URL: Spark does not escape it
+    folder = Path(url2pathname(quote(known))).resolve()
+    if folder != Path(location).resolve():
         message = (
-            f"lakehouse: this Spark session knows {name.replace('`', '')} in {known}, and not in {location}; a session can "
-            "have one lakehouse in a folder: start another session for the other one"
+            f"lakehouse: this Spark session knows {name.replace('`', '')} in {folder}, and not in {location}; a session "
+            "can have one lakehouse in a folder: start another session for the other one"
         )
         raise InvalidOption(message)
 
 
-def _check_times(name: str, columns: StructType, stored: StructType) -> None:
-    """Fails if the table holds wall-clock times; versions before this one made it so in some sessions."""
+def _check_timestamps(name: str, columns: StructType, stored: StructType) -> None:
+    """Fails if one of our columns holds wall-clock times; older versions created such tables in some sessions."""
     ours = {field.name.lower() for field in columns}
-    times = [field.name for field in stored if "timestamp_ntz" in field.dataType.simpleString()]
-    zoneless = [column for column in times if column.lower() in ours]
-    if zoneless:
-        message = (
-            f"lakehouse: the column {zoneless[0]!r} of {name.replace('`', '')} holds times without a time zone "
-            "(timestamp_ntz), as it was made in a session with spark.sql.timestampType=TIMESTAMP_NTZ; name another "
-            "folder or catalog, or remove the table with its checkpoints and ingest anew"
-        )
-        raise InvalidOption(message)
+    for field in stored:
+        if field.name.lower() in ours and "timestamp_ntz" in field.dataType.simpleString():
+            message = (
+                f"lakehouse: the column {field.name!r} of {name.replace('`', '')} holds times without a time zone "
+                "(timestamp_ntz), as it was made in a session with spark.sql.timestampType=TIMESTAMP_NTZ; name another "
+                "folder or catalog, or remove the table with its checkpoints and ingest anew"
+            )
+            raise InvalidOption(message)
 
 
 def _has_commit(log: Path) -> bool:
-    """Whether a table was ever committed; what a process left that was killed before that is cleared away.
+    """Whether a table was ever committed; deletes what a process left that was killed before its first commit.
 
-    What another process commits meanwhile stays.
+    Commits that another process makes meanwhile stay.
     """
     entries = list(log.iterdir()) if log.is_dir() else []
     if any(map(_is_commit, entries)):
@@ -195,7 +202,7 @@ def _has_commit(log: Path) -> bool:
             shutil.rmtree(entry)
         else:
             entry.unlink(missing_ok=True)
-    with suppress(OSError):  # it never was, or is no longer empty
+    with suppress(OSError):  # it did not exist, or is not empty any more
         log.rmdir()
     return log.is_dir() and any(map(_is_commit, log.iterdir()))
 
@@ -204,12 +211,19 @@ def _is_commit(file: Path) -> bool:
     return file.suffix in (".json", ".parquet") and not file.name.startswith(".")
 
 
-def _create(name: str, columns: StructType, cluster_by: tuple[str, ...], location: str | None) -> str:
-    fields = ", ".join(f"`{field.name}` {timestamps.sql_type(field.dataType)}" for field in columns)
+def _create_statement(
+    name: str, columns: StructType, cluster_by: tuple[str, ...], location: str | None
+) -> str:
     keys = ", ".join(f"`{column}`" for column in cluster_by)
-    place = f" LOCATION '{_quoted(location)}'" if location else ""
-    return f"CREATE TABLE IF NOT EXISTS {name} ({fields}) USING delta CLUSTER BY ({keys}){place}"
+    place = f" LOCATION '{_escape(location)}'" if location else ""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {name} ({_column_list(columns)}) USING delta CLUSTER BY ({keys}){place}"
+    )
 
 
-def _quoted(text: str) -> str:
+def _column_list(columns: Iterable[StructField]) -> str:
+    return ", ".join(f"`{field.name}` {timestamps.sql_type(field.dataType)}" for field in columns)
+
+
+def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,4 +1,4 @@
-"""One ingestion, backfill or repair at a time of one stream: a lock that ends with its query or process, however that ends."""
+"""A lock that allows one ingestion, backfill or repair of a stream at a time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from pi_datasource.errors import StreamInUse
 
 try:
     import fcntl
-except ImportError:  # Windows: Spark and Delta then refuse the slower of two, less politely
+except ImportError:  # Windows: there the slower of two fails with an error of Spark or Delta
     fcntl = None  # type: ignore[assignment]
 
-_taken: dict[str, Lease] = {}  # in this process
+_held: dict[str, Lease] = {}  # by this process
 
 
 class Lease:
-    """The right to ingest into a checkpoint folder on this machine's disk; a folder elsewhere is left to Spark and Delta.
+    """The exclusive right to write a checkpoint folder on this machine's disk, until it is released or the process ends.
 
-    There two ingestions collide in Spark's own log of offsets or in a commit of Delta: one fails, nothing is damaged.
+    There is no lock for a folder elsewhere. There two ingestions collide in Spark's offset log or in a commit of Delta:
+    one of them fails, and nothing is damaged.
     """
 
     def __init__(self, file: IO[str] | None) -> None:
@@ -33,16 +34,14 @@ class Lease:
         self._query: StreamingQuery | None = None
 
     @classmethod
-    def take(cls, checkpoint: str, what: str = "ingestion") -> Lease:
-        """The lease of ``checkpoint``, which nobody else has until it is released or the process ends.
-
-        ``what`` names in the message what it is taken for.
+    def acquire(cls, checkpoint: str, what: str = "ingestion") -> Lease:
+        """Locks ``checkpoint``; the error message calls the holder's work ``what``.
 
         Raises:
-            StreamInUse: somebody else has it; the message names the process.
+            StreamInUse: another holder has the lease; the message names its process.
         """
-        earlier = _taken.get(checkpoint)
-        if earlier is not None and earlier.over:
+        earlier = _held.get(checkpoint)
+        if earlier is not None and earlier.expired:
             earlier.release()
         if fcntl is None or not Path(checkpoint).is_absolute():
             return cls(None)
@@ -61,7 +60,7 @@ class Lease:
         since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
         file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
         file.flush()
-        lease = _taken[checkpoint] = cls(file)
+        lease = _held[checkpoint] = cls(file)
         return lease
 
     def __enter__(self) -> Lease:
@@ -70,22 +69,22 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def keep_until(self, query: StreamingQuery) -> None:
-        """Releases the lease when ``query`` ends."""
+    def release_after(self, query: StreamingQuery) -> None:
+        """Releases the lease in a background thread when ``query`` ends."""
         self._query = query
-        threading.Thread(target=self._release_after, args=(query,), daemon=True).start()
+        threading.Thread(target=self._wait_and_release, args=(query,), daemon=True).start()
 
     @property
-    def over(self) -> bool:
-        """Whether the query that it was taken for has ended."""
+    def expired(self) -> bool:
+        """Whether the query that holds the lease has ended."""
         return self._query is not None and not self._query.isActive
 
     def release(self) -> None:
-        """Lets others in; once or more often."""
+        """Releases the lease; further calls do nothing."""
         if self._file is not None:
             self._file.close()
 
-    def _release_after(self, query: StreamingQuery) -> None:
-        with suppress(Exception):  # whatever it is, whoever waits for the query is told as well
+    def _wait_and_release(self, query: StreamingQuery) -> None:
+        with suppress(Exception):  # the query raises it in the caller's awaitTermination as well
             query.awaitTermination()
         self.release()

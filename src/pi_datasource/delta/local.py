@@ -1,4 +1,4 @@
-"""A Spark session with Delta on this machine, for those who have no cluster at hand."""
+"""A local Spark session with Delta, for use without a cluster."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pi_datasource.errors import MissingPackage
 
 
 def local_spark(app_name: str = "pi-datasource", master: str = "local[*]") -> SparkSession:
-    """The running session, or a new one that can read and write Delta tables in this process.
+    """Returns the active session, or a new local one that can read and write Delta tables.
 
-    Uses the Delta jars that lie in Spark's own folder; where there are none, Spark fetches them once by their
-    coordinates and keeps them in its cache.
+    Uses the Delta jars in Spark's own folder. If there are none, Spark downloads them once by their coordinates and
+    caches them.
 
     Raises:
         MissingPackage: delta-spark or Java (17 or later) is not installed.
     """
-    # Workers must use this interpreter: the python3 on PATH may lack pyarrow and this package.
+    # Workers must use this interpreter: the python3 on PATH may not have pyarrow and this package.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     cores = os.cpu_count() or 2
     builder = (
@@ -42,9 +42,7 @@ def local_spark(app_name: str = "pi-datasource", master: str = "local[*]") -> Sp
         if (running := SparkSession.getActiveSession()) is not None:
             return running
         spark = _with_delta(builder).getOrCreate()
-        spark.sparkContext.setLogLevel(
-            "ERROR"
-        )  # on a laptop Spark's warnings drown what a person wants to read
+        spark.sparkContext.setLogLevel("ERROR")  # Spark's warnings would hide the output of the command
         return spark
     except PySparkRuntimeError as error:
         message = (

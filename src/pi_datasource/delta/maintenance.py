@@ -1,4 +1,4 @@
-"""Small files into large ones, and files that no version needs any more away: now and then, beside the writing."""
+"""Maintenance of the tables: compacts and clusters files, and deletes files that no version needs any more."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StringType, StructType, TimestampType
 
-from pi_datasource.delta import timestamps
-from pi_datasource.delta.conflicts import retried
+from pi_datasource.delta import commits, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.errors import InvalidOption
 
 COMMITS_SEARCHED = 1000
-SAFE_TO_VACUUM = timedelta(
-    days=7
-)  # what Delta itself refuses to go below: readers may still need younger files
+MIN_RETENTION = timedelta(days=7)  # Delta's own lower bound: readers may still need younger files
 _SCHEMA = StructType().add("table_name", StringType()).add("optimized_at", TimestampType())
 
 
-def upkeep(
+def check_intervals(optimize_every: timedelta | None, keep_versions: timedelta | None) -> None:
+    """Raises InvalidOption for intervals that maintenance cannot use."""
+    if keep_versions is not None and optimize_every is None:
+        message = (
+            "keep_versions: old files are deleted when the tables are optimized; give 'optimize_every' too"
+        )
+        raise InvalidOption(message)
+    if optimize_every is not None and optimize_every <= timedelta(0):
+        message = "optimize_every: must be longer than 0s"
+        raise InvalidOption(message)
+
+
+def maintain(
     spark: SparkSession,
     lakehouse: Lakehouse,
     *,
@@ -30,57 +40,52 @@ def upkeep(
     now: datetime | None = None,
     wanted: Callable[[], bool] = lambda: True,
 ) -> list[str]:
-    """Optimizes the tables not optimized within ``optimize_every``; returns their names.
+    """Optimizes the tables that were not optimized within ``optimize_every``; returns their names.
 
-    Clustered tables are clustered by it (time and tag). With ``keep`` (7 days at least), files of versions older than
-    that are deleted from the same tables. When that was done is recorded in the table ``pi_maintenance``, because a
-    table's own history does not always hold it: it may have thousands of commits a day, and none of an OPTIMIZE that
-    found nothing to do. No further table is begun when ``wanted`` no longer holds.
+    Optimizing also clusters the clustered tables (by time and tag). With ``keep`` (7 days at least), files of versions
+    older than that are deleted from the same tables. The time is recorded in the table ``pi_maintenance``, because a
+    table's own history does not always hold it: it may have thousands of commits a day, and it has none for an OPTIMIZE
+    without changes. ``wanted`` is asked before each table; when it returns False, maintenance stops.
     """
     now = now or datetime.now(timezone.utc)
-    lakehouse.table(spark, lakehouse.maintenance, _SCHEMA, cluster_by=("table_name",))
-    recorded = _recorded(spark, lakehouse)
-    tables = (lakehouse.bronze, lakehouse.gold, lakehouse.ledger, lakehouse.errors, lakehouse.points)
+    lakehouse.ensure_table(spark, lakehouse.maintenance, _SCHEMA, cluster_by=("table_name",))
+    recorded = {
+        row["table_name"]: row["optimized_at"]
+        for row in timestamps.rows(spark.read.table(lakehouse.maintenance))
+    }
+    tables = (lakehouse.bronze, lakehouse.gold, lakehouse.audit, lakehouse.errors, lakehouse.points)
     due = [name for name in tables if name not in recorded or now - recorded[name] >= optimize_every]
     optimized: dict[str, datetime] = {}
     try:
         for name in due:
             if not wanted():
                 break
-            last = _found_in_history(spark, name)
+            last = _last_optimized(spark, name)
             if last is None or now - last >= optimize_every:
-                retried(lambda table=name: DeltaTable.forName(spark, table).optimize().executeCompaction())  # type: ignore[misc]
+                commits.retry_conflicts(lambda table=name: commits.compact(spark, table))  # type: ignore[misc]
                 last = now
             if keep is not None:
-                DeltaTable.forName(spark, name).vacuum(max(keep, SAFE_TO_VACUUM).total_seconds() / 3600)
+                DeltaTable.forName(spark, name).vacuum(max(keep, MIN_RETENTION).total_seconds() / 3600)
             optimized[name] = last
     finally:
         _record(spark, lakehouse, optimized)
     return [name for name, at in optimized.items() if at == now]
 
 
-def _recorded(spark: SparkSession, lakehouse: Lakehouse) -> Mapping[str, datetime]:
-    rows = timestamps.rows(spark.read.table(lakehouse.maintenance))
-    return {row["table_name"]: row["optimized_at"] for row in rows}
-
-
 def _record(spark: SparkSession, lakehouse: Lakehouse, optimized: Mapping[str, datetime]) -> None:
-    if not optimized:
-        return
-    rows = spark.createDataFrame(list(optimized.items()), _SCHEMA).alias("s")
-    table = DeltaTable.forName(spark, lakehouse.maintenance).alias("t")
-    merge = table.merge(rows, "t.table_name = s.table_name").whenMatchedUpdateAll().whenNotMatchedInsertAll()
-    retried(merge.execute)
+    if optimized:
+        rows = spark.createDataFrame(list(optimized.items()), _SCHEMA)
+        commits.upsert(spark, lakehouse.maintenance, rows, ("table_name",))
 
 
-def _found_in_history(spark: SparkSession, name: str) -> datetime | None:
-    """When the table was optimized last, or made; None where neither is among its last ``COMMITS_SEARCHED`` commits.
+def _last_optimized(spark: SparkSession, name: str) -> datetime | None:
+    """When the table was optimized last or else created; None if neither is in its last ``COMMITS_SEARCHED`` commits.
 
-    Whoever optimized it counts, such as a job of the platform.
+    An OPTIMIZE by others, such as a job of the platform, counts as well.
     """
-    commits = DeltaTable.forName(spark, name).history(COMMITS_SEARCHED)
+    history = commits.history(spark, name, COMMITS_SEARCHED)
     optimized = F.max(F.when(F.col("operation") == "OPTIMIZE", F.col("timestamp")))
-    made = F.max(F.when(F.col("version") == 0, F.col("timestamp")))
-    ((last,),) = timestamps.rows(commits.agg(F.coalesce(optimized, made).alias("last")))
+    created = F.max(F.when(F.col("version") == 0, F.col("timestamp")))
+    ((last,),) = timestamps.rows(history.agg(F.coalesce(optimized, created).alias("last")))
     assert last is None or isinstance(last, datetime)
     return last

@@ -1,4 +1,4 @@
-"""A PI stream into the lakehouse, exactly once: Spark's checkpoint says what to read, MERGE makes writing repeatable."""
+"""Starts the ingestion of a PI stream, exactly once: Spark's checkpoint plans the reads, MERGE makes writes repeatable."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from pi_datasource.delta import audit, background, points, schema_setup
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.batch import BatchWriter
 from pi_datasource.delta.checkpoint import clear_unplanned
-from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
-from pi_datasource.delta.maintenance import upkeep
+from pi_datasource.delta.maintenance import check_intervals
 from pi_datasource.delta.points import Discovery
-from pi_datasource.delta.tag_discovery import Tags
+from pi_datasource.delta.tag_discovery import TagDiscovery
 from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.options.declaration import Options, by_name
 
@@ -33,67 +32,60 @@ def start(
     optimize_every: timedelta | None = None,
     keep_versions: timedelta | None = None,
 ) -> StreamingQuery:
-    """Starts the ingestion and returns its query: up to the server's present time and then done, or ``every`` so often.
+    """Starts the ingestion and returns its query, which ends at the server's present time or repeats at ``every``.
 
-    ``every`` is a Spark interval such as ``"15 minutes"``. The same lakehouse, server and selection of tags go on where
-    they stand; ``start_time`` counts only for the first run.
+    ``every`` is a Spark interval such as ``"15 minutes"``. A later start with the same lakehouse, server and selection of
+    tags continues where the last one stopped; ``start_time`` counts only for the first one.
 
-    With ``every``, a thread beside the query fills the history of new tags (``new_tags="backfill"``) and maintains the
-    tables as ``upkeep`` does, if ``optimize_every`` is given. It ends with the query; what fails in it is logged as a
-    warning and tried again a minute later. Without ``every``, ``ingest`` does both after the run.
+    With ``every``, a background thread fills the history of new tags (``new_tags="backfill"``) and, with
+    ``optimize_every``, maintains the tables as ``maintain`` does. It ends with the query; failures in it are logged as
+    warnings and retried a minute later. Without ``every``, ``ingest`` does both after the run.
 
     Raises:
-        ConfigurationError: an option, argument or session that cannot be used; nothing has been read or written.
-        ServerError: the server cannot be reached or does not let us in; nothing has been written.
+        ConfigurationError: an option, argument or session is invalid; nothing has been read or written.
+        ServerError: the server cannot be reached or denies access; nothing has been written.
         StreamInUse: the same server and tags are being ingested, by this process or another one.
     """
     checked = Options.parse(options)
-    schema_setup.columns_of(checked)
-    check_maintenance(optimize_every, keep_versions)
+    schema_setup.read_columns(checked)
+    check_intervals(optimize_every, keep_versions)
     if optimize_every is not None and every is None:
         message = "optimize_every: start() maintains the tables of a run that is repeated; give 'every' too, or use ingest()"
         raise InvalidOption(message)
     schema_setup.check_session(spark)
-    _check_name(spark, lakehouse.stream_name(checked))
-    found = points.look(checked)  # a server that does not let us in shall leave no empty tables behind
-    checkpoint = lakehouse.checkpoint(checked)
-    lease = Lease.take(checkpoint)
+    _check_query_name(spark, lakehouse.stream_name(checked))
+    found = points.discover(checked)  # a server that denies access must not leave empty tables behind
+    lease = Lease.acquire(lakehouse.checkpoint(checked))
     try:
-        query = _started(spark, options, lakehouse, found, every)
+        stream = _load_stream(spark, {**by_name(options), "report_metrics": "true"})
+        query = _start_query(stream, checked, lakehouse, found, every)
     except BaseException:
         lease.release()
         raise
-    lease.keep_until(query)
+    lease.release_after(query)
     if every is not None:
-        background.run_beside(
-            spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions
+        background.run(
+            spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions, beside=True
         )
     return query
 
 
-def _started(
-    spark: SparkSession,
-    options: Mapping[str, str],
-    lakehouse: Lakehouse,
-    found: Discovery,
-    every: str | None,
+def _start_query(
+    stream: DataFrame, options: Options, lakehouse: Lakehouse, found: Discovery, every: str | None
 ) -> StreamingQuery:
-    checked = Options.parse(options)
-    checkpoint = lakehouse.checkpoint(checked)
-    rows = _rows(spark, {**by_name(options), "report_metrics": "true"})
-    schema_setup.prepare(spark, lakehouse, checked)
-    tags = Tags(checked, lakehouse)
-    tags.note(spark, found)
+    spark, checkpoint = stream.sparkSession, lakehouse.checkpoint(options)
+    schema_setup.prepare(spark, lakehouse, options)
+    tags = TagDiscovery(options, lakehouse)
+    tags.record(spark, found)
     clear_unplanned(checkpoint)
-    writer = rows.writeStream.queryName(lakehouse.stream_name(checked)).option(
-        "checkpointLocation", checkpoint
-    )
+    writer = stream.writeStream.queryName(lakehouse.stream_name(options))
+    writer = writer.option("checkpointLocation", checkpoint)
     writer = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
-    return writer.foreachBatch(BatchWriter(checked, lakehouse, checkpoint, tags)).start()
+    return writer.foreachBatch(BatchWriter(options, lakehouse, checkpoint, tags)).start()
 
 
-def _check_name(spark: SparkSession, name: str) -> None:
-    """Fails if Spark would refuse the name, but before anything is written."""
+def _check_query_name(spark: SparkSession, name: str) -> None:
+    """Fails where Spark would refuse the name, but before anything is written."""
     if any(query.name == name for query in spark.streams.active):
         message = (
             f"this Spark session has an active query called {name!r}, and runs no second one of that name: wait for it to "
@@ -102,14 +94,14 @@ def _check_name(spark: SparkSession, name: str) -> None:
         raise StreamInUse(message)
 
 
-def _rows(spark: SparkSession, options: Mapping[str, str]) -> DataFrame:
+def _load_stream(spark: SparkSession, options: Mapping[str, str]) -> DataFrame:
     stream = spark.readStream.format("pi").options(**options)
     try:
         return stream.load()
     except AnalysisException as error:
         if "DATA_SOURCE_NOT_FOUND" not in str(error):
             raise
-        register(spark)  # where Spark does not look for installed sources by itself
+        register(spark)  # where Spark does not find installed sources by itself
         return stream.load()
 
 
@@ -121,46 +113,21 @@ def ingest(
     optimize_every: timedelta | None = None,
     keep_versions: timedelta | None = None,
 ) -> list[BatchReport]:
-    """Reads all that is new up to the server's present time; returns the reports of this run's micro-batches.
+    """Reads everything new up to the server's present time; returns the reports of this run's micro-batches.
 
-    Afterwards the history of new tags is filled (``new_tags="backfill"``), and with ``optimize_every`` the tables are
-    maintained as ``upkeep`` does.
+    Afterwards it fills the history of new tags (``new_tags="backfill"``) and, with ``optimize_every``, maintains the
+    tables as ``maintain`` does.
 
     Raises:
-        ConfigurationError: an option or argument that cannot be used.
-        StreamingQueryException: the run failed; what it had committed stays, and the next run goes on from there.
+        ConfigurationError: an option or argument is invalid.
+        StreamingQueryException: the run failed; committed micro-batches stay, and the next run continues after them.
     """
     began = datetime.now(timezone.utc)
-    check_maintenance(optimize_every, keep_versions)
+    check_intervals(optimize_every, keep_versions)
     query = start(spark, options, lakehouse)
     query.awaitTermination()
-    finish(spark, Options.parse(options), lakehouse, query, optimize_every=optimize_every, keep=keep_versions)
+    checked = Options.parse(options)
+    background.run(
+        spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions, beside=False
+    )
     return audit.reports(spark, lakehouse, str(query.id), since=began)
-
-
-def finish(
-    spark: SparkSession,
-    options: Options,
-    lakehouse: Lakehouse,
-    query: StreamingQuery,
-    *,
-    optimize_every: timedelta | None,
-    keep: timedelta | None,
-) -> None:
-    """What a single run does after its micro-batches: the history of new tags, and maintenance of the tables."""
-    if options.new_tags == "backfill":
-        fill_new_tags(spark, options, lakehouse, str(query.id))
-    if optimize_every is not None:
-        upkeep(spark, lakehouse, optimize_every=optimize_every, keep=keep)
-
-
-def check_maintenance(optimize_every: timedelta | None, keep_versions: timedelta | None) -> None:
-    """Raises InvalidOption for spans that maintenance cannot use."""
-    if keep_versions is not None and optimize_every is None:
-        message = (
-            "keep_versions: old files are deleted when the tables are optimized; give 'optimize_every' too"
-        )
-        raise InvalidOption(message)
-    if optimize_every is not None and optimize_every <= timedelta(0):
-        message = "optimize_every: must be longer than 0s"
-        raise InvalidOption(message)

@@ -1,7 +1,7 @@
-"""The table ``pi_points``: every tag as it was discovered, when it was first and last seen, and whether it has ended.
+"""The table ``pi_points``: every discovered tag, when it was first and last seen, and whether it has ended.
 
-A tag is known by its WebID, which a rename leaves as it is. It has a row for each selection of tags that it belongs to:
-what is new in one, or waits there for its history, another one has long had.
+A tag is identified by its WebID, which survives a rename. It has one row per selection of tags that it belongs to: a tag
+that is new in one selection, or waits there for its history, may have been in another one for a long time.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pyarrow as pa
-from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from pi_datasource.delta import timestamps
-from pi_datasource.delta.conflicts import retried
+from pi_datasource.delta import commits, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Point
 from pi_datasource.options.declaration import Options
@@ -27,10 +25,10 @@ from pi_datasource.webapi.client import PIClient
 
 SEEN_EVERY = timedelta(
     hours=1
-)  # how exact `last_seen` is; writing it at each look would rewrite the table each time
-FEW_TAGS = 200  # so many are listed in a condition; of more, only their range is
+)  # precision of `last_seen`; a finer one would rewrite the table at each discovery
+MAX_TAGS_LISTED = 200  # a filter lists up to this many tags, and else only bounds their range
 _MOMENT = pa.timestamp("us", tz="UTC")
-_AS_FOUND = {
+_SERVER_FIELDS = {
     "tag_name": pa.string(),
     "point_type": pa.string(),
     "units": pa.string(),
@@ -38,35 +36,35 @@ _AS_FOUND = {
     "server_name": pa.string(),
 }
 SCHEMA = pa.schema(
-    [
-        pa.field("tag_webid", pa.string()),
-        *(pa.field(name, kind) for name, kind in _AS_FOUND.items()),
-        pa.field("selection", pa.string()),
-        pa.field("first_seen", _MOMENT),
-        pa.field("last_seen", _MOMENT),
-        pa.field("ended_at", _MOMENT),
-        pa.field("filled_at", _MOMENT),
-    ]
+    {
+        "tag_webid": pa.string(),
+        **_SERVER_FIELDS,
+        "selection": pa.string(),
+        "first_seen": _MOMENT,
+        "last_seen": _MOMENT,
+        "ended_at": _MOMENT,
+        "filled_at": _MOMENT,
+    }
 )
-Known = Mapping[str, Row]
-"""Rows of the table by WebId."""
+StoredPoints = Mapping[str, Row]
+"""Rows of the table by WebID."""
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """The points that the options select, as the server listed them when its clock showed ``at``."""
+    """The points that the options select, as the server listed them at its time ``at``."""
 
     points: tuple[Point, ...]
     at: datetime
 
 
 def prepare(spark: SparkSession, lakehouse: Lakehouse) -> None:
-    """Makes sure that the table exists."""
-    lakehouse.table(spark, lakehouse.points, from_arrow_schema(SCHEMA), cluster_by=("tag_webid",))
+    """Ensures that the table exists."""
+    lakehouse.ensure_table(spark, lakehouse.points, from_arrow_schema(SCHEMA), cluster_by=("tag_webid",))
 
 
-def look(options: Options) -> Discovery:
-    """Asks the server which points there are now; a tag that has gone is left out, and one that is missing is no error."""
+def discover(options: Options) -> Discovery:
+    """Asks the server for the selected points; a selected tag that does not exist is left out and is not an error."""
     with PIClient(options) as api:
         servers = data_servers.select(api, options)
         now = data_servers.server_now(servers)
@@ -74,18 +72,18 @@ def look(options: Options) -> Discovery:
     return Discovery(tuple(found), now)
 
 
-def known(spark: SparkSession, lakehouse: Lakehouse, selection: str) -> Known:
-    """What is recorded of the tags of a selection."""
+def stored(spark: SparkSession, lakehouse: Lakehouse, selection: str) -> StoredPoints:
+    """The rows of a selection."""
     table = spark.read.table(lakehouse.points).where(F.col("selection") == selection)
     return {row["tag_webid"]: row for row in timestamps.rows(table)}
 
 
-def back(known: Known, found: Discovery) -> dict[Point, datetime]:
-    """The points that had ended and are listed again, each with when it had been seen before."""
+def returned(stored: StoredPoints, found: Discovery) -> dict[Point, datetime]:
+    """The points that had ended and are listed again, each with the time when it was last seen."""
     return {
-        point: known[point.web_id]["last_seen"]
+        point: row["last_seen"]
         for point in found.points
-        if point.web_id in known and known[point.web_id]["ended_at"] is not None
+        if (row := stored.get(point.web_id)) is not None and row["ended_at"] is not None
     }
 
 
@@ -93,38 +91,31 @@ def record(
     spark: SparkSession,
     lakehouse: Lakehouse,
     selection: str,
-    known: Known,
+    stored: StoredPoints,
     found: Discovery,
     *,
     fill_new: bool,
 ) -> None:
-    """Writes what is new, different or gone since the last look of this selection.
+    """Writes which tags are new, changed or no longer listed since the last discovery of this selection.
 
-    A tag that is new in a selection seen before waits for its history (``filled_at`` is null) if ``fill_new``. Finding
-    none at all ends none: a server that hides its tags for a moment is likelier than one that lost all of them.
+    With ``fill_new``, a tag that is new in a selection recorded before waits for its history (``filled_at`` is null). A
+    discovery without any tag ends none: the server probably hides its tags for a moment.
     """
-    if not found.points:
+    if not found.points or not _needs_update(stored, found):
         return
-    if not _news(known, found):
-        return
-    first_look = not known
-    fresh = _frame(spark, found.points).withColumn("selection", F.lit(selection))
+    fresh = _to_frame(spark, found.points).withColumn("selection", F.lit(selection))
     now, never = timestamps.column(found.at), F.lit(None).cast(timestamps.TYPE)
-    filled = never if fill_new and not first_look else now
-    given = {name: f"s.{name}" for name in (*_AS_FOUND, "selection")}
-    seen = {**given, "last_seen": now, "ended_at": never}
-    retried(
+    filled = never if fill_new and stored else now
+    seen: dict[str, str | Column] = {name: f"s.{name}" for name in (*_SERVER_FIELDS, "selection")}
+    seen |= {"last_seen": now, "ended_at": never}
+    inserted = {"tag_webid": "s.tag_webid", **seen, "first_seen": now, "filled_at": filled}
+    unlisted = (F.col("t.selection") == selection) & F.col("t.ended_at").isNull()
+    commits.retry_conflicts(
         lambda: (
-            DeltaTable.forName(spark, lakehouse.points)
-            .alias("t")
-            .merge(fresh.alias("s"), "t.tag_webid = s.tag_webid AND t.selection = s.selection")
+            commits.merge(spark, lakehouse.points, fresh, ("tag_webid", "selection"))
             .whenMatchedUpdate(set=seen)
-            .whenNotMatchedInsert(
-                values={"tag_webid": "s.tag_webid", **seen, "first_seen": now, "filled_at": filled}
-            )
-            .whenNotMatchedBySourceUpdate(
-                (F.col("t.selection") == selection) & F.col("t.ended_at").isNull(), {"ended_at": now}
-            )
+            .whenNotMatchedInsert(values=inserted)
+            .whenNotMatchedBySourceUpdate(unlisted, {"ended_at": now})
             .execute()
         )
     )
@@ -133,7 +124,7 @@ def record(
 def unfilled(
     spark: SparkSession, lakehouse: Lakehouse, selection: str, seen_before: datetime | None = None
 ) -> set[str]:
-    """The WebIDs of tags that wait for their history; with ``seen_before`` only of those first seen before."""
+    """The WebIDs of tags that wait for their history; with ``seen_before`` only those first seen before that time."""
     table = spark.read.table(lakehouse.points)
     waiting = table.where(
         (F.col("selection") == selection) & F.col("filled_at").isNull() & F.col("ended_at").isNull()
@@ -146,67 +137,59 @@ def unfilled(
 def mark_filled(
     spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], at: datetime
 ) -> None:
-    """These tags of the selection wait no longer."""
-    chosen = _chosen(selection, web_ids)
-    retried(
-        lambda: DeltaTable.forName(spark, lakehouse.points).update(
-            chosen, {"filled_at": timestamps.column(at)}
-        )
+    """Records that the history of these tags of the selection is complete."""
+    commits.update(
+        spark, lakehouse.points, _in_selection(selection, web_ids), {"filled_at": timestamps.column(at)}
     )
 
 
-def end(
+def mark_ended(
     spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], at: datetime
 ) -> None:
-    """These tags of the selection have ended, as far as they had not."""
-    chosen = _chosen(selection, web_ids) & F.col("ended_at").isNull()
-    retried(
-        lambda: DeltaTable.forName(spark, lakehouse.points).update(
-            chosen, {"ended_at": timestamps.column(at)}
-        )
-    )
+    """Records that these tags of the selection have ended, unless they had ended before."""
+    present = _in_selection(selection, web_ids) & F.col("ended_at").isNull()
+    commits.update(spark, lakehouse.points, present, {"ended_at": timestamps.column(at)})
 
 
-def web_ids(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
-    """One row ``tag_webid`` per point."""
-    return spark.createDataFrame(pa.table({"tag_webid": pa.array([p.web_id for p in points], pa.string())}))
+def web_ids(spark: SparkSession, ids: Sequence[str]) -> DataFrame:
+    """One row ``tag_webid`` per WebID."""
+    return spark.createDataFrame(pa.table({"tag_webid": pa.array(ids, pa.string())}))
 
 
-def among(web_ids: Sequence[str]) -> Column:
-    """Whether a row is of one of these tags; of many, whether its tag lies between the first and the last of them.
+def tag_filter(web_ids: Sequence[str]) -> Column:
+    """Whether a row belongs to one of these tags or, if they are many, lies between the first and the last of them.
 
     Delta skips the files that hold none of them.
     """
     tag = F.col("tag_webid")
-    if len(web_ids) <= FEW_TAGS:
+    if len(web_ids) <= MAX_TAGS_LISTED:
         return tag.isin(list(web_ids))
     return tag.between(min(web_ids), max(web_ids))
 
 
-def _chosen(selection: str, web_ids: Sequence[str]) -> Column:
+def _in_selection(selection: str, web_ids: Sequence[str]) -> Column:
     return (F.col("selection") == selection) & F.col("tag_webid").isin(list(web_ids))
 
 
-def _news(known: Known, found: Discovery) -> bool:
-    """Whether the table would change by more than a fresher ``last_seen``, or that is too old."""
-    living = {web_id for web_id, row in known.items() if row["ended_at"] is None}
-    if living != {point.web_id for point in found.points}:
+def _needs_update(stored: StoredPoints, found: Discovery) -> bool:
+    """Whether the table would change by more than a newer ``last_seen``, or ``last_seen`` is too old."""
+    present = {web_id: row for web_id, row in stored.items() if row["ended_at"] is None}
+    if present.keys() != {point.web_id for point in found.points}:
         return True
-    if any(
-        _as_found(point) != tuple(known[point.web_id][name] for name in _AS_FOUND) for point in found.points
-    ):
-        return True
-    oldest = min(known[web_id]["last_seen"] for web_id in living)
+    for point in found.points:
+        if _server_values(point) != tuple(present[point.web_id][name] for name in _SERVER_FIELDS):
+            return True
+    oldest = min(row["last_seen"] for row in present.values())
     return bool(found.at - oldest >= SEEN_EVERY)
 
 
-def _as_found(point: Point) -> tuple[str | bool | None, ...]:
+def _server_values(point: Point) -> tuple[str | bool | None, ...]:
     return (point.name, point.point_type, point.units, point.step, point.server)
 
 
-def _frame(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
-    columns = [[point.web_id for point in points], *zip(*map(_as_found, points), strict=True)]
-    schema = pa.schema([SCHEMA.field("tag_webid"), *(SCHEMA.field(name) for name in _AS_FOUND)])
+def _to_frame(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
+    columns = [[point.web_id for point in points], *zip(*map(_server_values, points), strict=True)]
+    schema = pa.schema({"tag_webid": pa.string(), **_SERVER_FIELDS})
     return spark.createDataFrame(
         pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
     )

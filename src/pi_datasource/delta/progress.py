@@ -1,4 +1,4 @@
-"""How far a running ingestion is, from Spark's own progress reports."""
+"""The progress of a running ingestion, from Spark's own progress reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pi_datasource.spark.stream_reader import window_of
 
 @dataclass(frozen=True)
 class Progress:
-    """One finished micro-batch: it ended at ``read_until``, when ``latest`` was the newest time that could be read."""
+    """One finished micro-batch: it ended at ``read_until``; ``latest`` was the latest time that could be read then."""
 
     batch_id: int
     read_from: datetime
@@ -26,7 +26,7 @@ class Progress:
 
 
 def follow(query: StreamingQuery, poll_s: float = 0.3) -> Iterator[Progress | None]:
-    """Each new micro-batch once, and None at every look in between, until the query ends.
+    """Yields each finished micro-batch once, and None for every poll in between, until the query ends.
 
     Raises:
         StreamingQueryException: the query failed.

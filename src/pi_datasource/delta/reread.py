@@ -1,4 +1,4 @@
-"""Chosen points and windows read beside the stream: what overlap, backfill and repair have in common."""
+"""Reads given points and windows outside the stream, for overlap, backfill and repair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StructType
 
-from pi_datasource.delta import bronze, points
+from pi_datasource.delta import bronze, errors_table
+from pi_datasource.delta.audit import ReadCounts
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import PointFailure, ReadFailed, shown
 from pi_datasource.model import Point, ReadTask, Window
@@ -20,7 +21,7 @@ from pi_datasource.options import secrets
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.tiling import plan
 from pi_datasource.points.deleted_points import split_deleted
-from pi_datasource.schema import READ_METRICS
+from pi_datasource.schema import READ_FAILURE, READ_METRICS
 from pi_datasource.spark.partitions import arrow_schema, read_partition
 from pi_datasource.webapi.client import PIClient
 from pi_datasource.webapi.metrics import RequestMetrics
@@ -29,80 +30,82 @@ _SQL_TYPES = {"int": "bigint", "float": "double"}
 
 
 @dataclass(frozen=True)
-class Read:
-    """What was read of a window: its events, the tags (``tag_webid``) that were read whole, and what could not be.
+class RereadWindow:
+    """The events of a window, and the points that could not be read.
 
-    ``since`` is the version that bronze had before the server was asked, ``asked`` the WebIds that it was asked for.
+    ``since`` is the version of bronze before the server was asked. ``asked`` are the WebIDs of all points that were read,
+    and ``complete`` of those without a failure.
     """
 
     since: int
     events: DataFrame
-    rows: int
-    whole: DataFrame
+    counts: ReadCounts
     failures: DataFrame
-    failed: int
-    metrics: RequestMetrics
+    complete: tuple[str, ...]
     asked: tuple[str, ...]
 
 
 @contextmanager
-def window_read(  # noqa: PLR0917 - what is read, and what it will be compared with
+def reread_window(  # noqa: PLR0917 - what is read, and what it will be compared with
     spark: SparkSession,
     options: Options,
     lakehouse: Lakehouse,
     chosen: Sequence[Point],
     window: Window,
     columns: StructType,
-) -> Iterator[Read]:
-    """Reads ``window`` of exactly these points, and holds it for as long as the context lasts.
+) -> Iterator[RereadWindow]:
+    """Reads ``window`` of exactly these points, and keeps the rows persisted within the context.
 
     Raises:
-        ReadFailed: with ``on_error="fail"``, a point could not be read although it exists; what is stored of one that is
-            gone stays. At the end of the context: Spark has lost what was read, as with an executor, and could not read
-            a point again; what was made of it meanwhile may lack its events, until the window is read the next time.
+        ReadFailed: with ``on_error="fail"``, an existing point could not be read; stored events of a deleted point stay.
+            At the end of the context: Spark lost rows, for example with an executor, and could not read a point again;
+            what was computed meanwhile may lack its events until the window is read the next time.
     """
-    since = bronze.version(spark, lakehouse.bronze)
+    since = bronze.latest_version(spark, lakehouse.bronze)
     reporting = options.model_copy(update={"on_error": "report", "report_metrics": True})
     rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
     try:
-        failures = bronze.failures(rows)
-        failed = _status_rows(rows)
-        unread, gone = _apart(options, chosen, failed, window)
+        failed = _failed_points(rows)
+        unread, deleted = _split_deleted(options, chosen, failed, window)
         if unread and options.on_error == "fail":
             message = f"{len(unread)} tag(s) could not be read in {window}: {shown(unread)}"
             raise ReadFailed(message, tuple(unread))
-        events = bronze.events(rows)
-        incomplete = {failure.web_id for failure in failed}
-        whole = points.web_ids(spark, [point for point in chosen if point.web_id not in incomplete])
-        recorded = failures.where(~F.col("tag_webid").isin(gone))
-        counts = rows.agg(F.count_if(bronze.is_event()), *effort_columns()).first()
-        assert counts is not None
+        failed_ids = {failure.web_id for failure in failed}
+        totals = rows.agg(F.count_if(bronze.is_event()), *metrics_columns()).first()
+        assert totals is not None
         asked = tuple(point.web_id for point in chosen)
-        yield Read(since, events, counts[0], whole, recorded, len(unread), RequestMetrics(*counts[1:]), asked)
-        if lost := [failure for failure in _status_rows(rows) if failure.web_id not in incomplete]:
-            what = f"could not be read again in {window}, which Spark had lost; run it again"
+        yield RereadWindow(
+            since,
+            bronze.events(rows),
+            ReadCounts(totals[0], len(unread), metrics=RequestMetrics(*totals[1:])),
+            errors_table.failures(rows).where(~F.col("tag_webid").isin(deleted)),
+            tuple(web_id for web_id in asked if web_id not in failed_ids),
+            asked,
+        )
+        if lost := [failure for failure in _failed_points(rows) if failure.web_id not in failed_ids]:
+            what = f"could not be read again in {window}, after Spark lost their rows; run it again"
             message = f"{len(lost)} tag(s) {what}: {shown(lost)}"
             raise ReadFailed(message, tuple(lost))
     finally:
         rows.unpersist()
 
 
-def effort_columns() -> list[Column]:
-    """Sums over the rows that tell what reading has cost, in the order of ``RequestMetrics``."""
+def metrics_columns() -> list[Column]:
+    """The sums of the request metrics in the status rows, in the order of ``RequestMetrics``."""
     text = F.when(F.col("value_kind") == READ_METRICS, F.col("value_string"))
     columns = fields(RequestMetrics)
-    told = F.from_json(text, ", ".join(f"{each.name} {_SQL_TYPES[str(each.type)]}" for each in columns))
-    return [F.coalesce(F.sum(told[each.name]), F.lit(0)).alias(each.name) for each in columns]
+    metrics = F.from_json(text, ", ".join(f"{each.name} {_SQL_TYPES[str(each.type)]}" for each in columns))
+    return [F.coalesce(F.sum(metrics[each.name]), F.lit(0)).alias(each.name) for each in columns]
 
 
 def _rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], columns: StructType) -> DataFrame:
-    """The rows of ``tasks``, one Spark task each; unlike ``spark.read``, exactly these points are asked for."""
+    """The rows of ``tasks``, one Spark task each; unlike ``spark.read``, this reads exactly the given points."""
     if not tasks:
         return spark.createDataFrame([], columns)
     packed = spark.createDataFrame([(pickle.dumps(task),) for task in tasks], "task binary")
-    # Dealt out in turn from one partition, so that no two tasks share one while another stands empty.
-    dealt = packed.coalesce(1).repartition(len(tasks))
-    return dealt.mapInArrow(_reader(secrets.looked_up(options), arrow_schema(columns)), columns)
+    # Round robin from a single partition gives each task a partition of its own.
+    spread = packed.coalesce(1).repartition(len(tasks))
+    return spread.mapInArrow(_reader(secrets.looked_up(options), arrow_schema(columns)), columns)
 
 
 def _reader(
@@ -116,17 +119,23 @@ def _reader(
     return read
 
 
-def _status_rows(rows: DataFrame) -> list[PointFailure]:
-    return [PointFailure(*row) for row in bronze.failed_points(rows).collect()]
+def _failed_points(rows: DataFrame) -> list[PointFailure]:
+    details = F.from_json("value_string", "status int, message string, not_found boolean")
+    not_found = F.coalesce(details["not_found"], F.lit(False))
+    fields = ("tag_name", "tag_webid", details["status"], details["message"], not_found)
+    failed = rows.where(F.col("value_kind") == READ_FAILURE).select(*fields)
+    return [PointFailure(*row) for row in failed.collect()]
 
 
-def _apart(
+def _split_deleted(
     options: Options, chosen: Sequence[Point], failed: Sequence[PointFailure], window: Window
 ) -> tuple[list[PointFailure], list[str]]:
-    """Failures of points that are there, and the WebIds of those that are gone."""
+    """The failures of existing points, and the WebIDs of deleted points."""
     if not failed:
         return [], []
     known = {point.web_id: point for point in chosen}
     with PIClient(options) as api:
-        left, gone = split_deleted(api, [(known[failure.web_id], failure) for failure in failed], str(window))
-    return [failure for _, failure in left], [point.web_id for point in gone]
+        left, deleted = split_deleted(
+            api, [(known[failure.web_id], failure) for failure in failed], str(window)
+        )
+    return [failure for _, failure in left], [point.web_id for point in deleted]

@@ -1,4 +1,4 @@
-"""The pipeline's tables, made or brought up to date before anything is written."""
+"""Creates the pipeline's tables, or adds missing columns, before anything is written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from pi_datasource.delta import audit, bronze, gold, points
+from pi_datasource.delta import audit, bronze, errors_table, gold, points
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options.declaration import Options
@@ -16,11 +16,11 @@ from pi_datasource.tables.timeseries import Timeseries
 _TIMESTAMP_TYPE = "spark.sql.timestampType"
 
 
-def columns_of(options: Options) -> StructType:
+def read_columns(options: Options) -> StructType:
     """The columns of the rows that are read.
 
     Raises:
-        InvalidOption: the options ask for some of the columns only, or for another table.
+        InvalidOption: the options select only some of the columns, or another table.
     """
     if options.table != Timeseries.name:
         message = f"option 'table': the pipeline ingests {Timeseries.name}, not {options.table}; leave it out"
@@ -32,11 +32,11 @@ def columns_of(options: Options) -> StructType:
 
 
 def check_session(spark: SparkSession) -> None:
-    """Makes sure that Delta compares moments in this session.
+    """Ensures that Delta compares timestamps correctly in this session.
 
     Raises:
-        InvalidOption: ``TIMESTAMP`` means one without a time zone. Delta 4.4 then compares the ends of a file's moments as
-            wall-clock times, of which an hour exists twice: it fails, or would pass over files.
+        InvalidOption: ``TIMESTAMP`` has no time zone here. Delta 4.4 then compares the bounds of a file's timestamps as
+            wall-clock times, of which one hour a year occurs twice: it fails, or could skip files.
     """
     if str(spark.conf.get(_TIMESTAMP_TYPE, "TIMESTAMP_LTZ")).upper() == "TIMESTAMP_NTZ":
         message = (
@@ -47,13 +47,14 @@ def check_session(spark: SparkSession) -> None:
 
 
 def prepare(spark: SparkSession, lakehouse: Lakehouse, options: Options) -> StructType:
-    """Makes sure that all tables exist and can take what the options read, whose columns it returns.
+    """Ensures that all tables exist and have the columns that the options read; returns these columns.
 
-    A group that is new in ``tag_pattern`` becomes a column; one that has gone keeps its column.
+    A new group in ``tag_pattern`` adds a column; the column of a removed group stays.
     """
-    columns = columns_of(options)
+    columns = read_columns(options)
     rows = spark.createDataFrame([], columns)
     bronze.prepare(spark, lakehouse, rows)
+    errors_table.prepare(spark, lakehouse, rows)
     points.prepare(spark, lakehouse)
     gold.prepare(spark, lakehouse, rows)
     audit.prepare(spark, lakehouse)

@@ -1,4 +1,4 @@
-"""Which tags there are, while a pipeline runs: looked up now and then, and noted in ``pi_points``."""
+"""The tags that a running pipeline reads: discovered at intervals, and recorded in ``pi_points``."""
 
 from __future__ import annotations
 
@@ -7,49 +7,48 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
-from pi_datasource.delta import dismissed_errors, missing_points, points
+from pi_datasource.delta import errors_table, points
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.points import Discovery
 from pi_datasource.options.declaration import Options
 from pi_datasource.points.tracked_points import fingerprint
 
 
-class Tags:
-    """The tags of one selection; what was found last, or anew when that is old or the stream has found others."""
+class TagDiscovery:
+    """The tags of one selection; discovered again after ``discovery_interval``, or if the stream has found others."""
 
     def __init__(self, options: Options, lakehouse: Lakehouse) -> None:
         self.options, self.lakehouse = options, lakehouse
         self._found: Discovery | None = None
-        self._looked = 0.0
-        self._known: set[str] = set()
+        self._discovered_s = 0.0
+        self._fingerprints: set[str] = set()
 
-    def note(self, spark: SparkSession, found: Discovery) -> None:
-        """From here on ``found`` is what there is; what the stream has read without a tag that is back is noted, too."""
-        self._found, self._looked = found, time.monotonic()
-        self._known = {fingerprint(found.points)}
+    def record(self, spark: SparkSession, found: Discovery) -> None:
+        """Makes ``found`` the current tags and records them, with the windows that tags which are listed again missed."""
+        self._found, self._discovered_s = found, time.monotonic()
+        self._fingerprints = {fingerprint(found.points)}
         selection = self.lakehouse.selection(self.options)
-        known = points.known(spark, self.lakehouse, selection)
-        back = points.back(known, found)
-        if back:  # before they are recorded as living: whoever is stopped in between finds them ended again
-            missing_points.note(
-                spark, self.lakehouse, self.lakehouse.checkpoint(self.options), back, found.at
-            )
-        dismissed_errors.restore(spark, self.lakehouse, known, found)
+        stored = points.stored(spark, self.lakehouse, selection)
+        # Before `points.record` stores them as present: a process that is killed in between must find them ended again.
+        if returned := points.returned(stored, found):
+            errors_table.record_hidden(spark, self.lakehouse, self.options, returned, found.at)
+        errors_table.restore(spark, self.lakehouse, stored, found)
         fill_new = self.options.new_tags == "backfill"
-        points.record(spark, self.lakehouse, selection, known, found, fill_new=fill_new)
+        points.record(spark, self.lakehouse, selection, stored, found, fill_new=fill_new)
 
-    def end(self, spark: SparkSession, web_ids: Sequence[str]) -> None:
-        """The stream has found these to be gone. One that is listed again is back, and what was read without it is noted."""
+    def mark_deleted(self, spark: SparkSession, web_ids: Sequence[str]) -> None:
+        """Records tags that the stream found deleted. One that is listed again has returned, with windows it missed."""
         assert self._found is not None
-        points.end(spark, self.lakehouse, self.lakehouse.selection(self.options), web_ids, self._found.at)
+        selection = self.lakehouse.selection(self.options)
+        points.mark_ended(spark, self.lakehouse, selection, web_ids, self._found.at)
         self._found = None
 
     def current(self, spark: SparkSession, planned: str | None) -> Discovery:
-        """What there is, as far as it is known: no longer than by the stream, whose tags ``planned`` tells."""
-        old = time.monotonic() - self._looked >= self.options.discovery_interval.total_seconds()
-        if self._found is None or old or (planned is not None and planned not in self._known):
-            self.note(spark, points.look(self.options))
-            # Where tags have starts of their own, or have come or gone since, the two never agree: once is enough.
-            self._known |= {planned} if planned is not None else set()
+        """The current tags; ``planned`` is the fingerprint of the stream's own, which may be newer."""
+        old = time.monotonic() - self._discovered_s >= self.options.discovery_interval.total_seconds()
+        if self._found is None or old or (planned is not None and planned not in self._fingerprints):
+            self.record(spark, points.discover(self.options))
+            # Tags with their own starts, or deleted since, keep the two different: one discovery per fingerprint is enough.
+            self._fingerprints |= {planned} if planned is not None else set()
         assert self._found is not None
         return self._found

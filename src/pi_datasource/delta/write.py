@@ -1,93 +1,125 @@
-"""What was read, into bronze and gold: the one way of stream, backfill and repair."""
+"""Writes events into bronze and gold: the common path of stream, backfill and repair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
-from pi_datasource.delta import audit, bronze, changes, gold, points
-from pi_datasource.delta.audit import Written
+from pi_datasource.delta import audit, bronze, changes, errors_table, gold, points
+from pi_datasource.delta.audit import BatchReport, ReadCounts, WriteCounts
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.reread import Read
-from pi_datasource.model import Window
+from pi_datasource.delta.reread import reread_window
+from pi_datasource.model import Point, Window
+from pi_datasource.options.declaration import Options
 
-_COMMIT_MARK = "spark.databricks.delta.commitInfo.userMetadata"
+_COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Events of ``window`` that were read (persisted: they are looked at more than once).
+class WindowEvents:
+    """The events of ``window`` as read (persisted: they are used several times).
 
-    Of the points in ``tags`` (a column ``tag_webid``) they are all there is in the window ``replaced``: what is stored
-    in excess there is deleted. They are compared with version ``since`` of bronze, the newest when the server was asked:
-    what another writer has stored after that may have reached the server after that, too, and is no excess. Events before
-    ``late_before`` that were not stored yet are late. ``asked`` are the WebIds that the server was asked for: what is stored
-    of other tags is not looked at. None stands for any tag.
+    For the WebIDs ``complete`` they are all events of the window ``replaced``: stored events that are not among them are
+    deleted. They are compared with version ``since`` of bronze, the latest when the server was asked: an event that
+    another writer has stored later may have reached the server later, too, and is kept. Events before ``late_before`` that
+    were not stored yet are late. With ``asked``, only stored events of these WebIDs are compared.
     """
 
     events: DataFrame
     window: Window
     late_before: datetime
     replaced: Window | None = None
-    tags: DataFrame | None = None
+    complete: Sequence[str] | None = None
     since: int | None = None
-    asked: tuple[str, ...] | None = None
-
-    @classmethod
-    def replacing(cls, read: Read, window: Window) -> Reading:
-        """All of ``window`` as it was read, in place of what is stored of its tags."""
-        return cls(read.events, window, window.start, window, read.whole, read.since, read.asked)
+    asked: Sequence[str] | None = None
 
 
 def write(
-    spark: SparkSession, lakehouse: Lakehouse, reading: Reading, mark: str, *, may_repeat: bool
-) -> Written:
-    """Makes bronze equal to ``reading`` and gold to bronze; says what all attempts marked ``mark`` have written.
+    spark: SparkSession, lakehouse: Lakehouse, found: WindowEvents, mark: str, *, may_repeat: bool
+) -> WriteCounts:
+    """Makes bronze equal to ``found`` and updates gold; returns the counts of all attempts with this ``mark``.
 
-    With ``may_repeat`` an earlier attempt may have come as far as bronze and no further: every hour of the window and of the
-    tags that were asked for is computed anew, and not just those that change now. Hours that turn out to be as they are
-    stored are not written.
+    With ``may_repeat`` an earlier attempt may have written bronze but not gold: then all hours of the window and of the
+    asked tags are recomputed, and not only those that change now. Unchanged hours are not rewritten.
     """
-    stored = bronze.between(spark, lakehouse.bronze, reading.window, reading.since)
-    if reading.asked is not None:
-        stored = stored.where(points.among(reading.asked))
-    found = changes.between(stored, reading.events, reading.replaced, reading.tags).persist()
+    stored = bronze.stored_events(spark, lakehouse.bronze, found.window, found.since)
+    if found.asked is not None:
+        stored = stored.where(points.tag_filter(found.asked))
+    tags = None if found.complete is None else points.web_ids(spark, found.complete)
+    diff = changes.diff(stored, found.events, found.replaced, tags).persist()
     try:
-        counts = changes.counted(found, reading.late_before)
-        if not (counts.any or may_repeat):
-            return Written(0, 0, 0, 0)
-        # Held by itself and before bronze changes: a commit of Delta's, be it another writer's, makes Spark compute anew
-        # what it cached of the table, and compared with the new bronze nothing differs any more.
-        touched = gold.hours_of(found).localCheckpoint()
-        if counts.any:
-            with _marked(spark, f"{mark} late={counts.late}"):
-                bronze.apply(spark, lakehouse.bronze, found, counts)
+        counts = changes.count(diff, found.late_before)
+        if counts.first is None and not may_repeat:
+            return WriteCounts(0, 0, 0, 0)
+        # Checkpointed before bronze changes: any commit to bronze, by any writer, makes Spark recompute what it cached of
+        # the table, and compared with the new bronze there is no difference left.
+        touched = gold.hours_of(diff).localCheckpoint()
+        if counts.first is not None:
+            with _commit_metadata(spark, f"{mark} late={counts.late}"):
+                bronze.apply(spark, lakehouse.bronze, diff, counts)
         if may_repeat:
-            known = gold.hours_within(spark, lakehouse, reading.window)
-            if reading.asked is not None:
-                known = known.where(points.among(reading.asked))
-            touched = touched.union(gold.hours_of(reading.events)).union(known).distinct()
+            known = gold.stored_hours(spark, lakehouse, found.window)
+            if found.asked is not None:
+                known = known.where(points.tag_filter(found.asked))
+            touched = touched.union(gold.hours_of(found.events)).union(known).distinct()
         gold.refresh(spark, lakehouse, touched)
     finally:
-        found.unpersist()
+        diff.unpersist()
     if may_repeat:
-        return audit.written(spark, lakehouse.bronze, mark)
-    return Written(counts.inserted, counts.updated, counts.deleted, counts.late)
+        return audit.written_rows(spark, lakehouse.bronze, mark)
+    return WriteCounts(*counts[:4])
+
+
+@dataclass(frozen=True)
+class WindowRewriter:
+    """Reads windows of the past again and replaces the stored events; ``stream_id`` names the audit rows."""
+
+    spark: SparkSession
+    options: Options
+    lakehouse: Lakehouse
+    columns: StructType
+    stream_id: str
+
+    def rewrite(
+        self, number: int, window: Window, chosen: Sequence[Point], tags: int | None = None
+    ) -> tuple[BatchReport, Sequence[str]]:
+        """Rewrites ``window`` of these points; returns its audit row and the WebIDs that were read completely.
+
+        The audit row says ``tags``, or else how many tags have events in the window.
+        """
+        spark, lakehouse, began_s = self.spark, self.lakehouse, time.monotonic()
+        with reread_window(spark, self.options, lakehouse, chosen, window, self.columns) as read:
+            found = WindowEvents(
+                read.events, window, window.start, window, read.complete, read.since, read.asked
+            )
+            mark = f"pi-datasource {self.stream_id} {number}"
+            # An earlier run may have been killed in the middle of this window.
+            written = write(spark, lakehouse, found, mark, may_repeat=True)
+            if read.counts.failures:
+                errors_table.record(spark, lakehouse, read.failures)
+            if tags is None:
+                tags = read.events.select("tag_webid").distinct().count()
+        counts = read.counts._replace(tags=tags)
+        report = audit.build_report(self.stream_id, number, window, began_s, written, counts, ReadCounts())
+        audit.record_piece(spark, lakehouse, report)
+        return report, read.complete
 
 
 @contextmanager
-def _marked(spark: SparkSession, mark: str) -> Iterator[None]:
-    """Delta notes ``mark`` in the commits made within, so that a replay can find what an earlier attempt wrote."""
-    before = spark.conf.get(_COMMIT_MARK, None)
-    spark.conf.set(_COMMIT_MARK, mark)
+def _commit_metadata(spark: SparkSession, mark: str) -> Iterator[None]:
+    """Adds ``mark`` to the Delta commits within, so that a replay finds what an earlier attempt has written."""
+    before = spark.conf.get(_COMMIT_METADATA, None)
+    spark.conf.set(_COMMIT_METADATA, mark)
     try:
         yield
     finally:
         if before is None:
-            spark.conf.unset(_COMMIT_MARK)
+            spark.conf.unset(_COMMIT_METADATA)
         else:
-            spark.conf.set(_COMMIT_MARK, before)
+            spark.conf.set(_COMMIT_METADATA, before)

@@ -36,7 +36,7 @@ class Site:
 
     def reports(self) -> list[BatchReport]:
         """All audit rows."""
-        table = self.spark.read.table(self.lakehouse.ledger)
+        table = self.spark.read.table(self.lakehouse.audit)
         return [
             report
             for (stream,) in table.select("stream_id").distinct().collect()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi_datasource.delta.history import Filled, pieces
+from pi_datasource.delta.history import BackfillProgress, pieces
 from pi_datasource.errors import InvalidOption
 from pi_datasource.model import Window
 
@@ -43,5 +43,5 @@ def test_a_piece_must_be_longer_than_nothing() -> None:
 
 
 def test_what_is_left_takes_as_long_as_what_was_done_in_this_run() -> None:
-    assert Filled(done=4, total=10, worked=0, seconds=0.0).remaining_s is None
-    assert Filled(done=5, total=10, worked=2, seconds=30.0).remaining_s == 75.0
+    assert BackfillProgress(done=4, total=10, worked=0, seconds=0.0).remaining_s is None
+    assert BackfillProgress(done=5, total=10, worked=2, seconds=30.0).remaining_s == 75.0

@@ -1,4 +1,4 @@
-"""What a killed process left in Spark's checkpoint is cleared if no micro-batch was planned there, and only then."""
+"""Spark's checkpoint folder: the micro-batches planned there, and what a killed process left before the first one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pi_datasource.delta.checkpoint import clear_unplanned
+from pi_datasource.delta.checkpoint import clear_unplanned, last_planned_batch
 
 LEFT = {".0.5c9e1c55.tmp", "..0.5c9e1c55.tmp.crc"}
 
@@ -44,3 +44,20 @@ def test_no_folder_of_this_machine_is_looked_for(
 def test_a_stream_that_is_new_has_no_folder_yet(tmp_path: Path) -> None:
     clear_unplanned(str(tmp_path / "pi"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "last"), [((), -1), (("0", "9", "10"), 10), (("3", ".4.crc", ".5.tmp", "6.crc"), 3)]
+)
+def test_the_last_planned_batch_is_the_last_one_in_sparks_offset_log(
+    tmp_path: Path, names: tuple[str, ...], last: int
+) -> None:
+    (tmp_path / "offsets").mkdir()
+    for name in names:
+        (tmp_path / "offsets" / name).touch()
+    assert last_planned_batch(str(tmp_path)) == last
+
+
+def test_the_last_planned_batch_of_a_remote_checkpoint_is_unknown(tmp_path: Path) -> None:
+    assert last_planned_batch("s3://bucket/checkpoints/stream") is None
+    assert last_planned_batch(str(tmp_path / "not here")) is None

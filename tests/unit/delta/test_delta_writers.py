@@ -1,4 +1,4 @@
-"""Several writers: one ingestion of a stream at a time, and a lost race is run again."""
+"""Several writers: one ingestion of a stream at a time, and retries of commits that conflict."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 from delta.exceptions import ConcurrentAppendException
 
-from pi_datasource.delta import audit, conflicts
+from pi_datasource.delta import commits
 from pi_datasource.delta.lease import Lease
 from pi_datasource.errors import StreamInUse
 
 HOLDER = """
 import sys
 from pi_datasource.delta.lease import Lease
-lease = Lease.take(sys.argv[1])
+lease = Lease.acquire(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
-def test_a_second_process_is_told_who_ingests_the_stream(tmp_path: Path) -> None:
+def test_a_second_process_gets_an_error_that_names_the_first(tmp_path: Path) -> None:
     checkpoint = str(tmp_path / "stream")
     command = [sys.executable, "-c", HOLDER, checkpoint]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -31,45 +31,30 @@ def test_a_second_process_is_told_who_ingests_the_stream(tmp_path: Path) -> None
         with pytest.raises(
             StreamInUse, match=rf"process {other.pid} on .* UTC\); wait for it to end, or stop it"
         ):
-            Lease.take(checkpoint)
-        Lease.take(str(tmp_path / "another")).release()
-        other.kill()  # whatever its end, the lease ends with it
-    Lease.take(checkpoint).release()
+            Lease.acquire(checkpoint)
+        Lease.acquire(str(tmp_path / "another")).release()
+        other.kill()  # the lease ends with the process, however that ends
+    Lease.acquire(checkpoint).release()
 
 
 def test_a_released_lease_can_be_taken_again(tmp_path: Path) -> None:
     checkpoint = str(tmp_path / "stream")
-    first = Lease.take(checkpoint)
+    first = Lease.acquire(checkpoint)
     with pytest.raises(StreamInUse):
-        Lease.take(checkpoint)
+        Lease.acquire(checkpoint)
     first.release()
     first.release()
-    Lease.take(checkpoint).release()
+    Lease.acquire(checkpoint).release()
 
 
-def test_a_checkpoint_elsewhere_is_left_to_spark() -> None:
+def test_a_checkpoint_elsewhere_has_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        Lease.take("s3://bucket/checkpoints/stream")
+        Lease.acquire("s3://bucket/checkpoints/stream")
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("names", "last"), [((), -1), (("0", "9", "10"), 10), (("3", ".4.crc", ".5.tmp", "6.crc"), 3)]
-)
-def test_what_runs_have_begun_is_told_by_sparks_own_log(
-    tmp_path: Path, names: tuple[str, ...], last: int
-) -> None:
-    (tmp_path / "offsets").mkdir()
-    for name in names:
-        (tmp_path / "offsets" / name).touch()
-    assert audit.last_begun(str(tmp_path)) == last
-
-
-def test_what_runs_have_begun_elsewhere_is_not_known(tmp_path: Path) -> None:
-    assert audit.last_begun("s3://bucket/checkpoints/stream") is None
-    assert audit.last_begun(str(tmp_path / "not here")) is None
-
-
-def test_a_lost_race_is_run_again_after_ever_longer_pauses() -> None:
+def test_a_conflicting_commit_is_retried_after_pauses() -> None:
     outcomes: list[Exception | str] = [ConcurrentAppendException("lost") for _ in range(3)]
     outcomes.append("written")
     pauses: list[float] = []
@@ -80,12 +65,12 @@ def test_a_lost_race_is_run_again_after_ever_longer_pauses() -> None:
             raise outcome
         return outcome
 
-    assert conflicts.retried(commit, pauses.append) == "written"
+    assert commits.retry_conflicts(commit, pauses.append) == "written"
     assert len(pauses) == 3
-    assert all(0 < pause <= conflicts.LONGEST_PAUSE_S for pause in pauses)
+    assert all(0 < pause <= commits.MAX_PAUSE_S for pause in pauses)
 
 
-def test_a_race_that_is_always_lost_is_an_error() -> None:
+def test_a_commit_that_always_conflicts_is_an_error() -> None:
     attempts: list[float] = []
     lost = ConcurrentAppendException("lost")
 
@@ -93,5 +78,5 @@ def test_a_race_that_is_always_lost_is_an_error() -> None:
         raise lost
 
     with pytest.raises(ConcurrentAppendException):
-        conflicts.retried(commit, attempts.append)
-    assert len(attempts) == conflicts.ATTEMPTS - 1
+        commits.retry_conflicts(commit, attempts.append)
+    assert len(attempts) == commits.MAX_ATTEMPTS - 1

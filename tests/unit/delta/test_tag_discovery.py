@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pi_datasource.delta import Lakehouse, dismissed_errors, points, tag_discovery
+from pi_datasource.delta import Lakehouse, errors_table, points, tag_discovery
 from pi_datasource.delta.points import Discovery
 from pi_datasource.options.declaration import Options
 from pi_datasource.points.tracked_points import fingerprint
@@ -23,13 +23,13 @@ class Listed:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.looks, self.recorded = ONE, 0, 0
-        monkeypatch.setattr(points, "look", self._look)
-        monkeypatch.setattr(points, "known", lambda *_: {})
+        monkeypatch.setattr(points, "discover", self._look)
+        monkeypatch.setattr(points, "stored", lambda *_: {})
         monkeypatch.setattr(points, "record", self._record)
-        monkeypatch.setattr(dismissed_errors, "restore", lambda *_: None)
+        monkeypatch.setattr(errors_table, "restore", lambda *_: None)
         options = Options.parse({"url": "h", "discovery_interval": "10m"})
-        self.tags = tag_discovery.Tags(options, Lakehouse.in_directory(folder))
-        self.tags.note(None, Discovery(tuple(ONE), BASE))  # type: ignore[arg-type]
+        self.tags = tag_discovery.TagDiscovery(options, Lakehouse.in_directory(folder))
+        self.tags.record(None, Discovery(tuple(ONE), BASE))  # type: ignore[arg-type]
 
     def names(self, planned: str | None) -> list[str]:
         return [found.name for found in self.tags.current(None, planned).points]  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from pyspark.sql.types import StringType, StructType, TimestampNTZType, Timestam
 
 from pi_datasource import schema
 from pi_datasource.delta import timestamps
-from pi_datasource.delta.lakehouse import _check_times, _create
+from pi_datasource.delta.lakehouse import _check_timestamps, _create_statement
 from pi_datasource.errors import InvalidOption
 
 
@@ -32,7 +32,7 @@ def test_a_literal_is_in_utc(moment: datetime, text: str) -> None:
 def test_types_of_time_are_written_out_at_any_depth() -> None:
     inner = StructType().add("timestamp", TimestampType()).add("n", StringType())
     columns = StructType().add("at", TimestampType()).add("curve", inner)
-    assert _create("t", columns, ("at",), None) == (
+    assert _create_statement("t", columns, ("at",), None) == (
         "CREATE TABLE IF NOT EXISTS t (`at` timestamp_ltz, `curve` struct<`timestamp`: timestamp_ltz, `n`: string>) "
         "USING delta CLUSTER BY (`at`)"
     )
@@ -44,5 +44,5 @@ def test_a_table_of_wall_clock_times_is_refused_and_a_users_own_column_is_not() 
     columns = StructType().add("at", TimestampType()).add("n", StringType())
     stored = StructType().add("At", TimestampNTZType()).add("n", StringType())
     with pytest.raises(InvalidOption, match=r"the column 'At' of bronze\.t holds times without a time zone"):
-        _check_times("`bronze`.`t`", columns, stored)
-    _check_times("`bronze`.`t`", columns, StructType([*columns.fields]).add("own", TimestampNTZType()))
+        _check_timestamps("`bronze`.`t`", columns, stored)
+    _check_timestamps("`bronze`.`t`", columns, StructType([*columns.fields]).add("own", TimestampNTZType()))

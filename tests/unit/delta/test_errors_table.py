@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pyspark.sql import Row
 
-from pi_datasource.delta import dismissed_errors
-from pi_datasource.delta.dismissed_errors import ABANDONED_AFTER, DESELECTED, UNLISTED
+from pi_datasource.delta import errors_table
+from pi_datasource.delta.errors_table import ABANDONED_AFTER, DESELECTED, UNLISTED
 
 NOW = datetime(2026, 3, 1, 6, tzinfo=timezone.utc)
 
@@ -34,7 +34,7 @@ def point(selection: str, *, ended: bool = False, seen: timedelta = timedelta(ho
 def test_only_the_selection_that_owns_a_tag_keeps_its_errors_waiting(
     rows: list[Row], why: dict[str, str]
 ) -> None:
-    assert dismissed_errors.reasons(rows, "mine", ["W"], NOW) == why
+    assert errors_table.reasons(rows, "mine", ["W"], NOW) == why
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_only_the_selection_that_owns_a_tag_keeps_its_errors_waiting(
 )
 def test_a_tag_is_back_that_was_not_listed_before(row: Any, back: bool) -> None:
     known = {} if row is None else {"W": row}
-    assert dismissed_errors._is_back(known, "W", NOW) == back
+    assert errors_table._has_returned(known, "W", NOW) == back
