@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 from delta import exceptions
@@ -71,7 +72,11 @@ def compact(spark: SparkSession, table: str) -> None:
     DeltaTable.forName(spark, table).optimize().executeCompaction()
 
 
+def vacuum(spark: SparkSession, table: str, keep: timedelta) -> None:
+    """Deletes the files that only versions older than ``keep`` need."""
+    DeltaTable.forName(spark, table).vacuum(keep.total_seconds() / 3600)
+
+
 def history(spark: SparkSession, table: str, limit: int) -> DataFrame:
     """The last ``limit`` commits of ``table``, newest first."""
-    commits: DataFrame = DeltaTable.forName(spark, table).history(limit)
-    return commits
+    return DeltaTable.forName(spark, table).history(limit)  # type: ignore[no-any-return]

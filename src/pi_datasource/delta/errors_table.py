@@ -159,9 +159,7 @@ def dismiss(
     table = spark.read.table(lakehouse.points)
     rows = timestamps.rows(table.where(F.col("tag_webid").isin(list(unlisted))))
     dismissed = reasons(rows, selection, unlisted, found.at)
-    tags = {
-        reason: [tag for tag in dismissed if dismissed[tag] == reason] for reason in (DESELECTED, UNLISTED)
-    }
+    tags = {why: [tag for tag in dismissed if dismissed[tag] == why] for why in (DESELECTED, UNLISTED)}
     # First, so that the next ingestion that lists such a tag recognizes it as returned.
     points.mark_ended(spark, lakehouse, selection, tags[UNLISTED], found.at)
     now = timestamps.column(datetime.now(timezone.utc))

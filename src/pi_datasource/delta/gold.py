@@ -18,7 +18,7 @@ from pi_datasource.model import Window
 
 # UTC hours whatever the session's time zone, which may be half an hour off.
 HOUR = "timestamp_seconds(floor(unix_micros(timestamp) / 3600000000) * 3600)"
-_KEY = ("tag_webid", "hour")
+_KEY = ["tag_webid", "hour"]
 _TOUCHED = "_touched"
 _HOUR = timedelta(hours=1)
 
@@ -115,13 +115,12 @@ def _compute_hours(spark: SparkSession, lakehouse: Lakehouse, touched: _Touched)
     # A tag has a row for each selection that it belongs to.
     points = spark.read.table(lakehouse.points).groupBy("tag_webid")
     steps = points.agg(F.max_by("step", "last_seen").alias("step"))
-    key = list(_KEY)
-    fresh = metrics(events.join(touched.pairs, key, "left_semi").join(steps, "tag_webid", "left"))
-    rows = touched.pairs.join(fresh, key, "left").withColumn(_TOUCHED, F.lit(True))
+    fresh = metrics(events.join(touched.pairs, _KEY, "left_semi").join(steps, "tag_webid", "left"))
+    rows = touched.pairs.join(fresh, _KEY, "left").withColumn(_TOUCHED, F.lit(True))
     reach = time_weighted.REACH + time_weighted.REACH  # a neighbour needs its own neighbours
     low, high = timestamps.column(touched.first - reach), timestamps.column(touched.last + reach)
     stored = spark.read.table(lakehouse.gold).where((F.col("hour") >= low) & (F.col("hour") <= high))
-    others = stored.where(touched.tags).drop("time_weighted_mean").join(touched.pairs, key, "left_anti")
+    others = stored.where(touched.tags).drop("time_weighted_mean").join(touched.pairs, _KEY, "left_anti")
     others = others.join(touched.pairs.select("tag_webid").distinct(), "tag_webid", "left_semi")
     both = rows.unionByName(others.withColumn(_TOUCHED, F.lit(False)), allowMissingColumns=True)
     weighted = time_weighted.with_mean(both.join(steps, "tag_webid", "left"), _TOUCHED)
@@ -150,7 +149,7 @@ def _changed_rows(rows: DataFrame, stored: DataFrame) -> DataFrame:
     """The ``rows`` that are missing or different in ``stored``, and the ``_deleted`` ones that it still holds."""
     common = [F.col(f"`{name}`") for name in stored.columns if name in rows.columns]
     old = stored.select(*_KEY, F.struct(*common).alias("_old"))
-    both = rows.withColumn("_new", F.struct(*common)).join(old, list(_KEY), "left")
+    both = rows.withColumn("_new", F.struct(*common)).join(old, _KEY, "left")
     same = F.when(F.col("_deleted"), F.col("_old").isNull()).otherwise(
         F.col("_new").eqNullSafe(F.col("_old"))
     )

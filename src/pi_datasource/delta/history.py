@@ -119,7 +119,7 @@ def fill_new_tags(
             _fill_waiting(spark, options, lakehouse, waiting, covered, wanted)
 
 
-def _fill_waiting(  # noqa: PLR0917 - as above
+def _fill_waiting(  # noqa: PLR0917 - what is read, and until when
     spark: SparkSession,
     options: Options,
     lakehouse: Lakehouse,

@@ -51,11 +51,9 @@ def _parse(report: Any) -> Progress | None:
         return None
     source = report["sources"][0]
     try:
-        window, newest = (window_of(_offset(source[name])) for name in ("endOffset", "latestOffset"))
+        offsets = (source[name] for name in ("endOffset", "latestOffset"))
+        parsed = (json.loads(offset) if isinstance(offset, str) else offset for offset in offsets)
+        window, newest = map(window_of, parsed)
     except (OffsetError, ValueError):
         return None  # Spark before 4.2 reports no latest offset
     return Progress(report["batchId"], window.start, window.end, newest.end)
-
-
-def _offset(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value

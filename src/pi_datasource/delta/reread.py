@@ -122,8 +122,8 @@ def _reader(
 def _failed_points(rows: DataFrame) -> list[PointFailure]:
     details = F.from_json("value_string", "status int, message string, not_found boolean")
     not_found = F.coalesce(details["not_found"], F.lit(False))
-    fields = ("tag_name", "tag_webid", details["status"], details["message"], not_found)
-    failed = rows.where(F.col("value_kind") == READ_FAILURE).select(*fields)
+    failed = rows.where(F.col("value_kind") == READ_FAILURE)
+    failed = failed.select("tag_name", "tag_webid", details["status"], details["message"], not_found)
     return [PointFailure(*row) for row in failed.collect()]
 
 
@@ -134,8 +134,7 @@ def _split_deleted(
     if not failed:
         return [], []
     known = {point.web_id: point for point in chosen}
+    pairs = [(known[failure.web_id], failure) for failure in failed]
     with PIClient(options) as api:
-        left, deleted = split_deleted(
-            api, [(known[failure.web_id], failure) for failure in failed], str(window)
-        )
+        left, deleted = split_deleted(api, pairs, str(window))
     return [failure for _, failure in left], [point.web_id for point in deleted]
