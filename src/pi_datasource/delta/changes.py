@@ -10,9 +10,9 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource.delta import timestamps
 from pi_datasource.model import Window
-from pi_datasource.tables import registry
+from pi_datasource.tables.timeseries import Timeseries
 
-KEY = registry.TABLES["pi_timeseries"].key
+KEY = Timeseries.key
 LINEAGE = "ingestion_timestamp"
 CHANGE = "_change"
 INSERT, UPDATE, DELETE = "insert", "update", "delete"
