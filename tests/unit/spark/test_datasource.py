@@ -201,7 +201,7 @@ def test_the_pipeline_refuses_to_keep_less_than_whole_events() -> None:
 def test_the_pipeline_ingests_no_other_table() -> None:
     schema_setup = pytest.importorskip("pi_datasource.delta.schema_setup")
     with pytest.raises(InvalidOption) as caught:
-        schema_setup.columns_of(Options.parse({"url": "h", "table": "pi_points"}))
+        schema_setup.read_columns(Options.parse({"url": "h", "table": "pi_points"}))
     assert (
         str(caught.value) == "option 'table': the pipeline ingests pi_timeseries, not pi_points; leave it out"
     )
