@@ -35,12 +35,11 @@ def run(
     In the thread, a failure is logged and retried: it must not end the ingestion. When the query ends, the thread stops
     after the current table or piece of history.
     """
-    jobs: dict[str, Callable[[], object]] = {}
+    if options.new_tags != "backfill" and optimize_every is None:
+        return
     session = spark.newSession() if beside else spark  # the stream and the thread must not share settings
-
-    def wanted() -> bool:
-        return not beside or query.isActive
-
+    wanted = (lambda: query.isActive) if beside else (lambda: True)
+    jobs: dict[str, Callable[[], object]] = {}
     if options.new_tags == "backfill":
         jobs["history of new tags"] = lambda: fill_new_tags(
             session, options, lakehouse, str(query.id), settled_only=beside, wanted=wanted
@@ -49,7 +48,7 @@ def run(
         jobs["maintenance"] = lambda: maintain(
             session, lakehouse, optimize_every=optimize_every, keep=keep, wanted=wanted
         )
-    if jobs and beside:
+    if beside:
         name = "pi-datasource background"
         threading.Thread(target=_repeat, args=(jobs, query), name=name, daemon=True).start()
     else:
