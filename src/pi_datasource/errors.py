@@ -30,6 +30,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pi_datasource import redaction
 
@@ -91,20 +92,45 @@ class NoTagMatches(ConfigurationError):
     """A tag or pattern selects nothing that this account can see."""
 
 
-class ServerError(PIError):
-    """One call failed; ``status`` is its HTTP status, or None where there was no answer.
+class Call(NamedTuple):
+    """An HTTP request as messages name it: method, path below ``url`` (for another server its URL), and what it is for."""
 
-    ``errors`` are PI Web API's own texts (``Errors`` of its JSON), empty if something else answered or refused the address:
-    the first ``MOST_TEXTS`` of them, each without secrets and not longer than ``redaction.LONGEST_TEXT``.
+    method: str
+    path: str
+    purpose: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.purpose}{': ' * bool(self.purpose)}{self.method} {self.path}"
+
+
+class ServerError(PIError):
+    """One call failed; ``status`` is its HTTP status, or None if there was no answer.
+
+    ``method`` and ``path`` name the call, ``attempt`` is the number of times it was sent. ``errors`` are PI Web API's own
+    texts (``Errors`` of its JSON), empty if something else answered or refused the address: the first ``MOST_TEXTS`` of
+    them, each without secrets and not longer than ``redaction.LONGEST_TEXT``. Decide by these fields, never by the text.
     """
 
-    def __init__(self, message: str, status: int | None = None, errors: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        errors: tuple[str, ...] = (),
+        *,
+        call: Call | None = None,
+    ) -> None:
+        super().__init__(f"{call}: {message}" if call else message)
         self.status = status
         self.errors = tuple(map(redaction.shorten, errors[:MOST_TEXTS]))
+        self.method = call.method if call else None
+        self.path = redaction.shorten(call.path) if call else None
+        self.attempt: int | None = None
 
-    def __reduce__(self) -> tuple[type[ServerError], tuple[str, int | None, tuple[str, ...]]]:
-        return type(self), (str(self), self.status, self.errors)
+    def extended(self, text: str) -> ServerError:
+        """The same error with ``text`` added to its message."""
+        longer = type(self)(f"{self}{text}")
+        vars(longer).update(vars(self))
+        return longer
 
 
 class ServerUnreachable(ServerError):
@@ -170,9 +196,6 @@ class ReadFailed(PIError):
     def __init__(self, message: str, failures: tuple[PointFailure, ...] = ()) -> None:
         super().__init__(message)
         self.failures = failures
-
-    def __reduce__(self) -> tuple[type[ReadFailed], tuple[str, tuple[PointFailure, ...]]]:
-        return type(self), (str(self), self.failures)
 
     @classmethod
     def of(cls, failures: list[PointFailure], window: str) -> ReadFailed:

@@ -11,14 +11,14 @@ from datetime import timedelta
 
 import msgspec
 
-from pi_datasource.errors import ServerError, ServerFailed, UnexpectedReply
+from pi_datasource.errors import Call, ServerError, UnexpectedReply
 from pi_datasource.model import Point, Window, iso_utc
 from pi_datasource.options.declaration import Options
 from pi_datasource.webapi import batch
 from pi_datasource.webapi.client import PIClient
-from pi_datasource.webapi.outage import Outage
+from pi_datasource.webapi.envelope import FailedPart, FailureFields, failure_of
+from pi_datasource.webapi.lists import Listed
 from pi_datasource.webapi.query import WEB_IDS_PER_URL
-from pi_datasource.webapi.retry import TOO_MANY_REQUESTS, Attempts
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,7 @@ COUNTED_SHARE = 24  # of a day one hour is counted
 FEW_POINTS_PER_TASK = 8  # where one tag more or less is felt
 SHORTEST, LONG = timedelta(hours=6), timedelta(days=7)
 MOST_SETS = 20  # requests in one call
-_UNCOUNTED = (
-    "POST batch (streamsets/summary): the server does not count events ({}); leave out 'max_events_per_trigger', and bound "
-    "micro-batches by 'max_window_per_trigger'"
-)
+_ADVICE = "; leave out 'max_events_per_trigger', and bound micro-batches by 'max_window_per_trigger'"
 _FEWEST = 0.5  # events: a tag that was silent in the part may not be in the whole
 
 
@@ -50,10 +47,8 @@ def per_point(client: PIClient, points: Sequence[Point], window: Window, tasks: 
     counted = points[::step]
     try:
         found = counts(client, counted, Window(window.end - length / COUNTED_SHARE, window.end))
-    except (ServerError, msgspec.MsgspecError) as refused:
-        log.info("the server does not count events (%s): tasks are made by points alone", refused)
-        return None
-    if not found:
+    except ServerError as refused:
+        log.info("%s: tasks are made by points alone", refused)
         return None
     mean = sum(found.values()) / len(found)
     if len(points) > WEIGHED_POINTS:
@@ -76,10 +71,8 @@ def total(client: PIClient, points: Sequence[Point], window: Window, options: Op
     step = -(-len(points) // (sets * WEB_IDS_PER_URL))
     try:
         found = counts(client, points[::step], window)
-    except msgspec.MsgspecError as cause:
-        raise UnexpectedReply(_UNCOUNTED.format(cause)) from cause
-    if not found:
-        raise UnexpectedReply(_UNCOUNTED.format("it counted no tag"))
+    except UnexpectedReply as error:
+        raise error.extended(_ADVICE) from error
     return sum(found.values()) * len(points) / len(found)
 
 
@@ -87,8 +80,7 @@ def counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str,
     """How many events the points have in ``part``, by WebId, in one call; points that the server does not count are left out.
 
     Raises:
-        ServerError: the call failed.
-        MsgspecError: its answer is none of PI Web API's.
+        ServerError: the call failed, or the server counts none of the points.
     """
     asked = {
         "startTime": iso_utc(part.start),
@@ -103,64 +95,36 @@ def counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str,
         client.resource("streamsets/summary", {**asked, "webId": [point.web_id for point in group]})
         for group in sets
     ]
+    answers = batch.lists_of(client, urls, _Stream, "streamsets/summary")
     wanted = {point.web_id for point in points}
-    streams = [
-        stream
-        for answer in _answers(client, urls)
-        if answer.Status == 200
-        for stream in msgspec.convert(answer.Content, _Content).Items
-        if stream.WebId in wanted
-    ]
-    return {
-        stream.WebId: float(item.Value.Value)
-        for stream in streams
-        for item in stream.Items
-        if isinstance(item.Value.Value, (int, float))
+    found = {
+        stream.WebId: float(number.Value)
+        for answer in answers
+        if isinstance(answer, Listed)
+        for stream in answer.Items
+        if stream.WebId in wanted and failure_of(stream) is None
+        for summary in stream.Items
+        for number in [summary.Value]
+        if isinstance(number.Value, (int, float))
+        and failure_of(summary) is None
+        and failure_of(number) is None
     }
+    if not found:
+        refused = [answer for answer in answers if isinstance(answer, FailedPart)]
+        why = f"HTTP {refused[0].status} {refused[0].message}".rstrip() if refused else "it counted no tag"
+        message = f"the server does not count events ({why})"
+        raise UnexpectedReply(message, call=Call("POST", "batch (streamsets/summary)"))
+    return found
 
 
-def _answers(client: PIClient, urls: Sequence[str]) -> list[_Answer]:
-    """The answers to ``urls``, all of which are asked for again while the server limits its request rate.
-
-    Raises:
-        ServerFailed: it does so after all retries, and for longer than ``wait_for_server`` says.
-    """
-    attempts, outage = Attempts(client.max_retries), Outage(client.patience_s)
-    pauses = 0
-    while True:
-        answers = batch.ask(client, urls, _ANSWER, attempts)
-        if all(answer.Status != TOO_MANY_REQUESTS for answer in answers):
-            return answers
-        if attempts.retries < attempts.max_retries:
-            attempts.retries += 1
-        else:
-            refused = ServerFailed("POST batch (streamsets/summary): HTTP 429", TOO_MANY_REQUESTS)
-            if not outage.should_wait(refused):
-                raise refused
-        client.pause(pauses, requests=len(urls), refused=True)
-        pauses += 1
-
-
-class _Number(msgspec.Struct):
+class _Number(FailureFields):
     Value: object = None
 
 
-class _Summary(msgspec.Struct):
+class _Summary(FailureFields):
     Value: _Number = msgspec.field(default_factory=_Number)
 
 
-class _Stream(msgspec.Struct):
+class _Stream(FailureFields):
     WebId: str = ""
-    Items: list[_Summary] = []
-
-
-class _Content(msgspec.Struct):
-    Items: list[_Stream] = []
-
-
-class _Answer(msgspec.Struct):
-    Status: int
-    Content: object = None
-
-
-_ANSWER = msgspec.json.Decoder(dict[str, _Answer])
+    Items: list[_Summary] = msgspec.field(default_factory=list)

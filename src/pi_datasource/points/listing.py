@@ -15,6 +15,7 @@ from pi_datasource.model import DataServer, Point
 from pi_datasource.redaction import shorten
 from pi_datasource.webapi import batch, lists
 from pi_datasource.webapi.client import PIClient
+from pi_datasource.webapi.envelope import FailedPart
 from pi_datasource.webapi.lists import ID_ONLY, Listed
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ def _asked_together(
         for server in servers
     ]
     try:
-        answers = iter(batch.ask(client, urls, _ANSWERS))
+        answers = iter(batch.lists_of(client, urls, PointItem, "dataservers/…/points"))
         found: dict[str, list[Found]] = {}
         for tag in tags:
             pages = [_whole(next(answers)) for _ in servers]
@@ -107,17 +108,16 @@ def _asked_together(
                     for item in page or []
                     if _meant(tag, item)
                 ]
-    except (ServerError, msgspec.MsgspecError):
+    except ServerError:
         return {}  # asked for alone, each says for itself what is wrong
     return found
 
 
-def _whole(answer: _Answer) -> list[PointItem] | None:
+def _whole(answer: Listed[PointItem] | FailedPart) -> list[PointItem] | None:
     """The points of one answer; None if it failed or there may be more."""
-    if answer.Status != 200:
+    if isinstance(answer, FailedPart) or answer.Links.Next or len(answer.Items) >= NAMES_PER_CALL:
         return None
-    listed = lists.read(answer.Content, PointItem, "dataservers/…/points")
-    return None if listed.Links.Next or len(listed.Items) >= NAMES_PER_CALL else listed.Items
+    return answer.Items
 
 
 def _meant(tag: str, item: PointItem) -> bool:
@@ -167,7 +167,7 @@ def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Itera
         try:
             listed = _page(client, path, asked)
         except ServerError as refused:
-            if size == 1 or "greater than the maximum allowed" not in str(refused):
+            if size == 1 or not any("greater than the maximum allowed" in text for text in refused.errors):
                 raise
             size //= 2
             continue
@@ -228,14 +228,6 @@ def _stranger(tag: str, items: Sequence[PointItem]) -> str | None:
         "".join(_REGULAR.get(letter, re.escape(letter)) for letter in tag), re.IGNORECASE | re.DOTALL
     )
     return next((name for name in names if not pattern.fullmatch(name)), None)
-
-
-class _Answer(msgspec.Struct):
-    Status: int
-    Content: object = None
-
-
-_ANSWERS = msgspec.json.Decoder(dict[str, _Answer])
 
 
 def point(item: PointItem, server: DataServer) -> Point:

@@ -9,8 +9,8 @@ from pi_datasource.model import Point
 from pi_datasource.recorded.decode import SequenceCounter
 from pi_datasource.recorded.window_parts import Parts
 from pi_datasource.recorded.wire import FLAGS, TimedValue
-from pi_datasource.webapi import request_ids
-from pi_datasource.webapi.envelope import Failure
+from pi_datasource.webapi import envelope
+from pi_datasource.webapi.envelope import FailureFields
 
 # The fields of an event that each column is made of: a field that no column needs is not requested.
 _FIELDS_OF = {
@@ -21,7 +21,7 @@ _FIELDS_OF = {
     **{name.lower(): (name,) for name in FLAGS},
 }
 # A server may leave out fields that are not selected, failures included; it ignores names that it does not know.
-_FAILURE_FIELDS = Failure.__struct_encode_fields__
+_FAILURE_FIELDS = FailureFields.__struct_encode_fields__
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Call:
         """The URL of each sub-request by its id, which no other call uses."""
         needed = {"Timestamp", "Errors", *(name for column in columns for name in _FIELDS_OF.get(column, ()))}
         fields = [name for name in TimedValue.__struct_fields__ if name in needed]
-        ids = request_ids.unique(len(self.requests))
+        ids = envelope.new_ids(len(self.requests))
         return {
             each: self._url(request, resource, fields)
             for each, request in zip(ids, self.requests, strict=True)

@@ -186,8 +186,8 @@ class _Run(TaskState):
         unreadable = isinstance(error, UnexpectedReply)  # the server is the cause
         if unreadable or not pending.retries_before or not exhausted:
             hint = self.windows.failure_hint(cursors[0]) if is_slow(error) else ""
-            message = f"{error}{hint} (while reading {self.task})"
-            raise type(error)(message, error.status, error.errors) from error
+            longer = error.extended(f"{hint} (while reading {self.task})")
+            raise longer from error
         for cursor in exhausted:
             cursor.given_up = True
             self.give_up(cursor.point, error.status, str(error))

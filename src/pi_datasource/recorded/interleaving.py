@@ -14,6 +14,7 @@ from pi_datasource.recorded.arrays import Int64
 from pi_datasource.recorded.events import Columns, Events
 from pi_datasource.recorded.fast_rows import FastRows
 from pi_datasource.recorded.wire import Entry, TimedValue
+from pi_datasource.webapi.envelope import BATCH
 
 
 class Cut(NamedTuple):
@@ -40,8 +41,8 @@ class Interleaving:
         """The events of each stream; None if the runs are not exactly those that were lifted."""
         if lifted is None:
             if not all(type(entry) is TimedValue for entry in self.entries):
-                message = "POST batch: a list stands in place of an event"
-                raise UnexpectedReply(message)
+                message = "a list stands in place of an event"
+                raise UnexpectedReply(message, call=BATCH)
             return _apart(events.from_items(self.entries), self.edges)  # type: ignore[arg-type]
         items, places, rows, at = [], [], [0], 0
         run_ends_at = 0

@@ -13,24 +13,14 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from pi_datasource import redaction
 from pi_datasource.errors import UnexpectedReply
 from pi_datasource.recorded import events, fast_rows, wire
 from pi_datasource.recorded.events import Events
 from pi_datasource.recorded.fast_rows import FastRows
 from pi_datasource.recorded.interleaving import Cut, Interleaving
 from pi_datasource.recorded.wire import Stream, StreamSet, TimedValue
-from pi_datasource.webapi import envelope, request_ids, retry
-from pi_datasource.webapi.envelope import (
-    NOT_JSON,
-    Failure,
-    SubReply,
-    opening,
-    own_errors,
-    shown,
-    status_of,
-    text_of,
-)
+from pi_datasource.webapi import envelope
+from pi_datasource.webapi.envelope import NOT_JSON, FailedPart, SubReply, text_of
 
 _NO_STREAMS: Mapping[str, Page] = MappingProxyType({})
 
@@ -68,15 +58,8 @@ def batch_reply(body: bytes, asked: Sequence[str] = (), *, sets: bool = False) -
     """
     try:
         return _read(body, asked, sets)
-    except UnexpectedReply:
-        # The members one by one: only what is wrong with the body as a whole is raised.
-        mended = envelope.quote_bare_numbers(body)
-        members = envelope.members(mended) or {}
-        broken = members.pop("WebException", b"null") != b"null"
-        if broken or not any(key in members for key in asked or members):
-            raise
-    if asked:
-        request_ids.check(mended, members, asked)
+    except UnexpectedReply:  # raised again if it is about the body as a whole
+        members = envelope.members(envelope.quote_bare_numbers(body), asked)
     return {key: _read_one(key, member, sets) for key, member in members.items()}
 
 
@@ -85,15 +68,11 @@ def _read_one(key: str, member: bytes, sets: bool) -> Page:
     try:
         return _read(body, (key,), sets)[key]
     except UnexpectedReply as damage:
-        return _unreadable(damage)
+        return _failed(envelope.unreadable(damage))
 
 
-def _unreadable(damage: UnexpectedReply) -> Page:
-    return _unrecognized(f"the answer cannot be read: {redaction.shorten(str(damage.__cause__ or damage))}")
-
-
-def _unrecognized(message: str) -> Page:
-    return Page(status=500, message=message, unrecognized=True)
+def _failed(failed: FailedPart, dropped: int = 0) -> Page:
+    return Page(**failed._asdict(), dropped=dropped)
 
 
 def _read(body: bytes, asked: Sequence[str], sets: bool) -> dict[str, Page]:
@@ -112,7 +91,7 @@ def _pages(body: bytes, lifted: FastRows | None, asked: Sequence[str], sets: boo
     if replies is None:
         return None
     if asked:
-        request_ids.check(text, replies, asked)
+        envelope.check_ids(text, replies, asked)
     planning = _Planning(text)
     plans = {key: planning.member(key, answer or SubReply()) for key, answer in replies.items()}
     cut = planning.interleaving.cut(lifted)
@@ -132,14 +111,10 @@ def _parsed(text: bytes, body: bytes, sets: bool) -> Mapping[str, SubReply | Non
     except NOT_JSON as cause:
         if text is not body:
             return None
-        message = f"POST batch: the body is no batch reply ({cause}); it starts with {opening(body)}"
-        raise UnexpectedReply(message) from cause
+        raise envelope.no_batch_reply(body, cause) from cause
     broken = replies.pop("WebException", None)
     if broken is not None:
-        message = (
-            f"POST batch: the server failed while it answered: {text_of(broken.Errors) or 'no reason given'}"
-        )
-        raise UnexpectedReply(message, status_of({"StatusCode": broken.StatusCode}))
+        raise envelope.broken_batch(broken)
     return replies
 
 
@@ -172,44 +147,45 @@ class _Planning:
     def member(self, key: str, reply: SubReply) -> Page | _Planned:
         """What the answer to one request is."""
         content: Any = getattr(reply, "Content", None)
-        failure = _failure_of(reply, content)
+        failure = envelope.failure_of_member(reply, content)
         if isinstance(content, Stream):
             return self._stream(content, (key, "Content"), failure)
         if isinstance(content, StreamSet):
             return self._set(content, (key, "Content"), failure)
-        if failure is not None:
-            return failure
-        return _unrecognized(f"HTTP 200 without events: {shown(content)}")
+        return _failed(failure or _without_events(content))
 
-    def _set(self, content: StreamSet, place: tuple[str | int, ...], failure: Page | None) -> Page | _Planned:
+    def _set(
+        self, content: StreamSet, place: tuple[str | int, ...], failure: FailedPart | None
+    ) -> Page | _Planned:
         items = content.Items
         if items is UNSET:
-            return failure or _unrecognized(f"HTTP 200 without events: {shown(self._at(place))}")
+            return _failed(failure or _without_events(self._at(place)))
         each = {
-            stream.WebId: self._stream(stream, (*place, "Items", number), _failure_of_part(stream))
+            stream.WebId: self._stream(stream, (*place, "Items", number), envelope.failure_of(stream))
             for number, stream in enumerate(items)
         }
         if failure is None and len(each) < len(items):
-            return _unrecognized("the answer holds a stream more than once")
-        return failure or _Planned(streams=each)
+            failure = envelope.unrecognized("the answer holds a stream more than once")
+        return _failed(failure) if failure else _Planned(streams=each)
 
-    def _stream(self, stream: Stream, place: tuple[str | int, ...], failure: Page | None) -> Page | _Planned:
+    def _stream(
+        self, stream: Stream, place: tuple[str | int, ...], failure: FailedPart | None
+    ) -> Page | _Planned:
         items = stream.Items
         if items is UNSET:
             if failure is None and not wire.is_empty_page(self._at(place)):
-                failure = _unrecognized(f"HTTP 200 without events: {shown(self._at(place))}")
+                failure = _without_events(self._at(place))
             items = []
         number = self.interleaving.add(
             items
         )  # of a failure, too: all rows that were lifted have their stream
         if failure is not None:
-            return failure._replace(dropped=_size(items))
+            return _failed(failure, _size(items))
         last = items[-1] if items else None
         if type(last) is TimedValue and last.Errors:
             # The server handled a failure while it wrote; whether there were more events it does not say.
             words = text_of(last.Errors) or "no reason given"
-            message = f"the events end with an error entry: {words}"
-            return Page(status=500, message=message, dropped=_size(items))
+            return _failed(FailedPart(500, f"the events end with an error entry: {words}"), _size(items))
         return _Planned(number, stream.UnitsAbbreviation)
 
     def _at(self, place: Sequence[str | int]) -> Any:
@@ -218,38 +194,16 @@ class _Planning:
             try:
                 self._plain = msgspec.json.decode(self._text)
             except NOT_JSON as cause:  # in a part that the typed objects do not have either
-                message = f"POST batch: the body is no batch reply ({cause})"
-                raise UnexpectedReply(message) from cause
+                raise envelope.no_batch_reply(self._text, cause) from cause
         found = self._plain
         for step in place:
             found = found[step]
         return found
 
 
+def _without_events(content: Any) -> FailedPart:
+    return envelope.unrecognized(f"HTTP 200 without events: {envelope.shown(content)}")
+
+
 def _size(items: Sequence[wire.Entry]) -> int:
     return sum(1 if isinstance(each, TimedValue) else each[1] - each[0] for each in items)
-
-
-def _failure_of(reply: SubReply, content: Any) -> Page | None:
-    """The failure that a member is, by its status and by what it says of itself; None where it is none."""
-    inner = content if isinstance(content, Failure) else None
-    failure = _failure_of_part(reply) or (_failure_of_part(inner) if inner is not None else None)
-    if reply.Status == 200 or (inner is not None and inner.WebException is not None):
-        return failure
-    words = text_of(content) if isinstance(content, str) else failure.message if failure else ""
-    errors = own_errors(inner.Errors) if inner is not None else ()
-    pause_s = _retry_after(reply.Headers)
-    return Page(status=reply.Status or 500, message=words, retry_after_s=pause_s, errors=errors)
-
-
-def _failure_of_part(part: Failure) -> Page | None:
-    """The failure that a part with status 200 holds, whatever data stand beside it."""
-    told = part.WebException
-    if told is None and not part.Errors and not part.exception and not part.Message:
-        return None
-    words = text_of(told) or text_of(part.Errors) or text_of(part.exception) or text_of(part.Message)
-    return Page(status=status_of(told), message=words)
-
-
-def _retry_after(headers: Any) -> float | None:
-    return retry.retry_after_s(headers.get("Retry-After")) if isinstance(headers, dict) else None

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from pi_datasource.webapi.envelope import Failure, SubReply
+from pi_datasource.webapi.envelope import FAILURE_NAMES, FailureFields, SubReply
 
 FLAGS = ("Good", "Questionable", "Substituted", "Annotated")
 
@@ -27,7 +27,7 @@ class TimedValue(msgspec.Struct, gc=False):
 Entry = TimedValue | tuple[int, int]  # an event, or the numbers of a run of fast rows
 
 
-class Stream(Failure, gc=False):
+class Stream(FailureFields, gc=False):
     """One stream's page of events."""
 
     Items: list[Entry] | UnsetType = UNSET
@@ -40,7 +40,7 @@ class StreamOfSet(Stream, gc=False, kw_only=True):
     WebId: str
 
 
-class StreamSet(Failure, gc=False):
+class StreamSet(FailureFields, gc=False):
     """The pages of several streams."""
 
     Items: list[StreamOfSet] | UnsetType = UNSET
@@ -62,7 +62,7 @@ STREAMS = msgspec.json.Decoder(dict[str, StreamReply | None])
 SETS = msgspec.json.Decoder(dict[str, SetReply | None])
 
 _MARKS = frozenset({"Links", "UnitsAbbreviation"})
-_NAMES_OF_A_PAGE = _MARKS.union(("WebException", "Errors", "Exception", "Message", "WebId", "Name", "Path"))
+_NAMES_OF_A_PAGE = _MARKS.union(FAILURE_NAMES, ("WebId", "Name", "Path"))
 
 
 def is_empty_page(content: Any) -> bool:

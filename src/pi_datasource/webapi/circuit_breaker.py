@@ -1,11 +1,11 @@
-"""A circuit breaker: a server that is down is left alone for a while instead of being asked by every task."""
+"""A circuit breaker: a server that is down is not asked by every task."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from pi_datasource.errors import ServerError, ServerUnreachable
+from pi_datasource.errors import Call, ServerError, ServerUnreachable
 
 FAILURES = 3  # calls in a row, each of which was sent again as often as ``max_retries`` allows
 REST_S = 30.0
@@ -24,7 +24,7 @@ class Breaker:
         self._closed_until = 0.0
         self._words = ""
 
-    def check(self, call: str) -> None:
+    def check(self, call: Call) -> None:
         """Returns when ``call`` may be sent.
 
         Raises:
@@ -35,10 +35,10 @@ class Breaker:
         left = self._closed_until - self._clock()
         if left > 0:
             message = (
-                f"{call}: not sent, because {self._in_a_row} calls in a row found no PI Web API; it is asked again in "
+                f"not sent, because {self._in_a_row} calls in a row found no PI Web API; it is asked again in "
                 f"{left:.0f} s (the last one: {self._words})"
             )
-            raise ServerUnreachable(message)
+            raise ServerUnreachable(message, call=call)
         self._closed_until = self._clock() + REST_S  # the others wait for what this call finds
 
     def failed(self, error: ServerError) -> None:

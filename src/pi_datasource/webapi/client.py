@@ -18,14 +18,14 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
 
-from pi_datasource.errors import ServerError, ServerFailed, UnexpectedReply
+from pi_datasource.errors import Call, ServerError, ServerFailed, UnexpectedReply
 from pi_datasource.options.declaration import Options
 from pi_datasource.redaction import redacted_errors, shorten
 from pi_datasource.webapi import auth, deadline_adapter, envelope, retry, transport
 from pi_datasource.webapi.batch_address import BatchAddress, none_routed
 from pi_datasource.webapi.circuit_breaker import Breaker
-from pi_datasource.webapi.envelope import NOT_JSON
-from pi_datasource.webapi.http_errors import Failures, error_text, own_errors
+from pi_datasource.webapi.envelope import BATCH, NOT_JSON
+from pi_datasource.webapi.http_errors import Failures
 from pi_datasource.webapi.metrics import RequestMetrics
 from pi_datasource.webapi.outage import PAUSE_S, Outage
 from pi_datasource.webapi.query import query
@@ -38,7 +38,6 @@ _State = TypeVar("_State")
 
 CONNECT_TIMEOUT_S = 10.0
 CHUNK = 1 << 20
-_RESOURCE = {"Items", "Links", "WebId"}  # one of them is in every answer that is not a failure
 
 
 class _Answer(NamedTuple):
@@ -48,10 +47,10 @@ class _Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
-class _Call(NamedTuple):
+class _Sent(NamedTuple):
     """One call: counts for ``weight`` requests; ``read`` makes of the answer what the caller wants."""
 
-    name: str
+    name: Call
     url: str
     data: bytes | None
     weight: int = 1
@@ -95,29 +94,25 @@ class PIClient:
     @redacted_errors()
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON body of a GET, after a look for the failure that a 200 may hide (``WebException``)."""
-        return self._json(f"GET {path}", self.resource(path, params), None)
+        return self._json(Call("GET", path), self.resource(path, params), None)
 
     @redacted_errors()
     def post(self, path: str, content: Any) -> Any:
         """The JSON body of the answer to a POST of ``content``, with the same look; for small answers."""
-        return self._json(f"POST {path}", self.resource(path), msgspec.json.encode(content))
+        return self._json(Call("POST", path), self.resource(path), msgspec.json.encode(content))
 
-    def _json(self, name: str, url: str, data: bytes | None) -> Any:
-        call = _Call(name, url, data, read=partial(self._parsed, name))
+    def _json(self, name: Call, url: str, data: bytes | None) -> Any:
+        call = _Sent(name, url, data, read=partial(self._parsed, name))
         return self._send(call, Attempts(self.max_retries))
 
-    def _parsed(self, call: str, answer: _Answer) -> Any:
+    def _parsed(self, call: Call, answer: _Answer) -> Any:
         body, headers = answer
         try:
             parsed = msgspec.json.decode(body)
         except NOT_JSON as cause:
             raise self._failures.not_json(call, headers, body) from cause
-        if isinstance(parsed, dict) and isinstance(failure := parsed.get("WebException"), dict):
-            raise self._failures.refusal(
-                call, envelope.status_of(failure), envelope.text_of(failure.get("Errors"))
-            )
-        if isinstance(parsed, dict) and not parsed.keys() & _RESOURCE and (words := error_text(body)):
-            raise self._failures.refusal(call, 500, words)  # a gateway's, with status 200
+        if (failed := envelope.failure_in(parsed)) is not None:
+            raise self._failures.refusal(call, failed)
         if isinstance(parsed, dict) and "Date" in headers:
             parsed.setdefault("Date", headers["Date"])
         return parsed
@@ -148,7 +143,7 @@ class PIClient:
             key: {"Method": "GET", "Resource": self._batch_address.of(url)}
             for key, url in requests_by_id.items()
         }
-        call = _Call("POST batch", self.resource("batch"), msgspec.json.encode(content), weight=len(content))
+        call = _Sent(BATCH, self.resource("batch"), msgspec.json.encode(content), weight=len(content))
         answer: _Answer = self._send(call, attempts)
         if answer.body[:1] != b"{":
             raise self._failures.not_json(call.name, answer.headers, answer.body)
@@ -194,7 +189,7 @@ class PIClient:
             log.warning("the next call waits for %.1f s, to keep 'requests_per_second'", seconds)
         self.sleep(seconds)
 
-    def _send(self, call: _Call, attempts: Attempts) -> Any:
+    def _send(self, call: _Sent, attempts: Attempts) -> Any:
         """What ``call`` makes of its answer; a server that is down is waited for as long as the options say."""
         outage = Outage(self.patience_s)
         while True:
@@ -209,7 +204,7 @@ class PIClient:
             self.sleep(PAUSE_S)
             attempts.start_over()
 
-    def _checked(self, call: _Call, attempts: Attempts) -> Any:
+    def _checked(self, call: _Sent, attempts: Attempts) -> Any:
         self._breaker.check(call.name)
         try:
             answer = retry.send(
@@ -230,7 +225,7 @@ class PIClient:
             )
         )
 
-    def _attempt(self, call: _Call, attempts: Attempts) -> Any:
+    def _attempt(self, call: _Sent, attempts: Attempts) -> Any:
         self._pacer.wait(call.weight)
         try:
             answer = self._once(call.name, call.url, call.data, attempts)
@@ -243,7 +238,7 @@ class PIClient:
         except (UnexpectedReply, ServerFailed) as error:  # half of an answer, or a proxy's page in its place
             return Failed(error, Failure.UNREADABLE)
 
-    def _once(self, call: str, url: str, data: bytes | None, attempts: Attempts) -> _Answer | Failed:
+    def _once(self, call: Call, url: str, data: bytes | None, attempts: Attempts) -> _Answer | Failed:
         if self._distrusts_connections:
             self._distrusts_connections = False
             self._session.close()
@@ -251,7 +246,7 @@ class PIClient:
         self._spent(RequestMetrics(calls=1))
         try:
             with self._session.request(
-                call.partition(" ")[0],
+                call.method,
                 url,
                 data=data,
                 timeout=timeouts,
@@ -276,24 +271,21 @@ class PIClient:
         pause_s = retry.retry_after_s(response.headers.get("Retry-After"))
         return Failed(refusal, retry.kind_of_status(response.status_code), pause_s)
 
-    def _refusal(self, call: str, response: requests.Response, body: bytes) -> ServerError | None:
+    def _refusal(self, call: Call, response: requests.Response, body: bytes) -> ServerError | None:
         if 300 <= response.status_code < 400:
             place = shorten(response.headers.get("Location", "elsewhere")).partition("?")[0]
-            message = (
-                f"{call}: {self.url} sends the caller on to {place}; give PI Web API's own address as 'url'"
-            )
-            return UnexpectedReply(message, response.status_code)
+            message = f"{self.url} sends the caller on to {place}; give PI Web API's own address as 'url'"
+            return UnexpectedReply(message, response.status_code, call=call)
         if response.status_code >= 400:
-            texts = own_errors(body, response.headers)
-            return self._failures.refusal(
-                call, response.status_code, error_text(body), response.headers, texts
-            )
+            failed = envelope.failed_body(response.status_code, response.headers, body)
+            return self._failures.refusal(call, failed, response.headers)
         return None
 
-    def _cut(self, call: str, cut: _BodyCut, attempts: Attempts) -> UnexpectedReply:
+    def _cut(self, call: Call, cut: _BodyCut, attempts: Attempts) -> UnexpectedReply:
         return UnexpectedReply(
-            f"{call}: the answer of {self.url} was cut short {attempts.seen(Failure.BROKEN) + 1} time(s) in a row ({cut}); "
-            "check for a proxy that limits answers, or set a smaller 'page_size'"
+            f"the answer of {self.url} was cut short {attempts.seen(Failure.BROKEN) + 1} time(s) in a row ({cut}); "
+            "check for a proxy that limits answers, or set a smaller 'page_size'",
+            call=call,
         )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import msgspec
 
 from pi_datasource import time_strings
-from pi_datasource.errors import InvalidOption, ServerError, ServerFailed, UnexpectedReply
+from pi_datasource.errors import Call, InvalidOption, ServerError, ServerFailed, UnexpectedReply
 from pi_datasource.model import DataServer, iso_utc
 from pi_datasource.options.declaration import Options
 from pi_datasource.redaction import shorten
@@ -59,10 +59,8 @@ def _clock(item: _DataServer, date: datetime | None) -> datetime | None:
     try:
         clock = time_strings.parse_wire(item.ServerTime)
     except ValueError as cause:
-        message = (
-            f"GET dataservers: the ServerTime of {shorten(item.Name)} cannot be read: {shorten(str(cause))}"
-        )
-        raise UnexpectedReply(message) from cause
+        message = f"the ServerTime of {shorten(item.Name)} cannot be read: {shorten(str(cause))}"
+        raise UnexpectedReply(message, call=Call("GET", "dataservers")) from cause
     if clock.year in _PLAUSIBLE_YEARS:
         return clock
     log.warning("the ServerTime of %s is %s, which cannot be its clock: ignored", item.Name, item.ServerTime)

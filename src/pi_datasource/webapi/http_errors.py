@@ -1,16 +1,16 @@
-"""What is said of a call that failed: HTTP statuses and bodies → errors that name the call and what to do."""
+"""HTTP failures → errors that name the call, what the server says, and what to do about it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import msgspec
+from types import MappingProxyType
 
 from pi_datasource.errors import (
     AccessDenied,
     AuthenticationFailed,
+    Call,
     RequestRefused,
     ServerError,
     ServerFailed,
@@ -18,8 +18,7 @@ from pi_datasource.errors import (
     UnexpectedReply,
 )
 from pi_datasource.redaction import shorten
-from pi_datasource.webapi import envelope
-from pi_datasource.webapi.envelope import NOT_JSON
+from pi_datasource.webapi.envelope import BATCH, FailedPart, opening
 
 _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
     401: (
@@ -35,6 +34,7 @@ _BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
     503: (ServerFailed, "the PI Web API service is not running, or starting"),
     504: (ServerFailed, "the proxy gave up waiting: read a shorter window, or set a smaller 'page_size'"),
 }
+_SIGN_IN = "sign in with the options 'username' and 'password', or 'token'"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{1,31}")
 
 
@@ -46,74 +46,53 @@ class Failures:
     timeout_s: float
     signs_in: bool
 
-    def late(self, call: str, *, connecting: bool) -> ServerTimeout:
+    def late(self, call: Call, *, connecting: bool) -> ServerTimeout:
         """No answer in time, or no connection."""
         what = "no connection" if connecting else "no complete answer"
         message = (
-            f"{call}: {what} from {self.url} within {self.timeout_s:g} s; set a smaller 'page_size' or 'batch_size', "
+            f"{what} from {self.url} within {self.timeout_s:g} s; set a smaller 'page_size' or 'batch_size', "
             "or a longer 'timeout'"
         )
-        return ServerTimeout(message)
+        return ServerTimeout(message, call=call)
 
     def refusal(
-        self,
-        call: str,
-        status: int,
-        text: str,
-        headers: Mapping[str, str] | None = None,
-        errors: tuple[str, ...] = (),
+        self, call: Call, failed: FailedPart, headers: Mapping[str, str] = MappingProxyType({})
     ) -> ServerError:
-        """An answer whose status is a failure, with the server's own ``text``, and PI Web API's ``errors`` if it has any."""
-        kind, hint = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
-        if status == 401 and not self.signs_in:
-            hint = "sign in with the options 'username' and 'password', or 'token'"
-        if status == 401 and (schemes := _schemes((headers or {}).get("WWW-Authenticate", ""))):
-            hint += f"; it offers {', '.join(schemes)}"
-        words = shorten(text)
-        said = f": {words.rstrip('.') if hint else words}" if words else ""
-        message = f"{call}: HTTP {status}{said}" + (f"; {hint}" if hint else "")
-        return kind(message, status, errors)
+        """An answer that is a failure, by its status or by what it holds."""
+        hint = None
+        if failed.status == 401:
+            hint = _BY_STATUS[401][1] if self.signs_in else _SIGN_IN
+            if schemes := _schemes(headers.get("WWW-Authenticate", "")):
+                hint += f"; it offers {', '.join(schemes)}"
+        return of_status(call, failed, hint)
 
     def not_routed(self, base: str) -> RequestRefused:
         """PI Web API knows the address of no sub-request."""
         return RequestRefused(
-            f"POST batch: PI Web API answers at {self.url}, but does not know the sub-requests' address {shorten(base)}: a proxy "
+            f"PI Web API answers at {self.url}, but does not know the sub-requests' address {shorten(base)}: a proxy "
             "maps its path; give the address under which PI Web API knows itself as option 'batch_url'",
             404,
+            call=BATCH,
         )
 
-    def not_json(self, call: str, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
+    def not_json(self, call: Call, headers: Mapping[str, str], body: bytes) -> UnexpectedReply:
         """An answer that is not PI Web API's, such as a proxy's page."""
         kind = shorten(headers.get("Content-Type", "no content type"))
-        return UnexpectedReply(
-            f"{call}: {self.url} did not answer with PI Web API's JSON but with {kind}, starting with "
-            f"{envelope.opening(body)}; check that 'url' is the address of PI Web API "
-            "(https://HOST/piwebapi)"
+        message = (
+            f"{self.url} did not answer with PI Web API's JSON but with {kind}, starting with {opening(body)}; check that "
+            "'url' is the address of PI Web API (https://HOST/piwebapi)"
         )
+        return UnexpectedReply(message, call=call)
 
 
-def error_text(body: bytes) -> str:
-    """What the body of a refusal says, or how it starts."""
-    try:
-        parsed = msgspec.json.decode(body)
-    except NOT_JSON:
-        return envelope.opening(body) if body else ""
-    return envelope.text_of(parsed)
-
-
-def own_errors(body: bytes, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """PI Web API's own texts in the body of a refusal.
-
-    None in HTML, in an empty body, in the ``Message`` of the framework below PI Web API, which knows no address, and in JSON
-    of another shape.
-    """
-    if "json" not in headers.get("Content-Type", "").lower():
-        return ()
-    try:
-        parsed = msgspec.json.decode(body)
-    except NOT_JSON:
-        return ()
-    return envelope.own_errors(parsed.get("Errors")) if isinstance(parsed, dict) else ()
+def of_status(call: Call, failed: FailedPart, hint: str | None = None) -> ServerError:
+    """The error for a status of 400 or more: what the server says, and what to do about it."""
+    status = failed.status
+    kind, usual = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
+    hint = usual if hint is None else hint
+    words = shorten(failed.message)
+    said = f": {words.rstrip('.') if hint else words}" if words else ""
+    return kind(f"HTTP {status}{said}" + (f"; {hint}" if hint else ""), status, failed.errors, call=call)
 
 
 def _schemes(challenges: str) -> list[str]:

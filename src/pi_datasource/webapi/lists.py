@@ -6,8 +6,10 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from pi_datasource.errors import UnexpectedReply
+from pi_datasource.errors import Call, UnexpectedReply
 from pi_datasource.redaction import shorten
+from pi_datasource.webapi.envelope import FailedPart, FailureFields, failure_in
+from pi_datasource.webapi.http_errors import of_status
 
 ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
 _BESIDE_ITEMS = {"Links", "Date"}  # the client adds the header Date to an answer
@@ -38,8 +40,18 @@ def typed(content: Any, shape: type[_Shape], path: str) -> _Shape:
     try:
         return msgspec.convert(content, shape)
     except msgspec.ValidationError as cause:
-        message = f"GET {path}: the answer is none of PI Web API's ({shorten(str(cause))}); check that 'url' is its address"
-        raise UnexpectedReply(message) from cause
+        message = (
+            f"the answer is none of PI Web API's ({shorten(str(cause))}); check that 'url' is its address"
+        )
+        raise UnexpectedReply(message, call=Call("GET", path)) from cause
+
+
+def failed_item(content: Any, item: type) -> FailedPart | None:
+    """The first item that is a failure; None if there is none, or ``item`` has the fields for the caller to look at."""
+    items = content.get("Items") if isinstance(content, dict) else None
+    if not isinstance(items, list) or issubclass(item, FailureFields):
+        return None
+    return next(filter(None, map(failure_in, items)), None)
 
 
 def read(content: Any, item: type[_Item], path: str) -> Listed[_Item]:
@@ -47,12 +59,15 @@ def read(content: Any, item: type[_Item], path: str) -> Listed[_Item]:
 
     Raises:
         UnexpectedReply: it is something else. Only an empty list may lack ``Items`` (reference: selectedFields).
+        ServerError: one of the items is a failure, unless ``item`` has ``FailureFields`` for the caller to look at.
     """
+    if (failed := failed_item(content, item)) is not None:
+        raise of_status(Call("GET", path), failed)
     listed = typed(content, Listed[item], path)  # type: ignore[valid-type]
     if "Items" not in content and (unknown := content.keys() - _BESIDE_ITEMS):
+        names = shorten(", ".join(sorted(unknown)))
         message = (
-            f"GET {path}: the answer is not a list of PI Web API (it holds {shorten(', '.join(sorted(unknown)))}); check that "
-            "'url' is its address"
+            f"the answer is not a list of PI Web API (it holds {names}); check that 'url' is its address"
         )
-        raise UnexpectedReply(message)
+        raise UnexpectedReply(message, call=Call("GET", path))
     return listed

@@ -145,6 +145,7 @@ def send(
             return outcome
         pause_s = attempts.next_pause_s(outcome.kind, outcome.retry_after_s)
         if pause_s is None:
+            outcome.error.attempt = attempts.retries + 1
             raise outcome.error
         report(
             str(outcome.error),

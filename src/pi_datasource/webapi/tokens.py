@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from pi_datasource import redaction
 from pi_datasource.errors import (
     AuthenticationFailed,
+    Call,
     InvalidOption,
     ServerError,
     ServerFailed,
@@ -151,8 +152,8 @@ class ClientCredentials:
             granted = self._ask(session, "POST", place, _Granted, data=form, **settings)
         redaction.register(granted.access_token, granted=True)
         if problem := unsendable(granted.access_token, in_header=True):
-            message = f"signing in: POST {place.partition('?')[0]}: the token that it gives holds {problem}"
-            raise UnexpectedReply(message)
+            message = f"the token that it gives holds {problem}"
+            raise UnexpectedReply(message, call=_call("POST", place))
         return Grant(granted.access_token, granted.expires_in)
 
     def _endpoint(self, session: Session) -> tuple[str, list[str]]:
@@ -169,26 +170,28 @@ class ClientCredentials:
         return found.token_endpoint, found.token_endpoint_auth_methods_supported
 
     def _ask(self, session: Session, method: str, place: str, shape: Any, **sent: Any) -> Any:
-        call = f"signing in: {method} {place.partition('?')[0]}"
+        call = _call(method, place)
         sent["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
         attempts = Attempts(self._options.max_retries)
-        answer = retry.send(lambda: self._once(session, call, method, place, sent), attempts, time.sleep)
+        answer = retry.send(lambda: self._once(session, call, place, sent), attempts, time.sleep)
         if answer.status_code != 200:
             raise self._refusal(call, answer)
         try:
             return msgspec.json.decode(answer.content, type=shape)
         except msgspec.DecodeError as cause:
-            message = f"{call}: this is no answer of an OpenID Connect provider; check the option 'token_url'"
-            raise UnexpectedReply(message, 200) from cause
+            message = "this is no answer of an OpenID Connect provider; check the option 'token_url'"
+            raise UnexpectedReply(message, 200, call=call) from cause
 
-    def _once(
-        self, session: Session, call: str, method: str, place: str, sent: dict[str, Any]
-    ) -> Response | Failed:
+    def _once(self, session: Session, call: Call, place: str, sent: dict[str, Any]) -> Response | Failed:
         try:
-            answer = session.request(method, place, timeout=self._timeouts, allow_redirects=False, **sent)
+            answer = session.request(
+                call.method, place, timeout=self._timeouts, allow_redirects=False, **sent
+            )
         except (requests.RequestException, HTTPError, HTTPException, ValueError) as cause:
-            message = f"{call}: cannot be reached ({type(cause).__name__}); check the option 'token_url' and the network"
-            error = ServerUnreachable(message)
+            message = (
+                f"cannot be reached ({type(cause).__name__}); check the option 'token_url' and the network"
+            )
+            error = ServerUnreachable(message, call=call)
             error.__cause__ = cause
             return Failed(error, deadline_adapter.kind(cause))
         kind = retry.kind_of_status(answer.status_code)
@@ -198,7 +201,7 @@ class ClientCredentials:
             self._refusal(call, answer), kind, retry.retry_after_s(answer.headers.get("Retry-After"))
         )
 
-    def _refusal(self, call: str, answer: Response) -> ServerError:
+    def _refusal(self, call: Call, answer: Response) -> ServerError:
         try:
             said = msgspec.json.decode(answer.content)
         except NOT_JSON:
@@ -218,5 +221,9 @@ class ClientCredentials:
         if retry.kind_of_status(answer.status_code) is not None:
             kind, hint = ServerFailed, "the identity provider is not available now; try again later"
         return kind(
-            f"{call}: HTTP {answer.status_code}{': ' if text else ''}{text}; {hint}", answer.status_code
+            f"HTTP {answer.status_code}{': ' if text else ''}{text}; {hint}", answer.status_code, call=call
         )
+
+
+def _call(method: str, url: str) -> Call:
+    return Call(method, url.partition("?")[0], "signing in")

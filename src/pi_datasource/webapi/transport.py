@@ -13,6 +13,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from pi_datasource.errors import (
     AuthenticationFailed,
+    Call,
     InvalidOption,
     ServerError,
     ServerUnreachable,
@@ -76,30 +77,34 @@ def session(options: Options) -> Session:
     return made
 
 
-def failure(call: str, url: str, cause: Exception) -> ServerError:
+def failure(call: Call, url: str, cause: Exception) -> ServerError:
     """The error of a call that got no answer, or one that is not HTTP; what such an answer holds is not repeated."""
     proxied = isinstance(cause, requests.exceptions.ProxyError)
     if not proxied and (is_damaged(cause) or not isinstance(cause, (requests.RequestException, OSError))):
         *_, inner = causes(cause)
         return UnexpectedReply(
-            f"{call}: the answer of {url} is damaged ({type(inner).__name__}); check that 'url' is the address of PI Web "
-            "API, and for a proxy that changes answers"
+            f"the answer of {url} is damaged ({type(inner).__name__}); check that 'url' is the address of PI Web "
+            "API, and for a proxy that changes answers",
+            call=call,
         )
     why = reason(cause)
     if type(cause).__module__.startswith("requests_kerberos"):
         return AuthenticationFailed(
-            f"{call}: signing in with Kerberos failed ({why}); get a ticket with kinit, and check that the host of 'url' "
-            "is the one of the server's service principal HTTP/HOST"
+            f"signing in with Kerberos failed ({why}); get a ticket with kinit, and check that the host of 'url' "
+            "is the one of the server's service principal HTTP/HOST",
+            call=call,
         )
     if proxied:
         advice = "check the option 'proxy' and the environment variables HTTPS_PROXY and NO_PROXY"
-        return ServerUnreachable(f"{call}: the proxy before {url} gives no connection ({why}); {advice}")
+        return ServerUnreachable(f"the proxy before {url} gives no connection ({why}); {advice}", call=call)
     if isinstance(cause, requests.exceptions.SSLError):
         return ServerUnreachable(
-            f"{call}: no trusted connection to {url}: {why}; give the authority's certificate as option 'ca_bundle'"
+            f"no trusted connection to {url}: {why}; give the authority's certificate as option 'ca_bundle'",
+            call=call,
         )
     return ServerUnreachable(
-        f"{call}: cannot reach {url} ({why}); check the option 'url', the network, and that PI Web API is running"
+        f"cannot reach {url} ({why}); check the option 'url', the network, and that PI Web API is running",
+        call=call,
     )
 
 

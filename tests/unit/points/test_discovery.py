@@ -55,8 +55,8 @@ def listing(
         start, size = int(asked["startIndex"]), int(asked["maxCount"])
         assert asked["webIdType"] == "IDOnly"
         if size > most:
-            message = f"GET x: HTTP 400: Parameter maxCount is greater than the maximum allowed ({most})"
-            return RequestRefused(message, 400)
+            text = f"Parameter maxCount is greater than the maximum allowed ({most})"
+            return RequestRefused("GET x: HTTP 400", 400, (text,))
         wanted = [n for n in names if n.lower().startswith(asked["nameFilter"].rstrip("*").lower())]
         page = wanted[start : start + min(size, 3 if links else size)]
         reply: dict[str, Any] = {"Items": [item(server, n) for n in page]} if page else {}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pi_datasource import schema
-from pi_datasource.errors import InvalidOption, NoTagMatches, ReadFailed, ServerError
+from pi_datasource.errors import Call, InvalidOption, NoTagMatches, ReadFailed, ServerError
 from pi_datasource.model import ReadTask, Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import start_times
@@ -19,7 +19,8 @@ from pi_datasource.points.tracked_points import TrackedPoints
 from pi_datasource.recorded import fetch
 from pi_datasource.spark.stream_reader import PIStreamReader, window_of
 from pi_datasource.webapi import client, data_servers
-from pi_datasource.webapi.http_errors import Failures, error_text, own_errors
+from pi_datasource.webapi.envelope import failed_body
+from pi_datasource.webapi.http_errors import Failures
 from tests.unit.fakes import BASE, SECOND, FakePI, point, wire
 
 LISTS = "dataservers/DSA/points"
@@ -32,7 +33,7 @@ def refused(
     """What the client raises when ``path`` is answered so."""
     headers = {"Content-Type": kind}
     sayings = Failures("https://pi.example/piwebapi", 5.0, False)
-    return sayings.refusal(f"GET {path}", status, error_text(body), headers, own_errors(body, headers))
+    return sayings.refusal(Call("GET", path), failed_body(status, headers, body), headers)
 
 
 class Site(FakePI):

@@ -6,7 +6,14 @@ import pytest
 import requests
 import responses
 
-from pi_datasource.errors import RequestRefused, ServerError, ServerFailed, ServerTimeout, ServerUnreachable
+from pi_datasource.errors import (
+    Call,
+    RequestRefused,
+    ServerError,
+    ServerFailed,
+    ServerTimeout,
+    ServerUnreachable,
+)
 from pi_datasource.options.declaration import Options
 from pi_datasource.webapi import circuit_breaker
 from pi_datasource.webapi.circuit_breaker import FAILURES, REST_S, Breaker
@@ -29,7 +36,7 @@ def down(clock: Clock) -> Breaker:
     """A breaker that has just seen a server go down."""
     made = Breaker(clock)
     for _ in range(FAILURES):
-        made.check("GET system")
+        made.check(Call("GET", "system"))
         made.failed(GONE)
     return made
 
@@ -39,7 +46,7 @@ def test_after_some_failures_in_a_row_nothing_is_sent_and_the_message_says_why()
     made = down(clock)
     clock.now += 10
     with pytest.raises(ServerUnreachable) as caught:
-        made.check("POST batch")
+        made.check(Call("POST", "batch"))
     assert str(caught.value) == (
         "POST batch: not sent, because 3 calls in a row found no PI Web API; it is asked again in 20 s "
         "(the last one: GET system: cannot reach the server)"
@@ -50,11 +57,11 @@ def test_after_a_rest_one_call_tries_and_the_others_wait_for_it() -> None:
     clock = Clock()
     made = down(clock)
     clock.now += REST_S
-    made.check("GET system")
+    made.check(Call("GET", "system"))
     with pytest.raises(ServerUnreachable):
-        made.check("GET points")
+        made.check(Call("GET", "points"))
     made.answered()
-    made.check("GET points")
+    made.check(Call("GET", "points"))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,7 @@ def test_any_other_answer_shows_that_the_server_is_there(answer: ServerError) ->
         made.failed(GONE)
     made.failed(answer)
     made.failed(GONE)
-    made.check("GET system")
+    made.check(Call("GET", "system"))
 
 
 @pytest.mark.parametrize("failure", [503, requests.ConnectionError("refused")], ids=["503", "no connection"])

@@ -14,6 +14,7 @@ import pytest
 
 from pi_datasource.errors import (
     AuthenticationFailed,
+    Call,
     InvalidOption,
     ServerError,
     ServerTimeout,
@@ -247,7 +248,7 @@ def test_a_kerberos_failure_is_a_failed_sign_in() -> None:
         (transport.requests.RequestException,),
         {"__module__": "requests_kerberos.exceptions"},
     )
-    told = transport.failure("GET x", "https://h", kind("no ticket"))
+    told = transport.failure(Call("GET", "x"), "https://h", kind("no ticket"))
     assert isinstance(told, AuthenticationFailed)
     assert "kinit" in str(told)
 
