@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pi_datasource import errors
-from pi_datasource.errors import PIError, PointFailure, ReadFailed, ServerError, ServerFailed
+from pi_datasource.errors import Call, PIError, PointFailure, ReadFailed, ServerError, ServerFailed
 
 CLASSES = sorted(
     (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PIError)),
@@ -24,10 +24,31 @@ def test_every_error_survives_the_way_between_processes(kind: type[PIError]) -> 
     assert str(copy.copy(back)) == "what happened"
 
 
-def test_a_server_error_keeps_its_status_between_processes() -> None:
-    back = pickle.loads(pickle.dumps(ServerFailed("POST batch: HTTP 503", 503, ("busy",))))
-    assert (back.status, back.errors) == (503, ("busy",))
-    assert (str(back), back.status) == ("POST batch: HTTP 503", 503)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CLASSES if issubclass(kind, ServerError)], ids=lambda kind: kind.__name__
+)
+def test_every_server_error_keeps_its_fields_between_processes(kind: type[ServerError]) -> None:
+    error = kind("HTTP 503", 503, ("busy",), call=Call("POST", "batch"))
+    error.attempt = 3
+    back = pickle.loads(pickle.dumps(error))
+    assert (type(back), str(back)) == (kind, "POST batch: HTTP 503")
+    assert vars(back) == {"status": 503, "errors": ("busy",), "method": "POST", "path": "batch", "attempt": 3}
+
+
+def test_a_longer_message_keeps_class_and_fields() -> None:
+    error = ServerFailed("HTTP 503", 503, ("busy",), call=Call("GET", "system"))
+    longer = error.extended(" (while reading A)")
+    assert (type(longer), str(longer)) == (ServerFailed, "GET system: HTTP 503 (while reading A)")
+    assert vars(longer) == vars(error)
+
+
+def test_an_error_without_a_call_has_its_message_alone() -> None:
+    error = ServerFailed("no call", 503)
+    assert (str(error), error.method, error.path, error.errors) == ("no call", None, None, ())
+
+
+def test_the_purpose_of_a_call_stands_before_it() -> None:
+    assert str(Call("POST", "https://id/token", "signing in")) == "signing in: POST https://id/token"
 
 
 def test_a_read_failure_keeps_its_points_between_processes() -> None:

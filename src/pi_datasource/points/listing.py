@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pi_datasource.errors import RequestRefused, ServerError, UnexpectedReply
+from pi_datasource.errors import Call, RequestRefused, ServerError, UnexpectedReply
 from pi_datasource.model import DataServer, Point
 from pi_datasource.redaction import shorten
 from pi_datasource.webapi import batch, lists
@@ -144,8 +144,8 @@ def _by_path(
         raise
     found = lists.typed(item, PointItem, "points")
     if found.Name.lower() != path.rpartition("\\")[2].lower():
-        message = f"GET points: the answer is {shorten(found.Name)}, and not {path}; look for a proxy that delivers answers late"
-        raise UnexpectedReply(message)
+        message = f"the answer is {shorten(found.Name)}, and not {path}; look for a proxy that delivers answers late"
+        raise UnexpectedReply(message, call=Call("GET", "points"))
     yield found, owner
 
 
@@ -173,15 +173,15 @@ def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Itera
             continue
         items = listed.Items
         if items and items == last:
-            message = (
-                f"GET {path}: the page at startIndex={start} is the one before again, so the list has no end"
-            )
-            raise UnexpectedReply(message)
+            message = f"the page at startIndex={start} is the one before again, so the list has no end"
+            raise UnexpectedReply(message, call=Call("GET", path))
         if joint and [item.WebId for item in items[:1]] != [last[-1].WebId]:
             start, moves, last = max(0, start - size), moves + 1, []
             if moves > MOST_MOVES:
-                message = f"GET {path}: the list is in another order at each look, so tags would be missed; try again"
-                raise UnexpectedReply(message)
+                message = (
+                    "the list is in another order each time it is read, so tags would be missed; try again"
+                )
+                raise UnexpectedReply(message, call=Call("GET", path))
             continue
         last = items
         yield from items[joint:]
@@ -207,10 +207,10 @@ def _page(client: PIClient, path: str, asked: Mapping[str, Any]) -> Listed[Point
     if (stranger := _stranger(tag, listed.Items)) is None:
         return listed
     message = (
-        f"GET {path}: the answer holds {stranger}, which {tag!r} does not select, so it belongs to another request; look "
-        "for a proxy that delivers answers late"
+        f"the answer holds {stranger}, which {tag!r} does not select, so it belongs to another request; look for a proxy "
+        "that delivers answers late"
     )
-    raise UnexpectedReply(message)
+    raise UnexpectedReply(message, call=Call("GET", path))
 
 
 def _stranger(tag: str, items: Sequence[PointItem]) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from pi_datasource.errors import Call, UnexpectedReply
 from pi_datasource.redaction import shorten
-from pi_datasource.webapi.envelope import FailedPart, FailureFields, failure_in
+from pi_datasource.webapi.envelope import FAILURE_NAMES, FailedPart, FailureFields, failure_in
 from pi_datasource.webapi.http_errors import of_status
 
 ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
@@ -51,7 +52,11 @@ def failed_item(content: Any, item: type) -> FailedPart | None:
     items = content.get("Items") if isinstance(content, dict) else None
     if not isinstance(items, list) or issubclass(item, FailureFields):
         return None
-    return next(filter(None, map(failure_in, items)), None)
+    try:
+        names: Set[Any] = set().union(*items)  # of all items at once: a page holds thousands
+    except TypeError:  # an item is not an object
+        names = FAILURE_NAMES
+    return None if FAILURE_NAMES.isdisjoint(names) else next(filter(None, map(failure_in, items)), None)
 
 
 def read(content: Any, item: type[_Item], path: str) -> Listed[_Item]:

@@ -347,7 +347,7 @@ def test_a_list_in_another_order_at_each_look_is_refused(monkeypatch: pytest.Mon
 
     server = plant(A=answer)
     server.most_gets = 1000
-    with pytest.raises(UnexpectedReply, match="is in another order at each look"):
+    with pytest.raises(UnexpectedReply, match="is in another order each time it is read"):
         names(server, [A])
 
 

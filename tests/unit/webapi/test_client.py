@@ -49,6 +49,7 @@ def failure(api: PIClient, call: str = "GET dataservers") -> ServerError:
     with pytest.raises(ServerError) as caught:
         send()
     assert str(caught.value).startswith(f"{call}: ")
+    assert f"{caught.value.method} {caught.value.path}" == call
     return caught.value
 
 
@@ -311,15 +312,14 @@ def test_waits_between_attempts_grow_and_are_bounded(
     web: WebServer, connect: Connect, naps: list[float]
 ) -> None:
     web.answers(reply(503))
-    failure(connect(max_retries="12"))
-    assert len(web.asked) == 13
+    assert failure(connect(max_retries="12")).attempt == len(web.asked) == 13
     assert all(a <= b + 0.3 for a, b in itertools.pairwise(naps))
     assert max(naps) <= 30.3
 
 
 def test_no_retries_means_one_attempt(web: WebServer, connect: Connect, naps: list[float]) -> None:
     web.answers(reply(503))
-    failure(connect(max_retries="0"))
+    assert failure(connect(max_retries="0")).attempt == 1
     web.answers(cut(b"{}" * 50, 3))
     failure(connect(max_retries="0"))
     assert (len(web.asked), naps) == (2, [])
