@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import count
 from typing import TypeVar
 
 from pi_datasource.errors import UnexpectedReply
@@ -33,9 +34,27 @@ def lists_of(
     attempts, outage = Attempts(client.max_retries), Outage(client.patience_s)
     found: dict[str, Listed[_Item] | FailedPart] = {}
     left = list(dict.fromkeys(urls))
-    while left:
-        ids = envelope.new_ids(len(left))
-        body = client.batch(dict(zip(ids, left, strict=True)), attempts)
+    for pauses in count():
+        members = _ask(client, left, attempts)
+        found |= {url: _list_in(member, item, path) for url, member in members.items()}
+        refused = {url: failed for url in left if (failed := _limited(found[url])) is not None}
+        if not refused:
+            break
+        left, (first, *_) = list(refused), refused.values()
+        if attempts.next_pause_s(Failure.RATE_LIMITED) is None:
+            error = http_errors.of_status(BATCH, first)
+            if not outage.should_wait(error):
+                raise error
+        least_s = max(each.retry_after_s or 0.0 for each in refused.values())
+        client.pause(pauses, least_s, requests=len(left), refused=True)
+    return [found[url] for url in urls]
+
+
+def _ask(client: PIClient, urls: Sequence[str], attempts: Attempts) -> dict[str, bytes]:
+    """The member of each URL; the answer to another call is asked for again on a new connection."""
+    while True:
+        ids = envelope.new_ids(len(urls))
+        body = client.batch(dict(zip(ids, urls, strict=True)), attempts)
         try:
             members = envelope.members(body, ids)
         except UnexpectedReply as error:
@@ -44,17 +63,12 @@ def lists_of(
                 raise
             log.warning("%s; asking again", error)
             client.pause(attempts.retries - 1)
-            continue
-        found |= {url: _list_in(members[each], item, path) for each, url in zip(ids, left, strict=True)}
-        limited = {
-            url: answer
-            for url in left
-            if isinstance(answer := found[url], FailedPart) and answer.status == TOO_MANY_REQUESTS
-        }
-        left = list(limited)
-        if limited:
-            _pause(client, list(limited.values()), attempts, outage)
-    return [found[url] for url in urls]
+        else:
+            return {url: members[each] for each, url in zip(ids, urls, strict=True)}
+
+
+def _limited(answer: object) -> FailedPart | None:
+    return answer if isinstance(answer, FailedPart) and answer.status == TOO_MANY_REQUESTS else None
 
 
 def _list_in(member: bytes, item: type[_Item], path: str) -> Listed[_Item] | FailedPart:
@@ -66,18 +80,3 @@ def _list_in(member: bytes, item: type[_Item], path: str) -> Listed[_Item] | Fai
         return lists.read(content, item, path)
     except UnexpectedReply as damage:
         return envelope.unreadable(damage)
-
-
-def _pause(client: PIClient, refused: Sequence[FailedPart], attempts: Attempts, outage: Outage) -> None:
-    """Waits before what the rate limit refused is asked for again.
-
-    Raises:
-        ServerFailed: there is no retry left, and ``wait_for_server`` is over.
-    """
-    least_s = max(each.retry_after_s or 0.0 for each in refused)
-    if attempts.next_pause_s(Failure.RATE_LIMITED) is None:
-        error = http_errors.of_status(BATCH, refused[0])
-        if not outage.should_wait(error):
-            raise error
-        attempts.start_over()
-    client.pause(max(0, attempts.retries - 1), least_s, requests=len(refused), refused=True)

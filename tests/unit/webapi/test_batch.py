@@ -90,11 +90,13 @@ def test_a_rate_limit_that_outlasts_the_retries_is_an_error_with_the_servers_wor
     assert len(web.asked) == 3
 
 
-def test_a_rate_limit_is_waited_for_as_the_options_say(connect: Connect, web: WebServer) -> None:
+def test_a_rate_limit_is_waited_for_as_the_options_say(
+    connect: Connect, web: WebServer, naps: list[float]
+) -> None:
     server = Lists(*[{"b": BUSY}] * 5)
     web.answers(server)
     assert read(connect(max_retries="1", wait_for_server="1h")) == [of("a"), of("b"), of("c")]
-    assert len(server.asked) == 6
+    assert (len(server.asked), naps) == (6, [1, 2, 4, 8, 16])
 
 
 @pytest.mark.parametrize("max_retries", [0, 1, 3])
