@@ -27,6 +27,6 @@ def local(path: str | Path, what: str, otherwise: str = "") -> Path:
     if found:
         scheme = found[1].lower()
         advice = _ADVICE.get(scheme, _ELSEWHERE.format(f", or {otherwise}" if otherwise else ""))
-        message = f"{what}: {str(path)!r} is an address ({scheme}:) and no path of this machine; {advice}"
+        message = f"{what}: {str(path)!r} is an address ({scheme}:) and not a path on this machine; {advice}"
         raise InvalidOption(message)
     return Path(path)

@@ -73,10 +73,10 @@ def resolve(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
     try:
         moment = _resolve(text.strip(), now, zone)
     except (ValueError, OverflowError) as cause:
-        message = f"{text!r} is no time: {cause}"
+        message = f"{text!r} is not a valid time: {cause}"
         raise ValueError(message) from cause
     if moment is None:
-        message = f"{text!r} is no time; use {ACCEPTED}"
+        message = f"{text!r} is not a valid time; use {ACCEPTED}"
         raise ValueError(message)
     return moment.astimezone(UTC)
 
@@ -113,7 +113,7 @@ def duration(text: str) -> timedelta:
     match = _SPAN.fullmatch(text.strip())
     if match is None:
         message = (
-            f"{text!r} is no length of time; use a number and one of s, m, h, d, w, such as '30s' or '15m'"
+            f"{text!r} is not a valid duration; use a number and one of s, m, h, d, w, such as '30s' or '15m'"
         )
         raise ValueError(message)
     try:
@@ -128,10 +128,10 @@ def parse_wire(text: str) -> datetime:
     try:
         moment = _iso(text, UTC)
     except (ValueError, OverflowError) as cause:
-        message = f"{text!r} is no time: {cause}"
+        message = f"{text!r} is not a valid time: {cause}"
         raise ValueError(message) from cause
     if moment is None:
-        message = f"{text!r} is no ISO 8601 time"
+        message = f"{text!r} is not an ISO 8601 time"
         raise ValueError(message)
     return moment
 

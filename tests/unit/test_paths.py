@@ -41,7 +41,7 @@ def test_an_address_is_refused_wherever_a_folder_or_file_is_named(
         lambda path: files.resolve_format(Path(path) / "x.csv", None),
     ):
         with pytest.raises(
-            InvalidOption, match=rf"is an address \({scheme}:\) and no path of this machine; "
+            InvalidOption, match=rf"is an address \({scheme}:\) and not a path on this machine; "
         ):
             use(given)
     assert list(tmp_path.iterdir()) == []
@@ -63,7 +63,7 @@ def test_the_message_says_what_to_do_instead(address: str, advice: str) -> None:
         local(address, "lakehouse", "use a catalog")
     scheme = address.partition(":")[0]
     assert str(caught.value) == (
-        f"lakehouse: '{address}' is an address ({scheme}:) and no path of this machine; {advice}"
+        f"lakehouse: '{address}' is an address ({scheme}:) and not a path on this machine; {advice}"
     )
 
 

@@ -132,16 +132,16 @@ def test_days_follow_the_wall_clock_and_hours_the_true_time_over_a_change_of_sum
     ],
 )  # fmt: skip
 def test_text_that_is_no_time_is_refused_and_quoted(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no time") as caught:
+    with pytest.raises(ValueError, match=r"is not a valid time") as caught:
         time_strings.resolve(text, NOW)
     assert str(caught.value).startswith(repr(text))
 
 
 def test_the_refusal_shows_what_is_accepted() -> None:
-    with pytest.raises(ValueError, match=r"is no time") as caught:
+    with pytest.raises(ValueError, match=r"is not a valid time") as caught:
         time_strings.resolve("soon", NOW)
     assert str(caught.value) == (
-        "'soon' is no time; use '*', '*-1d', 't+8h', 'y', 'latest', 'earliest', '2024-05-01T06:00:00Z' or "
+        "'soon' is not a valid time; use '*', '*-1d', 't+8h', 'y', 'latest', 'earliest', '2024-05-01T06:00:00Z' or "
         "'1-jan-2024 08:00'"
     )
 
@@ -159,7 +159,7 @@ def test_fraction_digits_are_cut_and_never_rounded(fraction: str, micros: int) -
 
 @pytest.mark.parametrize("text", ["", "*", "6", "2024-05-01T06:00:00.Z", "2024-05-01T06Z", "01.05.2024"])
 def test_a_wire_time_must_be_iso(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no ISO 8601 time"):
+    with pytest.raises(ValueError, match=r"is not an ISO 8601 time"):
         time_strings.parse_wire(text)
 
 
@@ -185,10 +185,10 @@ def test_a_length_of_time_is_a_number_and_a_unit(text: str, seconds: int) -> Non
 
 @pytest.mark.parametrize("text", ["", "30", "s", "-5s", "1mo", "1y", "1h30m", "1e3s", "PT5S"])
 def test_text_that_is_no_length_of_time_is_refused_with_the_units(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no length of time") as caught:
+    with pytest.raises(ValueError, match=r"is not a valid duration") as caught:
         time_strings.duration(text)
     assert str(caught.value) == (
-        f"{text!r} is no length of time; use a number and one of s, m, h, d, w, such as '30s' or '15m'"
+        f"{text!r} is not a valid duration; use a number and one of s, m, h, d, w, such as '30s' or '15m'"
     )
 
 

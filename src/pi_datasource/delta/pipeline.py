@@ -20,7 +20,7 @@ from pi_datasource.delta.maintenance import check_intervals
 from pi_datasource.delta.points import Discovery
 from pi_datasource.delta.tag_discovery import TagDiscovery
 from pi_datasource.errors import InvalidOption, StreamInUse
-from pi_datasource.options.declaration import Options, by_name
+from pi_datasource.options.declaration import Options
 
 
 def start(
@@ -57,7 +57,7 @@ def start(
     found = points.discover(checked)  # a server that denies access must not leave empty tables behind
     lease = Lease.acquire(lakehouse.checkpoint(checked))
     try:
-        stream = _load_stream(spark, {**by_name(options), "report_metrics": "true"})
+        stream = _load_stream(spark, {**Options.by_name(options), "report_metrics": "true"})
         query = _start_query(stream, checked, lakehouse, found, every)
     except BaseException:
         lease.release()

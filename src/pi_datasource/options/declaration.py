@@ -1,13 +1,10 @@
 """Every option of ``format("pi")``, declared once: type, default, unit, bounds, secrecy and description.
 
-The README's table, the command line's flags and the error texts are made from these declarations. Spark hands over
-strings with lower-cased keys; ``startTime``, ``start_time`` and ``STARTTIME`` are the same option.
+The README's table, the command line's flags and the error texts are made from these declarations.
 """
 
 from __future__ import annotations
 
-import difflib
-import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -17,15 +14,16 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pi_datasource import time_strings
-from pi_datasource.errors import InvalidOption, UnknownOption
+from pi_datasource.errors import InvalidOption
 from pi_datasource.model import Window
+from pi_datasource.options import sign_in, spelling
 from pi_datasource.options.types import (
     SOME_MOMENT,
     Address,
     Endpoint,
-    Flag,
     Names,
     Pattern,
+    PositiveSpan,
     Proxy,
     Secret,
     Span,
@@ -35,21 +33,9 @@ from pi_datasource.options.types import (
     Zone,
 )
 
-log = logging.getLogger(__name__)
-
 DEFAULT_TABLE = "pi_timeseries"
 # What Spark 4.2 gives instead of, or beside, the options of CREATE TABLE … USING pi.
 _TABLE_PROPERTIES = {"owner", "provider"}
-_NEEDS = {"basic": "username", "ntlm": "username", "bearer": "token", "oidc": "client_id"}
-_ALL_KINDS = ("auto", "anonymous", "basic", "bearer", "oidc", "kerberos", "ntlm")
-_PARTNERS = (  # an option, the kinds of sign-in for which it matters, and the option that it needs then
-    ("username", ("auto", "basic", "ntlm"), "password"),
-    ("client_id", ("auto", "oidc"), "client_secret"),
-    ("client_secret", ("auto", "oidc"), "client_id"),
-    ("client_key", _ALL_KINDS, "client_cert"),
-    ("proxy_username", _ALL_KINDS, "proxy"),
-    ("proxy_password", _ALL_KINDS, "proxy_username"),
-)
 
 
 class Options(BaseModel):
@@ -62,8 +48,8 @@ class Options(BaseModel):
     )
     batch_url: Address | None = Field(
         None,
-        description="Address under which PI Web API knows itself, where a proxy maps it to another path: that of the "
-        "requests inside a batch. If unset: `url`, or what the server's own links say.",
+        description="Address under which PI Web API knows itself, for the requests inside a batch: needed where a proxy maps "
+        "it to another path. If unset: `url`, or what the server's own links say.",
     )
     table: str = Field(
         DEFAULT_TABLE,
@@ -95,12 +81,12 @@ class Options(BaseModel):
         description="Regular expression with named groups over the tag name, such as "
         "`(?P<plant>[^.]+)\\.(?P<sensor_type>[^.]+)`. Each group becomes a column.",
     )
-    include_metadata: Flag = Field(False, description="Adds the columns `tag_path` and `server_name`.")
+    include_metadata: bool = Field(False, description="Adds the columns `tag_path` and `server_name`.")
     columns: Names = Field(
         (),
         description="Names of the columns to read, in this order, such as `tag_name,timestamp,value`. All when empty.",
     )
-    pushdown: Flag = Field(
+    pushdown: bool = Field(
         False,
         description="Lets Spark's own filters narrow what is read (Spark 4.1 and later). Safe only where each DataFrame "
         "and view is used once: see the README. Not for streams.",
@@ -123,18 +109,18 @@ class Options(BaseModel):
         description="Bearer token, or where it is found, like `password`. Looked up again when it is refused.",
     )
     client_id: UserName | None = Field(
-        None, description="OpenID Connect: the client that asks for a token. Implies `auth=oidc`."
+        None, description="OpenID Connect: the id of the client. Implies `auth=oidc`."
     )
     client_secret: Secret | None = Field(
         None, description="OpenID Connect: the client's secret, or where it is found, like `password`."
     )
     token_url: Endpoint | None = Field(
         None,
-        description="OpenID Connect: address that gives tokens. When empty the server is asked for it "
-        "(`{url}/.well-known/openid-configuration`).",
+        description="OpenID Connect: address of the token endpoint. If unset: the one that "
+        "`{url}/.well-known/openid-configuration` names.",
     )
-    scope: str = Field("system", description="OpenID Connect: the scope asked for.")
-    verify_tls: Flag = Field(
+    scope: str = Field("system", description="OpenID Connect: the scope to request.")
+    verify_tls: bool = Field(
         True, description="Whether the server's certificate is checked. `false` is logged as a warning."
     )
     ca_bundle: Path | None = Field(
@@ -152,8 +138,8 @@ class Options(BaseModel):
     proxy: Proxy | None = Field(
         None,
         description="HTTP proxy, `http://HOST:PORT`, or where it is found, like `password`, or `none` for none. Only one "
-        "that is found by reference may hold a user name and password. When empty the variables `HTTPS_PROXY`, "
-        "`HTTP_PROXY` and `NO_PROXY` count.",
+        "that is found by reference may hold a user name and password. If unset, the environment variables `HTTPS_PROXY`, "
+        "`HTTP_PROXY` and `NO_PROXY` apply.",
     )
     proxy_username: UserName | None = Field(None, description="User name that `proxy` asks for.")
     proxy_password: Secret | None = Field(
@@ -161,10 +147,10 @@ class Options(BaseModel):
     )
     compression: Literal["auto", "gzip", "none"] = Field(
         "auto",
-        description="Whether answers come compressed: `gzip`, `none`, or `auto`: unless the server is on this machine, "
-        "where unpacking costs more than it saves.",
+        description="Compression of answers: `gzip`, `none`, or `auto`: `gzip` unless the server is on this machine, where "
+        "unpacking costs more than it saves.",
     )
-    timeout: Span = Field(
+    timeout: PositiveSpan = Field(
         timedelta(seconds=60), description="Longest wait for one answer, such as `60s` or `2m`."
     )
     max_retries: int = Field(
@@ -177,15 +163,10 @@ class Options(BaseModel):
     page_size: int = Field(
         10_000, ge=1, le=1_000_000, description="Most events of one tag in one answer (PI's `maxCount`)."
     )
-    batch_size: int = Field(
-        1000,
-        ge=1,
-        le=10_000,
-        description="Most tags in one call to the batch endpoint.",
-    )
+    batch_size: int = Field(1000, ge=1, le=10_000, description="Most tags in one call to the batch endpoint.")
     read_mode: Literal["auto", "streamsets", "streams"] = Field(
         "auto",
-        description="How events are asked for within a batch: `streamsets` (many tags in one request, the archive's bulk "
+        description="How a batch requests events: `streamsets` (many tags in one request, the archive's bulk "
         "call), `streams` (one request for each tag), or `auto`: stream sets, and single streams where the server "
         "refuses them.",
     )
@@ -198,28 +179,27 @@ class Options(BaseModel):
     max_concurrent_requests: int | None = Field(
         None,
         ge=1,
-        description="Most calls of a read that are under way at once, whatever the cluster's size. No bound but "
-        "`num_partitions` if unset.",
+        description="Most concurrent calls of a read, whatever the cluster's size. If unset: `num_partitions`.",
     )
     num_partitions: int = Field(
-        8, ge=1, le=100_000, description="How many Spark partitions to aim at; each is read by one task."
+        8, ge=1, le=100_000, description="Number of Spark partitions to aim at; each is read by one task."
     )
     on_error: Literal["fail", "report"] = Field(
         "fail",
-        description="What a tag that cannot be read does: `fail` the read with one error that names all such tags, or "
+        description="What happens when tags cannot be read: `fail` the read with one error that names all of them, or "
         "`report` them as rows with `value_kind = 'read_failure'`.",
     )
     report_metrics: bool = Field(
         False,
         description="Adds a row for each task with `value_kind = 'read_metrics'`, whose `value_string` holds `calls`, `retries` "
-        "and `throttled_seconds`. In a stream it also holds `offset`, the end of the micro-batch, and is there even when nothing "
-        "was to be read; and each tag found to be gone has a row `deleted_point`.",
+        "and `throttled_seconds`. In a stream it also holds `offset`, the end of the micro-batch, and there is one even if nothing "
+        "had to be read; each deleted tag has a row `deleted_point`.",
     )
     settle: Span = Field(
         timedelta(seconds=5),
-        description="Streams stay this far behind the PI server's clock, so that events on their way are not missed.",
+        description="Streams stay this far behind the PI server's clock, so that events still under way are not missed.",
     )
-    max_window_per_trigger: Span | None = Field(
+    max_window_per_trigger: PositiveSpan | None = Field(
         None,
         description="Longest time span of one micro-batch, such as `6h`. No bound if unset.",
     )
@@ -230,65 +210,49 @@ class Options(BaseModel):
     )
     min_window_per_trigger: Span = Field(
         timedelta(seconds=1),
-        description="A running stream makes no micro-batch before so much time is new. `0s`: as often as it is triggered.",
+        description="Shortest time span of a micro-batch of a running stream. `0s`: a micro-batch at each trigger.",
     )
     start_times: Path | None = Field(
         None,
-        description="Streams: CSV file with the columns `tag,start`, or a JSON object `{tag: start}`, that says where single "
-        "tags start; all others start at `start_time`. Patterns with `*` and `?` are allowed.",
+        description="Streams: file with the starts of single tags, CSV with the columns `tag,start` or a JSON object "
+        "`{tag: start}`; all others start at `start_time`. Patterns with `*` and `?` are allowed.",
     )
     discovery_interval: Span = Field(
         timedelta(minutes=10),
-        description="Streams list the tags again when the list is so old: new tags are read from their next window on. `0s`: "
-        "for every micro-batch.",
+        description="How often streams list the tags again; new tags are read from the next window on. `0s`: for every "
+        "micro-batch.",
     )
     wait_for_server: Span = Field(
         timedelta(0),
-        description="How long a server that is down (no connection, 502, 503) or refuses requests by its rate limit (429) is "
-        "waited for, after `max_retries`, before the read or stream fails, such as `12h`.",
+        description="How long to wait, after `max_retries`, for a server that is down (no connection, 502, 503) or whose rate "
+        "limit refuses requests (429), before the read or stream fails, such as `12h`.",
     )
     overlap: Span = Field(
         timedelta(0),
-        description="Pipeline only: how long a time behind each micro-batch is read once more and replaced, so that late, "
-        "edited and deleted events reach the tables. A plain stream never looks back.",
+        description="Pipeline only: time span before each micro-batch that is read again and replaced, so that late, edited "
+        "and deleted events reach the tables. A plain stream reads nothing twice.",
     )
     new_tags: Literal["from_now", "backfill"] = Field(
         "from_now",
-        description="Pipeline only: whether a tag that appears later is read from its appearance on (`from_now`), or its "
-        "history since the stream's start is filled as well (`backfill`).",
+        description="Pipeline only: whether a new tag is read from when it appears (`from_now`), or its history since the "
+        "start of the stream is read as well (`backfill`).",
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Options:
-        if self.max_window_per_trigger is not None and not self.max_window_per_trigger:
-            message = "option 'max_window_per_trigger' must be longer than 0s"
-            raise ValueError(message)
-        if not self.timeout:
-            message = "option 'timeout' must be longer than 0s"
-            raise ValueError(message)
-        self._signing_in()
+        sign_in.check(self)
         if not time_strings.is_relative(self.start_time) and not time_strings.is_relative(self.end_time):
             self.window(SOME_MOMENT)
         return self
 
-    def _signing_in(self) -> None:
-        needs = _NEEDS.get(self.auth)
-        if needs and getattr(self, needs) is None:
-            message = f"auth={self.auth!r} needs the option {needs!r}"
-            raise ValueError(message)
-        for name, kinds, partner in _PARTNERS:
-            if getattr(self, name) is not None and getattr(self, partner) is None and self.auth in kinds:
-                message = f"option {name!r} needs the option {partner!r}"
-                raise ValueError(message)
-
     @classmethod
     def parse(cls, given: Mapping[str, str]) -> Options:
-        """Checked options from what a user gave to Spark or the command line; no request is made.
+        """Checked options from those given to Spark or the command line; no request is made.
 
         Raises:
-            UnknownOption: a name that is no option; the message suggests the nearest.
-            InvalidOption: a missing option, a value that cannot be used, or different values for two spellings of one
-                option; the message names the option.
+            UnknownOption: there is no such option; the message suggests the nearest name.
+            InvalidOption: an option is missing, has a value that cannot be used, or different values in two spellings;
+                the message names it.
         """
         keys = {key.lower() for key in given}
         if not keys & {"url", "path", "paths"} or keys & _TABLE_PROPERTIES:
@@ -298,11 +262,14 @@ class Options(BaseModel):
             )
             raise InvalidOption(message)
         try:
-            return cls.model_validate(by_name(given))
+            return cls.model_validate(cls.by_name(given))
         except ValidationError as error:
-            raise InvalidOption(
-                "; ".join(_explain(item) for item in error.errors(include_input=False))
-            ) from None
+            raise InvalidOption("; ".join(map(_explain, error.errors(include_input=False)))) from None
+
+    @classmethod
+    def by_name(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """``given`` with each option under its own name, whatever its spelling (see ``spelling.by_name``)."""
+        return spelling.by_name(given, cls.model_fields)
 
     def window(self, now: datetime) -> Window:
         """The batch window ``[start, end)`` when the PI server's clock shows ``now``.
@@ -323,61 +290,7 @@ class Options(BaseModel):
     @property
     def pattern_columns(self) -> tuple[str, ...]:
         """The named groups of ``tag_pattern`` in the order in which they stand; each is a column."""
-        if self.tag_pattern is None:
-            return ()
-        index = re.compile(self.tag_pattern).groupindex
-        return tuple(sorted(index, key=index.__getitem__))
-
-
-_RENAMED = {"reporteffort": ("report_metrics", "; its rows have value_kind = 'read_metrics'")}
-
-
-def by_name(given: Mapping[str, Any]) -> dict[str, Any]:
-    """``given`` with each option under its own name, whatever its spelling.
-
-    Raises:
-        UnknownOption: a name that is no option; the message suggests the nearest.
-        InvalidOption: two spellings of one option have different values.
-    """
-    spelled: dict[str, str] = {}
-    for key, value in given.items():
-        first = spelled.setdefault(canonical(key), key)
-        if given[first] != value:  # neither value is shown: it may be a secret
-            message = (
-                f"options {first!r} and {key!r} are two spellings of one option and have different values; "
-                "give one of them"
-            )
-            raise InvalidOption(message)
-    return {name: given[key] for name, key in spelled.items()}
-
-
-def canonical(key: str) -> str:
-    """The name of the option that ``key`` is a spelling of.
-
-    Raises:
-        UnknownOption: of none; the message suggests the nearest.
-    """
-    spellings = {name.replace("_", ""): name for name in Options.model_fields}
-    squeezed = key.lower().replace("_", "")
-    if squeezed in _RENAMED:
-        name, change = _RENAMED[squeezed]
-        log.warning(
-            "the option %r is now called %r, and its old name goes with the next release%s", key, name, change
-        )
-        return name
-    if squeezed in spellings:
-        return spellings[squeezed]
-    if squeezed in ("path", "paths"):
-        message = "load() takes no path; give the address as .option('url', 'https://HOST/piwebapi')"
-        raise UnknownOption(message)
-    near = difflib.get_close_matches(squeezed, spellings, n=1, cutoff=0.5)
-    hint = (
-        f"did you mean {spellings[near[0]]!r}?"
-        if near
-        else f"the options are: {', '.join(Options.model_fields)}"
-    )
-    message = f"{key!r} is no option of format('pi'); {hint}"
-    raise UnknownOption(message)
+        return tuple(re.compile(self.tag_pattern or "").groupindex)
 
 
 def _explain(item: Any) -> str:

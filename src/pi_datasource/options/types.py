@@ -17,7 +17,6 @@ from pi_datasource import schema, time_strings
 SOME_MOMENT = datetime(2024, 5, 15, 12, tzinfo=timezone.utc)
 REFERENCES = ("env", "file", "secret")  # before a colon: the value of a secret option is found there
 _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", re.ASCII | re.IGNORECASE)  # a name, IPv4 or IPv6 address
-_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 def _names(value: object) -> object:
@@ -34,12 +33,6 @@ def _names(value: object) -> object:
     return tuple(dict.fromkeys(part for part in (part.strip() for part in value.split(",")) if part))
 
 
-def _flag(value: object) -> object:
-    if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
-        return value.lower() in _TRUE
-    return value
-
-
 def _time(value: str) -> str:
     time_strings.resolve(value, SOME_MOMENT)
     return value.strip()
@@ -49,11 +42,18 @@ def _span(value: object) -> object:
     return time_strings.duration(value) if isinstance(value, str) else value
 
 
+def _positive(value: timedelta) -> timedelta:
+    if not value:
+        message = "must be longer than 0s"
+        raise ValueError(message)
+    return value
+
+
 def _pattern(value: str) -> str:
     try:
         groups = re.compile(value).groupindex
     except re.error as cause:
-        message = f"is no regular expression: {cause}"
+        message = f"is not a valid regular expression: {cause}"
         raise ValueError(message) from cause
     schema.check_pattern_columns(tuple(groups))
     if not groups:
@@ -73,7 +73,7 @@ def _url(value: str) -> str:
     if "@" in text:  # wherever it stands: a password with special characters may end up in any part
         message = "holds a user name or password; give them as the options 'username' and 'password'"
         raise ValueError(message)
-    message = "is no address; use https://HOST/piwebapi"
+    message = "is not a valid address; use https://HOST/piwebapi"
     try:
         parts = urlsplit(text)
         port_is_number = parts.port is None or parts.port > 0
@@ -90,7 +90,7 @@ def _url(value: str) -> str:
 
 
 def _endpoint(value: str) -> str:
-    message = "is no address; use https://HOST/identitymanager/connect/token"
+    message = "is not a valid address; use https://HOST/identitymanager/connect/token"
     try:
         parts = urlsplit(value.strip())
         port_is_number = parts.port is None or parts.port > 0
@@ -158,9 +158,9 @@ def _proxy(value: SecretStr) -> SecretStr:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
 Time = Annotated[str, BeforeValidator(_time)]
 Span = Annotated[timedelta, BeforeValidator(_span), Field(ge=timedelta(0))]
+PositiveSpan = Annotated[Span, AfterValidator(_positive)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Address = Annotated[str, BeforeValidator(_url)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]

@@ -31,7 +31,9 @@ def split_deleted(
     for point, failure in failures:
         if failure.not_found and _is_gone(client, point):
             log.warning(
-                "%s is gone (deleted, or hidden from this account): nothing of it in %s", point.name, window
+                "%s is deleted, or hidden from this account: none of its events is read in %s",
+                point.name,
+                window,
             )
             gone.append(point)
         else:

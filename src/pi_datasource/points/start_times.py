@@ -78,13 +78,11 @@ def _rows(text: str, path: Path) -> list[tuple[str, str, str]]:
         try:
             parsed = json.loads(text)
         except ValueError as cause:
-            message = f"option 'start_times': {path} is no JSON: {cause}"
+            message = f"option 'start_times': {path} is not valid JSON: {cause}"
             raise InvalidOption(message) from cause
         wrong = next((tag for tag, start in parsed.items() if not isinstance(start, str)), None)
         if wrong is not None:
-            message = (
-                f"option 'start_times': {path}, tag {wrong!r}: its start is {parsed[wrong]!r} and no text"
-            )
+            message = f"option 'start_times': {path}, tag {wrong!r}: its start is {parsed[wrong]!r} and not a string"
             raise InvalidOption(message)
         return [(f"tag {tag!r}", tag, start) for tag, start in parsed.items()]
     rows = list(csv.reader(io.StringIO(text)))

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource.errors import InvalidOption
-from pi_datasource.options.declaration import Options, by_name
+from pi_datasource.options.declaration import Options
 from pi_datasource.planning import predicates, sql_predicate
 from pi_datasource.planning.predicates import Predicate
 from pi_datasource.schema import STATUS_KINDS
@@ -29,7 +29,7 @@ def read(spark: SparkSession, predicate: str | None, given: Mapping[str, Any]) -
     carried, rest = carried_predicate.split(
         {n: _text(value) for n, value in given.items() if value is not None}
     )
-    texts = by_name(rest)
+    texts = Options.by_name(rest)
     options = Options.parse(texts)
     names = registry.columns(options).names
     if predicate is None:

@@ -115,7 +115,7 @@ def server_now(servers: list[DataServer]) -> datetime:
     connected = [server for server in servers if server.connected] or servers
     clocks = {server.name: server.time for server in connected if server.time is not None}
     if not clocks:
-        message = "the server tells no time (neither ServerTime nor a Date header), so '*' has no meaning"
+        message = "the server does not report its time (neither ServerTime nor a Date header), so '*' has no meaning"
         raise UnexpectedReply(message)
     if max(clocks.values()) - min(clocks.values()) > MOST_CLOCK_DIFFERENCE:
         each = ", ".join(f"{name} says {iso_utc(clock)}" for name, clock in clocks.items())

@@ -149,7 +149,9 @@ def unrecognized(message: str) -> FailedPart:
 
 def no_batch_reply(body: bytes, why: object) -> UnexpectedReply:
     """A body that is not the answer to a batch."""
-    return UnexpectedReply(f"the body is no batch reply ({why}); it starts with {opening(body)}", call=BATCH)
+    return UnexpectedReply(
+        f"the body is not a batch reply ({why}); it starts with {opening(body)}", call=BATCH
+    )
 
 
 def broken_batch(broken: SubReply) -> UnexpectedReply:

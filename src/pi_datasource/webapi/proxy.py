@@ -31,7 +31,7 @@ def proxies(options: Options) -> dict[str, str | None] | None:
     scheme, username, password, address = _split(text)
     match = _ADDRESS.fullmatch(address)
     if scheme not in ("http", "https") or match is None or int(match[2] or 1) not in range(1, 65536):
-        message = "option 'proxy' is no address; use http://HOST:PORT, or none"
+        message = "option 'proxy' is not a valid address; use http://HOST:PORT, or none"
         raise InvalidOption(message)
     if options.proxy_username is not None:
         username, password = options.proxy_username, secrets.secret("proxy_password", options.proxy_password)

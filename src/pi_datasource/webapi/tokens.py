@@ -179,7 +179,7 @@ class ClientCredentials:
         try:
             return msgspec.json.decode(answer.content, type=shape)
         except msgspec.DecodeError as cause:
-            message = "this is no answer of an OpenID Connect provider; check the option 'token_url'"
+            message = "this is not the answer of an OpenID Connect provider; check the option 'token_url'"
             raise UnexpectedReply(message, 200, call=call) from cause
 
     def _once(self, session: Session, call: Call, place: str, sent: dict[str, Any]) -> Response | Failed:

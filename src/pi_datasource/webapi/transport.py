@@ -150,7 +150,7 @@ def _client_certificate(options: Options) -> ssl.SSLContext | None:
 
 def _unusable(name: str, place: Path, cause: Exception, hint: str = "") -> InvalidOption:
     if isinstance(cause, ssl.SSLError):
-        why = f"it is no PEM file of that kind ({cause.reason or type(cause).__name__})"
+        why = f"it is not a PEM file of that kind ({cause.reason or type(cause).__name__})"
     else:
         why = getattr(cause, "strerror", None) or type(cause).__name__
     return InvalidOption(

@@ -132,7 +132,7 @@ class TestAgainstTheSimulator:
 
     def test_the_address_is_asked_for(self, command: Command) -> None:
         said = command("check", "--url", "", exit_code=1)
-        assert said.stderr.startswith("pi-datasource: option 'url': is no address")
+        assert said.stderr.startswith("pi-datasource: option 'url': is not a valid address")
 
 
 class TestOneThingWrong:

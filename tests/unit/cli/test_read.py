@@ -186,7 +186,7 @@ class TestRefusals:
             (["--columns", "timestamp,valu"], "option 'columns': there is no column 'valu'; did you mean 'value'?"),
             (["--table", "pi_timeserie"],
              "option 'table': there is no table 'pi_timeserie'; did you mean 'pi_timeseries'?"),
-            (["--start-time", "soonish"], "option 'start_time': 'soonish' is no time"),
+            (["--start-time", "soonish"], "option 'start_time': 'soonish' is not a valid time"),
         ],
     )  # fmt: skip
     def test_a_wrong_flag_is_one_line(self, command: Command, given: list[str], text: str) -> None:

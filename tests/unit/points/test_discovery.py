@@ -213,7 +213,7 @@ def test_a_server_without_any_clock_is_told() -> None:
     with pytest.raises(UnexpectedReply) as caught:
         data_servers.server_now([A])
     assert str(caught.value) == (
-        "the server tells no time (neither ServerTime nor a Date header), so '*' has no meaning"
+        "the server does not report its time (neither ServerTime nor a Date header), so '*' has no meaning"
     )
 
 

@@ -195,7 +195,7 @@ def test_a_web_exception_of_null_is_none() -> None:
     "body", [b"", b"{", b"[]", b"null", b'{"Errors":["no"]}', b"\xff{}", b'{"Message":"no"}']
 )
 def test_a_body_that_is_no_batch_reply_is_refused_and_quoted(body: bytes) -> None:
-    with pytest.raises(UnexpectedReply, match=r"^POST batch: the body is no batch reply \(") as caught:
+    with pytest.raises(UnexpectedReply, match=r"^POST batch: the body is not a batch reply \(") as caught:
         reply.batch_reply(body, ["0"])
     assert str(caught.value).endswith("; it starts with " + envelope.opening(body))
 

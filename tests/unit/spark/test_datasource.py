@@ -75,7 +75,9 @@ def test_the_format_is_called_pi() -> None:
 
 
 def test_options_are_checked_when_the_source_is_made() -> None:
-    with pytest.raises(UnknownOption, match=r"^'tgs' is no option of format\('pi'\); did you mean 'tags'\?$"):
+    with pytest.raises(
+        UnknownOption, match=r"^'tgs' is not an option of format\('pi'\); did you mean 'tags'\?$"
+    ):
         source(tgs="x")
     with pytest.raises(InvalidOption, match="there is no table 'x'"):
         source(table="x")

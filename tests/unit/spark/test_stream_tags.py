@@ -247,7 +247,7 @@ class TestATagThatIsDeleted:
         pi.now = 80
         assert stream.batch() == {"T1": span(60, 80)}
         assert (
-            "T2 is gone (deleted, or hidden from this account): nothing of it in [2024-05-01T00:01:00Z"
+            "T2 is deleted, or hidden from this account: none of its events is read in [2024-05-01T00:01:00Z"
             in caplog.text
         )
         pi.now = 100
@@ -457,10 +457,10 @@ class TestSingleStarts:
         [
             ("T1,*-1d\n", "has to begin with the line tag,start"),
             ("", "has to begin with the line tag,start"),
-            ("tag,start\nT1,soon\n", "line 2: 'soon' is no time"),
+            ("tag,start\nT1,soon\n", "line 2: 'soon' is not a valid time"),
             ("tag,start\nT1\n", "line 2: a tag and a start are wanted, found 1 cells"),
-            ('{"T1": 5}', "tag 'T1': its start is 5 and no text"),
-            ("{", "is no JSON"),
+            ('{"T1": 5}', "tag 'T1': its start is 5 and not a string"),
+            ("{", "is not valid JSON"),
         ],
     )
     def test_another_file_is_refused_and_the_place_named(self, tmp_path: Path, text: str, told: str) -> None:

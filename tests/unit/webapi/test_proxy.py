@@ -70,7 +70,7 @@ def test_a_proxy_that_is_no_address_is_refused_without_its_password(
     monkeypatch.setenv("PI_TEST_PROXY", f"http://{signing}{address}")
     with pytest.raises(InvalidOption) as caught:
         transport.session(Options.parse({"url": "h", "proxy": "env:PI_TEST_PROXY"}))
-    assert str(caught.value) == "option 'proxy' is no address; use http://HOST:PORT, or none"
+    assert str(caught.value) == "option 'proxy' is not a valid address; use http://HOST:PORT, or none"
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 

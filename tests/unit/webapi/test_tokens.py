@@ -165,9 +165,9 @@ def test_a_client_that_the_provider_does_not_know_is_told_without_its_secret(
         (reply(404), AuthenticationFailed,
          "HTTP 404; give the address of the token endpoint as 'token_url'"),
         (says({"issuer": "x"}), UnexpectedReply,
-         "this is no answer of an OpenID Connect provider; check the option 'token_url'"),
+         "this is not the answer of an OpenID Connect provider; check the option 'token_url'"),
         (reply(200, b"<html>"), UnexpectedReply,
-         "this is no answer of an OpenID Connect provider; check the option 'token_url'"),
+         "this is not the answer of an OpenID Connect provider; check the option 'token_url'"),
     ],
 )  # fmt: skip
 def test_a_server_that_does_not_name_its_provider_is_told(

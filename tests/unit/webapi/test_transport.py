@@ -80,7 +80,7 @@ class TestTrust:
     @pytest.mark.parametrize("name", ["ca_bundle", "client_cert"])
     @pytest.mark.parametrize(
         ("content", "why"),
-        [(b"", "No such file or directory"), (b"no certificate", "it is no PEM file of that kind (")],
+        [(b"", "No such file or directory"), (b"no certificate", "it is not a PEM file of that kind (")],
     )
     def test_a_file_that_is_no_certificate_is_told_before_any_request(
         self, connect: Connect, tmp_path: Path, name: str, content: bytes, why: str
