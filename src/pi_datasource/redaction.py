@@ -1,12 +1,12 @@
-"""Removes secrets from every text that leaves: messages, their causes, log records, failure rows.
+"""Removes secrets from every text that leaves the package: messages, their causes, log records, status rows.
 
-A secret is registered when it is looked up or granted, and kept in this process's memory only. From then on no text that
-passes through ``redact`` holds it, nor ``FRAGMENT`` characters of it in a row, in any of the forms in which it may come
-back: as it is, in any letter case, escaped (JSON, URL, HTML, Python), or in base64 or hex. Where the text came from does
-not matter, so nothing has to be known of the places that repeat what was sent.
+A secret is registered when it is looked up or issued, and kept in the memory of this process only. From then on no text
+that passes through ``redact`` holds it, or ``FRAGMENT`` consecutive characters of it, in any form in which it may come
+back: as it is, in any letter case, escaped (JSON, URL, HTML, Python), in base64 or in hex. The origin of a text does not
+matter, so no code has to know which servers and libraries repeat what was sent.
 
-A secret shorter than ``SHORTEST`` characters cannot be told from ordinary text and is not searched for; what is sent of
-it in base64 is. Of one shorter than ``FRAGMENT`` only the whole is.
+A secret shorter than ``SHORTEST`` characters looks like ordinary text and is not searched for, except in the base64 form
+in which it is sent. One shorter than ``FRAGMENT`` is searched for as a whole only.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from urllib.parse import quote, quote_plus
 
 SHORTEST = 4
 FRAGMENT = 8
-MOST_GRANTED = 64  # of tokens that are renewed every minute, the last hour's
+MOST_TOKENS = 64  # the last hour's, if they are renewed every minute
 LONGEST_TEXT = 500  # characters of one text that a server sent
 LONGEST_MESSAGE = 20_000
 MASK = "***"
 _NOTE = 40  # characters, more than what is said of a cut text
-# What stands after a sign-in scheme is never shown, whoever it belongs to: Kerberos tickets are registered nowhere.
+# What follows the name of an authentication scheme is never shown: Kerberos tickets are registered nowhere.
 _CREDENTIALS = re.compile(
     r"\b(Basic|Bearer|Negotiate|NTLM|Kerberos)(\s+)[A-Za-z0-9+/._~=-]{16,}", re.IGNORECASE
 )
 
 
-class _Known(NamedTuple):
-    """What is searched for, in small letters."""
+class _KnownSecrets(NamedTuple):
+    """What is searched for, in lower case."""
 
     whole: frozenset[str] = frozenset()
     fragments: frozenset[str] = frozenset()
@@ -44,17 +44,17 @@ class _Known(NamedTuple):
 
 _lock = Lock()
 _secrets: dict[str, frozenset[str]] = {}  # each with its forms
-_granted: dict[str, None] = {}  # those among them that a provider gave, the oldest first
+_current_tokens: dict[str, None] = {}  # those among them that expire, the oldest first
 _public: set[str] = set()
-_known = _Known()
+_known_secrets = _KnownSecrets()
 
 
-def register(secret: str, public: Iterable[str] = (), *, granted: bool = False) -> None:
-    """From now on ``secret`` is in no text; fragments of it that are also in the ``public`` texts may be.
+def register(secret: str, public: Iterable[str] = (), *, expires: bool = False) -> None:
+    """Removes ``secret`` from every text from now on; fragments of it that are also in the ``public`` texts may stay.
 
-    All secrets are kept, but of those that were ``granted`` for some time only the last ones.
+    All secrets are kept, except that only the last ``MOST_TOKENS`` of those that expire are.
     """
-    global _known  # noqa: PLW0603 - one registry per process
+    global _known_secrets  # noqa: PLW0603 - one registry per process
     _redact_log_records()
     with _lock:
         shown = {part for text in public for part in _fragments(_lower(text))}
@@ -63,31 +63,31 @@ def register(secret: str, public: Iterable[str] = (), *, granted: bool = False) 
         _public.update(shown)
         if len(secret) >= SHORTEST:
             _secrets.setdefault(secret, frozenset(map(_lower, _forms(secret))))
-        if granted:
-            _granted[secret] = None
-        while len(_granted) > MOST_GRANTED:
-            oldest = next(iter(_granted))
-            del _granted[oldest]
+        if expires:
+            _current_tokens[secret] = None
+        while len(_current_tokens) > MOST_TOKENS:
+            oldest = next(iter(_current_tokens))
+            del _current_tokens[oldest]
             _secrets.pop(oldest, None)
         whole = frozenset(form for forms in _secrets.values() for form in forms)
         fragments = frozenset(part for form in whole for part in _fragments(form))
-        _known = _Known(whole, fragments - _public)
+        _known_secrets = _KnownSecrets(whole, fragments - _public)
 
 
 def forget() -> None:
     """Forgets every secret: for tests."""
-    global _known  # noqa: PLW0603
+    global _known_secrets  # noqa: PLW0603
     with _lock:
         _secrets.clear()
-        _granted.clear()
+        _current_tokens.clear()
         _public.clear()
-        _known = _Known()
+        _known_secrets = _KnownSecrets()
 
 
 def redact(text: str) -> str:
     """``text`` with ``***`` in place of each secret and of each fragment of one."""
     text = _CREDENTIALS.sub(rf"\1\2{MASK}", text)
-    known, lowered = _known, _lower(text)
+    known, lowered = _known_secrets, _lower(text)
     hidden = bytearray(len(text))
     if known.fragments:
         for at in range(len(text) - FRAGMENT + 1):
@@ -105,10 +105,12 @@ def redact(text: str) -> str:
 
 
 def shorten(text: str, most: int = LONGEST_TEXT) -> str:
-    """``text`` without secrets and of at most about ``most`` characters; what is cut is told by the text's length."""
+    """``text`` without secrets and of at most about ``most`` characters; a cut text ends with its full length."""
     if len(text) <= most + _NOTE:  # also one that has been cut already
         return redact(text)
-    window = most + max(map(len, _known.whole), default=0)  # a secret that straddles the cut is seen whole
+    window = most + max(
+        map(len, _known_secrets.whole), default=0
+    )  # a secret that straddles the cut is seen whole
     return f"{redact(text[:window])[:most]}… ({len(text)} characters)"
 
 
@@ -162,7 +164,7 @@ def _redacted(value: Any) -> Any:
         return value if all(new is old for new, old in zip(items, value, strict=True)) else type(value)(items)
     if value is None or isinstance(value, (int, float, BaseException)):
         return value
-    shown = repr(value)  # an object of which nothing is known: by what a traceback would show
+    shown = repr(value)  # any other object: by what a traceback would show
     return value if redact(shown) == shown else redact(shown)
 
 
@@ -171,7 +173,7 @@ def _fragments(text: str) -> Iterable[str]:
 
 
 def _lower(text: str) -> str:
-    """In small letters, each character still at its place."""
+    """``text`` in lower case, with each character at the same index."""
     lowered = text.lower()
     if len(lowered) == len(text):
         return lowered
@@ -179,7 +181,7 @@ def _lower(text: str) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """The ways in which ``secret`` may stand in a text."""
+    """The forms in which ``secret`` may appear in a text."""
     found = {secret, *_encoded(secret)}
     for _ in range(2):  # JSON within JSON, a URL within HTML
         found |= {escape(form) for form in found for escape in _ESCAPES}

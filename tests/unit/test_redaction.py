@@ -124,9 +124,9 @@ def test_a_text_is_bounded_and_says_how_long_it_was() -> None:
 def test_only_the_last_granted_tokens_are_kept_and_every_secret_of_an_option() -> None:
     redaction.register("option-secret-1")
     for number in range(200):
-        redaction.register(f"{number:08d}", granted=True)
+        redaction.register(f"{number:08d}", expires=True)
     assert redaction.redact("option-secret-1 00000000 00000199") == "*** 00000000 ***"
-    assert len(redaction._secrets) <= redaction.MOST_GRANTED + 1
+    assert len(redaction._secrets) <= redaction.MOST_TOKENS + 1
 
 
 def test_an_error_holds_no_secret_when_it_is_made_nor_after_its_way_between_processes() -> None:

@@ -8,12 +8,13 @@ from itertools import count
 from typing import TypeVar
 
 from pi_datasource.errors import UnexpectedReply
-from pi_datasource.webapi import envelope, http_errors, lists
+from pi_datasource.webapi import envelope, lists
 from pi_datasource.webapi.client import PIClient
 from pi_datasource.webapi.envelope import BATCH, FailedPart
 from pi_datasource.webapi.lists import Listed
 from pi_datasource.webapi.outage import Outage
 from pi_datasource.webapi.retry import TOO_MANY_REQUESTS, Attempts, Failure
+from pi_datasource.webapi.status_errors import of_status
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def lists_of(
             break
         left, (first, *_) = list(refused), refused.values()
         if attempts.next_pause_s(Failure.RATE_LIMITED) is None:
-            error = http_errors.of_status(BATCH, first)
+            error = of_status(BATCH, first)
             if not outage.should_wait(error):
                 raise error
         least_s = max(each.retry_after_s or 0.0 for each in refused.values())

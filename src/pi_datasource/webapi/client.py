@@ -1,30 +1,25 @@
-"""The only HTTP session: calls with their time-outs, sent again as ``retry`` says."""
+"""The client of one PI Web API: GETs and batches, paced, retried, and waited for during an outage."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
-from http.client import HTTPException
 from threading import Lock
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-import requests
-from urllib3.exceptions import HTTPError as TransportError
-from urllib3.exceptions import ReadTimeoutError
 
 from pi_datasource.errors import Call, ServerError, ServerFailed, UnexpectedReply
 from pi_datasource.options.declaration import Options
-from pi_datasource.redaction import redacted_errors, shorten
-from pi_datasource.webapi import auth, deadline_adapter, envelope, retry, transport
+from pi_datasource.redaction import redacted_errors
+from pi_datasource.webapi import auth, envelope, retry, transport
 from pi_datasource.webapi.batch_address import BatchAddress, none_routed
 from pi_datasource.webapi.circuit_breaker import Breaker
 from pi_datasource.webapi.envelope import BATCH, NOT_JSON
+from pi_datasource.webapi.exchange import Answer, Exchange
 from pi_datasource.webapi.http_errors import Failures
 from pi_datasource.webapi.metrics import RequestMetrics
 from pi_datasource.webapi.outage import PAUSE_S, Outage
@@ -36,25 +31,15 @@ log = logging.getLogger(__name__)
 
 _State = TypeVar("_State")
 
-CONNECT_TIMEOUT_S = 10.0
-CHUNK = 1 << 20
-
-
-class _Answer(NamedTuple):
-    """An answer that came in whole."""
-
-    body: bytes
-    headers: Mapping[str, str]
-
 
 class _Sent(NamedTuple):
     """One call: counts for ``weight`` requests; ``read`` makes of the answer what the caller wants."""
 
     name: Call
     url: str
-    data: bytes | None
+    data: bytes | None = None
     weight: int = 1
-    read: Callable[[_Answer], Any] = lambda answer: answer
+    read: Callable[[Answer], Any] = lambda answer: answer
 
 
 class PIClient:
@@ -77,6 +62,7 @@ class PIClient:
         self._adding = Lock()  # a pause may end while the next call is on its way
         self._session = transport.session(options)
         self._failures = Failures(options.url, self.timeout_s, auth.chosen(options) != "anonymous")
+        self._exchange = Exchange(self._session, self._failures)
 
     def __enter__(self) -> PIClient:
         return self
@@ -94,18 +80,11 @@ class PIClient:
     @redacted_errors()
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON body of a GET, after a look for the failure that a 200 may hide (``WebException``)."""
-        return self._json(Call("GET", path), self.resource(path, params), None)
-
-    @redacted_errors()
-    def post(self, path: str, content: Any) -> Any:
-        """The JSON body of the answer to a POST of ``content``, with the same look; for small answers."""
-        return self._json(Call("POST", path), self.resource(path), msgspec.json.encode(content))
-
-    def _json(self, name: Call, url: str, data: bytes | None) -> Any:
-        call = _Sent(name, url, data, read=partial(self._parsed, name))
+        name = Call("GET", path)
+        call = _Sent(name, self.resource(path, params), read=partial(self._parsed, name))
         return self._send(call, Attempts(self.max_retries))
 
-    def _parsed(self, call: Call, answer: _Answer) -> Any:
+    def _parsed(self, call: Call, answer: Answer) -> Any:
         body, headers = answer
         try:
             parsed = msgspec.json.decode(body)
@@ -144,7 +123,7 @@ class PIClient:
             for key, url in requests_by_id.items()
         }
         call = _Sent(BATCH, self.resource("batch"), msgspec.json.encode(content), weight=len(content))
-        answer: _Answer = self._send(call, attempts)
+        answer: Answer = self._send(call, attempts)
         if answer.body[:1] != b"{":
             raise self._failures.not_json(call.name, answer.headers, answer.body)
         return answer.body
@@ -228,7 +207,11 @@ class PIClient:
     def _attempt(self, call: _Sent, attempts: Attempts) -> Any:
         self._pacer.wait(call.weight)
         try:
-            answer = self._once(call.name, call.url, call.data, attempts)
+            if self._distrusts_connections:
+                self._distrusts_connections = False
+                self._session.close()
+            self._spent(RequestMetrics(calls=1))
+            answer = self._exchange.send(call.name, call.url, call.data, attempts.seen(Failure.BROKEN) + 1)
         finally:
             self._pacer.answered()
         if isinstance(answer, Failed):
@@ -237,84 +220,6 @@ class PIClient:
             return call.read(answer)
         except (UnexpectedReply, ServerFailed) as error:  # half of an answer, or a proxy's page in its place
             return Failed(error, Failure.UNREADABLE)
-
-    def _once(self, call: Call, url: str, data: bytes | None, attempts: Attempts) -> _Answer | Failed:
-        if self._distrusts_connections:
-            self._distrusts_connections = False
-            self._session.close()
-        timeouts = (min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
-        self._spent(RequestMetrics(calls=1))
-        try:
-            with self._session.request(
-                call.method,
-                url,
-                data=data,
-                timeout=timeouts,
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                body = _body(response)
-        except _BodyCut as cut:
-            return Failed(_caused(self._cut(call, cut, attempts), cut), Failure.BROKEN)
-        except (requests.Timeout, ReadTimeoutError) as cause:
-            late = self._failures.late(call, connecting=isinstance(cause, requests.ConnectTimeout))
-            return Failed(_caused(late, cause), deadline_adapter.kind(cause))
-        except requests.RequestException as cause:
-            return Failed(
-                _caused(transport.failure(call, self.url, cause), cause), deadline_adapter.kind(cause)
-            )
-        except (TransportError, HTTPException, OSError, ValueError) as cause:  # of an answer beyond all rules
-            return Failed(_caused(transport.failure(call, self.url, cause), cause), Failure.BROKEN)
-        log.debug("%s: HTTP %s, %s bytes", call, response.status_code, len(body))
-        if (refusal := self._refusal(call, response, body)) is None:
-            return _Answer(body, response.headers)
-        pause_s = retry.retry_after_s(response.headers.get("Retry-After"))
-        return Failed(refusal, retry.kind_of_status(response.status_code), pause_s)
-
-    def _refusal(self, call: Call, response: requests.Response, body: bytes) -> ServerError | None:
-        if 300 <= response.status_code < 400:
-            place = shorten(response.headers.get("Location", "elsewhere")).partition("?")[0]
-            message = f"{self.url} sends the caller on to {place}; give PI Web API's own address as 'url'"
-            return UnexpectedReply(message, response.status_code, call=call)
-        if response.status_code >= 400:
-            failed = envelope.failed_body(response.status_code, response.headers, body)
-            return self._failures.refusal(call, failed, response.headers)
-        return None
-
-    def _cut(self, call: Call, cut: _BodyCut, attempts: Attempts) -> UnexpectedReply:
-        return UnexpectedReply(
-            f"the answer of {self.url} was cut short {attempts.seen(Failure.BROKEN) + 1} time(s) in a row ({cut}); "
-            "check for a proxy that limits answers, or set a smaller 'page_size'",
-            call=call,
-        )
-
-
-class _BodyCut(Exception):
-    """The body ended early, or cannot be unpacked."""
-
-
-def _caused(error: ServerError, cause: Exception) -> ServerError:
-    error.__cause__ = cause
-    return error
-
-
-def _body(response: requests.Response) -> bytes:
-    raw = response.raw
-    read = getattr(raw, "read1", raw.read)  # read1 returns what is there
-    chunks = []
-    try:
-        while chunk := read(CHUNK, decode_content=True):
-            chunks.append(chunk)
-    except ReadTimeoutError:
-        raise
-    except (TransportError, HTTPException, OSError, ValueError) as cause:
-        raise _BodyCut(transport.reason(cause)) from cause
-    body = b"".join(chunks)
-    expected = response.headers.get("Content-Length", "")
-    if expected.isdecimal() and "Content-Encoding" not in response.headers and len(body) < int(expected):
-        message = f"{len(body)} of {shorten(expected)} bytes"
-        raise _BodyCut(message)
-    return body
 
 
 @lru_cache(maxsize=64)
@@ -326,11 +231,3 @@ def _server_state(url: str, kind: Any) -> Any:  # noqa: ARG001 - the key of the 
 def shared(options: Options) -> PIClient:
     """The client of these options in this process: one connection serves many tasks of a reused worker."""
     return PIClient(options)
-
-
-def server_date(answer: Mapping[str, Any]) -> datetime | None:
-    """The server's clock from the ``Date`` header that ``get`` leaves in a reply, or None."""
-    try:
-        return parsedate_to_datetime(answer["Date"])
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
-        return None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 import msgspec
 
@@ -15,7 +18,7 @@ from pi_datasource.options.declaration import Options
 from pi_datasource.redaction import shorten
 from pi_datasource.webapi import client as clients
 from pi_datasource.webapi import lists
-from pi_datasource.webapi.client import PIClient, server_date
+from pi_datasource.webapi.client import PIClient
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +48,19 @@ def select(client: PIClient, options: Options) -> list[DataServer]:
 def _listed(client: PIClient) -> list[DataServer]:
     fields = "Items.WebId;Items.Name;Items.ServerTime;Items.IsConnected"
     reply = client.get("dataservers", {"selectedFields": fields, **lists.ID_ONLY})
-    date = server_date(reply)
+    date = _date_header(reply)
     return [
         DataServer(item.WebId, item.Name, _clock(item, date), item.IsConnected is not False)
         for item in lists.read(reply, _DataServer, "dataservers").Items
     ]
+
+
+def _date_header(answer: Mapping[str, Any]) -> datetime | None:
+    """The clock of PI Web API, from the ``Date`` header that ``PIClient.get`` adds to an answer."""
+    try:
+        return parsedate_to_datetime(answer["Date"])
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+        return None
 
 
 def _clock(item: _DataServer, date: datetime | None) -> datetime | None:

@@ -1,6 +1,6 @@
-"""HTTP connections that owe a whole answer by one deadline, and that know whether they were used before.
+"""Connection pools that enforce one deadline per response, headers and body, and classify failed attempts.
 
-Nothing is sent again here: what a failed attempt means for the next one is decided by ``retry``, from ``kind``.
+Nothing is sent again here: ``retry`` decides that, by the ``kind`` of the failure.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 LONGEST_IDLE_S = (
     60.0  # of a connection that is used again; HTTP.sys closes idle ones after two minutes, others sooner
 )
-_UNACKNOWLEDGED_S = 20  # after so long without a sign from the other machine a connection is given up
+_UNACKNOWLEDGED_S = 20  # a connection is closed when the other machine has acknowledged nothing for so long
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
-    """Sends small packets at once, and notices a connection that a firewall has dropped, where the system can."""
+    """No delay for small packets; where the system can, detection of connections that a firewall has dropped."""
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     wanted = {
         "TCP_KEEPIDLE": 10,
@@ -58,10 +58,10 @@ def _socket_options() -> list[tuple[int, int, int]]:
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Sends each request once; gives up on an answer that is late as a whole.
+    """Sends each request once, with one deadline for the whole response.
 
-    ``context`` may hold a client certificate. The read time-out of a request bounds its answer from the first byte of the
-    headers to the last of the body, where urllib3 alone would bound each single wait.
+    ``context`` may hold a client certificate. The read time-out of a request covers its response from the first byte of the
+    headers to the last of the body; urllib3 alone would apply it to each single wait.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -86,15 +86,15 @@ class DeadlineAdapter(HTTPAdapter):
 
 
 class _Dropped(ConnectionResetError):
-    """A connection that had answered before broke without a byte of this answer."""
+    """A reused connection was closed before the first byte of the response."""
 
 
 class _Silent(TimeoutError):
-    """A connection that had answered before brought no byte of this answer in time."""
+    """A reused connection brought no byte of the response in time."""
 
 
 class _Damaged(HTTPException):
-    """The head of an answer that does not say where its body ends."""
+    """Headers of a response that do not say where its body ends."""
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -106,12 +106,12 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def was_silent(error: BaseException | None) -> bool:
-    """Whether this is the time-out of a request on a connection that had been used before, without a byte of the answer."""
+    """Whether a request timed out on a reused connection, without a byte of the response."""
     return any(isinstance(one, _Silent) for one in causes(error))
 
 
 def is_damaged(error: BaseException) -> bool:
-    """Whether something did answer, but not in HTTP."""
+    """Whether the response is not valid HTTP."""
     return any(
         isinstance(one, HTTPException) and not isinstance(one, (IncompleteRead, ConnectionError))
         for one in causes(error)
@@ -119,7 +119,7 @@ def is_damaged(error: BaseException) -> bool:
 
 
 def kind(error: BaseException) -> Failure | None:
-    """Why a request got no answer; None where it would get none the next time either."""
+    """Why a request got no response; None if sending it again would not help."""
     inner = list(causes(error))
     if any(isinstance(one, _Dropped) for one in inner):
         return Failure.DROPPED
@@ -139,7 +139,7 @@ def kind(error: BaseException) -> Failure | None:
 
 
 class _TimedBytes(io.RawIOBase):
-    """What a socket receives until a deadline."""
+    """The bytes that a socket receives until a deadline."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
         self._raw, self._deadline = raw, deadline
@@ -157,7 +157,7 @@ class _TimedBytes(io.RawIOBase):
         try:
             size = cast("int | None", self._raw.readinto(buffer))
         except TimeoutError as error:
-            if error.errno == errno.ETIMEDOUT:  # the other machine acknowledges nothing: broken, and not slow
+            if error.errno == errno.ETIMEDOUT:  # the other machine acknowledges nothing: broken, not slow
                 raise ConnectionAbortedError(*error.args) from error
             raise
         self.received += size or 0
@@ -169,7 +169,7 @@ class _TimedBytes(io.RawIOBase):
 
 
 class _TimedResponse(HTTPResponse):
-    """An answer that must be whole within the time-out that its socket has when it begins."""
+    """A response that must be complete within the time-out that its socket has when it begins."""
 
     def __init__(self, sock: socket.socket, *args: Any, **settings: Any) -> None:
         super().__init__(sock, *args, **settings)
@@ -179,7 +179,7 @@ class _TimedResponse(HTTPResponse):
             self.fp = io.BufferedReader(self.bytes)
 
     def _read_status(self) -> tuple[str, int, str]:
-        """As inherited, after any interim answers such as ``103 Early Hints``; http.client itself passes over 100 only."""
+        """As inherited, after any interim response such as ``103 Early Hints``; http.client itself skips 100 only."""
         while True:
             status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
             if not CONTINUE < status[1] < 200 or status[1] == SWITCHING_PROTOCOLS:
@@ -187,10 +187,10 @@ class _TimedResponse(HTTPResponse):
             parse_headers(self.fp)
 
     def begin(self) -> None:
-        """Reads the head of the answer.
+        """Reads status line and headers.
 
         Raises:
-            HTTPException: it is not HTTP, or does not say where the body ends.
+            HTTPException: they are not HTTP, or do not say where the body ends.
         """
         super().begin()
         lengths = self.headers.get_all("Content-Length", [])
@@ -204,7 +204,7 @@ class _TimedResponse(HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """Knows whether its present socket has brought an answer before."""
+    """A connection that knows whether its socket is being reused."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -214,7 +214,7 @@ class _Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the socket may be used again."""
+        """Whether the socket can be reused."""
         idle_s = time.monotonic() - self._used_at
         return super().is_connected and (not self._answers or idle_s < LONGEST_IDLE_S)
 
@@ -224,7 +224,7 @@ class _Connection(HTTPConnection):
         super().connect()
 
     def request(self, *args: Any, **settings: Any) -> None:
-        """Sends a request; a socket that was closed by the other side may still hold an answer, so that is no error yet."""
+        """Sends a request; not an error yet is a socket that the other side has closed: it may still hold a response."""
         try:
             super().request(*args, **settings)
         except (BrokenPipeError, ConnectionResetError):
@@ -235,11 +235,11 @@ class _Connection(HTTPConnection):
             raise
 
     def getresponse(self) -> Any:
-        """The head of the answer."""
+        """The status line and headers of the response."""
         try:
             answer = super().getresponse()
         except OSError as error:
-            if not self._answers or self._heard():
+            if not self._answers or self._received_bytes():
                 raise
             if isinstance(error, TimeoutError):
                 raise _Silent(*error.args) from error
@@ -253,7 +253,7 @@ class _Connection(HTTPConnection):
         self._last = _TimedResponse(*args, **settings)
         return self._last
 
-    def _heard(self) -> bool:
+    def _received_bytes(self) -> bool:
         return self._last is None or self._last.bytes is None or self._last.bytes.received > 0
 
 

@@ -7,33 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import requests
+
 from pi_datasource.errors import (
-    AccessDenied,
     AuthenticationFailed,
     Call,
     RequestRefused,
     ServerError,
-    ServerFailed,
     ServerTimeout,
+    ServerUnreachable,
     UnexpectedReply,
 )
 from pi_datasource.redaction import shorten
+from pi_datasource.webapi.deadline_adapter import causes, is_damaged
 from pi_datasource.webapi.envelope import BATCH, FailedPart, opening
+from pi_datasource.webapi.status_errors import BY_STATUS, of_status
 
-_BY_STATUS: dict[int, tuple[type[ServerError], str]] = {
-    401: (
-        AuthenticationFailed,
-        "check 'username' and 'password' (or 'token'), and that the server allows this 'auth'",
-    ),
-    403: (AccessDenied, "ask for the right to read, or use another account"),
-    404: (RequestRefused, "check that 'url' ends in /piwebapi and that this account may read the object"),
-    408: (RequestRefused, "the server gave up waiting: read a shorter window, or set a smaller 'page_size'"),
-    413: (RequestRefused, "set a smaller 'batch_size'"),
-    429: (ServerFailed, "the server limits its request rate: use fewer 'num_partitions', or ask later"),
-    502: (ServerFailed, "the proxy cannot reach PI Web API, or PI Web API the archive"),
-    503: (ServerFailed, "the PI Web API service is not running, or starting"),
-    504: (ServerFailed, "the proxy gave up waiting: read a shorter window, or set a smaller 'page_size'"),
-}
 _SIGN_IN = "sign in with the options 'username' and 'password', or 'token'"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{1,31}")
 
@@ -55,13 +44,59 @@ class Failures:
         )
         return ServerTimeout(message, call=call)
 
+    def no_answer(self, call: Call, cause: Exception) -> ServerError:
+        """The error of a call that got no answer, or one that is not HTTP; what such an answer holds is not repeated."""
+        proxied = isinstance(cause, requests.exceptions.ProxyError)
+        if not proxied and (is_damaged(cause) or not isinstance(cause, (requests.RequestException, OSError))):
+            *_, inner = causes(cause)
+            return UnexpectedReply(
+                f"the answer of {self.url} is damaged ({type(inner).__name__}); check that 'url' is the address of PI Web "
+                "API, and for a proxy that changes answers",
+                call=call,
+            )
+        why = reason(cause)
+        if type(cause).__module__.startswith("requests_kerberos"):
+            return AuthenticationFailed(
+                f"signing in with Kerberos failed ({why}); get a ticket with kinit, and check that the host of 'url' "
+                "is the one of the server's service principal HTTP/HOST",
+                call=call,
+            )
+        if proxied:
+            advice = "check the option 'proxy' and the environment variables HTTPS_PROXY and NO_PROXY"
+            return ServerUnreachable(
+                f"the proxy before {self.url} gives no connection ({why}); {advice}", call=call
+            )
+        if isinstance(cause, requests.exceptions.SSLError):
+            return ServerUnreachable(
+                f"no trusted connection to {self.url}: {why}; give the authority's certificate as option 'ca_bundle'",
+                call=call,
+            )
+        return ServerUnreachable(
+            f"cannot reach {self.url} ({why}); check the option 'url', the network, and that PI Web API is running",
+            call=call,
+        )
+
+    def cut(self, call: Call, times: int, why: str) -> UnexpectedReply:
+        """A body that came incomplete, so many ``times`` in a row."""
+        message = (
+            f"the answer of {self.url} was cut short {times} time(s) in a row ({why}); check for a proxy that limits answers, "
+            "or set a smaller 'page_size'"
+        )
+        return UnexpectedReply(message, call=call)
+
+    def redirected(self, call: Call, status: int, location: str) -> UnexpectedReply:
+        """A redirect, which is not followed: credentials might go to its target."""
+        place = shorten(location).partition("?")[0]
+        message = f"{self.url} redirects to {place}; give PI Web API's own address as 'url'"
+        return UnexpectedReply(message, status, call=call)
+
     def refusal(
         self, call: Call, failed: FailedPart, headers: Mapping[str, str] = MappingProxyType({})
     ) -> ServerError:
         """An answer that is a failure, by its status or by what it holds."""
         hint = None
         if failed.status == 401:
-            hint = _BY_STATUS[401][1] if self.signs_in else _SIGN_IN
+            hint = BY_STATUS[401][1] if self.signs_in else _SIGN_IN
             if schemes := _schemes(headers.get("WWW-Authenticate", "")):
                 hint += f"; it offers {', '.join(schemes)}"
         return of_status(call, failed, hint)
@@ -85,14 +120,10 @@ class Failures:
         return UnexpectedReply(message, call=call)
 
 
-def of_status(call: Call, failed: FailedPart, hint: str | None = None) -> ServerError:
-    """The error for a status of 400 or more: what the server says, and what to do about it."""
-    status = failed.status
-    kind, usual = _BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
-    hint = usual if hint is None else hint
-    words = shorten(failed.message)
-    said = f": {words.rstrip('.') if hint else words}" if words else ""
-    return kind(f"HTTP {status}{said}" + (f"; {hint}" if hint else ""), status, failed.errors, call=call)
+def reason(error: BaseException) -> str:
+    """The innermost cause in a few words."""
+    *_, inner = causes(error)
+    return f"{type(inner).__name__}: {shorten(str(inner))}"
 
 
 def _schemes(challenges: str) -> list[str]:

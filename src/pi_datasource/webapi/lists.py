@@ -10,7 +10,7 @@ import msgspec
 from pi_datasource.errors import Call, UnexpectedReply
 from pi_datasource.redaction import shorten
 from pi_datasource.webapi.envelope import FAILURE_NAMES, FailedPart, FailureFields, failure_in
-from pi_datasource.webapi.http_errors import of_status
+from pi_datasource.webapi.status_errors import of_status
 
 ID_ONLY = {"webIdType": "IDOnly"}  # short, and the same after a rename (reference: WebID 2.0)
 _BESIDE_ITEMS = {"Links", "Date"}  # the client adds the header Date to an answer

@@ -1,4 +1,4 @@
-"""The option ``proxy`` → what requests needs; no error shows any of it, because any part may be a password."""
+"""The option ``proxy`` as requests needs it; no error shows any of it, because any part may be a password."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _ADDRESS = re.compile(r"([\w.-]+|\[[0-9a-f:.]+(?:%\w+)?\])(?::([0-9]{1,5}))?/?",
 
 
 def proxies(options: Options) -> dict[str, str | None] | None:
-    """The proxy of each scheme, or None where the variables of the environment count; their passwords are registered.
+    """The proxy of each scheme; None if the environment variables apply. Passwords are registered as secrets.
 
     Raises:
-        InvalidOption: the option is no address, or signs in with what a proxy cannot be sent.
+        InvalidOption: the option is not a valid address, or a user name or password cannot be sent.
     """
     if options.proxy is None:
         for address in getproxies().values():
@@ -57,6 +57,6 @@ def _check_basic(username: str, password: str) -> None:
     try:
         pair = f"{username}:{password}".encode("latin-1")  # as requests will
     except UnicodeEncodeError:
-        message = "option 'proxy': its user name or password holds a letter that cannot be sent to a proxy (not in Latin-1)"
+        message = "option 'proxy': its user name or password holds a character that cannot be sent to a proxy (not in Latin-1)"
         raise InvalidOption(message) from None
     redaction.register(base64.b64encode(pair).decode())

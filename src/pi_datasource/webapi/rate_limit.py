@@ -1,4 +1,4 @@
-"""At most so many requests in any second: what keeps a read from disturbing the server that runs a plant."""
+"""A limit on requests per second, so that a read does not disturb a server that runs a plant."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ _WELL_USED = 0.9  # of a rate
 
 
 class Pacer:
-    """Makes its caller wait before each call, by how many requests the call counts for.
+    """Delays calls so that at most ``rate`` requests are sent in any second; a call may count for several requests.
 
     A sliding window: a call counts from when it is sent until a second after its answer, because the server may see it at
-    any time in between; at most ``rate`` requests count at any time. So no second sees more than ``rate``, whatever the
-    calls weigh. A call that alone weighs more than ``rate`` is sent when no other counts, and counts for as many seconds as
-    the rate allows for it.
+    any time in between, and at most ``rate`` requests count at any time. A call that alone exceeds ``rate`` is sent when no
+    other counts, and counts for as many seconds as the rate needs for it.
 
-    Until ``set`` gives this pacer a share of its own, others may use the rate when it does not: then a call after a second
-    without any waits for one second, in which what others have sent stops counting.
+    Until ``set`` gives this pacer a share of its own, others may use the rate while it is idle: then the first call after an
+    idle second waits for one second, in which what others have sent stops counting.
     """
 
     def __init__(
@@ -35,12 +34,12 @@ class Pacer:
         self._free_at = self._used_at = clock() - SECOND
         self._counting: deque[tuple[float, int]] = deque()  # (until when, requests), oldest first
         self._last_weight = 1
-        self.waited_s = 0.0  # how long callers have been made to wait so far
+        self.waited_s = 0.0  # in total, by all callers
 
     def set(self, rate: float | None) -> None:
-        """Gives this pacer a rate that no other uses; None lets everything through.
+        """Gives this pacer a rate of its own; None removes the limit.
 
-        The next call waits for a second, in which another process may have used up what it was allowed.
+        The next call waits for a second, because another process may have used up the rate.
         """
         self._rate, self._shared = rate, False
         self._free_at = self._clock() + SECOND
@@ -66,7 +65,7 @@ class Pacer:
         self._count(now)
 
     def answered(self) -> None:
-        """Takes note that the last call is over: it counts for a second from now."""
+        """Records the answer to the last call, which counts for a second from now."""
         if self._rate is not None and self._counting:
             self._counting.pop()
             self._count(self._clock())
@@ -78,7 +77,7 @@ class Pacer:
 
 
 def requests_per_call(rate: float) -> int:
-    """The most requests of one call with which a paced reader comes to nine tenths of ``rate``, two or more in a second."""
+    """The largest number of requests per call with which a reader reaches 90 % of ``rate``, in two or more calls a second."""
     whole = int(rate)
     fit = (size for size in range(whole // 2, 1, -1) if whole // size * size >= _WELL_USED * whole)
     return next(fit, 1)

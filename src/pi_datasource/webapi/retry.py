@@ -1,7 +1,7 @@
 """The retry policy of every call: what is sent again, how often, after which pause, and what the log says about it.
 
-All calls are safe to repeat: they read, and a batch holds nothing but GETs. A slow answer alone is not asked for again,
-because it would be slow again.
+All calls are safe to repeat: they read, and a batch holds only GETs. A time-out is not retried, because the answer would
+be late again. No pause is longer than ``LONGEST_PAUSE_S``; one longer than ``LOGGED_PAUSE_S`` is logged as a warning.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 TOO_MANY_REQUESTS = 429
 RETRIED = (TOO_MANY_REQUESTS, 500, 502, 503, 504)
 LONGEST_PAUSE_S = 300.0  # whatever a server's Retry-After says
-LOGGED_PAUSE_S = 10.0  # a longer pause is worth a warning
+LOGGED_PAUSE_S = 10.0  # a longer pause is logged as a warning
 LONGEST_BACK_OFF_S = 30.0
 _JITTER_S = 0.3
 _NUMBER = re.compile(r"\d+(\.\d*)?", re.ASCII)
@@ -33,7 +33,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Failure(Enum):
-    """Why an attempt failed, as far as sending it again may help."""
+    """Why an attempt failed, if sending it again may help."""
 
     NOT_CONNECTED = "no connection could be made"
     DROPPED = "a kept connection was closed before a byte of the answer came"
@@ -44,13 +44,13 @@ class Failure(Enum):
     RATE_LIMITED = "the server answered 429"
 
 
-# The most retries for one reason, where max_retries allows more. A wrong address should be reported within seconds; a
-# fresh connection that is silent, too, belongs to a slow server.
+# The most retries for one reason, if max_retries allows more. A wrong address should be reported within seconds; if a
+# fresh connection is silent, too, the server is slow.
 _MOST = {Failure.NOT_CONNECTED: 3, Failure.SILENT: 1, Failure.UNREADABLE: 2}
 
 
 class Failed(NamedTuple):
-    """A failed attempt; ``kind`` is None where sending it again would not help."""
+    """A failed attempt; ``kind`` is None if sending it again would not help."""
 
     error: ServerError
     kind: Failure | None
@@ -72,7 +72,7 @@ class Attempts:
         self._seen: Counter[Failure] = Counter()
 
     def seen(self, kind: Failure) -> int:
-        """How many attempts have failed for this reason and were followed by another."""
+        """How many failures of this kind were followed by another attempt."""
         return self._seen[kind]
 
     def next_pause_s(self, kind: Failure | None, retry_after_s: float | None = None) -> float | None:
@@ -81,7 +81,7 @@ class Attempts:
             return None
         if self._seen[kind] >= _MOST.get(kind, self.max_retries):
             return None
-        fresh = kind in (Failure.DROPPED, Failure.SILENT) and not self._seen[kind]  # nobody has to recover
+        fresh = kind in (Failure.DROPPED, Failure.SILENT) and not self._seen[kind]  # no server has to recover
         limited = kind is Failure.RATE_LIMITED
         own_s = 0.0 if fresh else back_off_s(self.retries, limited=limited) + _JITTER_S * self.jitter()
         self._seen[kind] += 1
@@ -89,7 +89,7 @@ class Attempts:
         return max(own_s, bounded_s(retry_after_s))
 
     def start_over(self) -> None:
-        """Counts anew: the server was down, was waited for, and is asked as if for the first time."""
+        """Resets the counts, after an outage has been waited for."""
         self.retries = 0
         self._seen.clear()
 
@@ -120,7 +120,7 @@ def retry_after_s(header: object, now: Callable[[], float] = time.time) -> float
 
 
 def kind_of_status(status: int) -> Failure | None:
-    """Whether an answer with this HTTP status is a failure that may pass."""
+    """The kind of failure if an answer with this HTTP status is temporary, else None."""
     if status == TOO_MANY_REQUESTS:
         return Failure.RATE_LIMITED
     return Failure.UNAVAILABLE if status in RETRIED else None

@@ -1,4 +1,4 @@
-"""Bearer tokens: sent with every request, renewed before they end, and once when one is refused all the same."""
+"""Bearer tokens: sent with every request, renewed before they expire, and once when the server refuses one."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ from pi_datasource.options.secrets import secret
 from pi_datasource.options.types import unsendable
 from pi_datasource.webapi import deadline_adapter, retry
 from pi_datasource.webapi.envelope import NOT_JSON
+from pi_datasource.webapi.exchange import CONNECT_TIMEOUT_S
 from pi_datasource.webapi.retry import Attempts, Failed
 
 if TYPE_CHECKING:
     from requests import Session
 
-MARGIN_S = 60.0  # how long before its end a token is renewed, or a quarter of its life where that is less
-CONNECT_TIMEOUT_S = 10.0
+MARGIN_S = 60.0  # before its expiry a token is renewed, or a quarter of its lifetime if that is shorter
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A token and for how many seconds from now it holds; None for one that does not say."""
+    """A token, and the seconds until it expires; None if that is not known."""
 
     token: str = field(repr=False)
     seconds: float | None = None
 
 
 class Bearer(AuthBase):
-    """Sends a token with every request; one that is refused is fetched again, and the request repeated, once."""
+    """Sends a token with every request; after a 401 it fetches a new token and repeats the request once."""
 
     def __init__(self, fetch: Callable[[], Grant], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch, self._clock = fetch, clock
         self._token: str | None = None
-        self._ends: float | None = None
+        self._expires_at: float | None = None
         self._lock = Lock()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -65,13 +65,13 @@ class Bearer(AuthBase):
         return request
 
     def token(self, refused: str | None = None) -> str:
-        """A token that holds for now and is not the one that was ``refused``, as far as there is another."""
+        """A token that has not expired, and another one than the token that was ``refused`` if the provider has one."""
         with self._lock:
-            late = self._ends is not None and self._clock() >= self._ends
-            if self._token is None or late or self._token == refused:
+            expired = self._expires_at is not None and self._clock() >= self._expires_at
+            if self._token is None or expired or self._token == refused:
                 grant = self._fetch()
                 self._token = grant.token
-                self._ends = (
+                self._expires_at = (
                     None
                     if grant.seconds is None
                     else self._clock() + grant.seconds - min(MARGIN_S, grant.seconds / 4)
@@ -85,7 +85,7 @@ class Bearer(AuthBase):
         try:
             token = self.token(refused=sent)
         except BaseException:
-            response.close()  # nobody else will: the caller gets the error instead
+            response.close()  # the caller gets the error instead, and cannot
             raise
         if token == sent:
             return response
@@ -100,7 +100,7 @@ class Bearer(AuthBase):
 
 
 def basic(username: str, password: str) -> HTTPBasicAuth:
-    """Basic sign-in in UTF-8, whose pair of name and password no text holds from now on."""
+    """Basic authentication in UTF-8; the encoded pair is registered as a secret."""
     pair = (
         username.encode(),
         password.encode(),
@@ -120,24 +120,22 @@ class _Granted(msgspec.Struct):
 
 
 class ClientCredentials:
-    """Asks an OpenID Connect provider for a token, as the options ``client_id`` and ``client_secret``."""
+    """Gets tokens from an OpenID Connect provider by the client credentials of the options."""
 
     def __init__(self, options: Options, connect: Callable[[], Session]) -> None:
         self._options, self._connect = options, connect
         seconds = options.timeout.total_seconds()
         self._timeouts = (min(CONNECT_TIMEOUT_S, seconds), seconds)
-        secret(
-            "client_secret", options.client_secret
-        )  # one that is not there should be told before any request
+        secret("client_secret", options.client_secret)  # raises before any request if there is none
 
     def __call__(self) -> Grant:
         """A fresh token.
 
         Raises:
-            AuthenticationFailed: the provider refuses; the message says what it says.
-            ServerUnreachable: there is no such provider.
+            AuthenticationFailed: the provider refuses; the message holds its reason.
+            ServerUnreachable: the provider cannot be reached.
             ServerFailed: the provider is not available, after all retries.
-            UnexpectedReply: it gives no token.
+            UnexpectedReply: the answer holds no token.
         """
         with self._connect() as session:
             place, methods = self._endpoint(session)
@@ -150,9 +148,9 @@ class ClientCredentials:
             else:
                 form |= {**identity, "client_secret": proof}
             granted = self._ask(session, "POST", place, _Granted, data=form, **settings)
-        redaction.register(granted.access_token, granted=True)
+        redaction.register(granted.access_token, expires=True)
         if problem := unsendable(granted.access_token, in_header=True):
-            message = f"the token that it gives holds {problem}"
+            message = f"the token in the answer holds {problem}"
             raise UnexpectedReply(message, call=_call("POST", place))
         return Grant(granted.access_token, granted.expires_in)
 

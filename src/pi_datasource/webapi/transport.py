@@ -12,19 +12,13 @@ import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 from pi_datasource.errors import (
-    AuthenticationFailed,
-    Call,
     InvalidOption,
-    ServerError,
-    ServerUnreachable,
-    UnexpectedReply,
 )
 from pi_datasource.options import secrets
 from pi_datasource.options.declaration import Options
-from pi_datasource.redaction import shorten
 from pi_datasource.version import __version__
 from pi_datasource.webapi import auth, proxy
-from pi_datasource.webapi.deadline_adapter import DeadlineAdapter, causes, is_damaged
+from pi_datasource.webapi.deadline_adapter import DeadlineAdapter
 
 log = logging.getLogger(__name__)
 
@@ -75,43 +69,6 @@ def session(options: Options) -> Session:
         log.warning("the certificate of %s is not checked: verify_tls is false", options.url)
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return made
-
-
-def failure(call: Call, url: str, cause: Exception) -> ServerError:
-    """The error of a call that got no answer, or one that is not HTTP; what such an answer holds is not repeated."""
-    proxied = isinstance(cause, requests.exceptions.ProxyError)
-    if not proxied and (is_damaged(cause) or not isinstance(cause, (requests.RequestException, OSError))):
-        *_, inner = causes(cause)
-        return UnexpectedReply(
-            f"the answer of {url} is damaged ({type(inner).__name__}); check that 'url' is the address of PI Web "
-            "API, and for a proxy that changes answers",
-            call=call,
-        )
-    why = reason(cause)
-    if type(cause).__module__.startswith("requests_kerberos"):
-        return AuthenticationFailed(
-            f"signing in with Kerberos failed ({why}); get a ticket with kinit, and check that the host of 'url' "
-            "is the one of the server's service principal HTTP/HOST",
-            call=call,
-        )
-    if proxied:
-        advice = "check the option 'proxy' and the environment variables HTTPS_PROXY and NO_PROXY"
-        return ServerUnreachable(f"the proxy before {url} gives no connection ({why}); {advice}", call=call)
-    if isinstance(cause, requests.exceptions.SSLError):
-        return ServerUnreachable(
-            f"no trusted connection to {url}: {why}; give the authority's certificate as option 'ca_bundle'",
-            call=call,
-        )
-    return ServerUnreachable(
-        f"cannot reach {url} ({why}); check the option 'url', the network, and that PI Web API is running",
-        call=call,
-    )
-
-
-def reason(error: BaseException) -> str:
-    """The innermost cause in a few words."""
-    *_, inner = causes(error)
-    return f"{type(inner).__name__}: {shorten(str(inner))}"
 
 
 def _compressed(options: Options) -> bool:

@@ -156,7 +156,7 @@ class TestOneThingWrong:
                 "data servers",
                 "check that 'url' is the address",
             ),
-            (reply(302, Location="https://portal"), "data servers", "sends the caller on to https://portal"),
+            (reply(302, Location="https://portal"), "data servers", "redirects to https://portal"),
             (says({"Items": []}), "data servers", "knows no data server"),
         ],
     )

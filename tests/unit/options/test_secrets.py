@@ -365,7 +365,7 @@ def test_a_token_that_a_provider_gives_is_refused_without_being_shown(
     with pytest.raises(UnexpectedReply) as caught:
         api.get("x")
     assert str(caught.value) == (
-        f"signing in: POST {web.url}/token: the token that it gives holds a line end (character 3)"
+        f"signing in: POST {web.url}/token: the token in the answer holds a line end (character 3)"
     )
 
 

@@ -322,7 +322,7 @@ def test_an_answer_that_is_incomplete_or_cannot_be_unpacked_is_asked_for_again(
 )
 def test_a_redirect_to_nowhere_is_an_error_like_any_redirect(wire: Wire, reach: Reach, line: str) -> None:
     wire.script = [[head(line, "Content-Length: 0", status="302 Found")]]
-    with pytest.raises(UnexpectedReply, match="sends the caller on to"):
+    with pytest.raises(UnexpectedReply, match="redirects to"):
         items(reach())
 
 

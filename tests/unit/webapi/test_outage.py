@@ -107,7 +107,7 @@ class Body:
 def connected(clock: Time, back_after_s: float, **given: str) -> tuple[PIClient, Connection]:
     api = PIClient(Options.parse({"url": "h", "max_retries": "0", **given}), sleep=clock.sleep)
     connection = Connection(clock, clock.now_s + back_after_s)
-    api._session, api._breaker = connection, Breaker(clock)  # type: ignore[assignment]
+    api._exchange._session, api._breaker = connection, Breaker(clock)  # type: ignore[assignment]
     return api, connection
 
 

@@ -88,7 +88,7 @@ def test_a_proxys_password_that_its_sign_in_cannot_hold_is_refused() -> None:
     with pytest.raises(InvalidOption) as caught:
         transport.session(Options.parse(given))
     assert str(caught.value) == (
-        "option 'proxy': its user name or password holds a letter that cannot be sent to a proxy (not in Latin-1)"
+        "option 'proxy': its user name or password holds a character that cannot be sent to a proxy (not in Latin-1)"
     )
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 

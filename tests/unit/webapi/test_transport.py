@@ -23,6 +23,7 @@ from pi_datasource.errors import (
 from pi_datasource.options.declaration import Options
 from pi_datasource.webapi import deadline_adapter, transport
 from pi_datasource.webapi.client import PIClient
+from pi_datasource.webapi.http_errors import Failures
 from tests.unit import fakes
 from tests.unit.certificates import Authority, encrypt
 from tests.unit.fakes import WebServer, reply, says
@@ -248,7 +249,7 @@ def test_a_kerberos_failure_is_a_failed_sign_in() -> None:
         (transport.requests.RequestException,),
         {"__module__": "requests_kerberos.exceptions"},
     )
-    told = transport.failure(Call("GET", "x"), "https://h", kind("no ticket"))
+    told = Failures("https://h", 5.0, True).no_answer(Call("GET", "x"), kind("no ticket"))
     assert isinstance(told, AuthenticationFailed)
     assert "kinit" in str(told)
 
