@@ -1,4 +1,4 @@
-"""Every error a user can meet, named by its condition and grouped by what to do about it.
+"""The exceptions of the package, named by their condition and grouped by what to do about them.
 
 ::
 
@@ -21,8 +21,8 @@
       x StreamInUse               another process ingests the same stream now
       x TablesUnavailable         the tables that the dashboard shows cannot be read now
 
-Messages say what failed, on which option, point or call, and what to do next. They never hold a secret, whoever
-repeats it: each passes through ``redaction``, and so do the errors that led to it.
+Messages say what failed, on which option, point or call, and what to do next. They never hold a secret: each passes
+through ``redaction``, and so do the errors that caused it.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ MOST_TEXTS = 20  # of a server, that one error keeps
 
 
 class PIError(Exception):
-    """The root: catch this to catch everything that this package raises on purpose.
+    """The base class of all exceptions that this package raises on purpose.
 
-    No text of it holds a secret or is longer than ``redaction.LONGEST_MESSAGE``; nor does the error that is being handled
-    where it is made, which a traceback prints above it.
+    Its texts hold no secret and are not longer than ``redaction.LONGEST_MESSAGE``; nor are those of the exception that is
+    handled when it is raised, which a traceback prints above it.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -73,11 +73,11 @@ class PIError(Exception):
 
 
 class ConfigurationError(PIError):
-    """Something the user said must change; no request will help."""
+    """An option or the installation must change; no request will help."""
 
 
 class UnknownOption(ConfigurationError):
-    """An option that does not exist; the message suggests the nearest one."""
+    """There is no such option; the message suggests the nearest name."""
 
 
 class InvalidOption(ConfigurationError):
@@ -85,7 +85,7 @@ class InvalidOption(ConfigurationError):
 
 
 class MissingPackage(ConfigurationError):
-    """An optional Python package or program is needed; the message holds the command that brings it."""
+    """An optional Python package or program is needed; the message holds the command that installs it."""
 
 
 class NoTagMatches(ConfigurationError):
@@ -142,15 +142,15 @@ class ServerTimeout(ServerError):
 
 
 class AuthenticationFailed(ServerError):
-    """HTTP 401: the server does not accept the credentials, or not this kind of them."""
+    """HTTP 401: the server does not accept the credentials, or this kind of authentication."""
 
 
 class AccessDenied(ServerError):
-    """HTTP 403: signed in, but not allowed to do this."""
+    """HTTP 403: authenticated, but not authorized."""
 
 
 class RequestRefused(ServerError):
-    """Another HTTP 4xx: the server understood and said no."""
+    """Another HTTP 4xx: the server refused the request."""
 
 
 class ServerFailed(ServerError):
@@ -158,14 +158,14 @@ class ServerFailed(ServerError):
 
 
 class UnexpectedReply(ServerError):
-    """An answer that is no PI Web API answer: HTML, cut short, or JSON of another shape."""
+    """The answer is not one of PI Web API: HTML, cut short, or JSON of another shape."""
 
 
 @dataclass(frozen=True)
 class PointFailure:
-    """One point whose events could not be read, and why; ``not_found`` if PI Web API itself said so with its 404.
+    """A point whose events could not be read, and why; ``not_found`` if PI Web API itself answered 404.
 
-    The message holds no secret, and is not of any length.
+    The message holds no secret, and its length is bounded.
     """
 
     point: str

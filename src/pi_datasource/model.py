@@ -1,4 +1,4 @@
-"""The nouns that every part shares: frozen, small, and free of behaviour that reaches outside."""
+"""The data classes that all packages share: frozen, small, without I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def json_number(value: float) -> float | str:
-    """``value`` for JSON, which has no NaN and no infinities: those are the texts "NaN", "Infinity" and "-Infinity".
+    """``value`` for JSON, which has no NaN and no infinities: these become "NaN", "Infinity" and "-Infinity".
 
     Spark's ``to_json`` writes the same.
     """
@@ -27,7 +27,7 @@ def json_number(value: float) -> float | str:
 
 
 def iso_utc(moment: datetime) -> str:
-    """ISO 8601 in UTC with a ``Z`` and exactly the digits that are needed: 0, 3 or 6."""
+    """ISO 8601 in UTC with a ``Z`` and as many fraction digits as needed: 0, 3 or 6."""
     utc = moment.astimezone(timezone.utc)
     if not utc.microsecond:
         spec = "seconds"
@@ -63,9 +63,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class DataServer:
-    """One PI Data Archive; ``time`` is its clock when it was asked, None where it tells none.
+    """A PI Data Archive; ``time`` is its clock at the time of the request, or None.
 
-    ``connected`` is what PI Web API says of itself and this server.
+    ``connected`` says whether PI Web API is connected to it.
     """
 
     web_id: str
@@ -75,9 +75,9 @@ class DataServer:
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
-    """One PI point (tag), as far as reading its events needs it; a million of them must fit into a driver.
+    """The attributes of a PI point (tag) that reading its events needs; a million of them must fit into a driver.
 
-    ``path`` is empty and ``step`` false where nobody needs them; with ``step`` a value holds until the next event.
+    ``path`` is empty and ``step`` false if not requested; with ``step`` a value holds until the next event.
     """
 
     web_id: str
@@ -90,15 +90,15 @@ class Point(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_POINT = Point("", "", "", None, "", "")
-"""Stands in a row that tells of the read where no point was read."""
+"""The point of a status row of a task without points."""
 
 
 @dataclass(frozen=True)
 class ReadTask:
-    """A whole read request: these points, this window. It is the plan, the partition and the log line.
+    """The points and the window that one task reads.
 
-    ``ingestion_time`` stamps every row, so that the same task run again gives the same rows. Pickled, points are packed:
-    some 30 bytes each.
+    ``ingestion_time`` stamps every row, so that the same task gives the same rows when it runs again. Points are pickled
+    packed, in about 30 bytes each.
     """
 
     table: str
@@ -110,12 +110,10 @@ class ReadTask:
     on_error: Literal["fail", "report"] = "fail"
     read_mode: Literal["auto", "streamsets", "streams"] = "auto"
     requests_per_second: float | None = None  # this task's share
-    starts: tuple[datetime, ...] = ()  # of each point, where they are not all that of the window
+    starts: tuple[datetime, ...] = ()  # of each point, if not all start with the window
     report_metrics: bool = False
-    skip_deleted: bool = (
-        False  # a point that was deleted since it was listed has no events, and is no failure
-    )
-    offset: str | None = None  # of a stream: where its micro-batch ends, as JSON; told with the effort
+    skip_deleted: bool = False  # a point deleted since it was listed is not a failure
+    offset: str | None = None  # of a stream: the end of its micro-batch as JSON, reported with the metrics
 
     def __getstate__(self) -> dict[str, Any]:
         """All fields, the points packed."""
@@ -135,7 +133,7 @@ _COLUMNS = msgspec.msgpack.Decoder(list[list[str | bool | None]])
 
 
 def _packed(points: tuple[Point, ...]) -> bytes:
-    """Columns pack better than rows: ids share their beginning, types and units are few."""
+    """Columns compress better than rows: WebIds share a prefix, types and units are few."""
     columns = [[getattr(point, name) for point in points] for name in Point.__struct_fields__]
     return zlib.compress(msgspec.msgpack.encode(columns), 1)
 

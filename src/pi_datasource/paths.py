@@ -1,4 +1,4 @@
-"""Folders and files of this machine, as people name them."""
+"""Paths of folders and files on this machine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ _ELSEWHERE = "mount it as a folder{}"
 
 
 def local(path: str | Path, what: str, otherwise: str = "") -> Path:
-    """``path`` itself, which names a place of this machine; ``what`` says in the message what is named.
-
-    ``otherwise`` is what else a user can do who means another place.
+    """``path`` if it is a path on this machine; the message calls it ``what`` and advises ``otherwise``.
 
     Raises:
-        InvalidOption: it is the address of another place, for which a folder called ``s3:`` would be made here.
+        InvalidOption: it is a URL, for which a folder such as ``s3:`` would be made on this machine.
     """
     found = _SCHEME.match(str(path))
     if found:

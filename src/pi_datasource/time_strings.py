@@ -1,9 +1,9 @@
-"""PI time strings into exact moments, given ``now`` and a time zone (PI Web API reference: time strings).
+"""Parses PI time strings, given ``now`` and a time zone (PI Web API reference: time strings).
 
 A time is a date part, an offset, or both: ``*``, ``*-1d``, ``t+8h``, ``y``, ``monday``, ``8:00``,
 ``2024-05-01T06:00:00Z``, ``1-jan-2024 08:00``. Offsets take one sign, one number and one unit of ``s m h d w mo y``, or
-its name in full; ``m`` is a minute and ``mo`` a month. A date may stand in quotes. Text without a zone is read in the
-zone given. Nothing here looks at a clock, and no text is ever taken for another than it is.
+its name in full; ``m`` is a minute and ``mo`` a month. A date may be quoted. Text without a zone is read in the given one.
+Nothing here reads a clock, and text of any other form is an error.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def zone_named(name: str) -> tzinfo:
     """The time zone of an IANA name; UTC needs no time zone data.
 
     Raises:
-        ValueError: there is no such time zone, or this machine has no data of time zones; the message says which.
+        ValueError: there is no such time zone, or this machine has no time zone data; the message says which.
     """
     if name in _UTC_NAMES:
         return UTC
@@ -65,10 +65,10 @@ def zone_named(name: str) -> tzinfo:
 
 
 def resolve(text: str, now: datetime, zone: tzinfo = UTC) -> datetime:
-    """The moment that ``text`` means, in UTC, cut (never rounded) to microseconds.
+    """The moment that ``text`` means, in UTC, truncated to microseconds.
 
     Raises:
-        ValueError: the text is no PI time string; the message shows accepted forms.
+        ValueError: the text is not a PI time string; the message shows accepted forms.
     """
     try:
         moment = _resolve(text.strip(), now, zone)
@@ -105,10 +105,10 @@ def _parts(text: str) -> tuple[str, re.Match[str] | None]:
 
 
 def duration(text: str) -> timedelta:
-    """The length of time that ``text`` means: a number and a unit of ``s m h d w``, such as ``30s`` or ``1.5h``.
+    """The duration that ``text`` means: a number and a unit of ``s m h d w``, such as ``30s`` or ``1.5h``.
 
     Raises:
-        ValueError: the text is no such length.
+        ValueError: the text is not a duration.
     """
     match = _SPAN.fullmatch(text.strip())
     if match is None:
@@ -119,12 +119,12 @@ def duration(text: str) -> timedelta:
     try:
         return _length(match["number"], match["unit"].lower())
     except OverflowError as cause:
-        message = f"{text!r} is too long a time"
+        message = f"{text!r} is too long a duration"
         raise ValueError(message) from cause
 
 
 def parse_wire(text: str) -> datetime:
-    """The moment of a timestamp as PI Web API writes it: ISO, UTC, 0 to 7 fraction digits; cut to microseconds."""
+    """The moment of a timestamp as PI Web API writes it: ISO, UTC, 0 to 7 fraction digits; truncated to microseconds."""
     try:
         moment = _iso(text, UTC)
     except (ValueError, OverflowError) as cause:
@@ -233,5 +233,5 @@ def _shift(base: datetime, offset: re.Match[str]) -> datetime:
 
 
 def _length(number: str, unit: str) -> timedelta:
-    """Exact, and cut to microseconds: a float would round."""
+    """Exact, and truncated to microseconds: a float would round."""
     return timedelta(microseconds=int(Fraction(number) * _SECONDS[unit] * 1_000_000))

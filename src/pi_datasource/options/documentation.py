@@ -1,4 +1,4 @@
-"""The options as people read them: the README's table and the command line's help, from the one declaration."""
+"""The README's table of options and the texts of the command line's help, made from the declaration."""
 
 from __future__ import annotations
 

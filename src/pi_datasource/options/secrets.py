@@ -1,4 +1,4 @@
-"""Where secrets are found: an option holds a reference, and the value is looked up where it is used.
+"""Looks secrets up: an option may hold a reference to one, and the value is looked up where it is used.
 
 ``env:NAME`` and ``file:PATH`` are looked up in the process that sends the request. ``secret:SCOPE/KEY`` is a Databricks
 secret: only the driver may ask the workspace for it, so it is looked up where a read is planned.
@@ -27,7 +27,7 @@ _PATIENCE_S = 30  # the SDK's own is five minutes, and applies to every step of 
 
 
 class Found(SecretStr):
-    """A secret that has been looked up: it is the value, whatever it looks like.
+    """A secret that has been looked up: the value itself, even if it looks like a reference.
 
     ``reference`` says where it was found, so that it can be looked up again; it stays in the process that found it.
     """
@@ -37,15 +37,15 @@ class Found(SecretStr):
         self.reference = reference
 
     def __reduce__(self) -> tuple[type[Found], tuple[str]]:
-        """What travels to tasks, which cannot ask a workspace, is the value alone."""
+        """Only the value is sent to tasks, which cannot ask a workspace."""
         return Found, (self.get_secret_value(),)
 
 
 def secret(name: str, reference: SecretStr | None, refused: str | None = None) -> str:
     """The secret that an option holds or refers to: ``env:``, ``file:``, ``secret:``, else the text itself.
 
-    Line ends behind it are taken away, of a token and a proxy also other white space around it. From here on no text of
-    this process shows it (``redaction``). A value that was ``refused`` by the server is looked up again.
+    Line ends after it are stripped, and white space around a token or a proxy. It is registered with ``redaction``. A value
+    that the server ``refused`` is looked up again.
 
     Raises:
         InvalidOption: there is nothing at that place, or what cannot be sent; the message names the place, never a value.
@@ -56,7 +56,7 @@ def secret(name: str, reference: SecretStr | None, refused: str | None = None) -
     value = found.strip() if bare else found.rstrip("\r\n")
     if (
         name != "proxy"
-    ):  # most of which is an address, to be shown; its password is registered where it is taken apart
+    ):  # most of it is an address, which may be shown; its password is registered when it is parsed
         redaction.register(value, public=(*Options.model_fields, _PUBLIC))
     if problem := unsendable(value, in_header=name == "token"):
         at = f" ({place})" if place else ""
@@ -84,7 +84,7 @@ def _looked_up(name: str, reference: SecretStr | None, refused: str | None) -> t
 def looked_up(options: Options) -> Options:
     """The options with Databricks secrets in place of references to them, for tasks that cannot ask a workspace.
 
-    They are those that this process found last: of a token that was refused meanwhile, the one that came after it.
+    They are those that this process found last: if a token was refused, the one that replaced it.
     """
     found = found_in_workspace(options)
     changed = any(found[name] != getattr(options, name) for name in found)
@@ -176,7 +176,7 @@ def _workspace(sdk: Any) -> Any:
     return sdk.WorkspaceClient(config=config)
 
 
-_found_in_workspace: dict[str, str] = {}  # by scope/key, for as long as the server takes it
+_found_in_workspace: dict[str, str] = {}  # by scope/key, until the server refuses it
 _asking = Lock()
 _PLACES: dict[str, Callable[[str, str, str | None], str]] = {
     "env": _from_environment,

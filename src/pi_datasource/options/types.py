@@ -1,4 +1,4 @@
-"""The kinds of value that options have: from the text a user gives to a checked value, or a ValueError that says why."""
+"""The types of options: each converts text into a checked value, or raises a ValueError that says why not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from pi_datasource import schema, time_strings
 
-# Any will do to see whether a time text can be read.
+# Any moment will do to check whether a time can be parsed.
 SOME_MOMENT = datetime(2024, 5, 15, 12, tzinfo=timezone.utc)
 REFERENCES = ("env", "file", "secret")  # before a colon: the value of a secret option is found there
 _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", re.ASCII | re.IGNORECASE)  # a name, IPv4 or IPv6 address
@@ -107,9 +107,9 @@ def is_reference(text: str) -> bool:
 
 
 def unsendable(text: str, *, in_header: bool) -> str | None:
-    """What ``text`` holds that cannot be sent, in words that do not show it; None if all of it can.
+    """What in ``text`` cannot be sent, in words that do not show it; None if all of it can.
 
-    ``in_header``: as part of an HTTP header as it is, which knows no letters beyond Latin-1.
+    ``in_header``: as part of an HTTP header, which can hold Latin-1 only.
     """
     for place, letter in enumerate(text, 1):
         if letter in "\r\n":

@@ -1,8 +1,8 @@
-"""Points that are no more: told from points that cannot be read.
+"""Distinguishes deleted points from unreadable ones.
 
-PI answers 404 for a deleted point, and the same for one that this account may no longer see; 410 is not used. But 404 is
-also what a wrong address or a proxy answers. So a point counts as gone only if PI Web API itself says so (``Errors`` in
-JSON) of its events and of the point: ``points/{webId}`` is asked as well.
+PI answers 404 for a deleted point, and for one that this account may no longer see; it does not use 410. A wrong address or
+a proxy answers 404, too. So a point counts as deleted only if PI Web API itself answers 404 (``Errors`` in JSON) to the
+request for its events and to ``points/{webId}``.
 """
 
 from __future__ import annotations
@@ -22,26 +22,23 @@ Failures = list[tuple[Point, PointFailure]]
 def split_deleted(
     client: PIClient, failures: Iterable[tuple[Point, PointFailure]], window: str
 ) -> tuple[Failures, list[Point]]:
-    """``failures`` without those of points that are gone, and these points, each of which is logged.
+    """The ``failures`` of points that still exist, and the deleted points, each of which is logged.
 
     Raises:
-        ServerError: the server cannot be asked.
+        ServerError: the server does not answer.
     """
-    left, gone = [], []
+    left, deleted = [], []
     for point, failure in failures:
-        if failure.not_found and _is_gone(client, point):
-            log.warning(
-                "%s is deleted, or hidden from this account: none of its events is read in %s",
-                point.name,
-                window,
-            )
-            gone.append(point)
+        if failure.not_found and _is_deleted(client, point):
+            text = "%s is deleted, or hidden from this account: none of its events is read in %s"
+            log.warning(text, point.name, window)
+            deleted.append(point)
         else:
             left.append((point, failure))
-    return left, gone
+    return left, deleted
 
 
-def _is_gone(client: PIClient, point: Point) -> bool:
+def _is_deleted(client: PIClient, point: Point) -> bool:
     try:
         client.get(f"points/{point.web_id}", {"selectedFields": "WebId"})
     except (RequestRefused, AccessDenied) as refused:

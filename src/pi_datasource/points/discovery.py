@@ -31,8 +31,8 @@ def points(
 ) -> list[Point]:
     """The points that the options select, each once, ordered as found.
 
-    With ``strict`` every tag and pattern asked for must select something; without, a tag that has gone is left out.
-    ``more_fields`` are PI's names of what else is wanted of a point, such as ``Step``.
+    With ``strict`` every tag and pattern must select something; without, those that select nothing are skipped.
+    ``more_fields`` are PI's names of further attributes, such as ``Step``.
 
     Raises:
         NoTagMatches: a tag or pattern selects nothing; the message names it.
@@ -85,7 +85,7 @@ def _allowed(client: PIClient, servers: list[DataServer], tag_filter: str | None
 
 
 def sample(client: PIClient, servers: list[DataServer], options: Options) -> tuple[list[Point], bool]:
-    """Points that the options select, from one page of each of the first tags or patterns; and whether that is all.
+    """Points that the options select, from one page of each of the first tags or patterns, and whether these are all.
 
     Raises:
         NoTagMatches: one of those tags or patterns selects nothing; the message names it.
@@ -120,6 +120,6 @@ def _no_match(unmatched: list[str], servers: list[DataServer], options: Options)
 
 
 def _most_requests(options: Options) -> int:
-    """How many requests one call may hold: at most half of what is allowed in a second (``pacing``)."""
+    """How many requests one call may hold: at most half of ``requests_per_second``."""
     rate = options.requests_per_second
     return listing.NAMES_PER_CALL if rate is None else int(rate / 2)

@@ -1,6 +1,6 @@
-"""About how many events each point has in a window, from the server's own counts of a small part of it.
+"""Estimates of how many events points have in a window, from the server's own counts.
 
-A wrong estimate makes tasks uneven and nothing else: how much is read at once is decided page by page.
+A wrong estimate only makes tasks or micro-batches uneven: how much is read at once is decided page by page.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pi_datasource.webapi.query import WEB_IDS_PER_URL
 log = logging.getLogger(__name__)
 
 COUNTED_POINTS = 200  # four sub-requests in one call
-WEIGHED_POINTS = 10_000  # more are even enough when they are dealt out in turn
+WEIGHED_POINTS = 10_000  # more make tasks that are even enough without weights
 COUNTED_SHARE = 24  # of a day one hour is counted
-FEW_POINTS_PER_TASK = 8  # where one tag more or less is felt
+FEW_POINTS_PER_TASK = 8  # one dense tag among so few makes a task long
 SHORTEST, LONG = timedelta(hours=6), timedelta(days=7)
 MOST_SETS = 20  # requests in one call
 _ADVICE = "; leave out 'max_events_per_trigger', and bound micro-batches by 'max_window_per_trigger'"
@@ -33,11 +33,11 @@ _FEWEST = 0.5  # events: a tag that was silent in the part may not be in the who
 
 
 def per_point(client: PIClient, points: Sequence[Point], window: Window, tasks: int) -> list[float] | None:
-    """One number for each point, or None where counting does not pay or the server does not count.
+    """The estimated number of events of each point; None if counting is not worth a request or the server does not count.
 
-    It pays for windows that are long, and, from ``SHORTEST`` on, where the ``tasks`` wanted have few points each. The
-    last part of the window is counted, of at most ``COUNTED_POINTS`` points spread over all; the others get the mean,
-    and of very many points all.
+    It is worth one for long windows and, from ``SHORTEST`` on, for ``tasks`` that have few points each. The last part of the
+    window is counted for a sample of at most ``COUNTED_POINTS`` points; the others get the mean, and so does each of more
+    than ``WEIGHED_POINTS``.
     """
     length = window.end - window.start
     few = len(points) <= FEW_POINTS_PER_TASK * tasks and length >= SHORTEST
@@ -57,9 +57,9 @@ def per_point(client: PIClient, points: Sequence[Point], window: Window, tasks: 
 
 
 def total(client: PIClient, points: Sequence[Point], window: Window, options: Options) -> float:
-    """The number of events of ``points`` in ``window``: of up to 1000 as counted, of more as a sample shows.
+    """The number of events of ``points`` in ``window``: counted for up to 1000 points, estimated from a sample of more.
 
-    System states are not counted by PI. One call.
+    PI does not count system states. One call.
 
     Raises:
         ServerError: the call failed, or the server does not count.
@@ -77,7 +77,7 @@ def total(client: PIClient, points: Sequence[Point], window: Window, options: Op
 
 
 def counts(client: PIClient, points: Sequence[Point], part: Window) -> dict[str, float]:
-    """How many events the points have in ``part``, by WebId, in one call; points that the server does not count are left out.
+    """The number of events in ``part`` by WebId, in one call, without the points that the server does not count.
 
     Raises:
         ServerError: the call failed, or the server counts none of the points.

@@ -1,4 +1,4 @@
-"""Lists of points: by pattern page by page, by exact name or path many in one call."""
+"""Lists of points: by pattern page by page, by exact name many in one call, by path one by one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ from pi_datasource.webapi.lists import ID_ONLY, Listed
 log = logging.getLogger(__name__)
 
 PAGE_SIZE = 10_000
-MOST_MOVES = 100  # of a list under the reader's hands; one that moves more often is in no order
-FEWEST_CAPPED = (
-    100  # items: a server may return fewer than were asked for without a word, but not as few as these
-)
+MOST_MOVES = 100  # of items, while their list is read; a list that moves more often has no order
+FEWEST_CAPPED = 100  # items: a server may cap pages without saying so, but not to fewer items than these
 NAMES_PER_CALL = 100  # each is a request of its own to the server's rate limit
 _INTERPRETED = re.compile(r"[\[\]\\]")
 _REGULAR = {"*": ".*", "?": "."}
@@ -36,7 +34,7 @@ class PointItem(msgspec.Struct):
 
     WebId: str
     Name: str
-    PointType: str  # what tells a point from other objects that PI Web API lists, such as data servers
+    PointType: str  # only points have one, data servers and other objects do not
     Id: int | None = None
     Path: str = ""
     Descriptor: str | None = None
@@ -73,9 +71,9 @@ def named(
     fields: Sequence[str],
     most_requests: int = NAMES_PER_CALL,
 ) -> dict[str, list[Found]]:
-    """What each exact name among ``tags`` selects, many asked for in one call of at most ``most_requests`` requests.
+    """The points of each exact name among ``tags``, many names in one call of at most ``most_requests`` requests.
 
-    Left out is what has to be asked for alone: patterns, paths, and names whose answer was none or not the whole.
+    Patterns, paths, and names whose answer failed or is incomplete are left out: they have to be asked for alone.
     """
     exact = [tag for tag in tags if not _WILDCARD.search(tag) and not tag.startswith("\\\\")]
     step = min(NAMES_PER_CALL, most_requests) // max(1, len(servers))
@@ -109,7 +107,7 @@ def _asked_together(
                     if _meant(tag, item)
                 ]
     except ServerError:
-        return {}  # asked for alone, each says for itself what is wrong
+        return {}  # asked for alone, each name gets an error of its own
     return found
 
 
@@ -121,7 +119,7 @@ def _whole(answer: Listed[PointItem] | FailedPart) -> list[PointItem] | None:
 
 
 def _meant(tag: str, item: PointItem) -> bool:
-    """A server may read a name without wildcards as a prefix; exact means exact (reference: quirk 30)."""
+    """Whether ``tag`` selects ``item``: a server may take a name without wildcards for a prefix (reference: quirk 30)."""
     return bool(_WILDCARD.search(tag)) or item.Name.lower() == tag.lower()
 
 
@@ -152,8 +150,8 @@ def _by_path(
 def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Iterator[PointItem]:
     """All items of a paged list; ends at an empty page, or one shorter than any cap without a ``Next`` link.
 
-    Each page begins with the last item of the one before. If it does not, points were deleted meanwhile, and as many
-    others would be passed over: the list is then read again from a page further up, whose items come a second time.
+    Each page begins with the last item of the one before. If it does not, points were deleted meanwhile, and as many others
+    would be skipped: reading then goes back by one page, whose items come a second time.
 
     Raises:
         UnexpectedReply: the server sends the same page again and again, whatever is asked for, or in no order.
@@ -198,14 +196,15 @@ def _page(client: PIClient, path: str, asked: Mapping[str, Any]) -> Listed[Point
         UnexpectedReply: it is another list again, or none.
     """
     tag = asked["nameFilter"]
-    listed = lists.read(client.get(path, asked), PointItem, path)
-    if (stranger := _stranger(tag, listed.Items)) is None:
-        return listed
-    log.warning("GET %s: the answer holds %s, which %r does not select; asking again", path, stranger, tag)
-    client.drop_connections()
-    listed = lists.read(client.get(path, asked), PointItem, path)
-    if (stranger := _stranger(tag, listed.Items)) is None:
-        return listed
+    stranger = None
+    for _ in range(2):
+        if stranger is not None:
+            text = "GET %s: the answer holds %s, which %r does not select; asking again"
+            log.warning(text, path, stranger, tag)
+            client.drop_connections()
+        listed = lists.read(client.get(path, asked), PointItem, path)
+        if (stranger := _stranger(tag, listed.Items)) is None:
+            return listed
     message = (
         f"the answer holds {stranger}, which {tag!r} does not select, so it belongs to another request; look for a proxy "
         "that delivers answers late"
@@ -216,8 +215,8 @@ def _page(client: PIClient, path: str, asked: Mapping[str, Any]) -> Listed[Point
 def _stranger(tag: str, items: Sequence[PointItem]) -> str | None:
     """The name of an item that ``tag`` cannot select; None if there is none, or none that is certain.
 
-    Certain are stars and question marks; sets, escapes and letters beyond ASCII are the server's to interpret. What a server
-    makes of a name without wildcards differs (reference: quirk 30), but something of it contains the name.
+    Only ``*`` and ``?`` are certain; how sets, escapes and letters beyond ASCII match is up to the server. So is a name
+    without wildcards (reference: quirk 30), but at least one of its points contains the name.
     """
     if not tag.strip("*") or not tag.isascii() or _INTERPRETED.search(tag):
         return None

@@ -30,13 +30,13 @@ _WILD = frozenset("*?")
 
 @dataclass(frozen=True)
 class Starts:
-    """Names in small letters, and patterns in the order of the file, each with the text of a time."""
+    """Names in lower case, and patterns in the order of the file, each with the text of a time."""
 
     names: Mapping[str, str]
     patterns: Sequence[tuple[str, str]]
 
     def of(self, name: str) -> str | None:
-        """The text for a tag, or None if the file says nothing of it."""
+        """The start of a tag as text; None if the file has none."""
         low = name.lower()
         found = self.names.get(low)
         if found is not None:
@@ -45,10 +45,10 @@ class Starts:
 
 
 def read(path: Path) -> Starts:
-    """What the file says; no time is resolved yet.
+    """The file's names, patterns and starts; no time is resolved yet.
 
     Raises:
-        InvalidOption: it cannot be read, is of another form, or holds a text that is no time; the message says where.
+        InvalidOption: it cannot be read, has another format, or holds an invalid time; the message says where.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

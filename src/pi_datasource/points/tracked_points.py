@@ -1,7 +1,7 @@
-"""The points of a stream: listed when it starts, kept between micro-batches, and listed again when they are old.
+"""The points of a stream: listed when it starts, kept between micro-batches, and listed again after ``discovery_interval``.
 
-How old they are is told by the PI server's clock, like all else in a stream. A new point is read from its next window on,
-one that is deleted or leaves the selection ends, and a renamed one stays what it is: its WebId follows from its point id.
+The interval is measured by the PI server's clock. A new point is read from the next window on, one that is deleted or no
+longer selected is not read any more, and a renamed one stays the same point: its WebId follows from its point id.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 _SHOWN = 10
 
-List = Callable[[bool], Sequence[Point]]  # of whether every tag asked for must be there
+List = Callable[[bool], Sequence[Point]]  # the argument: whether every tag must select something
 
 
 class TrackedPoints:
-    """The points of one running stream, in an order that depends on nothing but themselves."""
+    """The points of one running stream, ordered by WebId."""
 
     def __init__(self, options: Options, listing: List) -> None:
         self._options, self._listing = options, listing
@@ -36,13 +36,13 @@ class TrackedPoints:
         self.points: Sequence[Point] = ()
 
     def refresh(self, now: datetime, *, planned: str | None = None, strict: bool = False) -> None:
-        """Lists the points if that was never done, or ``discovery_interval`` or longer ago; or if a clock was set back.
+        """Lists the points the first time, after ``discovery_interval``, and after the server's clock was set back.
 
         ``planned`` is the fingerprint of the last micro-batch, if there was one.
 
         Raises:
-            NoTagMatches: ``strict``, and a tag or pattern selects nothing; or there were points before, and now there is
-                none at all: that an account has lost its rights is likelier, and what it does not see would be missed.
+            NoTagMatches: ``strict``, and a tag or pattern selects nothing; or there were points before, and now there are
+                none: more likely the account has lost its rights, and the events that it cannot see would be missed.
             ServerError: the server does not list its points.
         """
         known = self._listed_at
@@ -53,25 +53,25 @@ class TrackedPoints:
         if before and not listed:
             message = (
                 f"the server lists no tag of this stream any more, and there were {before}: nothing was read; check that "
-                "this account may still see them, and start the stream again: it goes on where it stands"
+                "this account may still see them, and restart the stream: it resumes where it stopped"
             )
             raise NoTagMatches(message)
         if known is not None:
-            _tell_changes(self.points, listed)
+            _log_changes(self.points, listed)
         self.points, self._listed_at = listed, now
         self._fingerprints.clear()
         self._starts = None
 
     def ready(self, now: Callable[[], datetime], planned: str | None, started: datetime | None) -> None:
-        """Lists the points if that was never done; tells when they are not those of ``planned``, an earlier fingerprint."""
+        """Lists the points the first time; logs a warning if they are not those of ``planned``, an earlier fingerprint."""
         if self._listed_at is not None:
             return
         self.refresh(now(), planned=planned)
         found = self.fingerprint(started)
         if planned is not None and planned != found:
             log.warning(
-                "a micro-batch is read again, and its tags are not those of the first time (%s, now %s): tags have come or "
-                "gone, or start_times has changed",
+                "a micro-batch is read again with other tags than the first time (%s, now %s): tags were added or removed, or "
+                "start_times has changed",
                 planned,
                 found,
             )
@@ -91,7 +91,7 @@ class TrackedPoints:
         return self._starts[1]
 
     def fingerprint(self, started: datetime | None) -> str:
-        """A short text that is the same for the same points, and also the same starts unless ``started`` is None."""
+        """A short text that identifies the points and, unless ``started`` is None, their starts."""
         if started not in self._fingerprints:
             moments = self.starts(started) if started is not None else None
             self._fingerprints[started] = fingerprint(self.points, moments)
@@ -99,7 +99,7 @@ class TrackedPoints:
 
 
 def fingerprint(points: Sequence[Point], starts: Mapping[str, datetime] | None = None) -> str:
-    """How many points there are and, in a few letters, which, in whatever order; and where they start, if that counts."""
+    """The number of points and a digest of their WebIds and ``starts``, independent of their order."""
     moments, digest = starts or {}, hashlib.blake2b(digest_size=8)
     for point in sorted(points, key=_web_id):
         start = moments.get(point.web_id)
@@ -111,11 +111,11 @@ def _web_id(point: Point) -> str:
     return point.web_id
 
 
-def _count(told: str | None) -> int:
-    return int(told.partition("-")[0]) if told else 0
+def _count(fingerprint: str | None) -> int:
+    return int(fingerprint.partition("-")[0]) if fingerprint else 0
 
 
-def _tell_changes(before: Sequence[Point], after: Sequence[Point]) -> None:
+def _log_changes(before: Sequence[Point], after: Sequence[Point]) -> None:
     names = {point.web_id: point.name for point in before}
     now = {point.web_id: point.name for point in after}
     for what, changed in (

@@ -1,4 +1,4 @@
-"""Events of many streams out of one body: lifted rows and parsed events in the order of the body, cut apart by stream. Pure."""
+"""Splits fast rows and parsed events, interleaved in the order of the body, into streams. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Cut(NamedTuple):
 
 
 class Interleaving:
-    """Collects the entries of all streams in the order of the body, and cuts the woven events apart again."""
+    """Collects the entries of all streams in the order of the body, and splits their events by stream."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -38,12 +38,12 @@ class Interleaving:
         return len(self.edges) - 2
 
     def cut(self, lifted: FastRows | None) -> Cut | None:
-        """The events of each stream; None if the runs are not exactly those that were lifted."""
+        """The events of each stream; None if the runs are not exactly those of the fast rows."""
         if lifted is None:
             if not all(type(entry) is TimedValue for entry in self.entries):
                 message = "a list stands in place of an event"
                 raise UnexpectedReply(message, call=BATCH)
-            return _apart(events.from_items(self.entries), self.edges)  # type: ignore[arg-type]
+            return _split(events.from_items(self.entries), self.edges)  # type: ignore[arg-type]
         items, places, rows, at = [], [], [0], 0
         run_ends_at = 0
         for entry in self.entries:
@@ -60,11 +60,11 @@ class Interleaving:
             rows.append(at)
         if run_ends_at != len(lifted.ticks):
             return None
-        woven = events.interleave(lifted, events.from_items(items), np.array(places, np.int64))
-        return _apart(woven, [rows[edge] for edge in self.edges])
+        whole = events.interleave(lifted, events.from_items(items), np.array(places, np.int64))
+        return _split(whole, [rows[edge] for edge in self.edges])
 
 
-def _apart(whole: Columns, edges: list[int]) -> Cut:
+def _split(whole: Columns, edges: list[int]) -> Cut:
     each = [Events(whole, first, after) for first, after in pairwise(edges)]
     return Cut(each, _disordered(whole.ticks, edges))
 

@@ -1,7 +1,6 @@
-"""Replies of PI Web API → pages of events, or the failure that they are.
+"""Decodes batch replies into pages of events and failures.
 
-Rules are those of the reference: a sub-reply's content is events, a string, ``Errors`` or a ``Message``; a body with
-status 2xx may still carry a failure at any level. Only what has the shape of a page is taken for one.
+What a failure is decides ``webapi.envelope``; only what has the shape of a page becomes one.
 """
 
 from __future__ import annotations
@@ -26,10 +25,7 @@ _NO_STREAMS: Mapping[str, Page] = MappingProxyType({})
 
 
 class Page(NamedTuple):
-    """What one sub-request brought: events (of one stream, or of each in ``streams``), or status and text of a failure.
-
-    ``unrecognized`` is a failure, too: status 200 with something that is neither events nor PI Web API's words for an error.
-    """
+    """The answer to one sub-request: events (of one stream, or of each in ``streams``), or a failure (see ``FailedPart``)."""
 
     events: Events = events.EMPTY
     units: str | None = None
@@ -51,7 +47,7 @@ class Page(NamedTuple):
 def batch_reply(body: bytes, asked: Sequence[str] = (), *, sets: bool = False) -> dict[str, Page]:
     """The pages of a batch reply by request id: of single streams, or with ``sets`` of stream sets.
 
-    A member that cannot be read is a failure of its own, as long as the body can be taken apart.
+    A member that cannot be read is a failure of its own, if the body as a whole can be parsed.
 
     Raises:
         UnexpectedReply: the body is cut, no batch reply, or its ids are not exactly those ``asked``; nothing of it was used.
@@ -137,7 +133,7 @@ class _Planned(NamedTuple):
 
 
 class _Planning:
-    """Tells pages from failures, member by member."""
+    """Separates pages from failures, member by member."""
 
     def __init__(self, text: bytes) -> None:
         self.interleaving = Interleaving()
@@ -189,7 +185,7 @@ class _Planning:
         return _Planned(number, stream.UnitsAbbreviation)
 
     def _at(self, place: Sequence[str | int]) -> Any:
-        """What stands at a place, with the names that the typed objects do not have."""
+        """The part at ``place`` as plain objects, with the names that the typed ones do not have."""
         if self._plain is None:
             try:
                 self._plain = msgspec.json.decode(self._text)

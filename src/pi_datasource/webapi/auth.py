@@ -1,4 +1,4 @@
-"""Options → a ``requests`` authentication object, which looks its secrets up itself, where it is used."""
+"""The ``requests`` authentication of the options; it looks secrets up where it is used."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ Connect = Callable[[], "Session"]
 
 
 class Anonymous(AuthBase):
-    """Sends nothing; without it requests would take credentials from ~/.netrc, unasked."""
+    """Sends no credentials; without it requests would take them from ~/.netrc."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:  # noqa: D102 - as inherited
         return request
 
 
 def authentication(options: Options, connect: Connect) -> AuthBase:
-    """How to sign in as the options say; ``connect`` makes sessions that reach a giver of tokens.
+    """The authentication that the options choose; ``connect`` makes sessions that reach a token endpoint.
 
     Raises:
-        InvalidOption: a secret that cannot be found where its reference points.
-        MissingPackage: Kerberos or NTLM without their extra.
+        InvalidOption: a secret is not found where its reference points.
+        MissingPackage: Kerberos or NTLM need an extra.
     """
     return _STRATEGIES[chosen(options)](options, connect)
 
 
 def chosen(options: Options) -> str:
-    """The kind of authentication: the one named, or for ``auto`` the one whose options are there."""
+    """The value of ``auth``; ``auto`` becomes the kind whose options are set."""
     if options.auth != "auto":
         return options.auth
     if options.token is not None:
@@ -71,7 +71,7 @@ def _bearer(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
 
 
 class _TokenOption:
-    """Looks the option ``token`` up; asked again, the last one was refused, and its place may hold another by now."""
+    """Looks the option ``token`` up, and again after the server refused it: its place may hold another by now."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -96,7 +96,7 @@ def _kerberos(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
         def handle_response(self, response: Response, **settings: Any) -> Response:
             try:
                 return super().handle_response(response, **settings)  # type: ignore[no-any-return]
-            except ImportError as cause:  # only now does it look for the libraries beneath it
+            except ImportError as cause:  # only now does it load the libraries that it needs
                 response.close()
                 missing = _missing("kerberos")
                 raise missing from cause
@@ -113,7 +113,7 @@ def _ntlm(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
         KeyError,
         ValueError,
         struct.error,
-    )  # what a strange challenge leads to
+    )  # raised for a malformed challenge
 
     class NTLM(package.HttpNtlmAuth):  # type: ignore[name-defined, misc]
         def response_hook(self, response: Response, **settings: Any) -> Response:
@@ -131,7 +131,7 @@ def _ntlm(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
 
 
 def on_this_machine(url: str) -> bool:
-    """Whether ``url`` is an address of the machine itself, which no other can listen to."""
+    """Whether ``url`` is a loopback address, which no other machine can listen to."""
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
 

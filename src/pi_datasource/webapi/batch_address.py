@@ -1,7 +1,7 @@
-"""The address under which PI Web API resolves the sub-requests of a batch: its own, whatever proxy stands before it.
+"""The address under which PI Web API resolves the sub-requests of a batch: its own, whatever the path on a proxy.
 
 A proxy that maps another path to PI Web API does so for the call, not for the addresses in its body (reference: section 13,
-batch and proxies). Host and port of these do not matter, the path does.
+batch and proxies). Their host and port do not matter, their path does.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pi_datasource.redaction import shorten
 log = logging.getLogger(__name__)
 
 _NOT_ROUTED = b"No HTTP resource was found"  # the words of the framework below PI Web API for an unknown path
-_OPENING = 4096  # bytes in which the first sub-reply of a batch that was not routed says so
+_OPENING = 4096  # bytes that hold the first sub-reply
 _USUAL_PATH = "/piwebapi"
 
 
 class BatchAddress:
-    """The base of sub-requests: ``given`` if the user named one, else ``url`` until PI Web API does not know it."""
+    """The base of sub-requests: ``given`` if there is one, else ``url`` as long as PI Web API accepts it."""
 
     def __init__(self, url: str, given: str | None = None) -> None:
         self.base = given or url
@@ -30,14 +30,14 @@ class BatchAddress:
         self._confirmed = False
 
     def of(self, url: str) -> str:
-        """The address of a resource for a sub-request; ``url`` is its address for a call of its own."""
+        """The address of a sub-request for the resource at ``url``."""
         return self.base + url.removeprefix(self._url) if url.startswith(self._url) else url
 
     def find(self, get: Callable[[str], Any], batch: Callable[[str], bytes]) -> bool | None:
-        """Whether there is another base than before; None if PI Web API knows none that was tried.
+        """Looks for a base that PI Web API knows: True if it is a new one, None if none of those tried is known.
 
-        ``get`` sends a GET, ``batch`` one as a batch. A base under which the list of data servers is found is right, and
-        what is not found under it is an endpoint that this release lacks.
+        ``get`` sends a GET, ``batch`` sends one within a batch. A base under which the list of data servers is found is
+        right; an endpoint that is not found under it is one that this release lacks.
         """
         if self._confirmed:
             return False
@@ -59,18 +59,18 @@ class BatchAddress:
         yield self.base
         if self._fixed:
             return
-        if told := _status_rows(get):
-            yield told
+        if own := _own_address(get):
+            yield own
         yield urlunsplit((*urlsplit(self._url)[:2], _USUAL_PATH, "", ""))
 
 
 def none_routed(body: bytes, requests: int) -> bool:
-    """Whether PI Web API knew the address of none of the ``requests`` of the batch that ``body`` answers."""
+    """Whether PI Web API found no resource for any of the ``requests`` of the batch that ``body`` answers."""
     return _NOT_ROUTED in body[:_OPENING] and body.count(_NOT_ROUTED) >= requests
 
 
-def _status_rows(get: Callable[[str], Any]) -> str | None:
-    """The address that PI Web API gives of itself on its home page."""
+def _own_address(get: Callable[[str], Any]) -> str | None:
+    """The address in the links of PI Web API's home page."""
     try:
         home = get("")
     except ServerError:

@@ -33,7 +33,7 @@ _State = TypeVar("_State")
 
 
 class _Sent(NamedTuple):
-    """One call: counts for ``weight`` requests; ``read`` makes of the answer what the caller wants."""
+    """One call, which counts for ``weight`` requests; ``read`` turns its answer into what the caller gets."""
 
     name: Call
     url: str
@@ -43,7 +43,7 @@ class _Sent(NamedTuple):
 
 
 class PIClient:
-    """Calls of one PI Web API; not shared between threads.
+    """A client of one PI Web API; not shared between threads.
 
     Every failure raises a leaf of ``ServerError`` that names the call; no message or log holds a secret.
     """
@@ -58,8 +58,8 @@ class PIClient:
         self._breaker = Breaker()
         self._batch_address = BatchAddress(options.url, options.batch_url)
         self._metrics = RequestMetrics()
-        self._distrusts_connections = False
-        self._adding = Lock()  # a pause may end while the next call is on its way
+        self._drops_connections = False
+        self._adding = Lock()  # a pause may end while the next call is under way
         self._session = transport.session(options)
         self._failures = Failures(options.url, self.timeout_s, auth.chosen(options) != "anonymous")
         self._exchange = Exchange(self._session, self._failures)
@@ -73,13 +73,13 @@ class PIClient:
         self._session.close()
 
     def resource(self, path: str, params: Mapping[str, Any] | None = None) -> str:
-        """The absolute URL of a resource; everything special in ``params`` is percent-encoded."""
+        """The absolute URL of a resource, with ``params`` percent-encoded."""
         asked = query(params or {})
         return f"{self.url}/{path}" + (f"?{asked}" if asked else "")
 
     @redacted_errors()
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """The JSON body of a GET, after a look for the failure that a 200 may hide (``WebException``)."""
+        """The JSON body of a GET; raises the failure that a body with status 200 may hold (``WebException``)."""
         name = Call("GET", path)
         call = _Sent(name, self.resource(path, params), read=partial(self._parsed, name))
         return self._send(call, Attempts(self.max_retries))
@@ -98,13 +98,13 @@ class PIClient:
 
     @redacted_errors()
     def batch(self, requests_by_id: Mapping[str, str], attempts: Attempts | None = None) -> bytes:
-        """The body of the answer to many GETs sent as one call of the batch endpoint.
+        """The body of the answer to many GETs in one call of the batch endpoint.
 
-        ``attempts`` may hold retries that the caller has used before, and holds afterwards those of this call, too.
+        ``attempts`` holds the retries that the caller has used before; those of this call are added.
 
         Raises:
-            UnexpectedReply: the answer is cut or no JSON object.
-            RequestRefused: PI Web API knows the address of none of the GETs.
+            UnexpectedReply: the answer is cut, or not a JSON object.
+            RequestRefused: PI Web API finds no resource for any of the GETs.
         """
         attempts = attempts or Attempts(self.max_retries)
         body = self._batch(requests_by_id, attempts)
@@ -129,37 +129,35 @@ class PIClient:
         return answer.body
 
     def drop_connections(self) -> None:
-        """Closes the kept connections before the next call: answers that still arrive on them reach no later one."""
-        self._distrusts_connections = (
-            True  # closed by the thread that sends: another may be about to take one
-        )
+        """Closes the kept connections before the next call, so that it gets no answer that still arrives on them."""
+        self._drops_connections = True  # the thread that sends closes them: it may be about to use one
 
     def pace(self, requests_per_second: float | None) -> None:
-        """From here on at most so many requests are sent in any second, each sub-request of a batch counted."""
+        """Limits the requests in any second from now on; each sub-request of a batch counts."""
         self._pacer.set(requests_per_second)
 
     def pause(self, attempt: int, least_s: float = 0.0, *, requests: int = 1, refused: bool = False) -> None:
-        """Waits before ``requests`` are sent again: 1, 2, 4 … seconds, at most 30, but ``least_s`` if longer.
+        """Waits before ``requests`` are sent again: 1, 2, 4 … seconds, at most 30, or ``least_s`` if that is longer.
 
-        A second is what PI's rate limit asks for at least (reference: limits); ``refused`` says that it was this limit.
+        PI's rate limit needs at least one second (reference: limits); ``refused`` says that it was this limit.
         """
         pause_s = max(retry.back_off_s(attempt, limited=True), retry.bounded_s(least_s))
         if pause_s > retry.LOGGED_PAUSE_S:
             retry.report(f"POST batch: {requests} sub-request(s) failed for the moment", pause_s, least_s)
         self.sleep(pause_s)
-        self._spent(RequestMetrics(0, requests, pause_s if refused else 0.0))
+        self._count(RequestMetrics(0, requests, pause_s if refused else 0.0))
 
     def server_state(self, kind: Callable[[], _State]) -> _State:
-        """The only ``kind`` of this process for this server: what its clients have learnt, shared by all of them."""
+        """The object of this ``kind`` that all clients of this server in the process share."""
         state: _State = _server_state(self.url, kind)
         return state
 
     @property
     def metrics(self) -> RequestMetrics:
-        """What the calls of this client have cost so far."""
+        """The metrics of all calls so far."""
         return self._metrics + RequestMetrics(throttled_seconds=self._pacer.waited_s)
 
-    def _spent(self, more: RequestMetrics) -> None:
+    def _count(self, more: RequestMetrics) -> None:
         with self._adding:
             self._metrics += more
 
@@ -169,7 +167,7 @@ class PIClient:
         self.sleep(seconds)
 
     def _send(self, call: _Sent, attempts: Attempts) -> Any:
-        """What ``call`` makes of its answer; a server that is down is waited for as long as the options say."""
+        """What ``call`` reads from its answer; waits for a server that is down as the options say."""
         outage = Outage(self.patience_s)
         while True:
             try:
@@ -197,8 +195,8 @@ class PIClient:
 
     def _before_retry(self, failed: Failed, pause_s: float) -> None:
         if failed.kind in (Failure.DROPPED, Failure.SILENT):
-            self._session.close()  # what has dropped one kept connection has dropped the others, too
-        self._spent(
+            self._session.close()  # the other kept connections are dropped, too
+        self._count(
             RequestMetrics(
                 retries=1, throttled_seconds=pause_s if failed.kind is Failure.RATE_LIMITED else 0.0
             )
@@ -207,10 +205,10 @@ class PIClient:
     def _attempt(self, call: _Sent, attempts: Attempts) -> Any:
         self._pacer.wait(call.weight)
         try:
-            if self._distrusts_connections:
-                self._distrusts_connections = False
+            if self._drops_connections:
+                self._drops_connections = False
                 self._session.close()
-            self._spent(RequestMetrics(calls=1))
+            self._count(RequestMetrics(calls=1))
             answer = self._exchange.send(call.name, call.url, call.data, attempts.seen(Failure.BROKEN) + 1)
         finally:
             self._pacer.answered()
@@ -218,7 +216,7 @@ class PIClient:
             return answer
         try:
             return call.read(answer)
-        except (UnexpectedReply, ServerFailed) as error:  # half of an answer, or a proxy's page in its place
+        except (UnexpectedReply, ServerFailed) as error:  # a part of an answer, or a proxy's page
             return Failed(error, Failure.UNREADABLE)
 
 
@@ -229,5 +227,5 @@ def _server_state(url: str, kind: Any) -> Any:  # noqa: ARG001 - the key of the 
 
 @lru_cache(maxsize=4)
 def shared(options: Options) -> PIClient:
-    """The client of these options in this process: one connection serves many tasks of a reused worker."""
+    """The client of these options in this process: many tasks of a reused worker share its connection."""
     return PIClient(options)

@@ -1,4 +1,4 @@
-"""Data servers and their clock: nothing depends on this machine's."""
+"""The data servers, and the PI server's time: nothing depends on this machine's clock."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from pi_datasource.webapi.client import PIClient
 log = logging.getLogger(__name__)
 
 INTERVAL_S = 1.0
-MOST_CLOCK_DIFFERENCE = timedelta(minutes=10)  # of connected data servers; more is a clock that is wrong
-# What a server that has no clock to tell sends in its place: year 1, 1970 (reference: section 13, data servers).
+MOST_CLOCK_DIFFERENCE = timedelta(minutes=10)  # between connected data servers; with more a clock is wrong
+# A server without a clock sends year 1 or 1970 (reference: section 13, data servers).
 _PLAUSIBLE_YEARS = range(1980, 2200)
 
 
@@ -64,7 +64,7 @@ def _date_header(answer: Mapping[str, Any]) -> datetime | None:
 
 
 def _clock(item: _DataServer, date: datetime | None) -> datetime | None:
-    """The server's own clock, or that of PI Web API (``date``) where it tells none."""
+    """The server's own clock, or that of PI Web API (``date``) if it has none."""
     if not item.ServerTime:
         return date
     try:
@@ -120,7 +120,7 @@ def server_now(servers: list[DataServer]) -> datetime:
     """The PI server's present time: of several connected servers the one whose clock is furthest behind.
 
     Raises:
-        UnexpectedReply: the server tells its time neither in ``ServerTime`` nor in a ``Date`` header, or the clocks of
+        UnexpectedReply: the server reports its time neither in ``ServerTime`` nor in a ``Date`` header, or the clocks of
             connected servers are more than ``MOST_CLOCK_DIFFERENCE`` apart.
     """
     connected = [server for server in servers if server.connected] or servers
@@ -155,7 +155,7 @@ class ServerClock:
         """The server's time, at most a second old; with ``wait`` a server that is down is waited for as the options say.
 
         Raises:
-            ServerError: the server does not tell its time.
+            ServerError: the server does not report its time.
         """
         if self.last is not None and time.monotonic() - self._answered_at < INTERVAL_S:
             return self.last
@@ -177,4 +177,4 @@ class _DataServer(msgspec.Struct):
 class _Point(msgspec.Struct):
     WebId: str
     Name: str
-    PointType: str  # what tells a point from other objects that PI Web API lists, such as data servers
+    PointType: str  # only points have one, data servers do not

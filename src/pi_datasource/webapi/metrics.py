@@ -1,4 +1,4 @@
-"""What reading costs the PI server: requests, repetitions, and the time for which requests are held back."""
+"""Metrics of requests: calls, retries, throttled seconds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import astuple, dataclass
 
 @dataclass(frozen=True)
 class RequestMetrics:
-    """``calls`` are HTTP requests, repetitions included; ``retries`` are calls and sub-requests that were sent once more.
+    """``calls`` are HTTP requests, including retries; ``retries`` are calls and sub-requests that were sent again.
 
-    ``throttled_seconds`` is how long was waited because of ``requests_per_second`` or of an answer 429.
+    ``throttled_seconds`` is the time waited because of ``requests_per_second`` or an answer 429.
     """
 
     calls: int = 0
@@ -17,11 +17,11 @@ class RequestMetrics:
     throttled_seconds: float = 0.0
 
     def __add__(self, other: RequestMetrics) -> RequestMetrics:
-        """Both together."""
+        """The sum of both."""
         return RequestMetrics(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: RequestMetrics) -> RequestMetrics:
-        """What came after ``other``."""
+        """The metrics since ``other``."""
         return RequestMetrics(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 

@@ -1,4 +1,4 @@
-"""Parameters of a call → the query of its URL. Pure."""
+"""Queries of URLs. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 WEB_IDS_PER_URL = 50  # some 2 kB of URL with short WebIds (reference: performance)
-_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # what percent-encoding leaves as it is
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # not changed by percent-encoding
 
 
 def query(params: Mapping[str, Any]) -> str:
-    """A parameter that is a list once for each of its values, one that is None not at all; all special percent-encoded."""
+    """The query of a URL, percent-encoded: a list is repeated for each of its values, None is left out."""
     return "&".join(filter(None, (_of(name, value) for name, value in params.items() if value is not None)))
 
 
 def _of(name: str, value: Any) -> str:
-    # Hundreds of WebIds come in one call, and hold nothing special.
+    # A call may hold hundreds of WebIds, which need no encoding.
     if isinstance(value, list) and _PLAIN.fullmatch("".join(map(str, value))):
         return "&".join([f"{name}={each}" for each in value])
     return urlencode({name: value}, quote_via=quote, doseq=True)

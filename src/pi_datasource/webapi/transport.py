@@ -1,4 +1,4 @@
-"""The HTTP session: headers, sign-in, trust and proxies; and what a broken connection says of itself."""
+"""The HTTP session: headers, authentication, TLS and proxies."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 
 class Session(requests.Session):
-    """Signs in as the options say, follows no redirect, and never follows the environment over an option.
+    """A session configured by the options: it follows no redirect, and options take precedence over the environment.
 
     Raises:
         InvalidOption: a file, secret or address of the options cannot be used on this machine.
-        MissingPackage: the kind of sign-in needs an extra.
+        MissingPackage: ``auth`` needs an extra.
     """
 
     def __init__(self, options: Options) -> None:
@@ -51,18 +51,18 @@ class Session(requests.Session):
         self.auth = auth.Anonymous()
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """As inherited, but an option outdoes a variable of the environment, not the other way round."""
+        """As inherited, but an option takes precedence over an environment variable."""
         if self._proxies is not None:
             proxies = {**self._proxies, **(proxies or {})}
         trusted = verify if self._trusted is True else self._trusted
         return super().merge_environment_settings(url, proxies, stream, trusted, cert)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: credentials might go to the target, and requests would take even one apart that it must not follow."""
+        """None: credentials might go to the target, and requests would parse even a redirect that it must not follow."""
 
 
 def session(options: Options) -> Session:
-    """A session that signs in as the options say."""
+    """A session that authenticates as the options say."""
     made = Session(options)
     made.auth = auth.authentication(options, lambda: Session(options))
     if not options.verify_tls:

@@ -65,7 +65,7 @@ def test_a_body_that_is_unreadable_once_is_asked_for_again_as_a_whole() -> None:
 
 def test_a_server_whose_every_answer_is_unreadable_is_given_up_soon() -> None:
     server = Unparsable(NAMES, NAMES)
-    with pytest.raises(UnexpectedReply, match=r"no batch reply.*while reading"):
+    with pytest.raises(UnexpectedReply, match=r"not a batch reply.*while reading"):
         read(server, task(NAMES, "streams"))
     assert len(server.calls) < 45
 
