@@ -50,7 +50,7 @@ def batch_reply(body: bytes, asked: Sequence[str] = (), *, sets: bool = False) -
     A member that cannot be read is a failure of its own, if the body as a whole can be parsed.
 
     Raises:
-        UnexpectedReply: the body is cut, no batch reply, or its ids are not exactly those ``asked``; nothing of it was used.
+        UnexpectedReply: the body is cut, not a batch reply, or its ids are not exactly those ``asked``; nothing of it was used.
     """
     try:
         return _read(body, asked, sets)
@@ -180,8 +180,8 @@ class _Planning:
         last = items[-1] if items else None
         if type(last) is TimedValue and last.Errors:
             # The server handled a failure while it wrote; whether there were more events it does not say.
-            words = text_of(last.Errors) or "no reason given"
-            return _failed(FailedPart(500, f"the events end with an error entry: {words}"), _size(items))
+            text = text_of(last.Errors) or "no reason given"
+            return _failed(FailedPart(500, f"the events end with an error entry: {text}"), _size(items))
         return _Planned(number, stream.UnitsAbbreviation)
 
     def _at(self, place: Sequence[str | int]) -> Any:

@@ -49,7 +49,7 @@ class _AnyReply(SubReply, gc=False):
 class FailedPart(NamedTuple):
     """A part of an answer that is a failure: HTTP status, text, and PI Web API's own ``errors`` if it has any.
 
-    ``unrecognized`` means status 200 with neither data nor PI Web API's words for an error.
+    ``unrecognized`` means status 200 with neither data nor an error of PI Web API.
     """
 
     status: int
@@ -61,11 +61,10 @@ class FailedPart(NamedTuple):
 
 def failure_of(part: FailureFields) -> FailedPart | None:
     """The failure that a part with status 200 holds, whatever data stand beside it."""
-    told = part.WebException
-    if told is None and not part.Errors and not part.exception and not part.Message:
+    if part.WebException is None and not (part.Errors or part.exception or part.Message):
         return None
-    words = text_of(told) or text_of(part.Errors) or text_of(part.exception) or text_of(part.Message)
-    return FailedPart(_status_of(told), words)
+    texts = map(text_of, (part.WebException, part.Errors, part.exception, part.Message))
+    return FailedPart(_status_of(part.WebException), next(filter(None, texts), ""))
 
 
 def failure_in(content: Any) -> FailedPart | None:
@@ -81,10 +80,10 @@ def failure_of_member(reply: SubReply, content: Any) -> FailedPart | None:
     failure = failure_of(reply) or (failure_of(inner) if inner is not None else None)
     if reply.Status == 200 or (inner is not None and inner.WebException is not None):
         return failure
-    words = text_of(content) if isinstance(content, str) else failure.message if failure else ""
+    text = text_of(content) if isinstance(content, str) else failure.message if failure else ""
     errors = own_errors(inner.Errors) if inner is not None else ()
     asked = reply.Headers.get("Retry-After") if isinstance(reply.Headers, dict) else None
-    return FailedPart(reply.Status or 500, words, errors, retry.retry_after_s(asked))
+    return FailedPart(reply.Status or 500, text, errors, retry.retry_after_s(asked))
 
 
 def failed_body(status: int, headers: Mapping[str, str], body: bytes) -> FailedPart:
@@ -108,7 +107,7 @@ def members(body: bytes, asked: Sequence[str] = ()) -> dict[str, bytes]:
     """The JSON of each member of a batch reply by its id, unchecked.
 
     Raises:
-        UnexpectedReply: the body is cut, no batch reply, or its ids are not exactly those ``asked``.
+        UnexpectedReply: the body is cut, not a batch reply, or its ids are not exactly those ``asked``.
     """
     try:
         found = {key: bytes(raw) for key, raw in _MEMBERS.decode(body).items()}
@@ -118,7 +117,7 @@ def members(body: bytes, asked: Sequence[str] = ()) -> dict[str, bytes]:
     if broken is not None:
         raise broken_batch(broken)
     if asked:
-        if FAILURE_NAMES & found.keys():  # a gateway's words in place of the members
+        if FAILURE_NAMES & found.keys():  # an error of a gateway in place of the members
             raise no_batch_reply(body, text_of(msgspec.json.decode(body)))
         check_ids(body, found, asked)
     return found
@@ -143,7 +142,7 @@ def unreadable(damage: Exception) -> FailedPart:
 
 
 def unrecognized(message: str) -> FailedPart:
-    """A part with status 200 that is neither data nor PI Web API's words for an error."""
+    """A part with status 200 that is neither data nor an error of PI Web API."""
     return FailedPart(500, message, unrecognized=True)
 
 
@@ -156,9 +155,9 @@ def no_batch_reply(body: bytes, why: object) -> UnexpectedReply:
 
 def broken_batch(broken: SubReply) -> UnexpectedReply:
     """A ``WebException`` in place of the members."""
-    words = text_of(broken.Errors) or "no reason given"
+    text = text_of(broken.Errors) or "no reason given"
     status = _status_of({"StatusCode": broken.StatusCode})
-    return UnexpectedReply(f"the server failed while it answered: {words}", status, call=BATCH)
+    return UnexpectedReply(f"the server failed while it answered: {text}", status, call=BATCH)
 
 
 def new_ids(count: int) -> list[str]:
@@ -204,8 +203,8 @@ def opening(body: bytes) -> str:
     """The first words of a body, fit for an error message."""
     # Redacted before a cut or a tag goes through a secret.
     start = redaction.redact(body[:_OPENING].decode("utf-8", "replace"))
-    words = _without_tags(start[: _OPENING // 2])
-    return repr(words[:_SHOWN]) if words else "nothing"
+    text = _without_tags(start[: _OPENING // 2])
+    return repr(text[:_SHOWN]) if text else "nothing"
 
 
 def _without_tags(text: str) -> str:

@@ -34,6 +34,6 @@ def of_status(call: Call, failed: FailedPart, hint: str | None = None) -> Server
     status = failed.status
     kind, usual = BY_STATUS.get(status, (ServerFailed if status >= 500 else RequestRefused, ""))
     hint = usual if hint is None else hint
-    words = shorten(failed.message)
-    said = f": {words.rstrip('.') if hint else words}" if words else ""
+    text = shorten(failed.message)
+    said = f": {text.rstrip('.') if hint else text}" if text else ""
     return kind(f"HTTP {status}{said}" + (f"; {hint}" if hint else ""), status, failed.errors, call=call)
