@@ -37,9 +37,9 @@ class Interleaving:
         self.edges.append(len(self.entries))
         return len(self.edges) - 2
 
-    def cut(self, lifted: FastRows | None) -> Cut | None:
+    def cut(self, fast: FastRows | None) -> Cut | None:
         """The events of each stream; None if the runs are not exactly those of the fast rows."""
-        if lifted is None:
+        if fast is None:
             if not all(type(entry) is TimedValue for entry in self.entries):
                 message = "a list stands in place of an event"
                 raise UnexpectedReply(message, call=BATCH)
@@ -58,9 +58,9 @@ class Interleaving:
                 run_ends_at = after
                 at += after - first
             rows.append(at)
-        if run_ends_at != len(lifted.ticks):
+        if run_ends_at != len(fast.ticks):
             return None
-        whole = events.interleave(lifted, events.from_items(items), np.array(places, np.int64))
+        whole = events.interleave(fast, events.from_items(items), np.array(places, np.int64))
         return _split(whole, [rows[edge] for edge in self.edges])
 
 

@@ -72,17 +72,17 @@ def _failed(failed: FailedPart, dropped: int = 0) -> Page:
 
 
 def _read(body: bytes, asked: Sequence[str], sets: bool) -> dict[str, Page]:
-    lifted = fast_rows.extract(body)
-    pages = _pages(body, lifted, asked, sets)
+    fast = fast_rows.extract(body)
+    pages = _pages(body, fast, asked, sets)
     if pages is None:
         # Rows stand where the reference has none: the parser says what is wrong, if anything is.
         pages = _pages(body, None, asked, sets)
     return pages or {}
 
 
-def _pages(body: bytes, lifted: FastRows | None, asked: Sequence[str], sets: bool) -> dict[str, Page] | None:
-    """The pages; None if the lifted rows do not fit into what is left of the body."""
-    text = lifted.residual_json if lifted else body
+def _pages(body: bytes, fast: FastRows | None, asked: Sequence[str], sets: bool) -> dict[str, Page] | None:
+    """The pages; None if the fast rows do not fit into what is left of the body."""
+    text = fast.residual_json if fast else body
     replies = _parsed(text, body, sets)
     if replies is None:
         return None
@@ -90,7 +90,7 @@ def _pages(body: bytes, lifted: FastRows | None, asked: Sequence[str], sets: boo
         envelope.check_ids(text, replies, asked)
     planning = _Planning(text)
     plans = {key: planning.member(key, answer or SubReply()) for key, answer in replies.items()}
-    cut = planning.interleaving.cut(lifted)
+    cut = planning.interleaving.cut(fast)
     if cut is None:
         return None
     return {key: plan if isinstance(plan, Page) else plan.filled(cut) for key, plan in plans.items()}
@@ -172,9 +172,7 @@ class _Planning:
             if failure is None and not wire.is_empty_page(self._at(place)):
                 failure = _without_events(self._at(place))
             items = []
-        number = self.interleaving.add(
-            items
-        )  # of a failure, too: all rows that were lifted have their stream
+        number = self.interleaving.add(items)  # of a failure, too: every fast row belongs to a stream
         if failure is not None:
             return _failed(failure, _size(items))
         last = items[-1] if items else None
