@@ -16,10 +16,10 @@ import pytest
 from mock_server import Plant, running
 from oracle_check import compare
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning import planner
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.recorded import fetch
 from pi_datasource.tables import registry
+from pi_datasource.tables.timeseries import Timeseries
 from pi_datasource.webapi.client import PIClient
 from tests.integration.support.clock import NOW, Clock
 from tests.integration.support.comparison import assert_equals_oracle, pi
@@ -108,7 +108,7 @@ def test_two_attempts_of_one_task_at_once_give_the_same_rows_and_one_given_up_di
     )  # fmt: skip
     schema = registry.columns(options)
     with PIClient(options) as client:
-        (task,) = planner.tasks(client, Pruning(options))
+        (task,) = Timeseries().plan(client, Pruning(options))
 
     def attempt(most: int | None) -> list[pa.RecordBatch]:
         found = []

@@ -16,10 +16,10 @@ from oracle_check import compare
 from pi_datasource import schema
 from pi_datasource.errors import NoTagMatches, ReadFailed, ServerError
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning import planner
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.recorded import fetch
 from pi_datasource.spark.stream_reader import PIStreamReader
+from pi_datasource.tables.timeseries import Timeseries
 from pi_datasource.webapi import client
 from pi_datasource.webapi.client import PIClient
 from tests.engine import Engine
@@ -71,7 +71,7 @@ def batch_read(given: dict[str, str]) -> Read:
     with PIClient(parsed, sleep=lambda _: None) as api:
         return START, [
             batch
-            for task in planner.tasks(api, Pruning(parsed))
+            for task in Timeseries().plan(api, Pruning(parsed))
             for batch in fetch.run(api, task, schema.timeseries())
         ]
 

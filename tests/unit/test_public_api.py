@@ -9,7 +9,7 @@ import pytest
 
 import pi_datasource
 
-CORE = ("errors", "options.documentation", "planning.planner", "planning.sql_predicate", "tables.registry", "recorded.fetch",
+CORE = ("errors", "options.documentation", "planning.sql_predicate", "tables.registry", "recorded.fetch",
         "points.tracked_points", "webapi.data_servers")  # fmt: skip
 BLOCK = """
 import sys

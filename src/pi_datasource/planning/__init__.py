@@ -1,4 +1,4 @@
-"""Points and a window divided into tasks, after what a predicate excludes has been left out.
+"""Divides points x window into the tasks of a read. Pure.
 
-Imports ``points`` and everything below it. Start with ``tiling`` (pure), then ``planner``.
+Imports ``options`` and the root modules. Start with ``tiling``, then ``pruning``.
 """

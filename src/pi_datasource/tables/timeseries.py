@@ -13,14 +13,13 @@ from pi_datasource import schema as schemas
 from pi_datasource import time_strings
 from pi_datasource.model import Point, ReadTask, Window
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning import planner
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.planning.tiling import plan, without_points
 from pi_datasource.points import discovery, event_counts, start_times
 from pi_datasource.points.tracked_points import TrackedPoints
 from pi_datasource.recorded import fetch
 from pi_datasource.tables.table import Table, TableStream, Task
-from pi_datasource.webapi import client
+from pi_datasource.webapi import client, data_servers
 from pi_datasource.webapi.client import PIClient
 from pi_datasource.webapi.data_servers import ServerClock
 
@@ -37,9 +36,25 @@ class Timeseries(Table):
         """All columns: those of an event, the groups of ``tag_pattern``, metadata if asked for, lineage."""
         return schemas.timeseries(options.pattern_columns, options.include_metadata)
 
-    def plan(self, client: PIClient, pruning: Pruning) -> Sequence[ReadTask]:
-        """Points x window, divided into about ``num_partitions`` tasks of the same size."""
-        return planner.tasks(client, pruning)
+    def plan(self, client: PIClient, pruning: Pruning) -> list[ReadTask]:
+        """Points x window, divided into about ``num_partitions`` tasks of the same size, on the server's clock.
+
+        Raises:
+            NoTagMatches: a tag or pattern of the options selects nothing; one that only a predicate mentions may.
+            InvalidOption: the window ends before it starts.
+        """
+        options, tags = pruning.options, pruning.tags()
+        servers = data_servers.select(client, options)
+        now = data_servers.server_now(servers)
+        window = pruning.window(now)
+        if tags is None:
+            listed = discovery.points(client, servers, options)
+        else:
+            asked = options.model_copy(update={"tags": tags})
+            listed = discovery.points(client, servers, asked, strict=False) if tags else []
+        found = pruning.points(listed)
+        events = event_counts.per_point(client, found, window, options.num_partitions)
+        return plan(found, window, options, now, events)
 
     def read(
         self, client: PIClient, task: Task, schema: pa.Schema, options: Options

@@ -9,9 +9,9 @@ import pytest
 from pi_datasource import schema
 from pi_datasource.errors import RequestRefused
 from pi_datasource.options.declaration import Options
-from pi_datasource.planning import planner
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.recorded import fetch
+from pi_datasource.tables.timeseries import Timeseries
 from pi_datasource.webapi.client import PIClient
 from tests.unit.small_pi import SmallPI, hours, serving
 
@@ -31,7 +31,7 @@ def read(url: str, **given: str) -> Rows:
     with PIClient(options) as client:
         batches = [
             batch
-            for task in planner.tasks(client, Pruning(options))
+            for task in Timeseries().plan(client, Pruning(options))
             for batch in fetch.run(client, task, schema.timeseries())
         ]
     rows = [(row["tag_name"], row["value"]) for batch in batches for row in batch.to_pylist()]
