@@ -60,7 +60,8 @@ READS = (
 class Server:
     """A simulator in a process of its own, and what the system says of it."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, tree: Path | None = None) -> None:
+        """Starts the simulator of this repository, or that of the checkout ``tree``."""
         command = [
             sys.executable,
             "-m",
@@ -74,7 +75,10 @@ class Server:
             *arguments,
         ]
         started = time.monotonic()
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        environment = os.environ if tree is None else {**os.environ, "PYTHONPATH": str(tree)}
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, cwd=tree, env=environment
+        )
         assert self._process.stdout is not None
         match = re.search(r"http://\S+", self._process.stdout.readline())
         if match is None:
@@ -117,13 +121,18 @@ class Server:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[Server]:
+def serving(*arguments: str, tree: Path | None = None) -> Iterator[Server]:
     """A simulator while the block runs."""
-    server = Server(*arguments)
+    server = Server(*arguments, tree=tree)
     try:
         yield server
     finally:
         server.stop()
+
+
+def web_ids_of(plant: Plant) -> list[str]:
+    """The WebIDs of all points."""
+    return [point.web_id("IDOnly") for point in plant.points]
 
 
 def measure_read(server: Server, read: Read, web_ids: list[str], repeats: int) -> dict[str, object]:
@@ -218,7 +227,7 @@ def main() -> int:
     parser.add_argument("--no-million", action="store_true", help="leave the million tags out")
     options = parser.parse_args()
     plant = Plant(seed=SEED, tags=TAGS)
-    web_ids = [point.web_id("IDOnly") for point in plant.points]
+    web_ids = web_ids_of(plant)
     load_before = os.getloadavg()[0]
     with serving("--tags", str(TAGS), "--seed", str(SEED), *SWITCHED_ON) as server:
         for read in READS[:2]:
