@@ -1,4 +1,5 @@
-"""Every option, declared once: types, checks, secrets and documentation come from that declaration.
+"""The options of the data source, each declared once.
 
-Imports the modules at the root of the package; no other package. Start with ``declaration``.
+Types, checks, secrets and documentation follow from that declaration. Imports the root modules only. Start with
+``declaration``.
 """

@@ -1,4 +1,5 @@
-"""Which points there are: discovery, changes over time, and counts of their events.
+"""Finds the points of a PI System, for one read or for a running stream.
 
-Imports ``webapi`` and everything below it. Start with ``discovery``.
+Also what becomes of them over time, and about how many events they have. Imports ``webapi`` and everything below it.
+Start with ``discovery``.
 """

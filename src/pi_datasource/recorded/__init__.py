@@ -1,4 +1,4 @@
-"""Recorded events of points: from a task to Arrow record batches.
+"""Reads the recorded events of a task into Arrow record batches.
 
-Imports ``planning`` and everything below it. Start with ``fetch``, which reads one task from its first call to its last.
+Imports ``points`` and everything below it. Start with ``fetch``, which reads one task from its first call to its last.
 """

@@ -1,4 +1,5 @@
-"""HTTP with PI Web API: sessions that sign in, retry and pace themselves, and the codec of the batch endpoint.
+"""The HTTP client of PI Web API.
 
-Imports ``options`` and the root modules; it knows no events and no tables. Start with ``client``, then ``batch``.
+Sessions, sign-in, retries, rate limit, lists, data servers, and the codec of the batch endpoint; it knows no events and no
+tables. Imports ``options`` and the root modules. Start with ``client``, then ``batch`` and ``envelope``.
 """
