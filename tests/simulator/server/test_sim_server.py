@@ -24,7 +24,7 @@ from mock_server import Plant, running
 from mock_server.__main__ import main
 from mock_server.server.fault_kinds import KINDS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2025, 6, 2, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 HEADERS = {"X-Requested-With": "test"}
 

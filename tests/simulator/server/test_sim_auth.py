@@ -14,7 +14,7 @@ from mock_server import Faults, Oidc, Plant, running
 from mock_server.__main__ import _parser, _settings, main
 from mock_server.server.tls import Authority
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FORM = {"grant_type": "client_credentials", "client_id": "spark", "client_secret": "s3cret"}
 PLANT = Plant(tags=4, plants=1)
 

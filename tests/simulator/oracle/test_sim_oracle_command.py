@@ -15,7 +15,7 @@ from mock_server import Plant
 from mock_server.__main__ import main
 from mock_server.plant import ticks
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PLANT = ["--seed", "4", "--tags", "32", "--plants", "1", "--changes", "0.1"]
 WINDOW = ["--start", "2024-05-01T06:00:00Z", "--end", "2024-05-01T12:00:00"]
 START, END = datetime(2024, 5, 1, 6, tzinfo=timezone.utc), datetime(2024, 5, 1, 12, tzinfo=timezone.utc)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "pi_web_api"
+GOLDEN = Path(__file__).parents[2] / "golden" / "pi_web_api"
 FLOW = "/streams/{flow}"
 SETS = "webId={flow}&startTime=*-2m"
 CREATED = "time=2020-01-01T00:00:00Z"
