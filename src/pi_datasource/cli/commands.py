@@ -18,8 +18,6 @@ from pi_datasource.cli.flags import completer, override, parse_options, with_opt
 from pi_datasource.options import documentation
 from pi_datasource.version import __version__
 
-__all__ = ["app"]
-
 app = typer.Typer(
     name="pi-datasource",
     no_args_is_help=True,

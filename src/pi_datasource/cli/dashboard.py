@@ -86,10 +86,8 @@ def _serve(backend: Backend, host: str, port: int) -> None:
             backend.close()
 
     with _listener(host, port) as listener:
-        address = (
-            f"[{host}]:{listener.getsockname()[1]}" if ":" in host else f"{host}:{listener.getsockname()[1]}"
-        )
-        err.print(f"Dashboard: http://{address}{ROOT}", highlight=False, soft_wrap=True)
+        name, bound = f"[{host}]" if ":" in host else host, listener.getsockname()[1]
+        err.print(f"Dashboard: http://{name}:{bound}{ROOT}", highlight=False, soft_wrap=True)
         place = f"Tables:    {backend.describe()}\nStop with Ctrl-C."
         err.print(place, highlight=False, markup=False, soft_wrap=True)
         with suppress(RuntimeError):  # without a spare thread the first page load takes a second longer

@@ -28,16 +28,13 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.name != "options"
     ]
-    flags = [
-        _flag(name, field.description or "", _values(name)) for name, field in Options.model_fields.items()
-    ]
 
     @wraps(command)
     def run(**given: Any) -> None:
         options = {name: given.pop(name) for name in Options.model_fields if name in given}
         command(options={name: value for name, value in options.items() if value is not None}, **given)
 
-    parameters = [*own, *flags]
+    parameters = [*own, *map(_flag, Options.model_fields)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
@@ -68,11 +65,12 @@ def _values(name: str) -> list[str]:
     return ["true", "false"] if kind is bool else literals
 
 
-def _flag(name: str, description: str, values: list[str]) -> inspect.Parameter:
+def _flag(name: str) -> inspect.Parameter:
+    values = _values(name)
     flag = typer.Option(
         f"--{name.replace('_', '-')}",
         envvar=f"PI_{name.upper()}",
-        help=description.replace("`", ""),
+        help=(Options.model_fields[name].description or "").replace("`", ""),
         rich_help_panel=PANEL,
         show_default=False,
         show_envvar=False,

@@ -65,27 +65,23 @@ def ingest(
     with exit_on_error():
         parsed = parse_options(options)  # before the seconds that Spark takes to start
         place = _lakehouse(lakehouse, catalog, checkpoints)
-        optimize, keep = (
-            _duration("--optimize-every", optimize_every),
-            _duration("--keep-versions", keep_versions),
-        )
+        optimize = _duration("--optimize-every", optimize_every)
+        keep = _duration("--keep-versions", keep_versions)
         started = time.monotonic()
         spark = _session(catalog)
         from pi_datasource.delta import audit, background, follow, maintenance, start
 
         maintenance.check_intervals(optimize, keep)
-        beside = (
-            (optimize, keep) if every else (None, None)
-        )  # a single run is followed by maintenance instead
+        # A single run is followed by maintenance instead.
+        beside = (optimize, keep) if every else (None, None)
         query = start(spark, options, place, every=every, optimize_every=beside[0], keep_versions=beside[1])
         try:
             show_progress(err, follow(query), "Reading")
             background.run(spark, parsed, place, query, optimize_every=optimize, keep=keep, beside=False)
         except KeyboardInterrupt:
             err.print("Stopping; the next run continues from here.")
-            logging.getLogger("py4j").setLevel(
-                logging.CRITICAL
-            )  # the interrupted micro-batch is not an error
+            # The interrupted micro-batch is not an error.
+            logging.getLogger("py4j").setLevel(logging.CRITICAL)
             query.stop()
         for report in audit.reports(spark, place, str(query.id), newest=SHOWN_BATCHES):
             out.print(str(report), markup=False, highlight=False)
@@ -239,19 +235,15 @@ def _lakehouse(lakehouse: Path | None, catalog: str | None, checkpoints: str | N
 
 def _session(catalog: str | None) -> Any:
     with err.status("Starting Spark …"):
+        from pyspark.sql import SparkSession
+
         from pi_datasource.delta import local_spark
 
-        spark = _cluster_session() if catalog else local_spark()
+        spark = SparkSession.builder.getOrCreate() if catalog else local_spark()
     if not catalog and not logging.getLogger().isEnabledFor(logging.DEBUG):
         # Spark logs every failure with its stack trace and also raises it.
         spark.sparkContext.setLogLevel("OFF")
     return spark
-
-
-def _cluster_session() -> Any:
-    from pyspark.sql import SparkSession
-
-    return SparkSession.builder.getOrCreate()
 
 
 def _duration(flag: str, text: str | None) -> timedelta | None:

@@ -24,6 +24,7 @@ from pi_datasource.tables import registry
 from pi_datasource.tables.table import Task
 from pi_datasource.webapi.client import PIClient
 
+Batches = Iterator[pa.RecordBatch]
 SHOWN_ROWS = 50
 SMALLEST_PAGE = 100
 _UNLIMITED_WIDTH = 1000  # a program that reads the output gets names and numbers without line breaks
@@ -74,11 +75,11 @@ def run(request: Request, out: Console, err: Console) -> None:
     """
     started = time.monotonic()
     options = request.options
-    with err.status("Asking the server …"):
-        tasks = _plan(options)
+    with err.status("Asking the server …"), PIClient(options) as api:
+        tasks = registry.lookup(options.table).plan(api, Pruning(options))
     reader = ParallelReader(tasks, options, request.schema, request.jobs)
     with closing(reader.batches()) as arriving, _bar(reader, err) as advance:
-        batches = advance(_limited(arriving, request.limit))
+        batches = advance(arriving if request.limit is None else _limited(arriving, request.limit))
         rows = _show(batches, request.schema, out) if request.kind == "table" else _write(batches, request)
     place = "" if request.output is None else f" to {request.output}"
     more = f" (--limit {request.limit} was reached)" if rows == request.limit else ""
@@ -93,24 +94,15 @@ def _of_tags(tasks: Sequence[Task]) -> str:
     return f" of {len(tags):,} tag(s)" if tags else ""
 
 
-def _plan(options: Options) -> Sequence[Task]:
-    with PIClient(options) as api:
-        return registry.lookup(options.table).plan(api, Pruning(options))
-
-
-def _limited(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
-    left = limit
+def _limited(batches: Batches, left: int) -> Batches:
     for batch in batches:
-        if left is None:
-            yield batch
-            continue
         yield batch.slice(0, left)
         left -= min(left, batch.num_rows)
         if not left:
             return
 
 
-def _write(batches: Iterator[pa.RecordBatch], request: Request) -> int:
+def _write(batches: Batches, request: Request) -> int:
     rows = 0
     with files.destination(request.output, request.kind, request.schema) as write:
         for batch in batches:
@@ -119,18 +111,17 @@ def _write(batches: Iterator[pa.RecordBatch], request: Request) -> int:
     return rows
 
 
-def _show(batches: Iterator[pa.RecordBatch], schema: pa.Schema, out: Console) -> int:
+def _show(batches: Batches, schema: pa.Schema, out: Console) -> int:
     """Prints the columns that are not empty; all rows are held in memory, so a limit must bound them."""
     rows = pa.Table.from_batches(batches, schema)
-    filled = [
-        name for name in rows.column_names if rows.num_rows == 0 or rows[name].null_count < rows.num_rows
-    ]
+    count = rows.num_rows
+    filled = [name for name in rows.column_names if count == 0 or rows[name].null_count < count]
     table = Table(*filled, box=None, header_style="bold")
     for row in rows.select(filled).to_pylist():
         table.add_row(*(_text(value) for value in row.values()))
     place = out if out.is_terminal else Console(file=out.file, width=_UNLIMITED_WIDTH)
     place.print(table)
-    return rows.num_rows  # type: ignore[no-any-return]
+    return count  # type: ignore[no-any-return]
 
 
 def _text(value: object) -> Text:
@@ -141,17 +132,14 @@ def _text(value: object) -> Text:
     return Text(str(value).lower() if isinstance(value, bool) else str(value))
 
 
-Arriving = Iterator[pa.RecordBatch]
-
-
 @contextmanager
-def _bar(reader: ParallelReader, console: Console) -> Iterator[Callable[[Arriving], Arriving]]:
+def _bar(reader: ParallelReader, console: Console) -> Iterator[Callable[[Batches], Batches]]:
     """Shows the progress of ``reader`` as batches are consumed; nothing if ``console`` is not a terminal."""
     columns = (TextColumn("Reading"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         drawn = bar.add_task("", total=max(reader.tasks, 1), note="")
 
-        def advance(batches: Arriving) -> Arriving:
+        def advance(batches: Batches) -> Batches:
             rows = 0
             for batch in batches:
                 rows += batch.num_rows

@@ -13,16 +13,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from pi_datasource.errors import AuthenticationFailed, PIError, ServerError, ServerTimeout, ServerUnreachable
+from pi_datasource import errors
 from pi_datasource.model import Point, iso_utc
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import discovery
 from pi_datasource.webapi import auth, data_servers, envelope
 from pi_datasource.webapi.client import PIClient
+from pi_datasource.webapi.envelope import FailedPart
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
@@ -68,7 +68,7 @@ class ServerCheck:
             started = self.now()
             try:
                 servers = data_servers.select(api, self.options)
-            except PIError as error:
+            except errors.PIError as error:
                 yield from self._first_call_failed(error)
                 return
             ended = self.now()
@@ -82,12 +82,12 @@ class ServerCheck:
                 there = data_servers.server_now(servers)
                 yield _clock(there, started, ended)
                 yield self._window(there)
-            except PIError as error:
+            except errors.PIError as error:
                 there = ended
                 yield Finding("clock", "failed", str(error))
             try:
                 points, complete = discovery.sample(api, servers, self.options)
-            except PIError as error:
+            except errors.PIError as error:
                 yield Finding("tags", "failed", str(error))
                 return
             yield _tags(points, complete)
@@ -96,16 +96,16 @@ class ServerCheck:
     def _window(self, there: datetime) -> Finding:
         try:
             return Finding("window", "ok", str(self.options.window(there)))
-        except PIError as error:
+        except errors.PIError as error:
             return Finding("window", "failed", str(error))
 
-    def _first_call_failed(self, error: PIError) -> Iterator[Finding]:
-        if isinstance(error, ServerUnreachable | ServerTimeout):
+    def _first_call_failed(self, error: errors.PIError) -> Iterator[Finding]:
+        if isinstance(error, errors.ServerUnreachable | errors.ServerTimeout):
             yield Finding("connection", "failed", str(error))
             return
         yield Finding("connection", "ok", f"{self.options.url} answers")
         yield self._encryption()
-        name = "sign-in" if isinstance(error, AuthenticationFailed) else "data servers"
+        name = "sign-in" if isinstance(error, errors.AuthenticationFailed) else "data servers"
         yield Finding(name, "failed", str(error))
 
     def _encryption(self) -> Finding:
@@ -122,27 +122,28 @@ class ServerCheck:
         requests = dict(_requests(api, points, now))
         started = time.monotonic()
         try:
-            answers = msgspec.json.decode(api.batch(requests))
-        except (ServerError, msgspec.DecodeError) as error:
+            members = envelope.members(api.batch(requests), list(requests))
+        except errors.UnexpectedReply as error:
+            yield Finding("batch", "failed", str(error), "look for a proxy in between")
+            return
+        except errors.ServerError as error:
             advice = "allow POST to /piwebapi/batch with the header X-Requested-With, on PI Web API and on every proxy"
             yield Finding("batch", "failed", str(error), advice)
             return
         seconds = time.monotonic() - started
-        if not isinstance(answers, dict) or not requests.keys() <= answers.keys():
-            text = "POST batch: not every sub-request was answered"
-            yield Finding("batch", "failed", text, "look for a proxy in between")
-            return
         text = f"{len(requests)} requests in one call; POST with X-Requested-With is accepted"
         yield Finding("batch", "ok", text)
-        yield self._limits(*_answer(answers["limit"]))
-        yield _data([_answer(answers[key]) for key in requests if key != "limit"], points, seconds)
+        limit, *events = (envelope.content_of(members[key]) for key in requests)
+        yield self._limits(limit)
+        yield _data(events, points, seconds)
 
-    def _limits(self, status: int, content: Any) -> Finding:
-        match = _LIMIT.search(envelope.text_of(content))
-        if status == 200:
+    def _limits(self, answer: Any) -> Finding:
+        if not isinstance(answer, FailedPart):
             return Finding("limits", "ok", "no limit on the events of one response")
-        if status != 400 or match is None:
-            said = f"HTTP {status} {envelope.text_of(content)}".strip()
+        match = _LIMIT.search(answer.message)
+        if answer.status != 400 or match is None:
+            status = "" if answer.unrecognized else f"HTTP {answer.status} "
+            said = f"{status}{answer.message}".strip()
             return Finding("limits", "warning", f"the maximum is unknown ({said})")
         limit = int(match[1])
         if self.options.page_size > limit:
@@ -190,7 +191,7 @@ def as_table(findings: list[Finding]) -> Table:
 def _version(api: PIClient) -> Finding:
     try:
         system = api.get("system", {"selectedFields": "ProductTitle;ProductVersion"})
-    except ServerError as error:
+    except errors.ServerError as error:
         return Finding(
             "version", "warning", str(error), "only this check needs the version; reading does not"
         )
@@ -237,21 +238,15 @@ def _requests(api: PIClient, points: list[Point], now: datetime) -> Iterator[tup
         yield str(number), api.resource(f"streams/{point.web_id}/recorded", sample)
 
 
-def _answer(answer: Any) -> tuple[int, Any]:
-    """Status and content of one sub-response; status 0 if it is malformed."""
-    if not isinstance(answer, dict) or not isinstance(answer.get("Status"), int):
-        return 0, None
-    return answer["Status"], answer.get("Content")
-
-
-def _data(answers: list[tuple[int, Any]], points: list[Point], seconds: float) -> Finding:
-    refused = [(point, *answer) for point, answer in zip(points, answers, strict=True) if answer[0] != 200]
+def _data(answers: list[Any], points: list[Point], seconds: float) -> Finding:
+    refused = [pair for pair in zip(points, answers, strict=True) if isinstance(pair[1], FailedPart)]
     if refused:
-        point, status, content = refused[0]
-        text = f"{len(refused)} of {len(points)} tags cannot be read: {point.name} (HTTP {status}) {envelope.text_of(content)}"
+        point, failed = refused[0]
+        status = ":" if failed.unrecognized else f" (HTTP {failed.status})"
+        text = f"{len(refused)} of {len(points)} tags cannot be read: {point.name}{status} {failed.message}"
         advice = "ask for the right to read the data of these tags (PI point security: data access)"
         return Finding("data", "failed" if len(refused) == len(points) else "warning", text.strip(), advice)
-    events = sum(len(content.get("Items", [])) for _, content in answers if isinstance(content, dict))
+    events = sum(len(content.get("Items", [])) for content in answers)
     text = f"{events:,} events of {len(points)} tags in {seconds:.2f} s"
     if not events:
         text = f"no event of {len(points)} tags in the last hour"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pi_datasource.dashboard.backend import Row
 
 SHOWN_BATCHES = 10
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_TITLES = [name.removeprefix("rows_").replace("read_", "") for name in _COUNTS]
 _STREAMS = f"""
 SELECT stream_id, count(*) AS batches, unix_micros(max(window_end)) AS read_until,
        unix_micros(max(created_at)) AS last_run, {", ".join(f"sum({name}) AS {name}" for name in _COUNTS)}
@@ -88,7 +88,7 @@ def _rows(backend: LocalBackend, sql: str) -> list[Row]:
 
 
 def _streams(rows: list[Row], now: datetime) -> Table:
-    table = Table("stream", "behind", "last run", "batches", *_titles(), title="Streams")
+    table = Table("stream", "behind", "last run", "batches", *_TITLES, title="Streams")
     for row in rows:
         behind, ago = (_span((now - _time(row[name])).total_seconds()) for name in ("read_until", "last_run"))
         table.add_row(
@@ -102,7 +102,7 @@ def _streams(rows: list[Row], now: datetime) -> Table:
 
 
 def _batches(rows: list[Row]) -> Table:
-    columns = ("stream", "batch", "window (UTC)", "tags", *_titles(), "seconds", "lag")
+    columns = ("stream", "batch", "window (UTC)", "tags", *_TITLES, "seconds", "lag")
     table = Table(*columns, title="The last batches")
     for row in rows:
         table.add_row(
@@ -117,12 +117,8 @@ def _batches(rows: list[Row]) -> Table:
     return table
 
 
-def _titles() -> list[str]:
-    return [name.removeprefix("rows_").replace("read_", "") for name in _COUNTS]
-
-
 def _time(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
+    return datetime.fromtimestamp(micros / 1e6, timezone.utc)
 
 
 def _count(number: int | None) -> str:

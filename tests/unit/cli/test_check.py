@@ -236,6 +236,12 @@ class TestOneThingWrong:
         assert found["batch"].advice
 
     @pytest.mark.parametrize(
+        "answer", [{"limit": TOO_MANY, "0": EVENTS}, {**GOOD["batch"], "2": EVENTS}, "not an object"]
+    )
+    def test_an_answer_to_another_batch_is_a_proxys(self, look: Look, answer: Any) -> None:
+        assert look({"batch": answer})["batch"].advice == "look for a proxy in between"
+
+    @pytest.mark.parametrize(
         ("answer", "size", "verdict", "text"),
         [
             (TOO_MANY, "150000", "ok", "at most 150,000 events in one response; 'page_size' is 150,000"),
@@ -247,7 +253,13 @@ class TestOneThingWrong:
                 "warning",
                 "the maximum is unknown (HTTP 500 No.)",
             ),
-            ("odd", "10000", "warning", "the maximum is unknown (HTTP 0)"),
+            (
+                "odd",
+                "10000",
+                "warning",
+                "the maximum is unknown (the answer cannot be read: Expected `object | null`, got `str`)",
+            ),
+            ({"Status": 503, "Content": None}, "10000", "warning", "the maximum is unknown (HTTP 503)"),
         ],
     )
     def test_the_limit_is_what_the_server_says(
@@ -262,6 +274,8 @@ class TestOneThingWrong:
             ([EVENTS, {"Status": 403, "Content": {"Errors": ["No access."]}}], "warning",
              "1 of 2 tags cannot be read: FIC2 (HTTP 403) No access."),
             ([{"Status": 404, "Content": "gone"}] * 2, "failed", "2 of 2 tags cannot be read: FIC1 (HTTP 404) gone"),
+            ([EVENTS, {"Status": 200, "Content": None}], "warning",
+             "1 of 2 tags cannot be read: FIC2: HTTP 200 without data: null"),
             ([{"Status": 200, "Content": {}}] * 2, "warning", "no event of 2 tags in the last hour"),
         ],
     )  # fmt: skip
