@@ -27,8 +27,6 @@ from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import PARAMETERS, RANGES, Selection
 from pi_datasource.errors import InvalidOption, TablesUnavailable
 
-__all__ = ["LOOPBACK_HOSTS", "create_app"]
-
 ROOT = "/ingestion"
 REFRESH_S = 30.0
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -48,16 +46,12 @@ _SECURITY_HEADERS = {
 }
 
 
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 def create_app(
     backend: Backend,
     *,
     refresh_s: float = REFRESH_S,
     wait_s: float = 8.0,
-    clock: Callable[[], datetime] = _utc_now,
+    clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     hosts: tuple[str, ...] = LOOPBACK_HOSTS,
 ) -> FastAPI:
     """The dashboard over ``backend``, below ``/ingestion``, with ``/healthz`` and ``/metrics``.

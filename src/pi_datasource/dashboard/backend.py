@@ -9,8 +9,6 @@ from typing import Any, Protocol
 
 from pi_datasource.dashboard.tables import TABLES
 
-__all__ = ["PARAMETER", "TABLE", "Backend", "Parameters", "Row", "Statement", "first_line"]
-
 Row = dict[str, Any]
 Parameters = Mapping[str, int | float | str]
 TABLE = re.compile(r"\{(" + "|".join(TABLES) + r")\}")

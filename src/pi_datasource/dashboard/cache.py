@@ -15,8 +15,6 @@ from typing import Any
 
 from pi_datasource.errors import PIError
 
-__all__ = ["Busy", "Failed", "Ready", "ResultCache", "Waiting"]
-
 _log = logging.getLogger(__name__)
 _MAX_ENTRIES = 500
 _FAILURE_TTL_S = 3.0
@@ -51,10 +49,6 @@ class Busy:
     """The query was rejected because too many others are waiting; ``message`` is written for users."""
 
     message: str
-
-
-class _Overloaded(Exception):
-    """Too many queries are running or waiting."""
 
 
 @dataclass
@@ -103,11 +97,10 @@ class ResultCache:
         """The result for ``key``: the cached one while it is fresh, else that of ``query``."""
         if self._closed:
             return Failed("the dashboard is stopping")
-        try:
-            with self._lock:
-                entry = self._current(key, query)
-        except _Overloaded as full:
-            return Busy(str(full))
+        with self._lock:
+            entry = self._current(key, query)
+        if entry is None:
+            return Busy(f"{self._max_queries} queries are already running or waiting; try again in a moment")
         await self._until_done(entry.future)
         return self._state(entry)
 
@@ -126,10 +119,9 @@ class ResultCache:
         finally:
             started.set()
 
-    def _submit(self, query: Callable[[], Result]) -> Future[Result]:
+    def _submit(self, query: Callable[[], Result]) -> Future[Result] | None:
         if not self._slots.acquire(blocking=False):
-            message = f"{self._max_queries} queries are already running or waiting; try again in a moment"
-            raise _Overloaded(message)
+            return None
 
         def run() -> Result:
             try:
@@ -158,20 +150,21 @@ class ResultCache:
         finally:
             self._wakes.discard(wake)
 
-    def _current(self, key: Hashable, query: Callable[[], Result]) -> _Entry:
+    def _current(self, key: Hashable, query: Callable[[], Result]) -> _Entry | None:
+        """The entry of ``key`` with a fresh result, or one on its way; None if too many queries are waiting."""
         known = self._entries.get(key)
         if known is not None and not self._is_stale(known):
             self._entries.move_to_end(key)
             return known
-        try:
-            entry = _Entry(self._submit(query), self._clock())
-        except _Overloaded:
-            if known is None or known.future.exception() is not None:
-                raise
+        if known is not None and known.future.exception() is not None:
+            known = None
+        future = self._submit(query)
+        if future is None:
             return known  # a stale result is better than none
-        if known is not None and known.future.exception() is None:
+        entry = _Entry(future, self._clock())
+        if known is not None:
             entry.previous = (known.future.result(), known.finished or known.started)
-        entry.future.add_done_callback(lambda _: setattr(entry, "finished", self._clock()))
+        future.add_done_callback(lambda _: setattr(entry, "finished", self._clock()))
         self._entries[key] = entry
         while len(self._entries) > _MAX_ENTRIES:
             self._entries.popitem(last=False)

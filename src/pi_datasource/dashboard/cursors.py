@@ -11,15 +11,11 @@ import duckdb
 from pi_datasource.dashboard.backend import first_line
 from pi_datasource.errors import TablesUnavailable
 
-__all__ = ["Cursors"]
-
-_TIMEOUT_S = 60.0
-
 
 class Cursors:
     """Opens a connection to one database for each statement. May be used from several threads at once."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, database: duckdb.DuckDBPyConnection, timeout_s: float = 60.0) -> None:
         self._database = database
         self._timeout_s = timeout_s
         self._lock = Lock()
@@ -39,7 +35,13 @@ class Cursors:
         Raises:
             TablesUnavailable: after ``close``.
         """
-        cursor = self._open_cursor()
+        with self._lock:
+            if self._closed:
+                raise TablesUnavailable(self._why_interrupted())
+            cursor = self._database.cursor()
+            self._open.add(cursor)
+        if self._closed:  # meanwhile: ``close`` may have missed this cursor
+            cursor.interrupt()
         try:
             yield cursor
         finally:
@@ -81,16 +83,6 @@ class Cursors:
             raise TablesUnavailable(message) from cause
         finally:
             watchdog.cancel()
-
-    def _open_cursor(self) -> duckdb.DuckDBPyConnection:
-        with self._lock:
-            if self._closed:
-                raise TablesUnavailable(self._why_interrupted())
-            cursor = self._database.cursor()
-            self._open.add(cursor)
-        if self._closed:  # meanwhile: ``close`` may have missed this cursor
-            cursor.interrupt()
-        return cursor
 
     def _why_interrupted(self) -> str:
         if self._closed:

@@ -16,8 +16,6 @@ from pi_datasource.dashboard.selection import micros
 from pi_datasource.dashboard.tables import Table
 from pi_datasource.errors import TablesUnavailable
 
-__all__ = ["DataFile", "Snapshot", "load"]
-
 # Delta cuts the times in its statistics to milliseconds: a file can hold events of a millisecond more.
 _STATISTICS_US = 1000
 

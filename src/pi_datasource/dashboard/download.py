@@ -13,8 +13,6 @@ from pi_datasource.dashboard.panels.tag import HOURLY_COUNTS, PART
 from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.selection import EPOCH, HOUR_US
 
-__all__ = ["csv_lines", "split_hours"]
-
 _COLUMNS = "tag_name,timestamp,sequence,value,value_string,state_code,value_kind,good,questionable,substituted,annotated,units"
 
 

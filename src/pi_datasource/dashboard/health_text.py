@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from statistics import median
 from typing import Any
 
 from pi_datasource.schema import is_past_job
 
-__all__ = ["INACTIVE_AFTER_S", "Stream", "Verdict", "duration", "headline", "judge"]
-
 _LEVELS = ("ok", "unknown", "warn", "bad")
 _RUN_GAP_US = 5_000_000  # micro-batches closer to each other than this belong to one run
 _LATE_FACTOR = 2.0
 _LATE_LEAST_S = 60.0
 _THROTTLED_LEAST_S = 1.0
-INACTIVE_AFTER_S = (
-    7 * 86400.0
-)  # without a run for longer, a stream was replaced by another: shown, but no alarm
+# Without a run for longer, a stream was replaced by another: shown, but no alarm.
+INACTIVE_AFTER_S = 7 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -67,10 +64,6 @@ class Verdict:
     lag_s: float | None = None
     next_run_us: int | None = None
     forgotten: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """The verdict for JSON."""
-        return asdict(self)
 
 
 def judge(stream: Stream, now_us: int, statuses: Sequence[int | None] = ()) -> Verdict:

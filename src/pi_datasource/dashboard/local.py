@@ -21,8 +21,6 @@ from pi_datasource.dashboard.shared_frames import MAX_ROWS, SharedFrames
 from pi_datasource.dashboard.tables import TABLES
 from pi_datasource.errors import InvalidOption, TablesUnavailable
 
-__all__ = ["MACROS", "LocalBackend"]
-
 # Functions of Spark SQL that duckdb lacks.
 MACROS = (
     "CREATE MACRO unix_micros(moment) AS epoch_us(moment)",

@@ -11,8 +11,6 @@ from pi_datasource.dashboard.panels.pipeline import WAITING
 from pi_datasource.dashboard.queries import Query, QueryContext
 from pi_datasource.schema import is_past_job
 
-__all__ = ["CONTENT_TYPE", "collect", "render"]
-
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _STREAMS = Query(

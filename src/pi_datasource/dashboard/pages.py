@@ -13,8 +13,6 @@ from plotly.offline import get_plotlyjs
 from pi_datasource.dashboard.selection import RANGES
 from pi_datasource.version import __version__
 
-__all__ = ["page", "plotly", "plotly_script"]
-
 _PLOTLY_VERSION = str(plotly_version)  # a browser caches the script until this changes
 
 

@@ -9,8 +9,6 @@ from datetime import datetime
 from pi_datasource.dashboard.backend import PARAMETER, TABLE, Backend, Parameters, Row, Statement
 from pi_datasource.dashboard.selection import Selection, micros
 
-__all__ = ["Query", "QueryContext"]
-
 
 @dataclass(frozen=True)
 class Query:
@@ -27,6 +25,7 @@ class Query:
 
 
 _RANGE = ("start", "end")
+LOOKBACK = {"gold": ("lookback", "end")}
 # Events per tag and bar, from either table: for whole hours the hourly table is exact and has far fewer rows.
 _COUNTS_OF_HOURS = Query(
     "SELECT tag_webid, tag_name, plant, sensor_type, unix_micros(hour) AS moment, "
@@ -76,16 +75,19 @@ class QueryContext:
 
     def statement(self, query: Query, **values: int | float | str) -> Statement:
         """``query`` with its fragments filled in, the parameters that it uses, and its shared SELECTs."""
-        conditions, selected = _conditions(self.selection)
-        sql = query.sql.replace("{where}", conditions).replace("{by}", self.selection.by)
+        chosen = self.selection
+        conditions, selected = _conditions(chosen)
+        sql = query.sql.replace("{where}", conditions).replace("{by}", chosen.by)
         available: dict[str, int | float | str] = {
-            "start": self.selection.start_us,
-            "end": self.selection.end_us,
-            "grain": self.selection.grain_us,
+            "start": chosen.start_us,
+            "end": chosen.end_us,
+            "grain": chosen.grain_us,
+            "lookback": chosen.lookback_us,
             "tag": self.tag,
             **selected,
             **values,
         }
+        parts = {"counts": _COUNTS_OF_HOURS if chosen.hourly else _COUNTS_OF_EVENTS, "one_tag": _ONE_TAG}
         used = set(PARAMETER.findall(sql)) | {name for ends in query.within.values() for name in ends}
         return Statement(
             sql,
@@ -93,14 +95,8 @@ class QueryContext:
             tuple(dict.fromkeys(TABLE.findall(sql))),
             query.within,
             query.of_tag,
-            {name: self.statement(part) for name, part in self._shared().items() if f"{{{name}}}" in sql},
+            {name: self.statement(part) for name, part in parts.items() if f"{{{name}}}" in sql},
         )
-
-    def _shared(self) -> Mapping[str, Query]:
-        return {
-            "counts": _COUNTS_OF_HOURS if self.selection.hourly else _COUNTS_OF_EVENTS,
-            "one_tag": _ONE_TAG,
-        }
 
     @property
     def now_us(self) -> int:

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta, timezone
 from pi_datasource import time_strings
 from pi_datasource.errors import InvalidOption
 
-__all__ = ["EPOCH", "HOUR_US", "PARAMETERS", "RANGES", "Selection", "micros"]
-
 SECOND_US = 1_000_000
 HOUR_US = 3600 * SECOND_US
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -25,6 +23,7 @@ RANGES: Mapping[str, timedelta] = {
 }
 DEFAULT_RANGE = "24h"
 _GRAINS_S = (60, 300, 900, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
+_LOOKBACK_DAYS = 30
 _MAX_BARS = 170
 _MAX_CHOICES = 50
 _MAX_TEXT = 400
@@ -58,6 +57,12 @@ class Selection:
     def coarse(self) -> bool:
         """Whether the range is longer than a week, so that one tag is shown by hours instead of events."""
         return self.grain_us > HOUR_US
+
+    @property
+    def lookback_us(self) -> int:
+        """The start of the range or of the 30 days before its end, whichever is earlier; a whole hour."""
+        start = min(self.start_us, self.end_us - _LOOKBACK_DAYS * 24 * HOUR_US)
+        return max(start, 0) // HOUR_US * HOUR_US
 
     @classmethod
     def parse(cls, query: Iterable[tuple[str, str]], now: datetime) -> Selection:

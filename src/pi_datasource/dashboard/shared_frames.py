@@ -9,8 +9,6 @@ from threading import Lock
 
 import pyarrow as pa
 
-__all__ = ["MAX_ROWS", "SharedFrames"]
-
 MAX_ROWS = 1_000_000
 _MAX_BYTES = 256_000_000
 _MAX_ENTRIES = 100

@@ -11,21 +11,11 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 from databricks.sdk.errors import PermissionDenied, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
-from databricks.sdk.service.sql import (
-    Disposition,
-    ExecuteStatementRequestOnWaitTimeout,
-    Format,
-    ResultData,
-    StatementParameterListItem,
-    StatementResponse,
-    StatementState,
-)
+from databricks.sdk.service import sql as service
 
 from pi_datasource.dashboard.backend import Parameters, Row, Statement, first_line
 from pi_datasource.dashboard.tables import TABLES
 from pi_datasource.errors import TablesUnavailable
-
-__all__ = ["WarehouseBackend", "connect"]
 
 _COLUMNS_TTL_S = 300.0
 _TIMEOUT_S = 600.0  # a stopped warehouse takes minutes to start
@@ -34,7 +24,7 @@ _STOPPING = "the dashboard is stopping"
 _TYPES = {int: "BIGINT", float: "DOUBLE", str: "STRING"}
 _INTEGERS = {"BYTE", "SHORT", "INT", "LONG"}
 _DECIMALS = {"FLOAT", "DOUBLE", "DECIMAL"}
-_UNFINISHED = (StatementState.PENDING, StatementState.RUNNING)
+_UNFINISHED = (service.StatementState.PENDING, service.StatementState.RUNNING)
 
 
 class WarehouseBackend:
@@ -48,7 +38,6 @@ class WarehouseBackend:
         catalog: str,
         *,
         client: WorkspaceClient,
-        schemas: Mapping[str, str] | None = None,
         poll_s: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -56,7 +45,6 @@ class WarehouseBackend:
         self._warehouse_id = warehouse_id
         self._catalog = catalog
         self._client = client
-        self._schemas = dict(schemas or {})
         self._poll_s = poll_s
         self._clock = clock
         self._sleep = sleep
@@ -88,7 +76,7 @@ class WarehouseBackend:
         return found
 
     def _query_columns(self) -> Mapping[str, frozenset[str]]:
-        keys = {(self._schema(key), table.name): key for key, table in TABLES.items()}
+        keys = {(table.schema, table.name): key for key, table in TABLES.items()}
         schemas = sorted({schema for schema, _ in keys})
         names = {f"schema_{number}": schema for number, schema in enumerate(schemas)}
         sql = (
@@ -132,13 +120,13 @@ class WarehouseBackend:
                     sql,
                     self._warehouse_id,
                     parameters=[
-                        StatementParameterListItem(name=name, value=str(value), type=_TYPES[type(value)])
+                        service.StatementParameterListItem(name, type=_TYPES[type(value)], value=str(value))
                         for name, value in parameters.items()
                     ],
-                    disposition=Disposition.INLINE,
-                    format=Format.JSON_ARRAY,
+                    disposition=service.Disposition.INLINE,
+                    format=service.Format.JSON_ARRAY,
                     wait_timeout="5s",
-                    on_wait_timeout=ExecuteStatementRequestOnWaitTimeout.CONTINUE,
+                    on_wait_timeout=service.ExecuteStatementRequestOnWaitTimeout.CONTINUE,
                 )
             )
             return list(self._all_rows(done))
@@ -153,7 +141,7 @@ class WarehouseBackend:
             message = f"Databricks could not be asked ({type(cause).__name__}): {first_line(cause)}"
             raise TablesUnavailable(message) from cause
 
-    def _wait(self, answer: StatementResponse) -> StatementResponse:
+    def _wait(self, answer: service.StatementResponse) -> service.StatementResponse:
         """Polls until the statement has succeeded; cancels one that takes longer than ten minutes."""
         deadline = self._clock() + _TIMEOUT_S
         identity = answer.statement_id or ""
@@ -169,11 +157,11 @@ class WarehouseBackend:
             self._sleep(self._poll_s)
             answer = self._client.statement_execution.get_statement(identity)
         status = answer.status
-        if status is None or status.state is not StatementState.SUCCEEDED:
+        if status is None or status.state is not service.StatementState.SUCCEEDED:
             raise TablesUnavailable(_failure(status))
         return answer
 
-    def _all_rows(self, answer: StatementResponse) -> Iterator[Row]:
+    def _all_rows(self, answer: service.StatementResponse) -> Iterator[Row]:
         manifest = answer.manifest
         schema = manifest.schema if manifest else None
         columns = [
@@ -183,7 +171,7 @@ class WarehouseBackend:
         if manifest and manifest.truncated:
             message = "the warehouse cut the answer; choose a shorter range"
             raise TablesUnavailable(message)
-        chunk: ResultData | None = answer.result
+        chunk: service.ResultData | None = answer.result
         for _ in range(_MAX_CHUNKS):
             if chunk is None:
                 return
@@ -197,11 +185,8 @@ class WarehouseBackend:
         message = f"the answer has more than {_MAX_CHUNKS} parts; choose a shorter range"
         raise TablesUnavailable(message)
 
-    def _schema(self, key: str) -> str:
-        return self._schemas.get(TABLES[key].schema, TABLES[key].schema)
-
     def _table_name(self, key: str) -> str:
-        return ".".join(_quoted(part) for part in (self._catalog, self._schema(key), TABLES[key].name))
+        return ".".join(map(_quoted, (self._catalog, TABLES[key].schema, TABLES[key].name)))
 
 
 def _quoted(name: str) -> str:

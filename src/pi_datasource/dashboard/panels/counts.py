@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pi_datasource.dashboard.panels.panel import Panel
-from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark
-from pi_datasource.dashboard.queries import Query, QueryContext
+from pi_datasource.dashboard.panels.pipeline import watermark
+from pi_datasource.dashboard.queries import LOOKBACK, Query, QueryContext
 from pi_datasource.dashboard.selection import HOUR_US
-
-__all__ = ["PANELS"]
 
 _SHOWN_ROWS = 50
 
@@ -76,12 +74,11 @@ CHOICES = Query(
 def kpis(context: QueryContext) -> dict[str, Any]:
     """The key figures at the top of the page."""
     totals = context.one(TOTALS)
-    hour = context.one(LAST_HOUR, lookback=lookback_us(context))["hour"]
+    hour = context.one(LAST_HOUR)["hour"]
     last = None
     if hour is not None:
-        last = context.one(LAST_EVENT, hour=hour, hour_end=min(hour + HOUR_US, context.selection.end_us))[
-            "moment"
-        ]
+        hour_end = min(hour + HOUR_US, context.selection.end_us)
+        last = context.one(LAST_EVENT, hour=hour, hour_end=hour_end)["moment"]
     speed = context.one(THROUGHPUT)
     read = watermark(context)
     return {
@@ -132,11 +129,9 @@ def gaps(context: QueryContext) -> dict[str, Any]:
 
 def choices(context: QueryContext) -> dict[str, Any]:
     """The plants and sensor types that can be selected."""
-    rows = context.rows(CHOICES, lookback=lookback_us(context))
-    return {
-        name: sorted({row[name] for row in rows if row[name] is not None})
-        for name in ("plant", "sensor_type")
-    }
+    rows = context.rows(CHOICES)
+    names = ("plant", "sensor_type")
+    return {name: sorted({row[name] for row in rows if row[name] is not None}) for name in names}
 
 
 _GROUPS = ("gold.plant", "gold.sensor_type")

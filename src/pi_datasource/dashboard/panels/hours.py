@@ -7,8 +7,6 @@ from typing import Any
 from pi_datasource.dashboard.queries import Query, QueryContext
 from pi_datasource.dashboard.selection import HOUR_US
 
-__all__ = ["LATEST", "STATES", "newest_hours", "summary", "trend"]
-
 _WITHIN = {"gold": ("start", "end")}
 _HOURS = "FROM {gold} WHERE tag_webid = :tag AND hour >= timestamp_micros(:start) AND hour < timestamp_micros(:end)"
 _TAG_WITHIN = (

@@ -10,8 +10,6 @@ from typing import Any
 from pi_datasource.dashboard.queries import QueryContext
 from pi_datasource.dashboard.tables import TABLES
 
-__all__ = ["Panel", "evaluate"]
-
 
 @dataclass(frozen=True)
 class Panel:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pi_datasource.dashboard.health_text import Stream, headline, judge
 from pi_datasource.dashboard.panels.panel import Panel
-from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us, watermark
-from pi_datasource.dashboard.queries import Query, QueryContext
+from pi_datasource.dashboard.queries import LOOKBACK, Query, QueryContext
 from pi_datasource.dashboard.selection import HOUR_US
-from pi_datasource.schema import is_past_job
-
-__all__ = ["PANELS"]
+from pi_datasource.schema import PAST_JOBS, is_past_job
 
 _RUNS_SHOWN = 40
 _ROWS_SHOWN = 100
@@ -22,6 +20,13 @@ _RUN = (
     "stream_id, batch_id, unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end, tags, "
     "rows_read, rows_inserted, rows_updated, rows_deleted, rows_late, read_failures, calls, retries, "
     "throttled_seconds, seconds, lag_seconds, unix_micros(created_at) AS created_at"
+)
+# The newest end of a window over the streams alone, and over backfills and the like as well. The ledger is small; this
+# does not bound its time, so that a pipeline that stopped a year ago is shown as such.
+_LIVE = " AND ".join(f"stream_id NOT LIKE '{job} %'" for job in PAST_JOBS)
+_WATERMARK = Query(
+    f"SELECT unix_micros(max(CASE WHEN {_LIVE} THEN window_end END)) AS streams, "
+    "unix_micros(max(window_end)) AS every FROM {ledger}"
 )
 RUNS = Query(f"SELECT {_RUN} FROM {{ledger}} ORDER BY created_at DESC, batch_id DESC LIMIT :shown")
 STREAMS = Query(
@@ -93,6 +98,25 @@ DIFFERENCES = Query(
 )
 
 
+@dataclass(frozen=True)
+class Watermark:
+    """The time up to which events have been read; both are None before the first run.
+
+    ``stream_us`` is that of the streams, which a backfill does not move; ``read_until_us`` is that of backfills where
+    no stream has run yet.
+    """
+
+    stream_us: int | None
+    read_until_us: int | None
+
+
+def watermark(context: QueryContext) -> Watermark:
+    """The watermark from the ledger."""
+    row = context.one(_WATERMARK)
+    streams, every = (None if row[name] is None else int(row[name]) for name in ("streams", "every"))
+    return Watermark(streams, every if streams is None else streams)
+
+
 def health(context: QueryContext) -> dict[str, Any]:
     """The last runs, and a sentence on the state of each stream."""
     batches: dict[str, list[dict[str, Any]]] = {}
@@ -104,15 +128,8 @@ def health(context: QueryContext) -> dict[str, Any]:
     for run in runs:
         if is_past_job(run["stream_id"]):
             run["lag_seconds"] = None
-    return {
-        "headline": headline(verdicts).as_dict(),
-        "streams": [
-            verdict.as_dict()
-            for verdict in verdicts
-            if not (verdict.forgotten and is_past_job(verdict.stream_id))
-        ],
-        "runs": runs,
-    }
+    shown = [each for each in verdicts if not (each.forgotten and is_past_job(each.stream_id))]
+    return {"headline": asdict(headline(verdicts)), "streams": list(map(asdict, shown)), "runs": runs}
 
 
 def _statuses(context: QueryContext, stream: Stream) -> list[int | None]:
@@ -141,12 +158,7 @@ def freshness(context: QueryContext) -> dict[str, Any]:
     """
     known = watermark(context).read_until_us
     read_until = min(context.now_us if known is None else known, context.selection.end_us)
-    values = {
-        "lookback": lookback_us(context),
-        "read_until": read_until,
-        "quiet": _MIN_SILENCE_US,
-        "usual": _USUAL_INTERVALS,
-    }
+    values = {"read_until": read_until, "quiet": _MIN_SILENCE_US, "usual": _USUAL_INTERVALS}
     plants = context.rows(PLANTS, **values)
     newest = max((row["last_hour"] for row in plants), default=None)
     recent: dict[Any, int] = {}
@@ -159,11 +171,8 @@ def freshness(context: QueryContext) -> dict[str, Any]:
         row["last_event"] = row["last_hour"] if moment is None else moment
         row["age_s"] = max(0.0, (context.now_us - row["last_event"]) / 1e6)
         row["behind_s"] = max(0.0, (read_until - row["last_event"]) / 1e6)
-    return {
-        "plants": plants,
-        "stale": context.rows(STALE, shown=_ROWS_SHOWN, **values),
-        "read_until": read_until,
-    }
+    stale = context.rows(STALE, shown=_ROWS_SHOWN, **values)
+    return {"plants": plants, "stale": stale, "read_until": read_until}
 
 
 def errors(context: QueryContext) -> dict[str, Any]:

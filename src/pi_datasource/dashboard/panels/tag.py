@@ -9,11 +9,8 @@ from typing import Any
 
 from pi_datasource.dashboard.panels import hours
 from pi_datasource.dashboard.panels.panel import Panel
-from pi_datasource.dashboard.panels.watermark import LOOKBACK, lookback_us
-from pi_datasource.dashboard.queries import Query, QueryContext
+from pi_datasource.dashboard.queries import LOOKBACK, Query, QueryContext
 from pi_datasource.model import json_number
-
-__all__ = ["HOURLY_COUNTS", "PANELS", "PART", "search"]
 
 _MAX_RAW_POINTS = 4000  # more events than this are reduced to the extremes of each pixel
 _MAX_STATES = 1500
@@ -29,10 +26,7 @@ _FROM_BRONZE = (
     "AND timestamp < timestamp_micros(:end)"
 )
 _FLAGS = "good, questionable, substituted, annotated"
-ROW = (
-    "unix_micros(timestamp) AS moment, sequence, value, value_string, state_code, value_kind, "
-    f"{_FLAGS}, units"
-)
+ROW = f"unix_micros(timestamp) AS moment, sequence, value, value_string, state_code, value_kind, {_FLAGS}, units"
 
 SEARCH = Query(
     "SELECT tag_webid, max_by(tag_name, hour) AS tag_name, max_by(units, hour) AS units FROM {gold} "
@@ -96,7 +90,7 @@ PART = Query(
 
 def search(context: QueryContext, text: str) -> dict[str, Any]:
     """Tags with ``text`` in their name, ignoring case."""
-    return {"rows": context.rows(SEARCH, q=text, lookback=lookback_us(context), shown=_MAX_FOUND)}
+    return {"rows": context.rows(SEARCH, q=text, shown=_MAX_FOUND)}
 
 
 def summary(context: QueryContext) -> dict[str, Any]:
