@@ -1,4 +1,4 @@
-"""The dashboard: an ASGI app that shows whether the tables are fresh, complete and good.
+"""The dashboard: an ASGI app that shows the state of the tables.
 
 It only reads, and imports neither Spark nor the PI client: of this package only ``errors``, ``schema``, ``model``,
 ``paths`` and ``time_strings``. Start reading at `panels`, where each panel is a few queries and a function, then
