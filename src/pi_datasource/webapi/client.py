@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from threading import Lock
-from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -17,12 +16,11 @@ from pi_datasource.options.declaration import Options
 from pi_datasource.redaction import redacted_errors
 from pi_datasource.webapi import auth, envelope, retry, transport
 from pi_datasource.webapi.batch_address import BatchAddress, none_routed
-from pi_datasource.webapi.circuit_breaker import Breaker
 from pi_datasource.webapi.envelope import BATCH, NOT_JSON
 from pi_datasource.webapi.exchange import Answer, Exchange
 from pi_datasource.webapi.http_errors import Failures
 from pi_datasource.webapi.metrics import RequestMetrics
-from pi_datasource.webapi.outage import PAUSE_S, Outage
+from pi_datasource.webapi.outage import PAUSE_S, Breaker, Outage
 from pi_datasource.webapi.query import query
 from pi_datasource.webapi.rate_limit import Pacer
 from pi_datasource.webapi.retry import Attempts, Failed, Failure
@@ -67,9 +65,7 @@ class PIClient:
     def __enter__(self) -> PIClient:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._session.close()
 
     def resource(self, path: str, params: Mapping[str, Any] | None = None) -> str:
@@ -183,10 +179,9 @@ class PIClient:
 
     def _checked(self, call: _Sent, attempts: Attempts) -> Any:
         self._breaker.check(call.name)
+        attempt = partial(self._attempt, call, attempts)
         try:
-            answer = retry.send(
-                partial(self._attempt, call, attempts), attempts, self.sleep, self._before_retry
-            )
+            answer = retry.send(attempt, attempts, self.sleep, self._before_retry)
         except ServerError as error:
             self._breaker.failed(error)
             raise
@@ -196,11 +191,8 @@ class PIClient:
     def _before_retry(self, failed: Failed, pause_s: float) -> None:
         if failed.kind in (Failure.DROPPED, Failure.SILENT):
             self._session.close()  # the other kept connections are dropped, too
-        self._count(
-            RequestMetrics(
-                retries=1, throttled_seconds=pause_s if failed.kind is Failure.RATE_LIMITED else 0.0
-            )
-        )
+        throttled_s = pause_s if failed.kind is Failure.RATE_LIMITED else 0.0
+        self._count(RequestMetrics(retries=1, throttled_seconds=throttled_s))
 
     def _attempt(self, call: _Sent, attempts: Attempts) -> Any:
         self._pacer.wait(call.weight)

@@ -1,4 +1,4 @@
-"""How long to wait for a server that is down or limits its request rate, before the failure is raised."""
+"""A server that is down or limits its request rate: how long a call waits for it, and when none is sent at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import requests
 
-from pi_datasource.errors import ServerError, ServerTimeout, ServerUnreachable
+from pi_datasource.errors import Call, ServerError, ServerTimeout, ServerUnreachable
 from pi_datasource.webapi import deadline_adapter
 from pi_datasource.webapi.retry import TOO_MANY_REQUESTS
 
@@ -16,7 +16,10 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 10.0
 LOGGED_EVERY_S = 600.0
-_TEMPORARY = (TOO_MANY_REQUESTS, 502, 503)
+FAILURES = 3  # calls in a row, each of which was sent again as often as ``max_retries`` allows
+REST_S = 30.0
+_DOWN = (502, 503)
+_TEMPORARY = (TOO_MANY_REQUESTS, *_DOWN)
 
 
 class Outage:
@@ -47,6 +50,51 @@ class Outage:
         if self._since is not None:
             log.warning("the PI server answers again after %.0f s", self._clock() - self._since)
         self._since = None
+
+
+class Breaker:
+    """A circuit breaker, so that a server that is down is not asked by every task.
+
+    It opens after ``FAILURES`` calls in a row that found no server: then it lets one call through every ``REST_S``.
+
+    Any other answer, even a refusal, shows that the server is up, and closes it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._in_a_row = 0
+        self._open_until = 0.0
+        self._last_error = ""
+
+    def check(self, call: Call) -> None:
+        """Returns when ``call`` may be sent.
+
+        Raises:
+            ServerUnreachable: not yet; the message repeats the error of the last call that was sent.
+        """
+        if self._in_a_row < FAILURES:
+            return
+        left = self._open_until - self._clock()
+        if left > 0:
+            message = (
+                f"not sent, because {self._in_a_row} calls in a row found no PI Web API; it is asked again in "
+                f"{left:.0f} s (the last one: {self._last_error})"
+            )
+            raise ServerUnreachable(message, call=call)
+        self._open_until = self._clock() + REST_S  # the other calls wait for the outcome of this one
+
+    def failed(self, error: ServerError) -> None:
+        """Records a call that failed after all retries."""
+        if not (isinstance(error, ServerUnreachable) or error.status in _DOWN):
+            self.answered()
+            return
+        self._in_a_row += 1
+        self._last_error = str(error)
+        self._open_until = self._clock() + REST_S
+
+    def answered(self) -> None:
+        """Records an answer."""
+        self._in_a_row = 0
 
 
 def is_temporary(error: ServerError) -> bool:

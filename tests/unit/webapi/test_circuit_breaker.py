@@ -15,9 +15,9 @@ from pi_datasource.errors import (
     ServerUnreachable,
 )
 from pi_datasource.options.declaration import Options
-from pi_datasource.webapi import circuit_breaker
-from pi_datasource.webapi.circuit_breaker import FAILURES, REST_S, Breaker
+from pi_datasource.webapi import outage
 from pi_datasource.webapi.client import PIClient
+from pi_datasource.webapi.outage import FAILURES, REST_S, Breaker
 
 URL = "https://pi.example/piwebapi"
 GONE = ServerUnreachable("GET system: cannot reach the server")
@@ -82,7 +82,7 @@ def test_a_client_stops_asking_a_server_that_is_down(
     failure: int | Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(circuit_breaker.Breaker.__init__, "__defaults__", (clock,))
+    monkeypatch.setattr(outage.Breaker.__init__, "__defaults__", (clock,))
     how = {"status": failure} if isinstance(failure, int) else {"body": failure}
     responses.add("GET", f"{URL}/system", **how)  # type: ignore[arg-type]
     client = PIClient(Options.parse({"url": URL, "max_retries": "0"}))

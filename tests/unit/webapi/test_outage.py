@@ -14,8 +14,8 @@ from pi_datasource.errors import AccessDenied, ServerError, ServerFailed, Server
 from pi_datasource.options.declaration import Options
 from pi_datasource.spark.stream_reader import PIStreamReader, window_of
 from pi_datasource.webapi import client, data_servers, outage
-from pi_datasource.webapi.circuit_breaker import Breaker
 from pi_datasource.webapi.client import PIClient
+from pi_datasource.webapi.outage import Breaker
 from tests.unit.fakes import FakePI, is_told_alone
 
 DOWN = ServerUnreachable("GET dataservers: cannot reach https://pi")
