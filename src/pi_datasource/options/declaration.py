@@ -16,22 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pi_datasource import time_strings
 from pi_datasource.errors import InvalidOption
 from pi_datasource.model import Window
-from pi_datasource.options import sign_in, spelling
-from pi_datasource.options.types import (
-    SOME_MOMENT,
-    Address,
-    Endpoint,
-    Names,
-    Pattern,
-    PositiveSpan,
-    Proxy,
-    Secret,
-    Span,
-    Time,
-    Token,
-    UserName,
-    Zone,
-)
+from pi_datasource.options import sign_in, spelling, types
 
 DEFAULT_TABLE = "pi_timeseries"
 # What Spark 4.2 gives instead of, or beside, the options of CREATE TABLE … USING pi.
@@ -43,10 +28,10 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: Address = Field(
+    url: types.Address = Field(
         description="Address of PI Web API: `https://HOST/piwebapi` (`HOST` alone is enough)."
     )
-    batch_url: Address | None = Field(
+    batch_url: types.Address | None = Field(
         None,
         description="Address under which PI Web API knows itself, for the requests inside a batch: needed where a proxy maps "
         "it to another path. If unset: `url`, or what the server's own links say.",
@@ -55,7 +40,7 @@ class Options(BaseModel):
         DEFAULT_TABLE,
         description="What to read: `pi_timeseries`, the recorded events of points, or `pi_points`, the points themselves.",
     )
-    tags: Names = Field(
+    tags: types.Names = Field(
         (),
         description="Tags to read: names or patterns with `*` and `?`, separated by commas (a JSON array for names "
         "that hold commas), or full paths `\\\\SERVER\\TAG`. All tags when empty.",
@@ -63,26 +48,27 @@ class Options(BaseModel):
     tag_filter: str | None = Field(
         None, description="One more pattern, in PI's own `nameFilter` syntax, that every tag must match."
     )
-    data_servers: Names = Field((), description="Names of the data servers to read. All of them when empty.")
-    start_time: Time = Field(
+    data_servers: types.Names = Field(
+        (), description="Names of the data servers to read. All of them when empty."
+    )
+    start_time: types.Time = Field(
         "*-1d",
         description="Start of the window, included: PI time (`*-1d`, `t`, `earliest`, `latest`) or ISO 8601. "
         "For a stream: where its first run starts.",
     )
-    end_time: Time = Field(
-        "*",
-        description="End of the window, excluded. `*` is the PI server's present time. Not for streams.",
+    end_time: types.Time = Field(
+        "*", description="End of the window, excluded. `*` is the PI server's present time. Not for streams."
     )
-    time_zone: Zone = Field(
+    time_zone: types.Zone = Field(
         "UTC", description="IANA zone in which times without a zone are read. Results are always in UTC."
     )
-    tag_pattern: Pattern | None = Field(
+    tag_pattern: types.Pattern | None = Field(
         None,
         description="Regular expression with named groups over the tag name, such as "
         "`(?P<plant>[^.]+)\\.(?P<sensor_type>[^.]+)`. Each group becomes a column.",
     )
     include_metadata: bool = Field(False, description="Adds the columns `tag_path` and `server_name`.")
-    columns: Names = Field(
+    columns: types.Names = Field(
         (),
         description="Names of the columns to read, in this order, such as `tag_name,timestamp,value`. All when empty.",
     )
@@ -96,25 +82,25 @@ class Options(BaseModel):
         description="How to sign in: `auto` (bearer with `token`, oidc with `client_id`, basic with `username`, else "
         "anonymous), `anonymous`, `basic`, `bearer`, `oidc` (OpenID Connect client credentials), `kerberos`, `ntlm`.",
     )
-    username: UserName | None = Field(
+    username: types.UserName | None = Field(
         None, description="User name for basic and NTLM: `DOMAIN\\user` or `user@domain`."
     )
-    password: Secret | None = Field(
+    password: types.Secret | None = Field(
         None,
         description="Password, or better where it is found: `env:NAME`, `file:PATH` or `secret:SCOPE/KEY` "
         "(Databricks).",
     )
-    token: Token | None = Field(
+    token: types.Token | None = Field(
         None,
         description="Bearer token, or where it is found, like `password`. Looked up again when it is refused.",
     )
-    client_id: UserName | None = Field(
+    client_id: types.UserName | None = Field(
         None, description="OpenID Connect: the id of the client. Implies `auth=oidc`."
     )
-    client_secret: Secret | None = Field(
+    client_secret: types.Secret | None = Field(
         None, description="OpenID Connect: the client's secret, or where it is found, like `password`."
     )
-    token_url: Endpoint | None = Field(
+    token_url: types.Endpoint | None = Field(
         None,
         description="OpenID Connect: address of the token endpoint. If unset: the one that "
         "`{url}/.well-known/openid-configuration` names.",
@@ -132,17 +118,17 @@ class Options(BaseModel):
     client_key: Path | None = Field(
         None, description="PEM file of the key of `client_cert`. Not needed when both are in one file."
     )
-    client_key_password: Secret | None = Field(
+    client_key_password: types.Secret | None = Field(
         None, description="Password of an encrypted client key, or where it is found, like `password`."
     )
-    proxy: Proxy | None = Field(
+    proxy: types.Proxy | None = Field(
         None,
         description="HTTP proxy, `http://HOST:PORT`, or where it is found, like `password`, or `none` for none. Only one "
         "that is found by reference may hold a user name and password. If unset, the environment variables `HTTPS_PROXY`, "
         "`HTTP_PROXY` and `NO_PROXY` apply.",
     )
-    proxy_username: UserName | None = Field(None, description="User name that `proxy` asks for.")
-    proxy_password: Secret | None = Field(
+    proxy_username: types.UserName | None = Field(None, description="User name that `proxy` asks for.")
+    proxy_password: types.Secret | None = Field(
         None, description="Password that `proxy` asks for, or where it is found, like `password`."
     )
     compression: Literal["auto", "gzip", "none"] = Field(
@@ -150,7 +136,7 @@ class Options(BaseModel):
         description="Compression of answers: `gzip`, `none`, or `auto`: `gzip` unless the server is on this machine, where "
         "unpacking costs more than it saves.",
     )
-    timeout: PositiveSpan = Field(
+    timeout: types.PositiveSpan = Field(
         timedelta(seconds=60), description="Longest wait for one answer, such as `60s` or `2m`."
     )
     max_retries: int = Field(
@@ -195,20 +181,19 @@ class Options(BaseModel):
         "and `throttled_seconds`. In a stream it also holds `offset`, the end of the micro-batch, and there is one even if nothing "
         "had to be read; each deleted tag has a row `deleted_point`.",
     )
-    settle: Span = Field(
+    settle: types.Span = Field(
         timedelta(seconds=5),
         description="Streams stay this far behind the PI server's clock, so that events still under way are not missed.",
     )
-    max_window_per_trigger: PositiveSpan | None = Field(
-        None,
-        description="Longest time span of one micro-batch, such as `6h`. No bound if unset.",
+    max_window_per_trigger: types.PositiveSpan | None = Field(
+        None, description="Longest time span of one micro-batch, such as `6h`. No bound if unset."
     )
     max_events_per_trigger: int | None = Field(
         None,
         ge=1,
         description="About how many events one micro-batch holds at most, by the server's own counts. No bound if unset.",
     )
-    min_window_per_trigger: Span = Field(
+    min_window_per_trigger: types.Span = Field(
         timedelta(seconds=1),
         description="Shortest time span of a micro-batch of a running stream. `0s`: a micro-batch at each trigger.",
     )
@@ -217,17 +202,17 @@ class Options(BaseModel):
         description="Streams: file with the starts of single tags, CSV with the columns `tag,start` or a JSON object "
         "`{tag: start}`; all others start at `start_time`. Patterns with `*` and `?` are allowed.",
     )
-    discovery_interval: Span = Field(
+    discovery_interval: types.Span = Field(
         timedelta(minutes=10),
         description="How often streams list the tags again; new tags are read from the next window on. `0s`: for every "
         "micro-batch.",
     )
-    wait_for_server: Span = Field(
+    wait_for_server: types.Span = Field(
         timedelta(0),
         description="How long to wait, after `max_retries`, for a server that is down (no connection, 502, 503) or whose rate "
         "limit refuses requests (429), before the read or stream fails, such as `12h`.",
     )
-    overlap: Span = Field(
+    overlap: types.Span = Field(
         timedelta(0),
         description="Pipeline only: time span before each micro-batch that is read again and replaced, so that late, edited "
         "and deleted events reach the tables. A plain stream reads nothing twice.",
@@ -242,7 +227,7 @@ class Options(BaseModel):
     def _consistent(self) -> Options:
         sign_in.check(self)
         if not time_strings.is_relative(self.start_time) and not time_strings.is_relative(self.end_time):
-            self.window(SOME_MOMENT)
+            self.window(types.SOME_MOMENT)
         return self
 
     @classmethod

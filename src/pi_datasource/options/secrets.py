@@ -52,11 +52,9 @@ def secret(name: str, reference: SecretStr | None, refused: str | None = None) -
         MissingPackage: a Databricks secret without databricks-sdk.
     """
     found, place = _looked_up(name, reference, refused)
-    bare = name in _BARE
-    value = found.strip() if bare else found.rstrip("\r\n")
-    if (
-        name != "proxy"
-    ):  # most of it is an address, which may be shown; its password is registered when it is parsed
+    value = found.strip() if name in _BARE else found.rstrip("\r\n")
+    # Most of a proxy is an address, which may be shown; its password is registered when it is parsed.
+    if name != "proxy":
         redaction.register(value, public=(*Options.model_fields, _PUBLIC))
     if problem := unsendable(value, in_header=name == "token"):
         at = f" ({place})" if place else ""
@@ -138,10 +136,8 @@ def _asked_of_workspace(name: str, place: str) -> str:
         message = f"option {name!r} refers to a Databricks secret, which is written secret:SCOPE/KEY"
         raise InvalidOption(message)
     try:
-        core, errors = (
-            importlib.import_module("databricks.sdk"),
-            importlib.import_module("databricks.sdk.errors"),
-        )
+        sdk = importlib.import_module("databricks.sdk")
+        errors = importlib.import_module("databricks.sdk.errors")
     except ImportError as cause:
         message = (
             f"option {name!r} refers to a Databricks secret, which needs one more package: "
@@ -149,14 +145,10 @@ def _asked_of_workspace(name: str, place: str) -> str:
         )
         raise MissingPackage(message) from cause
     try:
-        return str(_workspace(core).dbutils.secrets.get(scope, key))
+        return str(_workspace(sdk).dbutils.secrets.get(scope, key))
     except errors.DatabricksError as cause:
         why = f"the workspace says {cause.error_code or type(cause).__name__}"
-    except (
-        ValueError,
-        OSError,
-        TimeoutError,
-    ) as cause:  # also no credentials, and every kind of no connection
+    except (ValueError, OSError) as cause:  # also no credentials, and every kind of no connection
         why = f"no workspace can be asked here ({type(cause).__name__})"
     message = (
         f"option {name!r} refers to the Databricks secret {key!r} of the scope {scope!r}, which cannot be read: {why}; "

@@ -6,8 +6,9 @@ import json
 import re
 import unicodedata
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Annotated
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -16,7 +17,7 @@ from pi_datasource import schema, time_strings
 # Any moment will do to check whether a time can be parsed.
 SOME_MOMENT = datetime(2024, 5, 15, 12, tzinfo=timezone.utc)
 REFERENCES = ("env", "file", "secret")  # before a colon: the value of a secret option is found there
-_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", re.ASCII | re.IGNORECASE)  # a name, IPv4 or IPv6 address
+_HOST = r"[\w.-]+|[0-9a-f:.]+(%\w+)?"  # a name, IPv4 or IPv6 address
 
 
 def _names(value: object) -> object:
@@ -67,38 +68,33 @@ def _zone(value: str) -> str:
     return value
 
 
+def _split(address: str, example: str, host: str = ".+") -> SplitResult:
+    message = f"is not a valid address; use https://HOST/{example}"
+    try:
+        parts = urlsplit(address)
+        valid = parts.scheme in ("http", "https") and parts.port != 0 and "@" not in address
+    except ValueError:
+        raise ValueError(message) from None
+    if not (valid and re.fullmatch(host, parts.hostname or "", re.ASCII | re.IGNORECASE)):
+        raise ValueError(message)
+    return parts
+
+
 def _url(value: str) -> str:
     """``https://host/piwebapi`` whether or not scheme, path or a trailing slash were given."""
     text = value.strip() if "/" in value.partition(":")[2][:1] else f"https://{value.strip()}"
     if "@" in text:  # wherever it stands: a password with special characters may end up in any part
         message = "holds a user name or password; give them as the options 'username' and 'password'"
         raise ValueError(message)
-    message = "is not a valid address; use https://HOST/piwebapi"
-    try:
-        parts = urlsplit(text)
-        port_is_number = parts.port is None or parts.port > 0
-    except ValueError:
-        raise ValueError(message) from None
-    if (
-        parts.scheme not in ("http", "https")
-        or not _HOST.fullmatch(parts.hostname or "")
-        or not port_is_number
-    ):
-        raise ValueError(message)
+    parts = _split(text, "piwebapi", _HOST)
     path = parts.path.rstrip("/") or "/piwebapi"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
 def _endpoint(value: str) -> str:
-    message = "is not a valid address; use https://HOST/identitymanager/connect/token"
-    try:
-        parts = urlsplit(value.strip())
-        port_is_number = parts.port is None or parts.port > 0
-    except ValueError:
-        raise ValueError(message) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in value or not port_is_number:
-        raise ValueError(message)
-    return value.strip()
+    text = value.strip()
+    _split(text, "identitymanager/connect/token")
+    return text
 
 
 def is_reference(text: str) -> bool:
@@ -121,28 +117,17 @@ def unsendable(text: str, *, in_header: bool) -> str | None:
     return None
 
 
-def _sendable(value: str, *, in_header: bool) -> None:
+def _sendable(value: str, *, in_header: bool = False) -> str:
     if problem := unsendable(value, in_header=in_header):
         message = f"holds {problem}; give it without"
         raise ValueError(message)
-
-
-def _user_name(value: str) -> str:
-    _sendable(value, in_header=False)
     return value
 
 
-def _secret(value: SecretStr) -> SecretStr:
+def _secret(value: SecretStr, *, in_header: bool = False) -> SecretStr:
     text = value.get_secret_value()
     if not is_reference(text):
-        _sendable(text.rstrip("\r\n"), in_header=False)
-    return value
-
-
-def _token(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not is_reference(text):
-        _sendable(text.strip(), in_header=True)
+        _sendable(text.strip() if in_header else text.rstrip("\r\n"), in_header=in_header)
     return value
 
 
@@ -164,8 +149,8 @@ PositiveSpan = Annotated[Span, AfterValidator(_positive)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Address = Annotated[str, BeforeValidator(_url)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
-UserName = Annotated[str, AfterValidator(_user_name)]
+UserName = Annotated[str, AfterValidator(_sendable)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
-Token = Annotated[SecretStr, AfterValidator(_token)]
+Token = Annotated[SecretStr, AfterValidator(partial(_secret, in_header=True))]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Pattern = Annotated[str, BeforeValidator(_pattern)]
