@@ -54,11 +54,7 @@ def chosen(options: Options) -> str:
     return "basic" if options.username is not None else "anonymous"
 
 
-def _anonymous(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001 - all strategies are called alike
-    return Anonymous()
-
-
-def _basic(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001
+def _basic(options: Options, connect: Connect) -> AuthBase:  # noqa: ARG001 - all strategies are called alike
     _warn_of_plain_http(options.url)
     return basic(options.username or "", secret("password", options.password))
 
@@ -159,7 +155,7 @@ def _missing(extra: str) -> MissingPackage:
 
 
 _STRATEGIES: dict[str, Callable[[Options, Connect], AuthBase]] = {
-    "anonymous": _anonymous,
+    "anonymous": lambda _options, _connect: Anonymous(),
     "basic": _basic,
     "bearer": _bearer,
     "oidc": _oidc,

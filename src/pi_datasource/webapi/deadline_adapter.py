@@ -12,14 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from http.client import (
-    CONTINUE,
-    SWITCHING_PROTOCOLS,
-    HTTPException,
-    HTTPResponse,
-    IncompleteRead,
-    parse_headers,
-)
+from http.client import HTTPException, HTTPResponse, IncompleteRead, parse_headers
 from typing import TYPE_CHECKING, Any, cast
 
 import requests
@@ -33,28 +26,21 @@ from pi_datasource.webapi.retry import Failure
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LONGEST_IDLE_S = (
-    60.0  # of a connection that is used again; HTTP.sys closes idle ones after two minutes, others sooner
+# Of a connection that is used again; HTTP.sys closes idle ones after two minutes, others sooner.
+LONGEST_IDLE_S = 60.0
+_UNACKNOWLEDGED_MS = (
+    20_000  # a connection is closed when the other machine has acknowledged nothing for so long
 )
-_UNACKNOWLEDGED_S = 20  # a connection is closed when the other machine has acknowledged nothing for so long
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
     """No delay for small packets; where the system can, detection of connections that a firewall has dropped."""
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    wanted = {
-        "TCP_KEEPIDLE": 10,
-        "TCP_KEEPINTVL": 5,
-        "TCP_KEEPCNT": 3,
-        "TCP_USER_TIMEOUT": _UNACKNOWLEDGED_S * 1000,
-    }
-    options += [
-        (socket.IPPROTO_TCP, getattr(socket, name), value)
-        for name, value in wanted.items()
-        if hasattr(socket, name)
-    ]
-    return options
+    keep_alive = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+    wanted = {**keep_alive, "TCP_USER_TIMEOUT": _UNACKNOWLEDGED_MS}
+    known = {name: value for name, value in wanted.items() if hasattr(socket, name)}
+    return options + [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in known.items()]
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -182,7 +168,7 @@ class _TimedResponse(HTTPResponse):
         """As inherited, after any interim response such as ``103 Early Hints``; http.client itself skips 100 only."""
         while True:
             status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
-            if not CONTINUE < status[1] < 200 or status[1] == SWITCHING_PROTOCOLS:
+            if not 100 < status[1] < 200 or status[1] == 101:  # 101 switches protocols
                 return status
             parse_headers(self.fp)
 
@@ -219,7 +205,6 @@ class _Connection(HTTPConnection):
         return super().is_connected and (not self._answers or idle_s < LONGEST_IDLE_S)
 
     def connect(self) -> None:
-        """Opens a new socket."""
         self._answers = 0
         super().connect()
 
@@ -235,7 +220,6 @@ class _Connection(HTTPConnection):
             raise
 
     def getresponse(self) -> Any:
-        """The status line and headers of the response."""
         try:
             answer = super().getresponse()
         except OSError as error:

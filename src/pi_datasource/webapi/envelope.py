@@ -175,28 +175,23 @@ def check_ids(body: bytes, answered: Collection[str], asked: Sequence[str]) -> N
     Raises:
         UnexpectedReply: ids are missing, repeated, or of another call; nothing of the body may be used.
     """
-    missing = sum(one not in answered for one in asked)
-    if missing:
-        message = f"{missing} of {len(asked)} sub-requests were not answered"
-        raise UnexpectedReply(message, call=BATCH)
-    if len(answered) > len(asked):
-        message = f"the answer holds {len(answered) - len(asked)} member(s) that were not asked for"
-        raise UnexpectedReply(message, call=BATCH)
     prefix = asked[0].partition("_")[0] if asked else ""
-    if body.count(b'"%b_' % prefix.encode()) > len(asked):
+    if missing := sum(one not in answered for one in asked):
+        message = f"{missing} of {len(asked)} sub-requests were not answered"
+    elif len(answered) > len(asked):
+        message = f"the answer holds {len(answered) - len(asked)} member(s) that were not asked for"
+    elif body.count(b'"%b_' % prefix.encode()) > len(asked):
         message = "the answer holds a member more than once"
-        raise UnexpectedReply(message, call=BATCH)
+    else:
+        return
+    raise UnexpectedReply(message, call=BATCH)
 
 
 def quote_bare_numbers(body: bytes) -> bytes:
     """``body`` with each bare ``NaN`` and ``Infinity``, which JSON does not have, as the text that PI Web API writes."""
     if b"NaN" not in body and b"Infinity" not in body:
         return body
-    return _BARE.sub(_quoted, body)
-
-
-def _quoted(token: re.Match[bytes]) -> bytes:
-    return token[0] if token[0].startswith(b'"') else b'"%b"' % token[0]
+    return _BARE.sub(lambda token: token[0] if token[0].startswith(b'"') else b'"%b"' % token[0], body)
 
 
 def opening(body: bytes) -> str:

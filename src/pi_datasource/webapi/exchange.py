@@ -52,20 +52,14 @@ class Exchange:
             return _failed(late, cause, deadline_adapter.kind(cause))
         except requests.RequestException as cause:
             return _failed(self._failures.no_answer(call, cause), cause, deadline_adapter.kind(cause))
-        except (
-            TransportError,
-            HTTPException,
-            OSError,
-            ValueError,
-        ) as cause:  # the response is not valid HTTP
+        except (TransportError, HTTPException, OSError, ValueError) as cause:  # the response is not HTTP
             return _failed(self._failures.no_answer(call, cause), cause, Failure.BROKEN)
         log.debug("%s: HTTP %s, %s bytes", call, response.status_code, len(body))
         if response.status_code < 300:
             return Answer(body, response.headers)
         pause_s = retry.retry_after_s(response.headers.get("Retry-After"))
-        return Failed(
-            self._refusal(call, response, body), retry.kind_of_status(response.status_code), pause_s
-        )
+        kind = retry.kind_of_status(response.status_code)
+        return Failed(self._refusal(call, response, body), kind, pause_s)
 
     def _refusal(self, call: Call, response: requests.Response, body: bytes) -> ServerError:
         status, headers = response.status_code, response.headers

@@ -9,15 +9,8 @@ from types import MappingProxyType
 
 import requests
 
-from pi_datasource.errors import (
-    AuthenticationFailed,
-    Call,
-    RequestRefused,
-    ServerError,
-    ServerTimeout,
-    ServerUnreachable,
-    UnexpectedReply,
-)
+from pi_datasource import errors
+from pi_datasource.errors import Call, ServerError, UnexpectedReply
 from pi_datasource.redaction import shorten
 from pi_datasource.webapi.deadline_adapter import causes, is_damaged
 from pi_datasource.webapi.envelope import BATCH, FailedPart, opening
@@ -35,14 +28,14 @@ class Failures:
     timeout_s: float
     signs_in: bool
 
-    def late(self, call: Call, *, connecting: bool) -> ServerTimeout:
+    def late(self, call: Call, *, connecting: bool) -> errors.ServerTimeout:
         """No answer in time, or no connection."""
         what = "no connection" if connecting else "no complete answer"
         message = (
             f"{what} from {self.url} within {self.timeout_s:g} s; set a smaller 'page_size' or 'batch_size', "
             "or a longer 'timeout'"
         )
-        return ServerTimeout(message, call=call)
+        return errors.ServerTimeout(message, call=call)
 
     def no_answer(self, call: Call, cause: Exception) -> ServerError:
         """The error of a call that got no answer, or one that is not HTTP; what such an answer holds is not repeated."""
@@ -56,22 +49,22 @@ class Failures:
             )
         why = reason(cause)
         if type(cause).__module__.startswith("requests_kerberos"):
-            return AuthenticationFailed(
+            return errors.AuthenticationFailed(
                 f"signing in with Kerberos failed ({why}); get a ticket with kinit, and check that the host of 'url' "
                 "is the one of the server's service principal HTTP/HOST",
                 call=call,
             )
         if proxied:
             advice = "check the option 'proxy' and the environment variables HTTPS_PROXY and NO_PROXY"
-            return ServerUnreachable(
+            return errors.ServerUnreachable(
                 f"the proxy before {self.url} gives no connection ({why}); {advice}", call=call
             )
         if isinstance(cause, requests.exceptions.SSLError):
-            return ServerUnreachable(
+            return errors.ServerUnreachable(
                 f"no trusted connection to {self.url}: {why}; give the authority's certificate as option 'ca_bundle'",
                 call=call,
             )
-        return ServerUnreachable(
+        return errors.ServerUnreachable(
             f"cannot reach {self.url} ({why}); check the option 'url', the network, and that PI Web API is running",
             call=call,
         )
@@ -101,9 +94,9 @@ class Failures:
                 hint += f"; it offers {', '.join(schemes)}"
         return of_status(call, failed, hint)
 
-    def not_routed(self, base: str) -> RequestRefused:
+    def not_routed(self, base: str) -> errors.RequestRefused:
         """PI Web API knows the address of no sub-request."""
-        return RequestRefused(
+        return errors.RequestRefused(
             f"PI Web API answers at {self.url}, but does not know the sub-requests' address {shorten(base)}: a proxy "
             "maps its path; give the address under which PI Web API knows itself as option 'batch_url'",
             404,

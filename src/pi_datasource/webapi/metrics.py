@@ -17,11 +17,9 @@ class RequestMetrics:
     throttled_seconds: float = 0.0
 
     def __add__(self, other: RequestMetrics) -> RequestMetrics:
-        """The sum of both."""
         return RequestMetrics(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: RequestMetrics) -> RequestMetrics:
-        """The metrics since ``other``."""
         return RequestMetrics(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 

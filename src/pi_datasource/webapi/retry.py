@@ -147,12 +147,8 @@ def send(
         if pause_s is None:
             outcome.error.attempt = attempts.retries + 1
             raise outcome.error
-        report(
-            str(outcome.error),
-            pause_s,
-            outcome.retry_after_s,
-            f"retry {attempts.retries} of {attempts.max_retries}",
-        )
+        count = f" (retry {attempts.retries} of {attempts.max_retries})"
+        report(str(outcome.error), pause_s, outcome.retry_after_s, count)
         before_retry(outcome, pause_s)
         if pause_s:
             sleep(pause_s)
@@ -161,16 +157,7 @@ def send(
 def report(failure: str, pause_s: float, asked_s: float | None, count: str = "") -> None:
     """Logs a pause before something is sent again: as a warning if it is long or the server asks for a longer one."""
     asked = f"; the server asks for {asked_s:g} s" if asked_s else ""
-    longest = (
-        f", more than the {LONGEST_PAUSE_S:g} s that are waited at most" if (asked_s or 0) > pause_s else ""
-    )
+    if (asked_s or 0) > pause_s:
+        asked += f", more than the {LONGEST_PAUSE_S:g} s that are waited at most"
     level = logging.WARNING if pause_s > LOGGED_PAUSE_S else logging.INFO
-    log.log(
-        level,
-        "%s; sending it again in %.1f s%s%s%s",
-        failure,
-        pause_s,
-        f" ({count})" if count else "",
-        asked,
-        longest,
-    )
+    log.log(level, "%s; sending it again in %.1f s%s%s", failure, pause_s, count, asked)

@@ -17,16 +17,8 @@ from requests import PreparedRequest, Response
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
-from pi_datasource import redaction
-from pi_datasource.errors import (
-    AuthenticationFailed,
-    Call,
-    InvalidOption,
-    ServerError,
-    ServerFailed,
-    ServerUnreachable,
-    UnexpectedReply,
-)
+from pi_datasource import errors, redaction
+from pi_datasource.errors import Call, ServerError, UnexpectedReply
 from pi_datasource.options.declaration import Options
 from pi_datasource.options.secrets import secret
 from pi_datasource.options.types import unsendable
@@ -71,11 +63,9 @@ class Bearer(AuthBase):
             if self._token is None or expired or self._token == refused:
                 grant = self._fetch()
                 self._token = grant.token
-                self._expires_at = (
-                    None
-                    if grant.seconds is None
-                    else self._clock() + grant.seconds - min(MARGIN_S, grant.seconds / 4)
-                )
+                life_s = grant.seconds
+                margin_s = min(MARGIN_S, (life_s or 0.0) / 4)
+                self._expires_at = None if life_s is None else self._clock() + life_s - margin_s
             return self._token
 
     def _again(self, response: Response, **settings: Any) -> Response:
@@ -101,10 +91,8 @@ class Bearer(AuthBase):
 
 def basic(username: str, password: str) -> HTTPBasicAuth:
     """Basic authentication in UTF-8; the encoded pair is registered as a secret."""
-    pair = (
-        username.encode(),
-        password.encode(),
-    )  # requests would encode text as latin-1 and fail on every other letter
+    # requests would encode text as latin-1 and fail on every other letter.
+    pair = (username.encode(), password.encode())
     redaction.register(base64.b64encode(b":".join(pair)).decode())
     return HTTPBasicAuth(*pair)
 
@@ -164,12 +152,13 @@ class ClientCredentials:
                 f"{place} names a token endpoint without TLS, to which no secret is sent; correct it there, or give "
                 "'token_url'"
             )
-            raise InvalidOption(message)
+            raise errors.InvalidOption(message)
         return found.token_endpoint, found.token_endpoint_auth_methods_supported
 
     def _ask(self, session: Session, method: str, place: str, shape: Any, **sent: Any) -> Any:
         call = _call(method, place)
-        sent["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        sent |= {"headers": headers, "timeout": self._timeouts, "allow_redirects": False}
         attempts = Attempts(self._options.max_retries)
         answer = retry.send(lambda: self._once(session, call, place, sent), attempts, time.sleep)
         if answer.status_code != 200:
@@ -182,42 +171,36 @@ class ClientCredentials:
 
     def _once(self, session: Session, call: Call, place: str, sent: dict[str, Any]) -> Response | Failed:
         try:
-            answer = session.request(
-                call.method, place, timeout=self._timeouts, allow_redirects=False, **sent
-            )
+            answer = session.request(call.method, place, **sent)
         except (requests.RequestException, HTTPError, HTTPException, ValueError) as cause:
             message = (
                 f"cannot be reached ({type(cause).__name__}); check the option 'token_url' and the network"
             )
-            error = ServerUnreachable(message, call=call)
+            error = errors.ServerUnreachable(message, call=call)
             error.__cause__ = cause
             return Failed(error, deadline_adapter.kind(cause))
         kind = retry.kind_of_status(answer.status_code)
         if kind is None:
             return answer
-        return Failed(
-            self._refusal(call, answer), kind, retry.retry_after_s(answer.headers.get("Retry-After"))
-        )
+        pause_s = retry.retry_after_s(answer.headers.get("Retry-After"))
+        return Failed(self._refusal(call, answer), kind, pause_s)
 
     def _refusal(self, call: Call, answer: Response) -> ServerError:
         try:
             said = msgspec.json.decode(answer.content)
         except NOT_JSON:
             said = None
-        words = (
-            [str(said[key]) for key in ("error", "error_description") if key in said]
-            if isinstance(said, dict)
-            else []
-        )
+        known = said if isinstance(said, dict) else {}
+        words = [str(known[key]) for key in ("error", "error_description") if key in known]
         text = redaction.shorten(": ".join(words))
         hint = (
             "check 'client_id', 'client_secret' and 'scope'"
             if answer.request.method == "POST"
             else "give the address of the token endpoint as 'token_url'"
         )
-        kind: type[ServerError] = AuthenticationFailed
+        kind: type[ServerError] = errors.AuthenticationFailed
         if retry.kind_of_status(answer.status_code) is not None:
-            kind, hint = ServerFailed, "the identity provider is not available now; try again later"
+            kind, hint = errors.ServerFailed, "the identity provider is not available now; try again later"
         return kind(
             f"HTTP {answer.status_code}{': ' if text else ''}{text}; {hint}", answer.status_code, call=call
         )
