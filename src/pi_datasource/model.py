@@ -116,11 +116,9 @@ class ReadTask:
     offset: str | None = None  # of a stream: the end of its micro-batch as JSON, reported with the metrics
 
     def __getstate__(self) -> dict[str, Any]:
-        """All fields, the points packed."""
         return {**self.__dict__, "points": _packed(self.points)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """The same task again."""
         self.__dict__.update(state, points=_unpacked(state["points"]))
 
     def __str__(self) -> str:

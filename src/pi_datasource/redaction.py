@@ -108,9 +108,8 @@ def shorten(text: str, most: int = LONGEST_TEXT) -> str:
     """``text`` without secrets and of at most about ``most`` characters; a cut text ends with its full length."""
     if len(text) <= most + _NOTE:  # also one that has been cut already
         return redact(text)
-    window = most + max(
-        map(len, _known_secrets.whole), default=0
-    )  # a secret that straddles the cut is seen whole
+    # A secret that straddles the cut is seen whole.
+    window = most + max(map(len, _known_secrets.whole), default=0)
     return f"{redact(text[:window])[:most]}… ({len(text)} characters)"
 
 

@@ -54,13 +54,12 @@ def zone_named(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
+        message = f"there is no time zone {name!r}; use an IANA name such as 'Europe/Berlin' or 'UTC'"
         if not available_timezones():
             message = (
                 f"time zone {name!r} cannot be looked up: this machine has no time zone data; "
                 "pip install tzdata, or use 'UTC'"
             )
-            raise ValueError(message) from cause
-        message = f"there is no time zone {name!r}; use an IANA name such as 'Europe/Berlin' or 'UTC'"
         raise ValueError(message) from cause
 
 
@@ -170,14 +169,10 @@ def _base(given: str, now: datetime, zone: tzinfo) -> datetime | None:
     if match := _TIME_OF_DAY.fullmatch(text):
         return datetime.combine(now.date(), _clock(match), tzinfo=zone)
     match = _WRITTEN.fullmatch(text)
-    if match is None:
+    if match is None or (month := _prefix_index(_MONTHS, match["month"])) is None:
         return None
-    month = _prefix_index(_MONTHS, match["month"])
-    if month is None:
-        return None
-    return datetime.combine(
-        date(int(match["year"]), month + 1, int(match["day"])), _clock(match), tzinfo=zone
-    )
+    day = date(int(match["year"]), month + 1, int(match["day"]))
+    return datetime.combine(day, _clock(match), tzinfo=zone)
 
 
 def _clock(match: re.Match[str]) -> time:

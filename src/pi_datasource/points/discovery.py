@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, starmap
 
 from pi_datasource.errors import NoTagMatches
 from pi_datasource.model import DataServer, Point
@@ -55,7 +55,9 @@ def selected(
     """
     wanted = options.tags or ("*",)
     allowed = _allowed(client, servers, options.tag_filter)
-    together = listing.named(client, servers, wanted, fields, _most_requests(options))
+    # At most half of those that may be sent in a second.
+    most_requests = int((options.requests_per_second or 2 * listing.NAMES_PER_CALL) / 2)
+    together = listing.named(client, servers, wanted, fields, most_requests)
     seen: set[str] = set()
     unmatched, found = [], 0
     for tag in wanted:
@@ -63,9 +65,8 @@ def selected(
         for item, server in together.get(tag) or matching(client, servers, tag, fields):
             matched = True
             if item.WebId not in seen and (allowed is None or item.WebId in allowed):
-                seen.add(
-                    item.WebId
-                )  # patterns overlap, and a list that changes while it is read repeats points
+                # Patterns overlap, and a list that changes while it is read repeats points.
+                seen.add(item.WebId)
                 found += 1
                 yield item, server
         if not matched:
@@ -92,19 +93,14 @@ def sample(client: PIClient, servers: list[DataServer], options: Options) -> tup
     """
     wanted = options.tags or ("*",)
     pages = {
-        tag: [
-            listing.point(*found)
-            for found in islice(matching(client, servers, tag, _POINT_FIELDS), PAGE_SIZE)
-        ]
+        tag: list(starmap(listing.point, islice(matching(client, servers, tag, _POINT_FIELDS), PAGE_SIZE)))
         for tag in wanted[:SAMPLED_PATTERNS]
     }
     if unmatched := [tag for tag, page in pages.items() if not page]:
         raise _no_match(unmatched, servers, options)
     found = {point.web_id: point for page in pages.values() for point in page}
-    whole = (
-        len(pages) == len(wanted) and max(map(len, pages.values())) < PAGE_SIZE and options.tag_filter is None
-    )
-    return list(found.values()), whole
+    cut = len(pages) < len(wanted) or max(map(len, pages.values())) >= PAGE_SIZE
+    return list(found.values()), not cut and options.tag_filter is None
 
 
 def _no_match(unmatched: list[str], servers: list[DataServer], options: Options) -> NoTagMatches:
@@ -117,9 +113,3 @@ def _no_match(unmatched: list[str], servers: list[DataServer], options: Options)
         f"option 'tags': nothing {where} matches {names}{more}; check the spelling, and that this account may read "
         "the tag (PI hides what it may not)"
     )
-
-
-def _most_requests(options: Options) -> int:
-    """How many requests one call may hold: at most half of ``requests_per_second``."""
-    rate = options.requests_per_second
-    return listing.NAMES_PER_CALL if rate is None else int(rate / 2)

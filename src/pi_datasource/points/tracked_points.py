@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from pi_datasource.errors import NoTagMatches
 from pi_datasource.model import Point
@@ -48,8 +49,8 @@ class TrackedPoints:
         known = self._listed_at
         if known is not None and timedelta(0) <= now - known < self._options.discovery_interval:
             return
-        listed = sorted(self._listing(strict), key=_web_id)
-        before = len(self.points) or _count(planned)
+        listed = sorted(self._listing(strict), key=attrgetter("web_id"))
+        before = len(self.points) or int((planned or "0").partition("-")[0])
         if before and not listed:
             message = (
                 f"the server lists no tag of this stream any more, and there were {before}: nothing was read; check that "
@@ -101,18 +102,10 @@ class TrackedPoints:
 def fingerprint(points: Sequence[Point], starts: Mapping[str, datetime] | None = None) -> str:
     """The number of points and a digest of their WebIds and ``starts``, independent of their order."""
     moments, digest = starts or {}, hashlib.blake2b(digest_size=8)
-    for point in sorted(points, key=_web_id):
+    for point in sorted(points, key=attrgetter("web_id")):
         start = moments.get(point.web_id)
         digest.update(f"{point.web_id}{start.isoformat() if start else ''}\n".encode())
     return f"{len(points)}-{digest.hexdigest()}"
-
-
-def _web_id(point: Point) -> str:
-    return point.web_id
-
-
-def _count(fingerprint: str | None) -> int:
-    return int(fingerprint.partition("-")[0]) if fingerprint else 0
 
 
 def _log_changes(before: Sequence[Point], after: Sequence[Point]) -> None:
@@ -124,10 +117,5 @@ def _log_changes(before: Sequence[Point], after: Sequence[Point]) -> None:
         ("renamed", [f"{names[key]} → {now[key]}" for key in now if names.get(key, now[key]) != now[key]]),
     ):
         if changed:
-            log.warning(
-                "%d tag(s) %s: %s%s",
-                len(changed),
-                what,
-                ", ".join(changed[:_SHOWN]),
-                " …" * (len(changed) > _SHOWN),
-            )
+            shown = ", ".join(changed[:_SHOWN]) + " …" * (len(changed) > _SHOWN)
+            log.warning("%d tag(s) %s: %s", len(changed), what, shown)
