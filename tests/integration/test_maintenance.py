@@ -204,7 +204,7 @@ def _made(lakehouse: Lakehouse, table: str, at: datetime) -> None:
 
 
 def _append(spark: Any, lakehouse: Lakehouse, number: int) -> None:
-    audit.record_piece(spark, lakehouse, _report(number))
+    audit.append(spark, lakehouse, _report(number))
 
 
 def _report(number: int) -> BatchReport:

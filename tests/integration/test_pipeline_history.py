@@ -198,7 +198,7 @@ def test_what_could_not_be_read_is_repaired(
         with running(plant, clock=lambda: site.now) as mended:
             site.options["url"] = mended
             with monkeypatch.context() as patched:
-                patched.setattr(audit, "record_piece", _power_cut)
+                patched.setattr(audit, "append", _power_cut)
                 with pytest.raises(RuntimeError, match="the power went out"):
                     repair(spark, site.options, site.lakehouse)
             busy = pytest.raises(StreamInUse, match="another repair of this server and these tags is running")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, fields
 from datetime import datetime, timezone
 from typing import NamedTuple
@@ -92,11 +91,6 @@ for _field in fields(BatchReport):
     SCHEMA.add(_field.name, _SPARK_TYPES[str(_field.type)])
 
 
-def prepare(spark: SparkSession, lakehouse: Lakehouse) -> None:
-    """Ensures that the table exists."""
-    lakehouse.ensure_table(spark, lakehouse.audit, SCHEMA, cluster_by=("created_at",))
-
-
 def record(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, *, may_repeat: bool) -> None:
     """Adds the row of a micro-batch, or replaces the row that an earlier attempt has written.
 
@@ -107,12 +101,22 @@ def record(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, *, ma
         commits.upsert(spark, lakehouse.audit, _to_frame(spark, report), _KEY)
         return
     transaction = {"txnAppId": f"pi-datasource {report.stream_id}", "txnVersion": str(report.batch_id)}
-    _append(spark, lakehouse, report, transaction)
+    append(spark, lakehouse, report, **transaction)
 
 
-def record_piece(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> None:
-    """Adds the row of a piece of a backfill or repair; pieces come in any order and are looked up before they are read."""
-    _append(spark, lakehouse, report, {})
+def append(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, **options: str) -> None:
+    """Appends a row; compacts the table after every ``COMPACT_EVERY`` rows of a stream, which bounds its small files.
+
+    Pieces of a backfill or repair come in any order and are looked up before they are read: they need no ``txnVersion``.
+    """
+    row = _to_frame(spark, report)
+    row.write.format("delta").mode("append").options(**options).saveAsTable(lakehouse.audit)
+    if report.batch_id % COMPACT_EVERY != COMPACT_EVERY - 1:
+        return
+    try:
+        commits.compact(spark, lakehouse.audit)
+    except commits.CONFLICTS:
+        log.info("another writer compacts %s", lakehouse.audit, exc_info=True)
 
 
 def build_report(  # noqa: PLR0917 - all that a row says
@@ -209,20 +213,6 @@ def written_rows(spark: SparkSession, table: str, mark: str) -> WriteCounts:
 
     late = sum(int(commit["userMetadata"].rpartition("late=")[2]) for commit in found)
     return WriteCounts(total("Inserted"), total("Updated"), total("Deleted"), late)
-
-
-def _append(
-    spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, options: Mapping[str, str]
-) -> None:
-    """Appends a row; compacts the table after every ``COMPACT_EVERY`` rows of a stream, which bounds its small files."""
-    row = _to_frame(spark, report)
-    row.write.format("delta").mode("append").options(**options).saveAsTable(lakehouse.audit)
-    if report.batch_id % COMPACT_EVERY != COMPACT_EVERY - 1:
-        return
-    try:
-        commits.compact(spark, lakehouse.audit)
-    except commits.CONFLICTS:
-        log.info("another writer compacts %s", lakehouse.audit, exc_info=True)
 
 
 def _of_stream(

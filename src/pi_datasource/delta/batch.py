@@ -10,22 +10,20 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from py4j.protocol import Py4JJavaError
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
+from pyspark.sql import DataFrame, SparkSession
 
 from pi_datasource.delta import audit, bronze, checkpoint, errors_table
 from pi_datasource.delta.audit import ReadCounts
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.reread import metrics_columns, reread_window
+from pi_datasource.delta.reread import count, reread_window
 from pi_datasource.delta.tag_discovery import TagDiscovery
 from pi_datasource.delta.write import WindowEvents, write
 from pi_datasource.errors import OffsetError
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
-from pi_datasource.schema import DELETED_POINT, READ_FAILURE, READ_METRICS
+from pi_datasource.schema import DELETED_POINT, READ_METRICS
 from pi_datasource.spark import offsets
 from pi_datasource.spark.offsets import Position
-from pi_datasource.webapi.metrics import RequestMetrics
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +80,11 @@ class BatchWriter:
                 written = write(spark, self.lakehouse, found, mark, may_repeat=may_repeat)
             # Not earlier: rows that Spark lost meanwhile, for example with an executor, were read again, and other tags may
             # have failed then.
-            seen = _count(batch)
+            seen = count(batch)
             if seen.failures:
                 errors_table.record(spark, self.lakehouse, errors_table.failures(batch))
             if seen.deleted:
-                rows = batch.where(_has_kind(DELETED_POINT)).collect()
+                rows = batch.where(bronze.has_kind(DELETED_POINT)).collect()
                 self.tags.mark_deleted(spark, [row["tag_webid"] for row in rows])
         finally:
             batch.unpersist()
@@ -128,25 +126,13 @@ class BatchWriter:
             yield WindowEvents(events, both, window.start, overlap, read.complete, since), read.counts
 
 
-def _count(batch: DataFrame) -> ReadCounts:
-    event = bronze.is_event()
-    row = batch.agg(
-        F.count_if(event),
-        F.count_if(_has_kind(READ_FAILURE)),
-        F.count_distinct(F.when(event, F.col("tag_webid"))),
-        F.count_if(_has_kind(DELETED_POINT)),
-        *metrics_columns(),
-    ).first()
-    return ReadCounts(row[0], row[1], row[2], row[3], RequestMetrics(*row[4:])) if row else ReadCounts()
-
-
 def _end_position(batch: DataFrame) -> Position | None:
     """The offset at which the micro-batch ends, from its status rows; None if it has no rows.
 
     Raises:
         OffsetError: the status rows are missing, or hold different offsets.
     """
-    rows = batch.where(_has_kind(READ_METRICS)).select("value_string").collect()
+    rows = batch.where(bronze.has_kind(READ_METRICS)).select("value_string").collect()
     ends = {json.dumps(json.loads(row[0])["offset"]): None for row in rows}
     if len(ends) == 1:
         return offsets.parse(json.loads(next(iter(ends))))
@@ -156,7 +142,3 @@ def _end_position(batch: DataFrame) -> Position | None:
         f"the rows of a micro-batch hold {len(ends)} end offsets instead of one: nothing of it is written"
     )
     raise OffsetError(message)
-
-
-def _has_kind(kind: str) -> Column:
-    return F.col("value_kind") == kind

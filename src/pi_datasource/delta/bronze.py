@@ -8,16 +8,10 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pi_datasource import schema
 from pi_datasource.delta import commits, timestamps
 from pi_datasource.delta.changes import CHANGE, DELETE, INSERT, KEY, ChangeCounts
-from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Window
 from pi_datasource.schema import STATUS_KINDS
 
 FIXED_COLUMNS = frozenset(schema.timeseries(include_metadata=True).names)
-
-
-def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> None:
-    """Ensures that the table exists and has all columns of ``events``."""
-    lakehouse.ensure_table(spark, lakehouse.bronze, events.schema, cluster_by=("timestamp", "tag_webid"))
 
 
 def events(batch: DataFrame) -> DataFrame:
@@ -28,6 +22,11 @@ def events(batch: DataFrame) -> DataFrame:
 def is_event() -> Column:
     """Whether a row of a micro-batch is an event and not a status row."""
     return ~F.col("value_kind").isin(*STATUS_KINDS)
+
+
+def has_kind(kind: str) -> Column:
+    """Whether a row of a micro-batch is a status row (or an event) of this ``value_kind``."""
+    return F.col("value_kind") == kind
 
 
 def latest_version(spark: SparkSession, table: str) -> int:

@@ -11,7 +11,13 @@ from pyspark.sql import SparkSession
 
 def stream_id(spark: SparkSession, checkpoint: str) -> str:
     """The identity of the stream, which Spark writes into its checkpoint folder."""
-    return str(json.loads(_read_text(spark, f"{checkpoint}/metadata"))["id"])
+    path = f"{checkpoint}/metadata"
+    if Path(path).is_absolute() and Path(path).is_file():  # a Spark job takes a hundred times as long
+        text = Path(path).read_text(encoding="utf-8")
+    else:
+        row = spark.read.text(path, wholetext=True).first()
+        text = row[0] if row else ""
+    return str(json.loads(text)["id"])
 
 
 def find_stream_id(spark: SparkSession, checkpoint: str) -> str | None:
@@ -46,10 +52,3 @@ def clear_unplanned(checkpoint: str) -> None:
     if last_planned_batch(checkpoint) == -1:
         for file in Path(checkpoint, "offsets").glob(".*"):
             file.unlink()
-
-
-def _read_text(spark: SparkSession, path: str) -> str:
-    if Path(path).is_absolute() and Path(path).is_file():  # a Spark job takes a hundred times as long
-        return Path(path).read_text(encoding="utf-8")
-    row = spark.read.text(path, wholetext=True).first()
-    return row[0] if row else ""

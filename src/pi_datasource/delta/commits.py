@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import TypeVar
 
 from delta import exceptions
@@ -70,11 +69,6 @@ def update(spark: SparkSession, table: str, where: Column, values: Mapping[str, 
 def compact(spark: SparkSession, table: str) -> None:
     """Merges the small files of ``table``; a conflict is raised and not retried."""
     DeltaTable.forName(spark, table).optimize().executeCompaction()
-
-
-def vacuum(spark: SparkSession, table: str, keep: timedelta) -> None:
-    """Deletes the files that only versions older than ``keep`` need."""
-    DeltaTable.forName(spark, table).vacuum(keep.total_seconds() / 3600)
 
 
 def history(spark: SparkSession, table: str, limit: int) -> DataFrame:

@@ -37,12 +37,6 @@ CLOCK_MARGIN = timedelta(hours=1)  # added to the time for which a tag was hidde
 _KEY = ("tag_webid", "window_start", "window_end")
 
 
-def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> None:
-    """Ensures that the table exists."""
-    columns = failures(events).schema
-    lakehouse.ensure_table(spark, lakehouse.errors, columns, cluster_by=("window_start", "tag_webid"))
-
-
 def failures(batch: DataFrame) -> DataFrame:
     """One row of the table for each point and window that could not be read, from the status rows of ``batch``."""
     details = F.from_json("value_string", "window_end string, status int, message string")

@@ -8,9 +8,7 @@ from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
-from pyspark.sql.pandas.types import from_arrow_schema
 
-from pi_datasource import schema
 from pi_datasource.delta import commits, time_weighted, timestamps
 from pi_datasource.delta.bronze import FIXED_COLUMNS, stored_events
 from pi_datasource.delta.lakehouse import Lakehouse
@@ -30,13 +28,6 @@ class _Touched(NamedTuple):
     first: datetime
     last: datetime
     tags: Column
-
-
-def prepare(spark: SparkSession, lakehouse: Lakehouse, events: DataFrame) -> None:
-    """Ensures that the table exists and has a column for each ``tag_pattern`` group of ``events``."""
-    groups = [name for name in events.columns if name not in FIXED_COLUMNS]
-    columns = from_arrow_schema(schema.hourly(groups))
-    lakehouse.ensure_table(spark, lakehouse.gold, columns, cluster_by=("hour", "tag_webid"))
 
 
 def metrics(events: DataFrame) -> DataFrame:

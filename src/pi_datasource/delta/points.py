@@ -13,21 +13,19 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from pi_datasource.delta import commits, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Point
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import discovery
+from pi_datasource.schema import TIMESTAMP
 from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
-SEEN_EVERY = timedelta(
-    hours=1
-)  # precision of `last_seen`; a finer one would rewrite the table at each discovery
+# Precision of `last_seen`; a finer one would rewrite the table at each discovery.
+SEEN_EVERY = timedelta(hours=1)
 MAX_TAGS_LISTED = 200  # a filter lists up to this many tags, and else only bounds their range
-_MOMENT = pa.timestamp("us", tz="UTC")
 _SERVER_FIELDS = {
     "tag_name": pa.string(),
     "point_type": pa.string(),
@@ -40,10 +38,7 @@ SCHEMA = pa.schema(
         "tag_webid": pa.string(),
         **_SERVER_FIELDS,
         "selection": pa.string(),
-        "first_seen": _MOMENT,
-        "last_seen": _MOMENT,
-        "ended_at": _MOMENT,
-        "filled_at": _MOMENT,
+        **dict.fromkeys(("first_seen", "last_seen", "ended_at", "filled_at"), TIMESTAMP),
     }
 )
 StoredPoints = Mapping[str, Row]
@@ -56,11 +51,6 @@ class Discovery:
 
     points: tuple[Point, ...]
     at: datetime
-
-
-def prepare(spark: SparkSession, lakehouse: Lakehouse) -> None:
-    """Ensures that the table exists."""
-    lakehouse.ensure_table(spark, lakehouse.points, from_arrow_schema(SCHEMA), cluster_by=("tag_webid",))
 
 
 def discover(options: Options) -> Discovery:
@@ -176,11 +166,11 @@ def _needs_update(stored: StoredPoints, found: Discovery) -> bool:
     present = {web_id: row for web_id, row in stored.items() if row["ended_at"] is None}
     if present.keys() != {point.web_id for point in found.points}:
         return True
-    for point in found.points:
-        if _server_values(point) != tuple(present[point.web_id][name] for name in _SERVER_FIELDS):
-            return True
     oldest = min(row["last_seen"] for row in present.values())
-    return bool(found.at - oldest >= SEEN_EVERY)
+    return found.at - oldest >= SEEN_EVERY or any(
+        _server_values(point) != tuple(present[point.web_id][name] for name in _SERVER_FIELDS)
+        for point in found.points
+    )
 
 
 def _server_values(point: Point) -> tuple[str | bool | None, ...]:
@@ -188,8 +178,6 @@ def _server_values(point: Point) -> tuple[str | bool | None, ...]:
 
 
 def _to_frame(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
-    columns = [[point.web_id for point in points], *zip(*map(_server_values, points), strict=True)]
     schema = pa.schema({"tag_webid": pa.string(), **_SERVER_FIELDS})
-    return spark.createDataFrame(
-        pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
-    )
+    rows = [dict(zip(schema.names, (point.web_id, *_server_values(point)), strict=True)) for point in points]
+    return spark.createDataFrame(pa.Table.from_pylist(rows, schema))

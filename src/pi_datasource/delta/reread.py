@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StructType
 
@@ -21,7 +21,7 @@ from pi_datasource.options import secrets
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.tiling import plan
 from pi_datasource.points.deleted_points import split_deleted
-from pi_datasource.schema import READ_FAILURE, READ_METRICS
+from pi_datasource.schema import DELETED_POINT, READ_FAILURE, READ_METRICS
 from pi_datasource.spark.partitions import arrow_schema, read_partition
 from pi_datasource.webapi.client import PIClient
 from pi_datasource.webapi.metrics import RequestMetrics
@@ -71,13 +71,11 @@ def reread_window(  # noqa: PLR0917 - what is read, and what it will be compared
             message = f"{len(unread)} tag(s) could not be read in {window}: {shown(unread)}"
             raise ReadFailed(message, tuple(unread))
         failed_ids = {failure.web_id for failure in failed}
-        totals = rows.agg(F.count_if(bronze.is_event()), *metrics_columns()).first()
-        assert totals is not None
         asked = tuple(point.web_id for point in chosen)
         yield RereadWindow(
             since,
             bronze.events(rows),
-            ReadCounts(totals[0], len(unread), metrics=RequestMetrics(*totals[1:])),
+            count(rows)._replace(failures=len(unread)),
             errors_table.failures(rows).where(~F.col("tag_webid").isin(deleted)),
             tuple(web_id for web_id in asked if web_id not in failed_ids),
             asked,
@@ -90,39 +88,42 @@ def reread_window(  # noqa: PLR0917 - what is read, and what it will be compared
         rows.unpersist()
 
 
-def metrics_columns() -> list[Column]:
-    """The sums of the request metrics in the status rows, in the order of ``RequestMetrics``."""
-    text = F.when(F.col("value_kind") == READ_METRICS, F.col("value_string"))
+def count(rows: DataFrame) -> ReadCounts:
+    """Counts the events and status rows, and sums the request metrics of the latter."""
+    text = F.when(bronze.has_kind(READ_METRICS), F.col("value_string"))
     columns = fields(RequestMetrics)
     metrics = F.from_json(text, ", ".join(f"{each.name} {_SQL_TYPES[str(each.type)]}" for each in columns))
-    return [F.coalesce(F.sum(metrics[each.name]), F.lit(0)).alias(each.name) for each in columns]
+    event = bronze.is_event()
+    row = rows.agg(
+        F.count_if(event),
+        F.count_if(bronze.has_kind(READ_FAILURE)),
+        F.count_distinct(F.when(event, F.col("tag_webid"))),
+        F.count_if(bronze.has_kind(DELETED_POINT)),
+        *(F.coalesce(F.sum(metrics[each.name]), F.lit(0)) for each in columns),
+    ).first()
+    return ReadCounts(*row[:4], RequestMetrics(*row[4:])) if row else ReadCounts()
 
 
 def _rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], columns: StructType) -> DataFrame:
     """The rows of ``tasks``, one Spark task each; unlike ``spark.read``, this reads exactly the given points."""
     if not tasks:
         return spark.createDataFrame([], columns)
-    packed = spark.createDataFrame([(pickle.dumps(task),) for task in tasks], "task binary")
-    # Round robin from a single partition gives each task a partition of its own.
-    spread = packed.coalesce(1).repartition(len(tasks))
-    return spread.mapInArrow(_reader(secrets.looked_up(options), arrow_schema(columns)), columns)
+    reading, schema = secrets.looked_up(options), arrow_schema(columns)
 
-
-def _reader(
-    options: Options, schema: pa.Schema
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for task in batch.column(0).to_pylist():
-                yield from read_partition(options, schema, pickle.loads(task))
+                yield from read_partition(reading, schema, pickle.loads(task))
 
-    return read
+    packed = spark.createDataFrame([(pickle.dumps(task),) for task in tasks], "task binary")
+    # Round robin from a single partition gives each task a partition of its own.
+    return packed.coalesce(1).repartition(len(tasks)).mapInArrow(read, columns)
 
 
 def _failed_points(rows: DataFrame) -> list[PointFailure]:
     details = F.from_json("value_string", "status int, message string, not_found boolean")
     not_found = F.coalesce(details["not_found"], F.lit(False))
-    failed = rows.where(F.col("value_kind") == READ_FAILURE)
+    failed = rows.where(bronze.has_kind(READ_FAILURE))
     failed = failed.select("tag_name", "tag_webid", details["status"], details["message"], not_found)
     return [PointFailure(*row) for row in failed.collect()]
 

@@ -6,7 +6,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from pi_datasource.delta import audit, bronze, errors_table, gold, points
+from pi_datasource import schema
+from pi_datasource.delta import audit, bronze, errors_table, points
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options.declaration import Options
@@ -52,10 +53,15 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse, options: Options) -> Stru
     A new group in ``tag_pattern`` adds a column; the column of a removed group stays.
     """
     columns = read_columns(options)
-    rows = spark.createDataFrame([], columns)
-    bronze.prepare(spark, lakehouse, rows)
-    errors_table.prepare(spark, lakehouse, rows)
-    points.prepare(spark, lakehouse)
-    gold.prepare(spark, lakehouse, rows)
-    audit.prepare(spark, lakehouse)
+    failures = errors_table.failures(spark.createDataFrame([], columns))
+    hourly = schema.hourly([name for name in columns.names if name not in bronze.FIXED_COLUMNS])
+    tables = (
+        (lakehouse.bronze, columns, ("timestamp", "tag_webid")),
+        (lakehouse.errors, failures.schema, ("window_start", "tag_webid")),
+        (lakehouse.points, from_arrow_schema(points.SCHEMA), ("tag_webid",)),
+        (lakehouse.gold, from_arrow_schema(hourly), ("hour", "tag_webid")),
+        (lakehouse.audit, audit.SCHEMA, ("created_at",)),
+    )
+    for name, fields, clustering in tables:
+        lakehouse.ensure_table(spark, name, fields, clustering)
     return columns

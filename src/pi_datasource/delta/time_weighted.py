@@ -17,9 +17,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.window import Window
 
-REACH = timedelta(
-    days=7
-)  # to the farthest event that a mean depends on; bounds what a micro-batch reads of gold
+# To the farthest event that a mean depends on; bounds what a micro-batch reads of gold.
+REACH = timedelta(days=7)
 _HOUR = timedelta(hours=1)
 
 

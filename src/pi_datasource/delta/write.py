@@ -103,11 +103,9 @@ class WindowRewriter:
             written = write(spark, lakehouse, found, mark, may_repeat=True)
             if read.counts.failures:
                 errors_table.record(spark, lakehouse, read.failures)
-            if tags is None:
-                tags = read.events.select("tag_webid").distinct().count()
-        counts = read.counts._replace(tags=tags)
+        counts = read.counts if tags is None else read.counts._replace(tags=tags)
         report = audit.build_report(self.stream_id, number, window, began_s, written, counts, ReadCounts())
-        audit.record_piece(spark, lakehouse, report)
+        audit.append(spark, lakehouse, report)
         return report, read.complete
 
 
