@@ -12,8 +12,7 @@ from pi_datasource.delta.history import BackfillProgress, backfill
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.local import local_spark
 from pi_datasource.delta.maintenance import maintain
-from pi_datasource.delta.pipeline import ingest, start
-from pi_datasource.delta.progress import Progress, follow
+from pi_datasource.delta.pipeline import Progress, follow, ingest, start
 from pi_datasource.delta.repairs import Repair, repair
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
-from pyspark.sql.types import DoubleType, LongType, StringType, StructType, TimestampType
+from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType, TimestampType
 
 from pi_datasource.delta import commits, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
@@ -86,9 +86,7 @@ class WriteCounts(NamedTuple):
 
 
 _SPARK_TYPES = {"str": StringType(), "int": LongType(), "float": DoubleType(), "datetime": TimestampType()}
-SCHEMA = StructType()
-for _field in fields(BatchReport):
-    SCHEMA.add(_field.name, _SPARK_TYPES[str(_field.type)])
+SCHEMA = StructType([StructField(each.name, _SPARK_TYPES[str(each.type)]) for each in fields(BatchReport)])
 
 
 def record(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, *, may_repeat: bool) -> None:

@@ -74,8 +74,7 @@ class BatchWriter:
             window = position.window
             # Before events are written: gold looks up in `pi_points` which tags are step tags.
             chosen = self.tags.current(spark, position.points).points
-            overlap = self._overlap(spark, stream, window)
-            with self._with_overlap(spark, batch, window, overlap, chosen, since) as (found, reread):
+            with self._with_overlap(batch, stream, window, chosen, since) as (found, reread):
                 mark = f"pi-datasource {stream} {batch_id}"
                 written = write(spark, self.lakehouse, found, mark, may_repeat=may_repeat)
             # Not earlier: rows that Spark lost meanwhile, for example with an executor, were read again, and other tags may
@@ -104,17 +103,12 @@ class BatchWriter:
         return Window(start, window.start) if start < window.start else None
 
     @contextmanager
-    def _with_overlap(  # noqa: PLR0917 - what is read, and what it will be compared with
-        self,
-        spark: SparkSession,
-        batch: DataFrame,
-        window: Window,
-        overlap: Window | None,
-        chosen: Sequence[Point],
-        since: int | None,
+    def _with_overlap(
+        self, batch: DataFrame, stream: str, window: Window, chosen: Sequence[Point], since: int | None
     ) -> Iterator[tuple[WindowEvents, ReadCounts]]:
         """The events of the micro-batch together with the present events of the overlap, and the counts of the latter."""
-        events = bronze.events(batch)
+        spark, events = batch.sparkSession, bronze.events(batch)
+        overlap = self._overlap(spark, stream, window)
         if overlap is None:
             yield WindowEvents(events, window, window.start), ReadCounts()
             return

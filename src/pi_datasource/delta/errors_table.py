@@ -155,7 +155,7 @@ def dismiss(
     dismissed = reasons(rows, selection, unlisted, found.at)
     tags = {why: [tag for tag in dismissed if dismissed[tag] == why] for why in (DESELECTED, UNLISTED)}
     # First, so that the next ingestion that lists such a tag recognizes it as returned.
-    points.mark_ended(spark, lakehouse, selection, tags[UNLISTED], found.at)
+    points.mark(spark, lakehouse, selection, tags[UNLISTED], ended_at=found.at)
     now = timestamps.column(datetime.now(timezone.utc))
     waiting = F.col("repaired_at").isNull() & F.col("dismissed_at").isNull()
     for reason, ids in tags.items():

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
@@ -15,6 +15,7 @@ from pi_datasource.delta import audit, points, schema_setup
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
+from pi_datasource.delta.timestamps import EPOCH
 from pi_datasource.delta.write import WindowRewriter
 from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.model import Point, Window
@@ -27,7 +28,6 @@ from pi_datasource.webapi.client import PIClient
 log = logging.getLogger(__name__)
 
 PIECE = timedelta(hours=6)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _fill_waiting(  # noqa: PLR0917 - what is read, and until when
     for step in _fill(rewriter, chosen, window, PIECE, newest_first=True, again=False):
         if step.done < step.total and not wanted():
             return
-    points.mark_filled(spark, lakehouse, selection, web_ids, window.end)
+    points.mark(spark, lakehouse, selection, web_ids, filled_at=window.end)
 
 
 def _fill(
@@ -172,9 +172,9 @@ def pieces(window: Window, length: timedelta) -> list[tuple[int, Window]]:
     if length <= timedelta(0):
         message = "a piece of a backfill must be longer than 0s"
         raise InvalidOption(message)
-    first = (window.start - _EPOCH) // length
-    last = -((_EPOCH - window.end) // length)
-    cut = [(n, _EPOCH + n * length, _EPOCH + (n + 1) * length) for n in range(first, last)]
+    first = (window.start - EPOCH) // length
+    last = -((EPOCH - window.end) // length)
+    cut = [(n, EPOCH + n * length, EPOCH + (n + 1) * length) for n in range(first, last)]
     return [(n, Window(max(start, window.start), min(end, window.end))) for n, start, end in cut]
 
 

@@ -41,7 +41,7 @@ class Lease:
             StreamInUse: another holder has the lease; the message names its process.
         """
         earlier = _held.get(checkpoint)
-        if earlier is not None and earlier.expired:
+        if earlier is not None and earlier._query is not None and not earlier._query.isActive:
             earlier.release()
         if fcntl is None or not Path(checkpoint).is_absolute():
             return cls(None)
@@ -73,11 +73,6 @@ class Lease:
         """Releases the lease in a background thread when ``query`` ends."""
         self._query = query
         threading.Thread(target=self._wait_and_release, args=(query,), daemon=True).start()
-
-    @property
-    def expired(self) -> bool:
-        """Whether the query that holds the lease has ended."""
-        return self._query is not None and not self._query.isActive
 
     def release(self) -> None:
         """Releases the lease; further calls do nothing."""

@@ -49,10 +49,8 @@ def maintain(
     """
     now = now or datetime.now(timezone.utc)
     lakehouse.ensure_table(spark, lakehouse.maintenance, _SCHEMA, cluster_by=("table_name",))
-    recorded = {
-        row["table_name"]: row["optimized_at"]
-        for row in timestamps.rows(spark.read.table(lakehouse.maintenance))
-    }
+    table = spark.read.table(lakehouse.maintenance).select(*_SCHEMA.names)
+    recorded: dict[str, datetime] = dict(timestamps.rows(table))
     tables = (lakehouse.bronze, lakehouse.gold, lakehouse.audit, lakehouse.errors, lakehouse.points)
     due = [name for name in tables if name not in recorded or now - recorded[name] >= optimize_every]
     optimized: dict[str, datetime] = {}

@@ -124,21 +124,13 @@ def unfilled(
     return {row[0] for row in waiting.select("tag_webid").collect()}
 
 
-def mark_filled(
-    spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], at: datetime
+def mark(
+    spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], **times: datetime
 ) -> None:
-    """Records that the history of these tags of the selection is complete."""
-    commits.update(
-        spark, lakehouse.points, _in_selection(selection, web_ids), {"filled_at": timestamps.column(at)}
-    )
-
-
-def mark_ended(
-    spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], at: datetime
-) -> None:
-    """Records that these tags of the selection have ended, unless they had ended before."""
-    present = _in_selection(selection, web_ids) & F.col("ended_at").isNull()
-    commits.update(spark, lakehouse.points, present, {"ended_at": timestamps.column(at)})
+    """Records ``filled_at`` or ``ended_at`` of these tags of the selection, unless it was recorded before."""
+    tags = (F.col("selection") == selection) & F.col("tag_webid").isin(list(web_ids))
+    for name, at in times.items():
+        commits.update(spark, lakehouse.points, tags & F.col(name).isNull(), {name: timestamps.column(at)})
 
 
 def web_ids(spark: SparkSession, ids: Sequence[str]) -> DataFrame:
@@ -155,10 +147,6 @@ def tag_filter(web_ids: Sequence[str]) -> Column:
     if len(web_ids) <= MAX_TAGS_LISTED:
         return tag.isin(list(web_ids))
     return tag.between(min(web_ids), max(web_ids))
-
-
-def _in_selection(selection: str, web_ids: Sequence[str]) -> Column:
-    return (F.col("selection") == selection) & F.col("tag_webid").isin(list(web_ids))
 
 
 def _needs_update(stored: StoredPoints, found: Discovery) -> bool:

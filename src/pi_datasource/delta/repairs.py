@@ -44,25 +44,21 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
     """
     schema_setup.check_session(spark)
     checked = Options.parse(options).model_copy(update={"on_error": "report"})
-    with Lease.acquire(f"{lakehouse.checkpoint_root}/repair-{lakehouse.selection(checked)}", "repair"):
-        return _repair(spark, checked, lakehouse)
-
-
-def _repair(spark: SparkSession, options: Options, lakehouse: Lakehouse) -> Repair:
-    columns = schema_setup.prepare(spark, lakehouse, options)
-    found = points.discover(options)
-    known = {point.web_id: point for point in found.points}
-    windows, unlisted = errors_table.unrepaired(spark, lakehouse, known)
-    selection = lakehouse.selection(options)
-    dismissed_tags = errors_table.dismiss(spark, lakehouse, selection, found, unlisted)
-    rewriter = WindowRewriter(spark, options, lakehouse, columns, f"{REPAIR} {selection}")
-    repaired = inserted = 0
-    for window, tags in sorted(windows.items(), key=lambda item: item[0].start):
-        number = audit.next_batch_id(spark, lakehouse, rewriter.stream_id)
-        report, complete = rewriter.rewrite(number, window, [known[tag] for tag in tags], len(tags))
-        # Last: an unmarked window is read again and gets another audit row; an unrecorded one would never get any.
-        errors_table.mark_repaired(spark, lakehouse, window, complete)
-        repaired, inserted = repaired + len(complete), inserted + report.rows_inserted
-    asked = sum(len(tags) for tags in windows.values())
-    dismissed = sum(count for tag, count in unlisted.items() if tag in dismissed_tags)
-    return Repair(repaired, asked - repaired, sum(unlisted.values()) - dismissed, inserted, dismissed)
+    selection = lakehouse.selection(checked)
+    with Lease.acquire(f"{lakehouse.checkpoint_root}/repair-{selection}", "repair"):
+        columns = schema_setup.prepare(spark, lakehouse, checked)
+        found = points.discover(checked)
+        known = {point.web_id: point for point in found.points}
+        windows, unlisted = errors_table.unrepaired(spark, lakehouse, known)
+        dismissed_tags = errors_table.dismiss(spark, lakehouse, selection, found, unlisted)
+        rewriter = WindowRewriter(spark, checked, lakehouse, columns, f"{REPAIR} {selection}")
+        repaired = inserted = 0
+        for window, tags in sorted(windows.items(), key=lambda item: item[0].start):
+            number = audit.next_batch_id(spark, lakehouse, rewriter.stream_id)
+            report, complete = rewriter.rewrite(number, window, [known[tag] for tag in tags], len(tags))
+            # Last: an unmarked window is read again and gets another audit row; an unrecorded one would never get any.
+            errors_table.mark_repaired(spark, lakehouse, window, complete)
+            repaired, inserted = repaired + len(complete), inserted + report.rows_inserted
+        asked = sum(len(tags) for tags in windows.values())
+        dismissed = sum(count for tag, count in unlisted.items() if tag in dismissed_tags)
+        return Repair(repaired, asked - repaired, sum(unlisted.values()) - dismissed, inserted, dismissed)

@@ -33,8 +33,8 @@ _SQL_TYPES = {"int": "bigint", "float": "double"}
 class RereadWindow:
     """The events of a window, and the points that could not be read.
 
-    ``since`` is the version of bronze before the server was asked. ``asked`` are the WebIDs of all points that were read,
-    and ``complete`` of those without a failure.
+    ``since`` is the version of bronze before the server was asked; ``complete`` are the WebIDs of the points without a
+    failure.
     """
 
     since: int
@@ -42,7 +42,6 @@ class RereadWindow:
     counts: ReadCounts
     failures: DataFrame
     complete: tuple[str, ...]
-    asked: tuple[str, ...]
 
 
 @contextmanager
@@ -71,14 +70,12 @@ def reread_window(  # noqa: PLR0917 - what is read, and what it will be compared
             message = f"{len(unread)} tag(s) could not be read in {window}: {shown(unread)}"
             raise ReadFailed(message, tuple(unread))
         failed_ids = {failure.web_id for failure in failed}
-        asked = tuple(point.web_id for point in chosen)
         yield RereadWindow(
             since,
             bronze.events(rows),
             count(rows)._replace(failures=len(unread)),
             errors_table.failures(rows).where(~F.col("tag_webid").isin(deleted)),
-            tuple(web_id for web_id in asked if web_id not in failed_ids),
-            asked,
+            tuple(point.web_id for point in chosen if point.web_id not in failed_ids),
         )
         if lost := [failure for failure in _failed_points(rows) if failure.web_id not in failed_ids]:
             what = f"could not be read again in {window}, after Spark lost their rows; run it again"
@@ -101,7 +98,7 @@ def count(rows: DataFrame) -> ReadCounts:
         F.count_if(bronze.has_kind(DELETED_POINT)),
         *(F.coalesce(F.sum(metrics[each.name]), F.lit(0)) for each in columns),
     ).first()
-    return ReadCounts(*row[:4], RequestMetrics(*row[4:])) if row else ReadCounts()
+    return ReadCounts(row[0], row[1], row[2], row[3], RequestMetrics(*row[4:])) if row else ReadCounts()
 
 
 def _rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], columns: StructType) -> DataFrame:

@@ -19,6 +19,7 @@ class TagDiscovery:
 
     def __init__(self, options: Options, lakehouse: Lakehouse) -> None:
         self.options, self.lakehouse = options, lakehouse
+        self._selection = lakehouse.selection(options)
         self._found: Discovery | None = None
         self._discovered_s = 0.0
         self._fingerprints: set[str] = set()
@@ -27,20 +28,18 @@ class TagDiscovery:
         """Makes ``found`` the current tags and records them, with the windows that tags which are listed again missed."""
         self._found, self._discovered_s = found, time.monotonic()
         self._fingerprints = {fingerprint(found.points)}
-        selection = self.lakehouse.selection(self.options)
-        stored = points.stored(spark, self.lakehouse, selection)
+        stored = points.stored(spark, self.lakehouse, self._selection)
         # Before `points.record` stores them as present: a process that is killed in between must find them ended again.
         if returned := points.returned(stored, found):
             errors_table.record_hidden(spark, self.lakehouse, self.options, returned, found.at)
         errors_table.restore(spark, self.lakehouse, stored, found)
         fill_new = self.options.new_tags == "backfill"
-        points.record(spark, self.lakehouse, selection, stored, found, fill_new=fill_new)
+        points.record(spark, self.lakehouse, self._selection, stored, found, fill_new=fill_new)
 
     def mark_deleted(self, spark: SparkSession, web_ids: Sequence[str]) -> None:
         """Records tags that the stream found deleted. One that is listed again has returned, with windows it missed."""
         assert self._found is not None
-        selection = self.lakehouse.selection(self.options)
-        points.mark_ended(spark, self.lakehouse, selection, web_ids, self._found.at)
+        points.mark(spark, self.lakehouse, self._selection, web_ids, ended_at=self._found.at)
         self._found = None
 
     def current(self, spark: SparkSession, planned: str | None) -> Discovery:

@@ -17,7 +17,7 @@ from pyspark.sql.types import DataType, StructType, TimestampType
 from pi_datasource.model import Window
 
 TYPE = "timestamp_ltz"
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def literal(moment: datetime) -> str:
@@ -58,4 +58,4 @@ def sql_type(kind: DataType) -> str:
 
 
 def _datetime(micros: int | None) -> datetime | None:
-    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+    return None if micros is None else EPOCH + timedelta(microseconds=micros)

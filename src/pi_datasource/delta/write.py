@@ -95,9 +95,8 @@ class WindowRewriter:
         """
         spark, lakehouse, began_s = self.spark, self.lakehouse, time.monotonic()
         with reread_window(spark, self.options, lakehouse, chosen, window, self.columns) as read:
-            found = WindowEvents(
-                read.events, window, window.start, window, read.complete, read.since, read.asked
-            )
+            asked = [point.web_id for point in chosen]
+            found = WindowEvents(read.events, window, window.start, window, read.complete, read.since, asked)
             mark = f"pi-datasource {self.stream_id} {number}"
             # An earlier run may have been killed in the middle of this window.
             written = write(spark, lakehouse, found, mark, may_repeat=True)
