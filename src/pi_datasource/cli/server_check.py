@@ -6,7 +6,6 @@ right to read data, and speed.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -35,7 +34,6 @@ SAMPLED_EVENTS = 1000
 SAMPLED_SPAN = timedelta(hours=1)
 LARGEST = 2_147_483_647  # the highest maxCount that PI Web API can parse; no server is expected to allow it
 TOLERATED_SKEW_S = 2.0
-_LIMIT = re.compile(r"greater than the maximum allowed\D*(\d+)")
 
 
 @dataclass(frozen=True)
@@ -140,12 +138,11 @@ class ServerCheck:
     def _limits(self, answer: Any) -> Finding:
         if not isinstance(answer, FailedPart):
             return Finding("limits", "ok", "no limit on the events of one response")
-        match = _LIMIT.search(answer.message)
-        if answer.status != 400 or match is None:
+        limit = envelope.items_limit(answer.message)
+        if answer.status != 400 or not limit:
             status = "" if answer.unrecognized else f"HTTP {answer.status} "
             said = f"{status}{answer.message}".strip()
             return Finding("limits", "warning", f"the maximum is unknown ({said})")
-        limit = int(match[1])
         if self.options.page_size > limit:
             advice = f"set 'page_size' to {limit:,} or less; until then one request of each task is refused"
             return Finding("limits", "warning", f"at most {limit:,} events in one response", advice)

@@ -13,7 +13,7 @@ import msgspec
 from pi_datasource.errors import Call, RequestRefused, ServerError, UnexpectedReply
 from pi_datasource.model import DataServer, Point
 from pi_datasource.redaction import shorten
-from pi_datasource.webapi import batch, lists
+from pi_datasource.webapi import batch, envelope, lists
 from pi_datasource.webapi.client import PIClient
 from pi_datasource.webapi.envelope import FailedPart
 from pi_datasource.webapi.lists import ID_ONLY, Listed
@@ -165,7 +165,7 @@ def _pages(client: PIClient, path: str, tag: str, selected_fields: str) -> Itera
         try:
             listed = _page(client, path, asked)
         except ServerError as refused:
-            if size == 1 or not any("greater than the maximum allowed" in text for text in refused.errors):
+            if size == 1 or all(envelope.items_limit(text) is None for text in refused.errors):
                 raise
             size //= 2
             continue

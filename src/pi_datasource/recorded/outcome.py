@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 
 from pi_datasource.errors import SHOWN_FAILURES, PointFailure, ServerFailed
 from pi_datasource.model import Point, ReadTask, iso_utc
@@ -15,6 +14,7 @@ from pi_datasource.recorded.reply import Page
 from pi_datasource.recorded.sizing import Sizes
 from pi_datasource.recorded.window_parts import REQUEST_TIMEOUT, TOO_LONG, LearnedLength
 from pi_datasource.recorded.windows import Windows
+from pi_datasource.webapi import envelope
 from pi_datasource.webapi.client import PIClient
 from pi_datasource.webapi.outage import Outage
 from pi_datasource.webapi.retry import RETRIED, TOO_MANY_REQUESTS
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 _NOT_ITS_404 = " (not PI Web API's answer for a tag: check 'url', and the proxies before it)"
 _MOST_SETS_REFUSED = 2  # before the server is asked for single streams only
-_ALLOWED = re.compile(r"greater than the maximum allowed\D*(\d+)")
 
 
 class TaskState:
@@ -148,8 +147,8 @@ class Outcome:
 
     def _handle_failure(self, request: Request, page: Page) -> None:
         """Retries the request, in smaller parts or alone, where that may help; otherwise gives up the point."""
-        if page.status == 400 and (limit := _ALLOWED.search(page.message)) and request.size > 1:
-            self.state.sizes.apply_server_limit(int(limit[1]), request)
+        if page.status == 400 and (limit := envelope.items_limit(page.message)) and request.size > 1:
+            self.state.sizes.apply_server_limit(limit, request)
             for cursor in request.cursors:
                 cursor.page_size = min(cursor.page_size, self.state.sizes.page)
             self.unfinished += request.cursors

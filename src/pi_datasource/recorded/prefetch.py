@@ -11,9 +11,9 @@ from pi_datasource.recorded import reply
 from pi_datasource.recorded.calls import Call, Request
 from pi_datasource.recorded.reply import Page
 from pi_datasource.webapi.client import PIClient
-from pi_datasource.webapi.retry import Attempts
+from pi_datasource.webapi.retry import RETRIED, Attempts
 
-_RETRY_STATUS = re.compile(rb'"Status(?:Code)?"\s*:\s*(?:429|50[0234])\b')
+_RETRY_STATUS = re.compile(rb'"Status(?:Code)?"\s*:\s*(?:%b)\b' % "|".join(map(str, RETRIED)).encode())
 _FIRST_EVENT = b'[{"Timestamp"'
 _GAP = 1 << 16  # bytes searched for the next list of events: heads of members are shorter
 

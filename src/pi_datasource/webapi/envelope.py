@@ -22,6 +22,7 @@ BATCH = Call("POST", "batch")
 FAILURE_NAMES = frozenset({"WebException", "Errors", "Exception", "Message"})
 _SHOWN = 120  # characters of something unexpected
 _OPENING = 4096  # bytes of a body that are looked at for a message
+_TOO_MANY_ITEMS = re.compile(r"greater than the maximum allowed(?:\D*(\d+))?")
 _BARE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN', re.DOTALL)
 
 
@@ -101,6 +102,12 @@ def failed_body(status: int, headers: Mapping[str, str], body: bytes) -> FailedP
     if isinstance(parsed, dict) and "json" in headers.get("Content-Type", "").lower():
         errors = own_errors(parsed.get("Errors"))
     return FailedPart(status, failure.message if failure else text_of(parsed), errors)
+
+
+def items_limit(text: str) -> int | None:
+    """The most items of one call, in the words by which PI Web API refuses more; 0 if it names none, None for other words."""
+    found = _TOO_MANY_ITEMS.search(text)
+    return int(found[1] or 0) if found else None
 
 
 def members(body: bytes, asked: Sequence[str] = ()) -> dict[str, bytes]:
