@@ -106,7 +106,7 @@ def read(
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many rows.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Calls to the server at the same time.")] = 4,
 ) -> None:
-    """Read events into a file or onto the terminal, without Spark.
+    """Read events, or another table, into a file or onto the terminal, without Spark.
 
     The rows are those of spark.read.format("pi") with the same options. A file appears when it is complete;
     after an error or Ctrl-C there is none. In jsonl, NaN and the infinities are the texts "NaN", "Infinity" and

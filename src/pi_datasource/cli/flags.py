@@ -6,11 +6,11 @@ import inspect
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from itertools import chain
 from typing import Annotated, Any, Optional, get_args
 
 import typer
 
-from pi_datasource import schema
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options.declaration import Options
 from pi_datasource.tables import registry
@@ -52,7 +52,7 @@ def completer(values: Iterable[str]) -> Callable[[str], list[str]]:
 
 _COMPLETIONS: dict[str, Callable[[], list[str]]] = {
     "table": lambda: list(registry.TABLES),
-    "columns": lambda: schema.timeseries().names,
+    "columns": lambda: list(dict.fromkeys(chain.from_iterable(map(registry.column_names, registry.TABLES)))),
     "time_zone": lambda: sorted(zoneinfo.available_timezones()),
 }
 

@@ -42,6 +42,11 @@ def columns(options: Options) -> pa.Schema:
     return schema.selection(full, options.columns) if options.columns else full
 
 
+def column_names(name: str) -> list[str]:
+    """The columns that a table has whatever the options."""
+    return list(lookup(name).schema(Options.parse({"url": "localhost"})).names)
+
+
 def check_projection(options: Options, wanted: pa.Schema) -> None:
     """Checks that ``wanted``, which may be a schema of the user's, can be read.
 

@@ -65,6 +65,7 @@ def test_a_shell_can_complete_commands_and_flags() -> None:
             ["--columns", "timestamp,val"],
             ["timestamp,value", "timestamp,value_string", "timestamp,value_kind"],
         ),
+        (["--columns", "name,desc"], ["name,descriptor"]),
         (["--time-zone", "Europe/Berl"], ["Europe/Berlin"]),
         (["--password", ""], []),
     ],
