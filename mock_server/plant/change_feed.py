@@ -46,7 +46,7 @@ class Feed(NamedTuple):
 def feed(devices: Instruments, created: int, after: int, until: int) -> Feed:
     """The changes of the only instrument's stream in (after, until].
 
-    A new newest event is an addition, a late or edited one an update. A dropped snapshot is no deletion: it shows
+    A new newest event is an addition, a late or edited one an update. A dropped snapshot is not a deletion: it shows
     only in the event that replaced it.
     """
     rows, revisions = _touched(devices, created, after, until)

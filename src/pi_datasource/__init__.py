@@ -20,20 +20,20 @@ __all__ = ["Options", "PIDataSource", "PIError", "__version__", "read", "registe
 
 
 def read(spark: SparkSession, where: str | None = None, **options: Any) -> DataFrame:
-    """The rows of ``format("pi")`` for which the predicate ``where`` is true; little else is asked of the server.
+    """The rows of ``format("pi")`` for which the predicate ``where`` is true; what it excludes is not read.
 
     ``where`` is any predicate of Spark's SQL over the columns, such as ``"plant = 'NORTH' AND value > 80 AND timestamp
-    >= '2026-01-01'"``. Times in it are read in Spark's session time zone. What it says of tags, of the groups of
-    ``tag_pattern`` and of ``timestamp`` narrows what is read, and Spark applies all of it to what came, so that
-    narrowing never changes the result. Needs ``pip install 'pi-datasource[sql]'``.
+    >= '2026-01-01'"``. Times in it are in Spark's session time zone. Conditions on tags, on the groups of
+    ``tag_pattern`` and on ``timestamp`` prune what is read; Spark then applies the whole predicate, so pruning never
+    changes the result. Needs ``pip install 'pi-datasource[sql]'``.
 
-    Its bounds of ``timestamp`` take the place of the defaults of ``start_time`` and ``end_time``, and cut what is given
-    as these options. A predicate that does not speak of ``timestamp`` reads from ``*-1d`` on, as ever; one that does,
-    without a lower bound that can be told, needs the option ``start_time``.
+    Its bounds of ``timestamp`` replace the defaults of ``start_time`` and ``end_time``, and are intersected with values
+    given for these options. A predicate without ``timestamp`` reads from ``*-1d`` on; one with ``timestamp`` but without a
+    lower bound that is known before reading needs the option ``start_time``.
 
-    With ``on_error="report"`` rows that report a failure of what was read come through whatever the predicate says.
+    With ``on_error="report"`` rows that report a failure always pass the predicate.
 
-    ``options`` are those of the format; lists, moments, lengths of time and booleans may be given as such.
+    ``options`` are those of the format; lists, datetimes, timedeltas and booleans may be given as such.
 
     Raises:
         ConfigurationError: an option that cannot be used, or sqlglot is not installed.

@@ -63,7 +63,7 @@ def check_projection(options: Options, wanted: pa.Schema) -> None:
         raise InvalidOption(message)
     if has_status_rows(options) and "value_kind" not in wanted.names:
         option = "on_error='report'" if options.on_error == "report" else "report_metrics"
-        message = f"{option} needs the column 'value_kind', which tells its rows from events; add it to the columns or the schema"
+        message = f"{option} needs the column 'value_kind', which distinguishes its rows from events; add it to the columns or the schema"
         raise InvalidOption(message)
 
 

@@ -74,7 +74,7 @@ class Table(ABC):
     key: ClassVar[tuple[str, ...]]
     """The columns that identify a row."""
     reports: ClassVar[bool] = False
-    """Whether ``on_error=report`` and ``report_metrics`` add rows, which the column ``value_kind`` tells from the others."""
+    """Whether ``on_error=report`` and ``report_metrics`` add rows, which the column ``value_kind`` distinguishes from the others."""
 
     @abstractmethod
     def schema(self, options: Options) -> pa.Schema:
