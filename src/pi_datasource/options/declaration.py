@@ -42,8 +42,8 @@ class Options(BaseModel):
     )
     tags: types.Names = Field(
         (),
-        description="Tags to read: names or patterns with `*` and `?`, separated by commas (a JSON array for names "
-        "that hold commas), or full paths `\\\\SERVER\\TAG`. All tags when empty.",
+        description="Tags to read: names or patterns with `*`, `?` and sets such as `[ab]` (a backslash makes the "
+        "next character literal), separated by commas (a JSON array for names that hold commas), or full paths `\\\\SERVER\\TAG`. All tags when empty.",
     )
     tag_filter: str | None = Field(
         None, description="One more pattern, in PI's own `nameFilter` syntax, that every tag must match."

@@ -103,6 +103,9 @@ def sample(client: PIClient, servers: list[DataServer], options: Options) -> tup
     return list(found.values()), not cut and options.tag_filter is None
 
 
+_BRACKETS = "; PI takes [ab] for a set of characters: a bracket in a name is written \\["
+
+
 def _no_match(unmatched: list[str], servers: list[DataServer], options: Options) -> NoTagMatches:
     names = ", ".join(repr(tag) for tag in unmatched[:SHOWN_NAMES])
     more = f" and {len(unmatched) - SHOWN_NAMES} more" if len(unmatched) > SHOWN_NAMES else ""
@@ -111,5 +114,5 @@ def _no_match(unmatched: list[str], servers: list[DataServer], options: Options)
         return NoTagMatches(f"there is no tag {where} that this account can see")
     return NoTagMatches(
         f"option 'tags': nothing {where} matches {names}{more}; check the spelling, and that this account may read "
-        "the tag (PI hides what it may not)"
+        f"the tag (PI hides what it may not){_BRACKETS if any('[' in tag for tag in unmatched) else ''}"
     )
