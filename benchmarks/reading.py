@@ -43,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dict(options.option),
         0 if options.quick else options.first_warmups,
     )
+    names = _names(quick=options.quick)
+    if not any(_wanted(name, options) for name in names):
+        sys.stderr.write(f"no case holds any of {options.only}; nothing is written. The cases are:\n")
+        sys.stderr.writelines(f"  {name}\n" for name in names)
+        return 2
     chosen = [
         case for case in (cases.QUICK if options.quick else cases.FULL) if _wanted(case.full_name, options)
     ]
@@ -158,6 +163,13 @@ def _program(name: str, source: dict[str, str], *arguments: str) -> dict[str, An
         command, stdout=subprocess.PIPE, text=True, check=True, timeout=_TIMEOUT_S, cwd=ROOT
     )
     return dict(json.loads(done.stdout))
+
+
+def _names(*, quick: bool) -> list[str]:
+    """What ``--only`` can choose from."""
+    pure = cases.QUICK_PURE_SHAPES if quick else cases.PURE_SHAPES
+    spark = cases.QUICK if quick else cases.FULL
+    return [*(f"pure {name}" for name in pure), "planning", *(case.full_name for case in spark)]
 
 
 def _wanted(name: str, options: argparse.Namespace) -> bool:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
+from benchmarks import reading
 from benchmarks.read import plot, processes, recordings, report, runner, static_server, written
 from benchmarks.read.baseline import SCHEMA, BaselineReader
 from benchmarks.read.recordings import END, FIELDS, START, Shape
@@ -379,3 +380,11 @@ class TestAMeasuredRun:
         monkeypatch.setattr(runner, "_measured_once", lambda *_: {"cpu_s": {"planner": -0.9}})
         with pytest.raises(runner.Failed, match="could not be told"):
             runner._measured(*[None] * 3)  # type: ignore[arg-type]
+
+
+def test_a_choice_that_holds_no_case_is_refused_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reading.main(["--quick", "--only", "no such case", "--out", str(tmp_path)]) == 2
+    assert "no case holds any of ['no such case']" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
