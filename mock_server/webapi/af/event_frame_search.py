@@ -148,7 +148,7 @@ class _DirectedSearch:
             reach *= 4
 
     def _within(self, direction: _Direction, start: int, bounds: tuple[int, int], reach: int) -> list[Frame]:
-        """The matching frames within `reach` of `start`; `ticks.LAST` is no limit."""
+        """The matching frames within `reach` of `start`; `ticks.LAST` means without a limit."""
         candidates = _with_phases(self.home.overlapping(self.sources, *bounds, self.now), self.phases)
         key, sign = direction.key, -1 if direction.backward else 1
         found = [

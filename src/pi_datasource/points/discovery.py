@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 SHOWN_NAMES = 10
 SAMPLED_PATTERNS = 3  # each takes a request
-_POINT_FIELDS = ("WebId", "Name", "PointType", "EngineeringUnits")
+_POINT_FIELDS = (*listing.REQUIRED_FIELDS, "EngineeringUnits")
 
 
 def points(
@@ -59,7 +59,7 @@ def selected(
     most_requests = int((options.requests_per_second or 2 * listing.NAMES_PER_CALL) / 2)
     together = listing.named(client, servers, wanted, fields, most_requests)
     seen: set[str] = set()
-    unmatched, found = [], 0
+    unmatched = []
     for tag in wanted:
         matched = False
         for item, server in together.get(tag) or matching(client, servers, tag, fields):
@@ -67,13 +67,12 @@ def selected(
             if item.WebId not in seen and (allowed is None or item.WebId in allowed):
                 # Patterns overlap, and a list that changes while it is read repeats points.
                 seen.add(item.WebId)
-                found += 1
                 yield item, server
         if not matched:
             unmatched.append(tag)
     if unmatched and strict:
-        raise _no_match(unmatched, servers, options)
-    if allowed is not None and strict and not found:
+        raise no_match(unmatched, servers, options)
+    if allowed is not None and strict and not seen:
         message = f"option 'tag_filter': no selected tag matches {options.tag_filter!r}"
         raise NoTagMatches(message)
 
@@ -82,7 +81,7 @@ def _allowed(client: PIClient, servers: list[DataServer], tag_filter: str | None
     """The WebIds of all points that match ``tag_filter``; None if there is no such option."""
     if tag_filter is None:
         return None
-    return {item.WebId for item, _ in matching(client, servers, tag_filter, ("WebId", "Name", "PointType"))}
+    return {item.WebId for item, _ in matching(client, servers, tag_filter, listing.REQUIRED_FIELDS)}
 
 
 def sample(client: PIClient, servers: list[DataServer], options: Options) -> tuple[list[Point], bool]:
@@ -97,7 +96,7 @@ def sample(client: PIClient, servers: list[DataServer], options: Options) -> tup
         for tag in wanted[:SAMPLED_PATTERNS]
     }
     if unmatched := [tag for tag, page in pages.items() if not page]:
-        raise _no_match(unmatched, servers, options)
+        raise no_match(unmatched, servers, options)
     found = {point.web_id: point for page in pages.values() for point in page}
     cut = len(pages) < len(wanted) or max(map(len, pages.values())) >= PAGE_SIZE
     return list(found.values()), not cut and options.tag_filter is None
@@ -106,7 +105,8 @@ def sample(client: PIClient, servers: list[DataServer], options: Options) -> tup
 _BRACKETS = "; PI takes [ab] for a set of characters: a bracket in a name is written \\["
 
 
-def _no_match(unmatched: list[str], servers: list[DataServer], options: Options) -> NoTagMatches:
+def no_match(unmatched: list[str], servers: list[DataServer], options: Options) -> NoTagMatches:
+    """The error for tags or patterns that select nothing; without the option ``tags``, for an account that sees no tag."""
     names = ", ".join(repr(tag) for tag in unmatched[:SHOWN_NAMES])
     more = f" and {len(unmatched) - SHOWN_NAMES} more" if len(unmatched) > SHOWN_NAMES else ""
     where = f"on {shorten(', '.join(server.name for server in servers))}"

@@ -29,6 +29,9 @@ _REGULAR = {"*": ".*", "?": "."}
 _WILDCARD = re.compile(r"[*?\[\]]")
 
 
+REQUIRED_FIELDS = ("WebId", "Name", "PointType")  # of every point that is listed
+
+
 class PointItem(msgspec.Struct):
     """A point as PI Web API lists it; what was not asked for has its default."""
 

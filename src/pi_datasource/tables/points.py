@@ -12,13 +12,12 @@ from typing import Any, cast
 import pyarrow as pa
 
 from pi_datasource import schema as schemas
-from pi_datasource.errors import NoTagMatches
 from pi_datasource.model import DataServer
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.pruning import Pruning
 from pi_datasource.planning.tiling import shares
 from pi_datasource.points import discovery
-from pi_datasource.points.listing import Found
+from pi_datasource.points.listing import REQUIRED_FIELDS, Found
 from pi_datasource.tables.table import Table, Task
 from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
@@ -40,7 +39,6 @@ _ATTRIBUTES = (  # column, type, PI's name of the attribute
     ("future", pa.bool_(), "Future"),
     ("display_digits", pa.int32(), "DisplayDigits"),
 )
-_REQUIRED = ("WebId", "Name", "PointType")  # of every point that is listed
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,9 @@ class Points(Table):
 
     def schema(self, options: Options) -> pa.Schema:
         """All columns: the point's attributes, its data server, the groups of ``tag_pattern``, lineage."""
-        attributes = [pa.field(name, kind, nullable=pi not in _REQUIRED) for name, kind, pi in _ATTRIBUTES]
+        attributes = [
+            pa.field(name, kind, nullable=pi not in REQUIRED_FIELDS) for name, kind, pi in _ATTRIBUTES
+        ]
         data_server = [
             pa.field("dataserver_webid", pa.string(), nullable=False),
             pa.field("dataserver_name", pa.string(), nullable=False),
@@ -80,10 +80,7 @@ class Points(Table):
         servers = data_servers.select(client, options)
         now = data_servers.server_now(servers)
         if not _selects(options) and not any(data_servers.has_points(client, server) for server in servers):
-            message = (
-                f"there is no tag on {', '.join(server.name for server in servers)} that this account can see"
-            )
-            raise NoTagMatches(message)
+            raise discovery.no_match(["*"], servers, options)
         groups = [tuple(servers)] if _selects(options) else [(server,) for server in servers]
         rates = shares(options.requests_per_second, len(groups))
         return [ListTask(self.name, group, now, rate) for group, rate in zip(groups, rates, strict=True)]
@@ -95,7 +92,7 @@ class Points(Table):
         task = cast(ListTask, task)
         client.pace(task.requests_per_second)
         wanted = [pi for name, _, pi in _ATTRIBUTES if name in schema.names]
-        fields = tuple(dict.fromkeys((*_REQUIRED, *wanted)))
+        fields = tuple(dict.fromkeys((*REQUIRED_FIELDS, *wanted)))
         found = discovery.selected(client, list(task.servers), options, fields, strict=_selects(options))
         columns = _columns(task, options)
         while page := list(islice(found, ROWS_PER_BATCH)):
