@@ -113,7 +113,9 @@ def append(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport, **opt
         return
     try:
         commits.compact(spark, lakehouse.audit)
-    except commits.CONFLICTS:
+    except Exception as error:
+        if not commits.is_conflict(error):
+            raise
         log.info("another writer compacts %s", lakehouse.audit, exc_info=True)
 
 

@@ -52,15 +52,12 @@ def apply(spark: SparkSession, table: str, changes: DataFrame, counts: ChangeCou
     assert counts.last is not None
     first, last = timestamps.literal(counts.first), timestamps.literal(counts.last)
     bounds = f"t.timestamp >= {first} AND t.timestamp <= {last}"
-    values = {f"`{name}`": f"s.`{name}`" for name in changes.columns if name != CHANGE}
-    commits.retry_conflicts(
-        lambda: (
-            commits.merge(spark, table, changes, KEY, bounds)
-            .whenMatchedDelete(f"s.{CHANGE} = '{DELETE}'")
-            .whenMatchedUpdate(set=values)
-            # Not updates: another writer's commit makes Spark recompute `changes`, which may then hold an update outside
-            # the bounds, for which MERGE does not look up the stored row.
-            .whenNotMatchedInsert(f"s.{CHANGE} = '{INSERT}'", values)
-            .execute()
-        )
-    )
+    names = [name for name in changes.columns if name != CHANGE]
+    clauses = [
+        f"WHEN MATCHED AND s.{CHANGE} = '{DELETE}' THEN DELETE",
+        # Not updates: another writer's commit makes Spark recompute `changes`, which may then hold an update outside
+        # the bounds, for which MERGE does not look up the stored row.
+        *commits.copied(names, f"s.{CHANGE} = '{INSERT}'"),
+    ]
+    on = [bounds, *commits.same(KEY)]
+    commits.retry_conflicts(lambda: commits.merge(spark, table, changes, on, clauses))

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource.delta import audit, checkpoint, commits, points, timestamps
@@ -118,11 +118,11 @@ def mark_repaired(spark: SparkSession, lakehouse: Lakehouse, window: Window, tag
     if not tags:
         return
     rows = (
-        F.col("repaired_at").isNull()
-        & (F.col("window_start") == timestamps.column(window.start))
-        & (F.col("window_end") == timestamps.column(window.end))
+        f"t.repaired_at IS NULL AND t.window_start = {timestamps.literal(window.start)} "
+        f"AND t.window_end = {timestamps.literal(window.end)}"
     )
-    _update(spark, lakehouse, rows, tags, repaired_at=timestamps.column(datetime.now(timezone.utc)))
+    values = {"repaired_at": timestamps.literal(datetime.now(timezone.utc))}
+    commits.update_tags(spark, lakehouse.errors, tags, rows, values)
 
 
 def reasons(rows: Collection[Row], selection: str, unlisted: Collection[str], at: datetime) -> dict[str, str]:
@@ -156,12 +156,13 @@ def dismiss(
     tags = {why: [tag for tag in dismissed if dismissed[tag] == why] for why in (DESELECTED, UNLISTED)}
     # First, so that the next ingestion that lists such a tag recognizes it as returned.
     points.mark(spark, lakehouse, selection, tags[UNLISTED], ended_at=found.at)
-    now = timestamps.column(datetime.now(timezone.utc))
-    waiting = F.col("repaired_at").isNull() & F.col("dismissed_at").isNull()
+    now = timestamps.literal(datetime.now(timezone.utc))
+    waiting = "t.repaired_at IS NULL AND t.dismissed_at IS NULL"
     for reason, ids in tags.items():
         if ids:
             log.warning("the error rows of %d tag(s) no longer wait for repair: %s", len(ids), reason)
-            _update(spark, lakehouse, waiting, ids, dismissed_at=now, dismissed_reason=F.lit(reason))
+            values = {"dismissed_at": now, "dismissed_reason": f"'{reason}'"}
+            commits.update_tags(spark, lakehouse.errors, ids, waiting, values)
     return dismissed.keys()
 
 
@@ -170,13 +171,13 @@ def restore(spark: SparkSession, lakehouse: Lakehouse, stored: StoredPoints, fou
     returned = {point.web_id for point in found.points if _has_returned(stored, point.web_id, found.at)}
     if not returned:
         return
-    dismissed = F.col("repaired_at").isNull() & F.col("dismissed_at").isNotNull()
+    dismissed = "repaired_at IS NULL AND dismissed_at IS NOT NULL"
     rows = spark.read.table(lakehouse.errors).where(dismissed).select("tag_webid").distinct().collect()
     tags = sorted({row[0] for row in rows} & returned)
     if tags:
         log.warning("the error rows of %d tag(s) that are selected again wait for repair again", len(tags))
-        at, reason = F.lit(None).cast(timestamps.TYPE), F.lit(None).cast("string")
-        _update(spark, lakehouse, dismissed, tags, dismissed_at=at, dismissed_reason=reason)
+        values = {"dismissed_at": "NULL", "dismissed_reason": "NULL"}
+        commits.update_tags(spark, lakehouse.errors, tags, dismissed, values)
 
 
 def _has_returned(stored: StoredPoints, web_id: str, at: datetime) -> bool:
@@ -185,9 +186,3 @@ def _has_returned(stored: StoredPoints, web_id: str, at: datetime) -> bool:
         return True
     last_seen: datetime = row["last_seen"]
     return at - last_seen >= ABANDONED_AFTER
-
-
-def _update(
-    spark: SparkSession, lakehouse: Lakehouse, where: Column, tags: Sequence[str], **values: Column
-) -> None:
-    commits.update(spark, lakehouse.errors, where & F.col("tag_webid").isin(list(tags)), values)

@@ -123,17 +123,12 @@ def _merge_hours(spark: SparkSession, lakehouse: Lakehouse, touched: _Touched) -
     # later are a conflict, and hours committed earlier contain what is read here.
     rows = _compute_hours(spark, lakehouse, touched)
     stored = spark.read.table(lakehouse.gold)
-    values = {f"`{name}`": f"s.`{name}`" for name in stored.columns if name in rows.columns}
+    names = [name for name in stored.columns if name in rows.columns]
     low, high = touched.first - time_weighted.REACH, touched.last + time_weighted.REACH
     bounds = f"t.hour >= {timestamps.literal(low)} AND t.hour <= {timestamps.literal(high)}"
     changed = _changed_rows(rows, stored.where(touched.tags).alias("t").where(bounds))
-    (
-        commits.merge(spark, lakehouse.gold, changed, _KEY, bounds)
-        .whenMatchedDelete("s._deleted")
-        .whenMatchedUpdate(set=values)
-        .whenNotMatchedInsert("NOT s._deleted", values)
-        .execute()
-    )
+    clauses = ["WHEN MATCHED AND s._deleted THEN DELETE", *commits.copied(names, "NOT s._deleted")]
+    commits.merge(spark, lakehouse.gold, changed, [bounds, *commits.same(_KEY)], clauses)
 
 
 def _changed_rows(rows: DataFrame, stored: DataFrame) -> DataFrame:

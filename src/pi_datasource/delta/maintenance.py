@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 
-from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StringType, StructType, TimestampType
@@ -63,7 +62,7 @@ def maintain(
                 commits.retry_conflicts(lambda table=name: commits.compact(spark, table))  # type: ignore[misc]
                 last = now
             if keep is not None:
-                DeltaTable.forName(spark, name).vacuum(max(keep, MIN_RETENTION) / timedelta(hours=1))
+                commits.vacuum(spark, name, max(keep, MIN_RETENTION) / timedelta(hours=1))
             optimized[name] = last
     finally:
         _record(spark, lakehouse, optimized)

@@ -94,21 +94,19 @@ def record(
     if not found.points or not _needs_update(stored, found):
         return
     fresh = _to_frame(spark, found.points).withColumn("selection", F.lit(selection))
-    now, never = timestamps.column(found.at), F.lit(None).cast(timestamps.TYPE)
-    filled = never if fill_new and stored else now
-    seen: dict[str, str | Column] = {name: f"s.{name}" for name in (*_SERVER_FIELDS, "selection")}
-    seen |= {"last_seen": now, "ended_at": never}
+    now = timestamps.literal(found.at)
+    seen = {name: f"s.{name}" for name in (*_SERVER_FIELDS, "selection")}
+    seen |= {"last_seen": now, "ended_at": "NULL"}
+    filled = "NULL" if fill_new and stored else now
     inserted = {"tag_webid": "s.tag_webid", **seen, "first_seen": now, "filled_at": filled}
-    unlisted = (F.col("t.selection") == selection) & F.col("t.ended_at").isNull()
-    commits.retry_conflicts(
-        lambda: (
-            commits.merge(spark, lakehouse.points, fresh, ("tag_webid", "selection"))
-            .whenMatchedUpdate(set=seen)
-            .whenNotMatchedInsert(values=inserted)
-            .whenNotMatchedBySourceUpdate(unlisted, {"ended_at": now})
-            .execute()
-        )
-    )
+    clauses = [
+        f"WHEN MATCHED THEN UPDATE SET {', '.join(f't.{name} = {value}' for name, value in seen.items())}",
+        f"WHEN NOT MATCHED THEN INSERT ({', '.join(inserted)}) VALUES ({', '.join(inserted.values())})",
+        f"WHEN NOT MATCHED BY SOURCE AND t.selection = '{selection}' AND t.ended_at IS NULL "
+        f"THEN UPDATE SET t.ended_at = {now}",
+    ]
+    key = commits.same(("tag_webid", "selection"))
+    commits.retry_conflicts(lambda: commits.merge(spark, lakehouse.points, fresh, key, clauses))
 
 
 def unfilled(
@@ -128,9 +126,9 @@ def mark(
     spark: SparkSession, lakehouse: Lakehouse, selection: str, web_ids: Sequence[str], **times: datetime
 ) -> None:
     """Records ``filled_at`` or ``ended_at`` of these tags of the selection, unless it was recorded before."""
-    tags = (F.col("selection") == selection) & F.col("tag_webid").isin(list(web_ids))
     for name, at in times.items():
-        commits.update(spark, lakehouse.points, tags & F.col(name).isNull(), {name: timestamps.column(at)})
+        where = f"t.selection = '{selection}' AND t.{name} IS NULL"
+        commits.update_tags(spark, lakehouse.points, web_ids, where, {name: timestamps.literal(at)})
 
 
 def web_ids(spark: SparkSession, ids: Sequence[str]) -> DataFrame:

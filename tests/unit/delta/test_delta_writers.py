@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from delta.exceptions import ConcurrentAppendException
 
 from pi_datasource.delta import commits
 from pi_datasource.delta.lease import Lease
@@ -55,7 +54,9 @@ def test_a_checkpoint_elsewhere_has_no_lock(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_conflicting_commit_is_retried_after_pauses() -> None:
-    outcomes: list[Exception | str] = [ConcurrentAppendException("lost") for _ in range(3)]
+    outcomes: list[Exception | str] = [
+        RuntimeError("[DELTA_CONCURRENT_APPEND.WITHOUT_HINT] lost") for _ in range(3)
+    ]
     outcomes.append("written")
     pauses: list[float] = []
 
@@ -72,11 +73,23 @@ def test_a_conflicting_commit_is_retried_after_pauses() -> None:
 
 def test_a_commit_that_always_conflicts_is_an_error() -> None:
     attempts: list[float] = []
-    lost = ConcurrentAppendException("lost")
+    lost = RuntimeError("[DELTA_CONCURRENT_APPEND.WITHOUT_HINT] lost")
 
     def commit() -> str:
         raise lost
 
-    with pytest.raises(ConcurrentAppendException):
+    with pytest.raises(RuntimeError, match="DELTA_CONCURRENT_APPEND"):
         commits.retry_conflicts(commit, attempts.append)
     assert len(attempts) == commits.MAX_ATTEMPTS - 1
+
+
+def test_any_other_error_is_raised_at_once() -> None:
+    pauses: list[float] = []
+
+    def commit() -> str:
+        message = "[DELTA_TABLE_NOT_FOUND] no table"
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match="DELTA_TABLE_NOT_FOUND"):
+        commits.retry_conflicts(commit, pauses.append)
+    assert pauses == []
