@@ -1,28 +1,26 @@
-"""Writes one micro-batch to all tables: its own window, the overlap behind it, and one audit row."""
+"""Writes one micro-batch to all tables: its own window, the overlap behind it, gold, and the audit rows."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import uuid4
 
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
-from pi_datasource.delta import audit, bronze, checkpoint, errors_table
-from pi_datasource.delta.audit import ReadCounts
+from pi_datasource.delta import audit, checkpoint, commits, errors_table
+from pi_datasource.delta.audit import BatchReport, ReadCounts, WriteCounts
+from pi_datasource.delta.gold_position import GoldPosition
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.reread import count, reread_window
+from pi_datasource.delta.reread import WindowRead
+from pi_datasource.delta.staging import Staging
 from pi_datasource.delta.tag_discovery import TagDiscovery
-from pi_datasource.delta.write import WindowEvents, write
-from pi_datasource.errors import OffsetError
+from pi_datasource.delta.write import Asked, Written, write
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
-from pi_datasource.schema import DELETED_POINT, READ_METRICS
-from pi_datasource.spark import offsets
+from pi_datasource.schema import OVERLAP, STREAM
 from pi_datasource.spark.offsets import Position
 
 log = logging.getLogger(__name__)
@@ -37,60 +35,88 @@ _STOPPED = "py4j.protocol.Py4JJavaError: An error occurred while calling a query
 class BatchWriter:
     """Writes one micro-batch to all tables; a repeated call for the same batch changes nothing.
 
-    The audit row comes last: a batch without one has not been committed, and Spark replays it.
+    The audit rows come last: a batch without them has not been committed, and Spark replays it. Under Spark Connect a copy
+    of this object lives in a worker of the server, so that it holds no session.
     """
 
     def __init__(
         self, options: Options, lakehouse: Lakehouse, checkpoint_folder: str, tags: TagDiscovery
     ) -> None:
         self.options, self.lakehouse, self.checkpoint, self.tags = options, lakehouse, checkpoint_folder, tags
-        # A batch that was not planned by an earlier run has written nothing yet: there is nothing to look for.
-        self._last_planned = checkpoint.last_planned_batch(checkpoint_folder)
+        self.selection = lakehouse.selection(options)
+        self.run_id = uuid4().hex
+        self._staging = Staging(lakehouse.staging, self.selection)
+        self._gold = GoldPosition(lakehouse)
         self._stream_start: datetime | None = None
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
         """Spark's ``foreachBatch``."""
+        began_s, spark = time.monotonic(), batch.sparkSession
+        stream = checkpoint.stream_id(spark, self.checkpoint)
+        position = checkpoint.planned_position(spark, self.checkpoint, batch_id)
+        window = position.window
+        if window.start == window.end:
+            log.info("micro-batch %d was planned without a window: there is nothing to write", batch_id)
+            return
         try:
-            self._write(batch, batch_id)
-        except Py4JJavaError as error:
+            self._write(batch, stream, batch_id, position, began_s)
+        except Exception as error:
             if any(kind in str(error) for kind in _INTERRUPTIONS):
                 log.info("micro-batch %d is interrupted", batch_id, exc_info=True)  # Spark only gets the text
                 raise RuntimeError(_STOPPED) from None
+            failed = self._report(STREAM, stream, batch_id, window, began_s, error=str(error))
+            audit.record_failure(spark, self.lakehouse, failed)
             raise
 
-    def _write(self, batch: DataFrame, batch_id: int) -> None:
-        began_s = time.monotonic()
-        spark = batch.sparkSession
-        stream = checkpoint.stream_id(spark, self.checkpoint)
-        may_repeat = self._last_planned is None or batch_id <= self._last_planned
-        # Before the server is asked.
-        since = bronze.latest_version(spark, self.lakehouse.bronze) if self.options.overlap else None
-        batch.persist()  # without it, every action would read the PI server again
-        try:
-            position = _end_position(batch)
-            if position is None:
-                log.info("micro-batch %d was planned without a window: there is nothing to write", batch_id)
-                return
-            window = position.window
-            # Before events are written: gold looks up in `pi_points` which tags are step tags.
-            chosen = self.tags.current(spark, position.points).points
-            with self._with_overlap(batch, stream, window, chosen, since) as (found, reread):
-                mark = f"pi-datasource {stream} {batch_id}"
-                written = write(spark, self.lakehouse, found, mark, may_repeat=may_repeat)
-            # Not earlier: rows that Spark lost meanwhile, for example with an executor, were read again, and other tags may
-            # have failed then.
-            seen = count(batch)
-            if seen.failures:
-                errors_table.record(spark, self.lakehouse, errors_table.failures(batch))
-            if seen.deleted:
-                rows = batch.where(bronze.has_kind(DELETED_POINT)).collect()
-                self.tags.mark_deleted(spark, [row["tag_webid"] for row in rows])
-        finally:
-            batch.unpersist()
-        report = audit.build_report(stream, batch_id, window, began_s, written, seen, reread)
-        audit.record(spark, self.lakehouse, report, may_repeat=may_repeat)
-        log.info("%s", report)
-        self._last_planned = batch_id
+    def _write(
+        self, batch: DataFrame, stream: str, batch_id: int, position: Position, began_s: float
+    ) -> None:
+        spark, window, mark = batch.sparkSession, position.window, f"pi-datasource {stream} {batch_id}"
+        repeated, since = self._staging.begin(mark, self._gold.before(spark))
+        # Before events are written: gold looks up in `pi_points` which tags are step tags.
+        chosen = self.tags.current(spark, position.points).points
+        web_ids = [point.web_id for point in chosen]
+        written = write(spark, self.lakehouse, self._staging, batch, Asked(window, web_ids), f"{mark} window")
+        if written.summary.failed:
+            errors_table.record(spark, self.lakehouse, written.summary.failures(spark))
+        read, reread = self._read_overlap(batch, stream, window, chosen, f"{mark} overlap")
+        version = self._gold.refresh(spark, [written, *([] if reread is None else [reread])], web_ids)
+        if deleted := written.summary.deleted:
+            self.tags.mark_deleted(spark, deleted)
+
+        def attempts(each: Written, part: str) -> commits.MergedRows:
+            if not repeated:
+                return each.rows
+            return commits.written(spark, self.lakehouse.bronze, f"{mark} {part}", since)
+
+        counts = WriteCounts(*attempts(written, "window"))
+        reports = [
+            self._report(
+                STREAM, stream, batch_id, window, began_s, counts, written.summary.counts, version=version
+            )
+        ]
+        if read is not None and reread is not None:
+            rows = attempts(reread, "overlap")
+            late, found = WriteCounts(*rows, late=rows.inserted), read.outcome(reread.summary).counts
+            reports.append(
+                self._report(
+                    OVERLAP, stream, batch_id, read.window, began_s, late, found, version=version
+                )
+            )
+        audit.record(spark, self.lakehouse, reports, may_repeat=repeated)
+        self._staging.clear()
+        for report in reports:
+            log.info("%s", report)
+
+    def _read_overlap(
+        self, batch: DataFrame, stream: str, window: Window, chosen: Sequence[Point], mark: str
+    ) -> tuple[WindowRead, Written] | tuple[None, None]:
+        """Reads the overlap behind ``window`` again and replaces what is stored."""
+        overlap = self._overlap(batch.sparkSession, stream, window)
+        if overlap is None:
+            return None, None
+        read = WindowRead(self.options, chosen, overlap)
+        return read, read.replace(batch.sparkSession, self.lakehouse, self._staging, batch.schema, mark)
 
     def _overlap(self, spark: SparkSession, stream: str, window: Window) -> Window | None:
         """The window of length ``overlap`` behind ``window``, from the stream's start at the earliest; None if empty."""
@@ -102,37 +128,30 @@ class BatchWriter:
         start = max(self._stream_start, window.start - self.options.overlap)
         return Window(start, window.start) if start < window.start else None
 
-    @contextmanager
-    def _with_overlap(
-        self, batch: DataFrame, stream: str, window: Window, chosen: Sequence[Point], since: int | None
-    ) -> Iterator[tuple[WindowEvents, ReadCounts]]:
-        """The events of the micro-batch together with the present events of the overlap, and the counts of the latter."""
-        spark, events = batch.sparkSession, bronze.events(batch)
-        overlap = self._overlap(spark, stream, window)
-        if overlap is None:
-            yield WindowEvents(events, window, window.start), ReadCounts()
-            return
-        with reread_window(spark, self.options, self.lakehouse, chosen, overlap, batch.schema) as read:
-            if read.counts.failures:
-                errors_table.record(spark, self.lakehouse, read.failures)
-            both = Window(overlap.start, window.end)
-            events = events.union(read.events)
-            yield WindowEvents(events, both, window.start, overlap, read.complete, since), read.counts
-
-
-def _end_position(batch: DataFrame) -> Position | None:
-    """The offset at which the micro-batch ends, from its status rows; None if it has no rows.
-
-    Raises:
-        OffsetError: the status rows are missing, or hold different offsets.
-    """
-    rows = batch.where(bronze.has_kind(READ_METRICS)).select("value_string").collect()
-    ends = {json.dumps(json.loads(row[0])["offset"]): None for row in rows}
-    if len(ends) == 1:
-        return offsets.parse(json.loads(next(iter(ends))))
-    if not ends and batch.isEmpty():
-        return None
-    message = (
-        f"the rows of a micro-batch hold {len(ends)} end offsets instead of one: nothing of it is written"
-    )
-    raise OffsetError(message)
+    def _report(  # noqa: PLR0917 - all that a row says
+        self,
+        kind: str,
+        stream: str,
+        batch_id: int,
+        window: Window,
+        began_s: float,
+        written: WriteCounts = WriteCounts(),  # noqa: B008 - it is immutable
+        read: ReadCounts = ReadCounts(),  # noqa: B008
+        *,
+        version: int | None = None,
+        error: str | None = None,
+    ) -> BatchReport:
+        return audit.build_report(
+            kind,
+            stream,
+            batch_id,
+            window,
+            began_s,
+            written,
+            read,
+            selection=self.selection,
+            server=self.options.url,
+            run_id=self.run_id,
+            bronze_version=version,
+            error=error,
+        )

@@ -1,12 +1,14 @@
-"""The bronze table of events, written by one repeatable MERGE per micro-batch."""
+"""The bronze table of events: what is stored of a window, and the commits that add to it or change it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource import schema
-from pi_datasource.delta import commits, timestamps
+from pi_datasource.delta import commits, points, timestamps
 from pi_datasource.delta.changes import CHANGE, DELETE, INSERT, KEY, ChangeCounts
 from pi_datasource.model import Window
 from pi_datasource.schema import STATUS_KINDS
@@ -42,8 +44,39 @@ def stored_events(spark: SparkSession, table: str, window: Window, as_of: int | 
     return reader.table(table).where(timestamps.within("timestamp", window))
 
 
-def apply(spark: SparkSession, table: str, changes: DataFrame, counts: ChangeCounts) -> None:
-    """Writes the rows of ``changes.diff``: inserts, updates and deletes by key.
+def stored_of_tags(
+    spark: SparkSession, table: str, window: Window, web_ids: Sequence[str], as_of: int | None = None
+) -> DataFrame:
+    """The stored events of these tags in ``window``, as ``stored_events``.
+
+    Delta skips the files of all other times and, unless the tags are many, of all other tags.
+    """
+    rows = stored_events(spark, table, window, as_of).where(points.tag_filter(web_ids))
+    if len(web_ids) <= points.MAX_TAGS_LISTED:
+        return rows
+    return rows.join(F.broadcast(points.web_ids(spark, web_ids)), "tag_webid", "left_semi")
+
+
+def is_empty(spark: SparkSession, table: str, window: Window, web_ids: Sequence[str]) -> bool:
+    """Whether no event of these tags is stored in ``window``; usually the statistics of the files say so."""
+    if stored_events(spark, table, window).isEmpty():
+        return True
+    return stored_of_tags(spark, table, window, web_ids).isEmpty()
+
+
+def append(  # noqa: PLR0917 - what is written, and what must not be stored yet
+    spark: SparkSession, table: str, rows: DataFrame, window: Window, web_ids: Sequence[str], mark: str
+) -> None:
+    """Appends the events of these tags in ``window`` that are not stored.
+
+    A conflict with another writer is raised: ``rows`` would be read again.
+    """
+    stored = stored_of_tags(spark, table, window, web_ids)
+    commits.append_new(events(rows), table, stored, KEY, mark)
+
+
+def apply(spark: SparkSession, table: str, changes: DataFrame, counts: ChangeCounts, mark: str) -> None:
+    """Writes the rows of ``changes.diff``, which are staged: inserts, updates and deletes by key.
 
     The bounds of ``counts`` let Delta skip every file outside them. Deletions are rows of the source and not
     ``NOT MATCHED BY SOURCE``, for which Delta reads the whole table.
@@ -51,13 +84,15 @@ def apply(spark: SparkSession, table: str, changes: DataFrame, counts: ChangeCou
     assert counts.first is not None
     assert counts.last is not None
     first, last = timestamps.literal(counts.first), timestamps.literal(counts.last)
-    bounds = f"t.timestamp >= {first} AND t.timestamp <= {last}"
-    names = [name for name in changes.columns if name != CHANGE]
-    clauses = [
-        f"WHEN MATCHED AND s.{CHANGE} = '{DELETE}' THEN DELETE",
-        # Not updates: another writer's commit makes Spark recompute `changes`, which may then hold an update outside
-        # the bounds, for which MERGE does not look up the stored row.
-        *commits.copied(names, f"s.{CHANGE} = '{INSERT}'"),
+    on = [
+        f"t.timestamp >= {first} AND t.timestamp <= {last}",
+        *commits.same(KEY),
+        commits.marking("tag_webid", mark),
     ]
-    on = [bounds, *commits.same(KEY)]
+    update, insert = commits.copied(
+        [name for name in changes.columns if name != CHANGE], f"s.{CHANGE} = '{INSERT}'"
+    )
+    # A MERGE that only inserts is a single pass.
+    matched = [f"WHEN MATCHED AND s.{CHANGE} = '{DELETE}' THEN DELETE", update]
+    clauses = [insert] if counts.updated == counts.deleted == 0 else [*matched, insert]
     commits.retry_conflicts(lambda: commits.merge(spark, table, changes, on, clauses))

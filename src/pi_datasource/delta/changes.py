@@ -26,7 +26,6 @@ class ChangeCounts(NamedTuple):
     inserted: int
     updated: int
     deleted: int
-    late: int
     first: datetime | None
     last: datetime | None
 
@@ -71,12 +70,10 @@ def diff(stored: DataFrame, read: DataFrame, replaced: Window | None, tags: Data
     return both.select(*columns, change.alias(CHANGE)).where(F.col(CHANGE).isNotNull())
 
 
-def count(changes: DataFrame, window_start: datetime) -> ChangeCounts:
-    """Counts the changes of ``diff``; an event inserted before ``window_start`` is late."""
-    late = (F.col(CHANGE) == INSERT) & (F.col("timestamp") < timestamps.column(window_start))
+def count(changes: DataFrame) -> ChangeCounts:
+    """Counts the changes of ``diff``."""
     totals = changes.agg(
         *(F.count_if(F.col(CHANGE) == kind).alias(kind) for kind in (INSERT, UPDATE, DELETE)),
-        F.count_if(late).alias("late"),
         F.min("timestamp").alias("first_at"),
         F.max("timestamp").alias("last_at"),
     )

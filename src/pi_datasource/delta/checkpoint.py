@@ -8,16 +8,23 @@ from pathlib import Path
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
+from pi_datasource.spark import offsets
+from pi_datasource.spark.offsets import Position
+
 
 def stream_id(spark: SparkSession, checkpoint: str) -> str:
     """The identity of the stream, which Spark writes into its checkpoint folder."""
-    path = f"{checkpoint}/metadata"
-    if Path(path).is_absolute() and Path(path).is_file():  # a Spark job takes a hundred times as long
-        text = Path(path).read_text(encoding="utf-8")
-    else:
-        row = spark.read.text(path, wholetext=True).first()
-        text = row[0] if row else ""
-    return str(json.loads(text)["id"])
+    return str(json.loads(_text(spark, f"{checkpoint}/metadata"))["id"])
+
+
+def planned_position(spark: SparkSession, checkpoint: str, batch_id: int) -> Position:
+    """The offset at which a planned micro-batch ends: Spark writes it before it processes the micro-batch.
+
+    Raises:
+        OffsetError: it was not written by this source.
+    """
+    *_, last = _text(spark, f"{checkpoint}/offsets/{batch_id}").splitlines()
+    return offsets.parse(json.loads(last))
 
 
 def find_stream_id(spark: SparkSession, checkpoint: str) -> str | None:
@@ -52,3 +59,10 @@ def clear_unplanned(checkpoint: str) -> None:
     if last_planned_batch(checkpoint) == -1:
         for file in Path(checkpoint, "offsets").glob(".*"):
             file.unlink()
+
+
+def _text(spark: SparkSession, path: str) -> str:
+    if Path(path).is_absolute() and Path(path).is_file():  # a Spark job takes a hundred times as long
+        return Path(path).read_text(encoding="utf-8")
+    row = spark.read.text(path, wholetext=True).first()
+    return row[0] if row else ""

@@ -55,18 +55,17 @@ def retry_conflicts(commit: Callable[[], _Result], pause: Callable[[float], None
     return commit()
 
 
-def append_new(  # noqa: PLR0917 - what is written where, and what it is compared with
-    spark: SparkSession, table: str, rows: DataFrame, key: Sequence[str], among: str, mark: str | None = None
+def append_new(
+    rows: DataFrame, table: str, stored: DataFrame, key: Sequence[str], mark: str | None = None
 ) -> None:
-    """Appends those ``rows`` whose ``key`` is not stored; ``among`` is a condition that all of them satisfy.
+    """Appends those ``rows`` to ``table`` whose ``key`` is not among ``stored``, which are rows of that table.
 
-    The stored keys that satisfy ``among`` are read within the transaction: a row that another writer commits meanwhile is
-    a conflict, which is raised and not retried, because ``rows`` would be computed again. They should be few: they are
-    sent to every task, so that ``rows`` keep their order and their files. ``mark`` becomes the commit's metadata.
+    ``stored`` is read within the transaction: a row that another writer commits meanwhile is a conflict, which is raised
+    and not retried, because ``rows`` would be computed again. Stored rows should be few: their keys are sent to every
+    task, so that ``rows`` keep their order. ``mark`` becomes the metadata of the commit.
     """
-    stored = F.broadcast(spark.read.table(table).where(among).select(*key))
-    new = rows.join(stored, list(key), "left_anti").select(*(f"`{name}`" for name in rows.columns))
-    writer = new.write.format("delta").mode("append")
+    new = rows.join(F.broadcast(stored.select(*key)), list(key), "left_anti")
+    writer = new.select(*(f"`{name}`" for name in rows.columns)).write.format("delta").mode("append")
     (writer if mark is None else writer.option("userMetadata", mark)).saveAsTable(table)
 
 
@@ -82,6 +81,37 @@ def merge(
     if row is None:
         return MergedRows(0, 0, 0)
     return MergedRows(row["num_inserted_rows"], row["num_updated_rows"], row["num_deleted_rows"])
+
+
+def marking(column: str, mark: str) -> str:
+    """A condition of a MERGE that always holds: ``written`` finds the commit by it.
+
+    SQL has no metadata of a commit, and the setting for it is not available on every engine.
+    """
+    return f"t.`{column}` <> '{mark}'"
+
+
+def written(spark: SparkSession, table: str, mark: str, since: int | None) -> MergedRows:
+    """The rows that commits with this ``mark`` have written after the version ``since``; None: in all of the history.
+
+    An OPTIMIZE within the writer's commit, by a table that compacts itself, has the same metadata.
+    """
+    latest = history(spark, table, 1).first()
+    if latest is None or since == latest["version"]:
+        return MergedRows(0, 0, 0)
+    commits = history(spark, table, None if since is None else latest["version"] - since)
+    appended = (F.col("userMetadata") == mark) & (F.col("operation") == "WRITE")
+    merged = (F.col("operation") == "MERGE") & F.col("operationParameters")["predicate"].contains(mark)
+    found = commits.where(appended | merged).select("operation", "operationMetrics").collect()
+
+    def total(operation: str, name: str) -> int:
+        return sum(int((metrics or {}).get(name, 0)) for by, metrics in found if by == operation)
+
+    return MergedRows(
+        total("WRITE", "numOutputRows") + total("MERGE", "numTargetRowsInserted"),
+        total("MERGE", "numTargetRowsUpdated"),
+        total("MERGE", "numTargetRowsDeleted"),
+    )
 
 
 def same(key: Sequence[str]) -> list[str]:
@@ -127,6 +157,6 @@ def vacuum(spark: SparkSession, table: str, hours: float) -> None:
     spark.sql(f"VACUUM {table} RETAIN {hours} HOURS").collect()
 
 
-def history(spark: SparkSession, table: str, limit: int) -> DataFrame:
-    """The last ``limit`` commits of ``table``, newest first."""
-    return spark.sql(f"DESCRIBE HISTORY {table} LIMIT {limit}")
+def history(spark: SparkSession, table: str, limit: int | None) -> DataFrame:
+    """The last ``limit`` commits of ``table``, or all that it remembers, newest first."""
+    return spark.sql(f"DESCRIBE HISTORY {table}" + ("" if limit is None else f" LIMIT {limit}"))

@@ -52,9 +52,9 @@ def failures(batch: DataFrame) -> DataFrame:
     )
 
 
-def record(spark: SparkSession, lakehouse: Lakehouse, new: DataFrame) -> None:
-    """Adds rows as ``failures`` returns them; the same failure twice is one row."""
-    commits.upsert(spark, lakehouse.errors, new, _KEY)
+def record(spark: SparkSession, lakehouse: Lakehouse, status: DataFrame) -> None:
+    """Adds a row for each failure among the status rows of a read; the same failure twice is one row."""
+    commits.upsert(spark, lakehouse.errors, failures(status), _KEY)
 
 
 def record_hidden(
@@ -94,7 +94,9 @@ def record_hidden(
         for point, window in missed.items()
     ]
     schema = arrow_schema(spark.read.table(lakehouse.errors).schema)
-    record(spark, lakehouse, spark.createDataFrame(pa.Table.from_pylist(rows, schema)))
+    commits.upsert(
+        spark, lakehouse.errors, spark.createDataFrame(pa.Table.from_pylist(rows, schema)), _KEY
+    )
 
 
 def unrepaired(

@@ -16,7 +16,7 @@ from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.timestamps import EPOCH
-from pi_datasource.delta.write import WindowRewriter
+from pi_datasource.delta.reread import WindowRewriter
 from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
@@ -78,7 +78,7 @@ def backfill(
     with Lease.acquire(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill"):
         columns = schema_setup.prepare(spark, lakehouse, checked)
         stream_id = f"{BACKFILL} {selection} {int(piece.total_seconds())}s"
-        rewriter = WindowRewriter(spark, checked, lakehouse, columns, stream_id)
+        rewriter = WindowRewriter(spark, checked, lakehouse, columns, BACKFILL, stream_id)
         yield from _fill(rewriter, chosen, window, piece, newest_first=newest_first, again=again)
 
 
@@ -135,7 +135,8 @@ def _fill_waiting(  # noqa: PLR0917 - what is read, and until when
     digest = hashlib.sha256(" ".join(web_ids).encode()).hexdigest()[:10]
     selection = lakehouse.selection(options)
     stream_id = f"{HISTORY} {selection} {digest} {int(PIECE.total_seconds())}s"
-    rewriter = WindowRewriter(spark, options, lakehouse, schema_setup.read_columns(options), stream_id)
+    columns = schema_setup.read_columns(options)
+    rewriter = WindowRewriter(spark, options, lakehouse, columns, HISTORY, stream_id)
     for step in _fill(rewriter, chosen, window, PIECE, newest_first=True, again=False):
         if step.done < step.total and not wanted():
             return

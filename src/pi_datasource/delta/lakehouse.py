@@ -102,6 +102,11 @@ class Lakehouse:
         """The table that records when each of the others was last optimized."""
         return self._name(self.checkpoint_schema, "pi_maintenance")
 
+    @property
+    def staging(self) -> str:
+        """The folder of the rows that a run stages."""
+        return f"{self.directory or self.checkpoint_root}/_staging"
+
     def checkpoint(self, options: Options) -> str:
         """Spark's checkpoint folder for this server and selection of tags."""
         return f"{self.checkpoint_root}/{self.selection(options)}"

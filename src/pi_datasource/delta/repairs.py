@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from pi_datasource.delta import audit, errors_table, points, schema_setup
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
-from pi_datasource.delta.write import WindowRewriter
+from pi_datasource.delta.reread import WindowRewriter
 from pi_datasource.options.declaration import Options
 from pi_datasource.schema import REPAIR
 
@@ -51,7 +51,7 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
         known = {point.web_id: point for point in found.points}
         windows, unlisted = errors_table.unrepaired(spark, lakehouse, known)
         dismissed_tags = errors_table.dismiss(spark, lakehouse, selection, found, unlisted)
-        rewriter = WindowRewriter(spark, checked, lakehouse, columns, f"{REPAIR} {selection}")
+        rewriter = WindowRewriter(spark, checked, lakehouse, columns, REPAIR, f"{REPAIR} {selection}")
         repaired = inserted = 0
         for window, tags in sorted(windows.items(), key=lambda item: item[0].start):
             number = audit.next_batch_id(spark, lakehouse, rewriter.stream_id)

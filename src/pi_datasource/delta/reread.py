@@ -1,138 +1,165 @@
-"""Reads given points and windows outside the stream, for overlap, backfill and repair."""
+"""Windows that are read outside the stream: for overlap, backfill, history and repair."""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StructType
 
-from pi_datasource.delta import bronze, errors_table
-from pi_datasource.delta.audit import ReadCounts
+from pi_datasource.delta import audit, bronze, commits, errors_table
+from pi_datasource.delta.audit import BatchReport, ReadCounts, WriteCounts
+from pi_datasource.delta.gold_position import GoldPosition
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.errors import PointFailure, ReadFailed, shown
-from pi_datasource.model import Point, ReadTask, Window
-from pi_datasource.options import secrets
+from pi_datasource.delta.read_summary import ReadSummary
+from pi_datasource.delta.staging import Staging
+from pi_datasource.delta.write import Asked, Written, write
+from pi_datasource.errors import PointFailure
+from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.tiling import plan
 from pi_datasource.points.deleted_points import split_deleted
-from pi_datasource.schema import DELETED_POINT, READ_FAILURE, READ_METRICS
-from pi_datasource.spark.partitions import arrow_schema, read_partition
+from pi_datasource.spark import planned_read
 from pi_datasource.webapi.client import PIClient
-from pi_datasource.webapi.metrics import RequestMetrics
-
-_SQL_TYPES = {"int": "bigint", "float": "double"}
 
 
 @dataclass(frozen=True)
-class RereadWindow:
-    """The events of a window, and the points that could not be read.
+class ReadOutcome:
+    """The failures of existing points, and the WebIDs of those that were read completely; ``counts`` of the read."""
 
-    ``since`` is the version of bronze before the server was asked; ``complete`` are the WebIDs of the points without a
-    failure.
-    """
-
-    since: int
-    events: DataFrame
-    counts: ReadCounts
-    failures: DataFrame
+    unread: tuple[PointFailure, ...]
     complete: tuple[str, ...]
+    counts: ReadCounts
 
 
-@contextmanager
-def reread_window(  # noqa: PLR0917 - what is read, and what it will be compared with
-    spark: SparkSession,
-    options: Options,
-    lakehouse: Lakehouse,
-    chosen: Sequence[Point],
-    window: Window,
-    columns: StructType,
-) -> Iterator[RereadWindow]:
-    """Reads ``window`` of exactly these points, and keeps the rows persisted within the context.
+class WindowRead:
+    """Exactly these points in ``window``; with ``on_error="fail"``, a point that cannot be read fails the job.
 
-    Raises:
-        ReadFailed: with ``on_error="fail"``, an existing point could not be read; stored events of a deleted point stay.
-            At the end of the context: Spark lost rows, for example with an executor, and could not read a point again;
-            what was computed meanwhile may lack its events until the window is read the next time.
+    Stored events of a deleted point stay.
     """
-    since = bronze.latest_version(spark, lakehouse.bronze)
-    reporting = options.model_copy(update={"on_error": "report", "report_metrics": True})
-    rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
-    try:
-        failed = _failed_points(rows)
-        unread, deleted = _split_deleted(options, chosen, failed, window)
-        if unread and options.on_error == "fail":
-            message = f"{len(unread)} tag(s) could not be read in {window}: {shown(unread)}"
-            raise ReadFailed(message, tuple(unread))
-        failed_ids = {failure.web_id for failure in failed}
-        yield RereadWindow(
-            since,
-            bronze.events(rows),
-            count(rows)._replace(failures=len(unread)),
-            errors_table.failures(rows).where(~F.col("tag_webid").isin(deleted)),
-            tuple(point.web_id for point in chosen if point.web_id not in failed_ids),
+
+    def __init__(self, options: Options, points: Sequence[Point], window: Window) -> None:
+        self.options, self.points, self.window = options, points, window
+        self._outcome: ReadOutcome | None = None
+
+    def replace(
+        self, spark: SparkSession, lakehouse: Lakehouse, staging: Staging, columns: StructType, mark: str
+    ) -> Written:
+        """Reads the window and replaces the stored events of the points that were read; records those that were not.
+
+        Raises:
+            ReadFailed: with ``on_error="fail"``, an existing point could not be read: nothing is written.
+        """
+        since = bronze.latest_version(spark, lakehouse.bronze)  # before the server is asked
+        asked = Asked(self.window, [point.web_id for point in self.points], self._complete, since)
+        written = write(spark, lakehouse, staging, self._rows(spark, columns), asked, mark)
+        if unread := {failure.web_id for failure in self.outcome(written.summary).unread}:
+            errors_table.record(spark, lakehouse, written.summary.failures(spark, unread))
+        return written
+
+    def outcome(self, summary: ReadSummary) -> ReadOutcome:
+        """What the rows say about the points; of those that PI does not find, the server is asked whether they exist.
+
+        Raises:
+            ServerError: the server does not answer.
+        """
+        if self._outcome is None:
+            known = {point.web_id: point for point in self.points}
+            failed = [(known[failure.web_id], failure) for failure in summary.failed]
+            deleted = set(summary.deleted)
+            if any(failure.not_found for _, failure in failed):
+                with PIClient(self.options) as api:
+                    failed, gone = split_deleted(api, failed, str(self.window))
+                deleted |= {point.web_id for point in gone}
+            unread = tuple(failure for _, failure in failed)
+            incomplete = deleted | {failure.web_id for failure in unread}
+            complete = tuple(point.web_id for point in self.points if point.web_id not in incomplete)
+            self._outcome = ReadOutcome(unread, complete, summary.counts._replace(failures=len(unread)))
+        return self._outcome
+
+    def _complete(self, summary: ReadSummary) -> Sequence[str]:
+        return self.outcome(summary).complete
+
+    def _rows(self, spark: SparkSession, columns: StructType) -> DataFrame:
+        asked = self.options.model_copy(update={"report_metrics": True})
+        tasks = plan(self.points, self.window, asked, self.window.end)
+        return planned_read.rows(spark, asked, [replace(task, skip_deleted=True) for task in tasks], columns)
+
+
+@dataclass(frozen=True)
+class WindowRewriter:
+    """Reads windows of the past again and replaces the stored events; ``stream_id`` names the audit rows."""
+
+    spark: SparkSession
+    options: Options
+    lakehouse: Lakehouse
+    columns: StructType
+    kind: str
+    stream_id: str
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+
+    def rewrite(
+        self, number: int, window: Window, chosen: Sequence[Point], tags: int | None = None
+    ) -> tuple[BatchReport, Sequence[str]]:
+        """Rewrites ``window`` of these points; returns its audit row and the WebIDs that were read completely.
+
+        The audit row says ``tags``, or else how many tags have events in the window.
+        """
+        began_s, mark = time.monotonic(), f"pi-datasource {self.stream_id} {number}"
+        try:
+            return self._rewrite(number, window, chosen, tags, mark, began_s)
+        except Exception as error:
+            failed = self._report(number, window, began_s, error=str(error))
+            audit.record_failure(self.spark, self.lakehouse, failed)
+            raise
+
+    def _rewrite(
+        self,
+        number: int,
+        window: Window,
+        chosen: Sequence[Point],
+        tags: int | None,
+        mark: str,
+        began_s: float,
+    ) -> tuple[BatchReport, Sequence[str]]:
+        spark, lakehouse = self.spark, self.lakehouse
+        staging, gold = Staging(lakehouse.staging, self.stream_id), GoldPosition(lakehouse)
+        repeated, since = staging.begin(f"{mark} {window}", gold.before(spark))
+        read = WindowRead(self.options, chosen, window)
+        written = read.replace(spark, lakehouse, staging, self.columns, mark)
+        version = gold.refresh(spark, [written], [point.web_id for point in chosen])
+        rows = commits.written(spark, lakehouse.bronze, mark, since) if repeated else written.rows
+        outcome = read.outcome(written.summary)
+        counts = outcome.counts if tags is None else outcome.counts._replace(tags=tags)
+        report = self._report(
+            number, window, began_s, WriteCounts(*rows), counts, bronze_version=version
         )
-        if lost := [failure for failure in _failed_points(rows) if failure.web_id not in failed_ids]:
-            what = f"could not be read again in {window}, after Spark lost their rows; run it again"
-            message = f"{len(lost)} tag(s) {what}: {shown(lost)}"
-            raise ReadFailed(message, tuple(lost))
-    finally:
-        rows.unpersist()
+        audit.record(spark, lakehouse, [report], may_repeat=True)
+        staging.clear()
+        return report, outcome.complete
 
-
-def count(rows: DataFrame) -> ReadCounts:
-    """Counts the events and status rows, and sums the request metrics of the latter."""
-    text = F.when(bronze.has_kind(READ_METRICS), F.col("value_string"))
-    columns = fields(RequestMetrics)
-    metrics = F.from_json(text, ", ".join(f"{each.name} {_SQL_TYPES[str(each.type)]}" for each in columns))
-    event = bronze.is_event()
-    row = rows.agg(
-        F.count_if(event),
-        F.count_if(bronze.has_kind(READ_FAILURE)),
-        F.count_distinct(F.when(event, F.col("tag_webid"))),
-        F.count_if(bronze.has_kind(DELETED_POINT)),
-        *(F.coalesce(F.sum(metrics[each.name]), F.lit(0)) for each in columns),
-    ).first()
-    return ReadCounts(row[0], row[1], row[2], row[3], RequestMetrics(*row[4:])) if row else ReadCounts()
-
-
-def _rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], columns: StructType) -> DataFrame:
-    """The rows of ``tasks``, one Spark task each; unlike ``spark.read``, this reads exactly the given points."""
-    if not tasks:
-        return spark.createDataFrame([], columns)
-    reading, schema = secrets.looked_up(options), arrow_schema(columns)
-
-    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for task in batch.column(0).to_pylist():
-                yield from read_partition(reading, schema, pickle.loads(task))
-
-    packed = spark.createDataFrame([(pickle.dumps(task),) for task in tasks], "task binary")
-    # Round robin from a single partition gives each task a partition of its own.
-    return packed.coalesce(1).repartition(len(tasks)).mapInArrow(read, columns)
-
-
-def _failed_points(rows: DataFrame) -> list[PointFailure]:
-    details = F.from_json("value_string", "status int, message string, not_found boolean")
-    not_found = F.coalesce(details["not_found"], F.lit(False))
-    failed = rows.where(bronze.has_kind(READ_FAILURE))
-    failed = failed.select("tag_name", "tag_webid", details["status"], details["message"], not_found)
-    return [PointFailure(*row) for row in failed.collect()]
-
-
-def _split_deleted(
-    options: Options, chosen: Sequence[Point], failed: Sequence[PointFailure], window: Window
-) -> tuple[list[PointFailure], list[str]]:
-    """The failures of existing points, and the WebIDs of deleted points."""
-    if not failed:
-        return [], []
-    known = {point.web_id: point for point in chosen}
-    pairs = [(known[failure.web_id], failure) for failure in failed]
-    with PIClient(options) as api:
-        left, deleted = split_deleted(api, pairs, str(window))
-    return [failure for _, failure in left], [point.web_id for point in deleted]
+    def _report(
+        self,
+        number: int,
+        window: Window,
+        began_s: float,
+        written: WriteCounts = WriteCounts(),
+        read: ReadCounts = ReadCounts(),
+        **more: object,
+    ) -> BatchReport:
+        return audit.build_report(
+            self.kind,
+            self.stream_id,
+            number,
+            window,
+            began_s,
+            written,
+            read,
+            selection=self.lakehouse.selection(self.options),
+            server=self.options.url,
+            run_id=self.run_id,
+            **more,
+        )

@@ -1,122 +1,89 @@
-"""Writes events into bronze and gold: the common path of stream, backfill and repair."""
+"""Writes what was read of a window into bronze: an append where nothing is stored, else only the differences.
+
+Reading PI is the expensive part, so it is done once: an append writes the rows as they come, and what has to be compared
+is staged first. Stream, overlap, backfill and repair share this path.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql import DataFrame, Observation, SparkSession
 
-from pi_datasource.delta import audit, bronze, changes, errors_table, gold, points
-from pi_datasource.delta.audit import BatchReport, ReadCounts, WriteCounts
+from pi_datasource.delta import bronze, changes, commits, points, read_summary
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.reread import reread_window
-from pi_datasource.model import Point, Window
-from pi_datasource.options.declaration import Options
+from pi_datasource.delta.read_summary import ReadSummary
+from pi_datasource.delta.staging import Staging
+from pi_datasource.model import Window
 
-_COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class WindowEvents:
-    """The events of ``window`` as read (persisted: they are used several times).
+class Asked:
+    """What was asked for: the events of these WebIDs in ``window``.
 
-    For the WebIDs ``complete`` they are all events of the window ``replaced``: stored events that are not among them are
-    deleted. They are compared with version ``since`` of bronze, the latest when the server was asked: an event that
-    another writer has stored later may have reached the server later, too, and is kept. Events before ``late_before`` that
-    were not stored yet are late. With ``asked``, only stored events of these WebIDs are compared.
+    With ``complete``, what was read replaces what is stored: of the WebIDs that it returns, which were read without a
+    failure, stored events that the server no longer has are deleted. They are those of version ``since`` of bronze, the
+    latest when the server was asked: an event that another writer has stored later may have reached the server later, too,
+    and is kept.
     """
 
-    events: DataFrame
     window: Window
-    late_before: datetime
-    replaced: Window | None = None
-    complete: Sequence[str] | None = None
+    web_ids: Sequence[str]
+    complete: Callable[[ReadSummary], Sequence[str]] | None = None
     since: int | None = None
-    asked: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was read, and the numbers of rows that were inserted, updated and deleted.
+
+    ``appended`` says that one commit has added all of it to a window without events of these tags.
+    """
+
+    summary: ReadSummary
+    rows: commits.MergedRows
+    appended: bool
 
 
 def write(
-    spark: SparkSession, lakehouse: Lakehouse, found: WindowEvents, mark: str, *, may_repeat: bool
-) -> WriteCounts:
-    """Makes bronze equal to ``found`` and updates gold; returns the counts of all attempts with this ``mark``.
+    spark: SparkSession, lakehouse: Lakehouse, staging: Staging, rows: DataFrame, asked: Asked, mark: str
+) -> Written:
+    """Makes bronze equal to the events among ``rows``, for the window and tags of ``asked``; ``rows`` are read now.
 
-    With ``may_repeat`` an earlier attempt may have written bronze but not gold: then all hours of the window and of the
-    asked tags are recomputed, and not only those that change now. Unchanged hours are not rewritten.
+    It can be repeated: events that an earlier attempt has written are found. ``mark`` names the commit in the history.
     """
-    stored = bronze.stored_events(spark, lakehouse.bronze, found.window, found.since)
-    if found.asked is not None:
-        stored = stored.where(points.tag_filter(found.asked))
-    tags = None if found.complete is None else points.web_ids(spark, found.complete)
-    diff = changes.diff(stored, found.events, found.replaced, tags).persist()
-    try:
-        counts = changes.count(diff, found.late_before)
-        if counts.first is None and not may_repeat:
-            return WriteCounts(0, 0, 0, 0)
-        # Checkpointed before bronze changes: any commit to bronze, by any writer, makes Spark recompute what it cached of
-        # the table, and compared with the new bronze there is no difference left.
-        touched = gold.hours_of(diff).localCheckpoint()
-        if counts.first is not None:
-            with _commit_metadata(spark, f"{mark} late={counts.late}"):
-                bronze.apply(spark, lakehouse.bronze, diff, counts)
-        if may_repeat:
-            known = gold.stored_hours(spark, lakehouse, found.window)
-            if found.asked is not None:
-                known = known.where(points.tag_filter(found.asked))
-            touched = touched.union(gold.hours_of(found.events)).union(known).distinct()
-        gold.refresh(spark, lakehouse, touched)
-    finally:
-        diff.unpersist()
-    if may_repeat:
-        return audit.written_rows(spark, lakehouse.bronze, mark)
-    return WriteCounts(*counts[:4])
+    if bronze.is_empty(spark, lakehouse.bronze, asked.window, asked.web_ids):
+        try:
+            return _append(spark, lakehouse, rows, asked, mark)
+        except Exception as error:
+            if not commits.is_conflict(error):
+                raise
+            log.info("another writer has committed events of %s meanwhile: comparing with them", asked.window)
+    return _compare(spark, lakehouse, staging, rows, asked, mark)
 
 
-@dataclass(frozen=True)
-class WindowRewriter:
-    """Reads windows of the past again and replaces the stored events; ``stream_id`` names the audit rows."""
-
-    spark: SparkSession
-    options: Options
-    lakehouse: Lakehouse
-    columns: StructType
-    stream_id: str
-
-    def rewrite(
-        self, number: int, window: Window, chosen: Sequence[Point], tags: int | None = None
-    ) -> tuple[BatchReport, Sequence[str]]:
-        """Rewrites ``window`` of these points; returns its audit row and the WebIDs that were read completely.
-
-        The audit row says ``tags``, or else how many tags have events in the window.
-        """
-        spark, lakehouse, began_s = self.spark, self.lakehouse, time.monotonic()
-        with reread_window(spark, self.options, lakehouse, chosen, window, self.columns) as read:
-            asked = [point.web_id for point in chosen]
-            found = WindowEvents(read.events, window, window.start, window, read.complete, read.since, asked)
-            mark = f"pi-datasource {self.stream_id} {number}"
-            # An earlier run may have been killed in the middle of this window.
-            written = write(spark, lakehouse, found, mark, may_repeat=True)
-            if read.counts.failures:
-                errors_table.record(spark, lakehouse, read.failures)
-        counts = read.counts if tags is None else read.counts._replace(tags=tags)
-        report = audit.build_report(self.stream_id, number, window, began_s, written, counts, ReadCounts())
-        audit.append(spark, lakehouse, report)
-        return report, read.complete
+def _append(spark: SparkSession, lakehouse: Lakehouse, rows: DataFrame, asked: Asked, mark: str) -> Written:
+    observed = Observation()
+    observing = rows.observe(observed, *read_summary.aggregates())
+    bronze.append(spark, lakehouse.bronze, observing, asked.window, asked.web_ids, mark)
+    summary = read_summary.parse(observed.get)
+    return Written(summary, commits.MergedRows(summary.rows, 0, 0), appended=summary.rows > 0)
 
 
-@contextmanager
-def _commit_metadata(spark: SparkSession, mark: str) -> Iterator[None]:
-    """Adds ``mark`` to the Delta commits within, so that a replay finds what an earlier attempt has written."""
-    before = spark.conf.get(_COMMIT_METADATA, None)
-    spark.conf.set(_COMMIT_METADATA, mark)
-    try:
-        yield
-    finally:
-        if before is None:
-            spark.conf.unset(_COMMIT_METADATA)
-        else:
-            spark.conf.set(_COMMIT_METADATA, before)
+def _compare(
+    spark: SparkSession, lakehouse: Lakehouse, staging: Staging, rows: DataFrame, asked: Asked, mark: str
+) -> Written:
+    staged = staging.write(rows, "rows")
+    summary = read_summary.of(staged)
+    complete = None if asked.complete is None else points.web_ids(spark, asked.complete(summary))
+    stored = bronze.stored_of_tags(spark, lakehouse.bronze, asked.window, asked.web_ids, asked.since)
+    replaced = None if complete is None else asked.window
+    diff = staging.write(changes.diff(stored, bronze.events(staged), replaced, complete), "changes")
+    counts = changes.count(diff)
+    if counts.first is not None:
+        bronze.apply(spark, lakehouse.bronze, diff, counts, mark)
+    return Written(summary, commits.MergedRows(*counts[:3]), appended=False)
