@@ -17,7 +17,7 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.reread import WindowRead
 from pi_datasource.delta.staging import Staging
 from pi_datasource.delta.tag_discovery import TagDiscovery
-from pi_datasource.delta.write import Asked, Written, write
+from pi_datasource.delta.write import Asked, WindowWriter, Written
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.schema import OVERLAP, STREAM
@@ -76,7 +76,7 @@ class BatchWriter:
         # Before events are written: gold looks up in `pi_points` which tags are step tags.
         chosen = self.tags.current(spark, position.points).points
         web_ids = [point.web_id for point in chosen]
-        written = write(spark, self.lakehouse, self._staging, batch, Asked(window, web_ids), f"{mark} window")
+        written = self._writer(spark, f"{mark} window").write(batch, Asked(window, web_ids))
         if written.summary.failed:
             errors_table.record(spark, self.lakehouse, written.summary.failures(spark))
         read, reread = self._read_overlap(batch, stream, window, chosen, f"{mark} overlap")
@@ -99,9 +99,7 @@ class BatchWriter:
             rows = attempts(reread, "overlap")
             late, found = WriteCounts(*rows, late=rows.inserted), read.outcome(reread.summary).counts
             reports.append(
-                self._report(
-                    OVERLAP, stream, batch_id, read.window, began_s, late, found, version=version
-                )
+                self._report(OVERLAP, stream, batch_id, read.window, began_s, late, found, version=version)
             )
         audit.record(spark, self.lakehouse, reports, may_repeat=repeated)
         self._staging.clear()
@@ -116,7 +114,10 @@ class BatchWriter:
         if overlap is None:
             return None, None
         read = WindowRead(self.options, chosen, overlap)
-        return read, read.replace(batch.sparkSession, self.lakehouse, self._staging, batch.schema, mark)
+        return read, read.replace(self._writer(batch.sparkSession, mark), batch.schema)
+
+    def _writer(self, spark: SparkSession, mark: str) -> WindowWriter:
+        return WindowWriter(spark, self.lakehouse, self._staging, mark)
 
     def _overlap(self, spark: SparkSession, stream: str, window: Window) -> Window | None:
         """The window of length ``overlap`` behind ``window``, from the stream's start at the earliest; None if empty."""

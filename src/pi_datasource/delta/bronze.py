@@ -64,17 +64,6 @@ def is_empty(spark: SparkSession, table: str, window: Window, web_ids: Sequence[
     return stored_of_tags(spark, table, window, web_ids).isEmpty()
 
 
-def append(  # noqa: PLR0917 - what is written, and what must not be stored yet
-    spark: SparkSession, table: str, rows: DataFrame, window: Window, web_ids: Sequence[str], mark: str
-) -> None:
-    """Appends the events of these tags in ``window`` that are not stored.
-
-    A conflict with another writer is raised: ``rows`` would be read again.
-    """
-    stored = stored_of_tags(spark, table, window, web_ids)
-    commits.append_new(events(rows), table, stored, KEY, mark)
-
-
 def apply(spark: SparkSession, table: str, changes: DataFrame, counts: ChangeCounts, mark: str) -> None:
     """Writes the rows of ``changes.diff``, which are staged: inserts, updates and deletes by key.
 

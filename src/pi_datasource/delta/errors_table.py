@@ -94,9 +94,7 @@ def record_hidden(
         for point, window in missed.items()
     ]
     schema = arrow_schema(spark.read.table(lakehouse.errors).schema)
-    commits.upsert(
-        spark, lakehouse.errors, spark.createDataFrame(pa.Table.from_pylist(rows, schema)), _KEY
-    )
+    commits.upsert(spark, lakehouse.errors, spark.createDataFrame(pa.Table.from_pylist(rows, schema)), _KEY)
 
 
 def unrepaired(

@@ -15,8 +15,8 @@ from pi_datasource.delta import audit, points, schema_setup
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
-from pi_datasource.delta.timestamps import EPOCH
 from pi_datasource.delta.reread import WindowRewriter
+from pi_datasource.delta.timestamps import EPOCH
 from pi_datasource.errors import InvalidOption, StreamInUse
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options

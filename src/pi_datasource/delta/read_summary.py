@@ -95,7 +95,9 @@ def aggregates() -> list[Column]:
 
 def parse(row: Mapping[str, Any]) -> ReadSummary:
     """The summary that the aggregates hold."""
-    first, last = (None if row[n] is None else EPOCH + timedelta(microseconds=row[n]) for n in ("first", "last"))
+    first, last = (
+        None if row[n] is None else EPOCH + timedelta(microseconds=row[n]) for n in ("first", "last")
+    )
     return ReadSummary(row["rows"], row["tags"], first, last, [json.loads(text) for text in row["status"]])
 
 

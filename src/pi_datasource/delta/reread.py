@@ -16,7 +16,7 @@ from pi_datasource.delta.gold_position import GoldPosition
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.read_summary import ReadSummary
 from pi_datasource.delta.staging import Staging
-from pi_datasource.delta.write import Asked, Written, write
+from pi_datasource.delta.write import Asked, WindowWriter, Written
 from pi_datasource.errors import PointFailure
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
@@ -45,17 +45,16 @@ class WindowRead:
         self.options, self.points, self.window = options, points, window
         self._outcome: ReadOutcome | None = None
 
-    def replace(
-        self, spark: SparkSession, lakehouse: Lakehouse, staging: Staging, columns: StructType, mark: str
-    ) -> Written:
+    def replace(self, writer: WindowWriter, columns: StructType) -> Written:
         """Reads the window and replaces the stored events of the points that were read; records those that were not.
 
         Raises:
             ReadFailed: with ``on_error="fail"``, an existing point could not be read: nothing is written.
         """
+        spark, lakehouse = writer.spark, writer.lakehouse
         since = bronze.latest_version(spark, lakehouse.bronze)  # before the server is asked
         asked = Asked(self.window, [point.web_id for point in self.points], self._complete, since)
-        written = write(spark, lakehouse, staging, self._rows(spark, columns), asked, mark)
+        written = writer.write(self._rows(spark, columns), asked)
         if unread := {failure.web_id for failure in self.outcome(written.summary).unread}:
             errors_table.record(spark, lakehouse, written.summary.failures(spark, unread))
         return written
@@ -108,47 +107,46 @@ class WindowRewriter:
 
         The audit row says ``tags``, or else how many tags have events in the window.
         """
-        began_s, mark = time.monotonic(), f"pi-datasource {self.stream_id} {number}"
+        began_s = time.monotonic()
         try:
-            return self._rewrite(number, window, chosen, tags, mark, began_s)
+            written, outcome, version = self._write(number, window, chosen)
+            counts = outcome.counts if tags is None else outcome.counts._replace(tags=tags)
+            report = self._report(number, window, began_s, written, counts, version=version)
+            audit.record(self.spark, self.lakehouse, [report], may_repeat=True)
         except Exception as error:
             failed = self._report(number, window, began_s, error=str(error))
             audit.record_failure(self.spark, self.lakehouse, failed)
             raise
+        self._staging.clear()
+        return report, outcome.complete
 
-    def _rewrite(
-        self,
-        number: int,
-        window: Window,
-        chosen: Sequence[Point],
-        tags: int | None,
-        mark: str,
-        began_s: float,
-    ) -> tuple[BatchReport, Sequence[str]]:
-        spark, lakehouse = self.spark, self.lakehouse
-        staging, gold = Staging(lakehouse.staging, self.stream_id), GoldPosition(lakehouse)
-        repeated, since = staging.begin(f"{mark} {window}", gold.before(spark))
+    @property
+    def _staging(self) -> Staging:
+        return Staging(self.lakehouse.staging, self.stream_id)
+
+    def _write(
+        self, number: int, window: Window, chosen: Sequence[Point]
+    ) -> tuple[WriteCounts, ReadOutcome, int]:
+        """Reads and writes ``window``; returns what all attempts wrote, what was read, and gold's version of bronze."""
+        spark, lakehouse, mark = self.spark, self.lakehouse, f"pi-datasource {self.stream_id} {number} piece"
+        gold = GoldPosition(lakehouse)
+        repeated, since = self._staging.begin(f"{mark} {window}", gold.before(spark))
         read = WindowRead(self.options, chosen, window)
-        written = read.replace(spark, lakehouse, staging, self.columns, mark)
+        written = read.replace(WindowWriter(spark, lakehouse, self._staging, mark), self.columns)
         version = gold.refresh(spark, [written], [point.web_id for point in chosen])
         rows = commits.written(spark, lakehouse.bronze, mark, since) if repeated else written.rows
-        outcome = read.outcome(written.summary)
-        counts = outcome.counts if tags is None else outcome.counts._replace(tags=tags)
-        report = self._report(
-            number, window, began_s, WriteCounts(*rows), counts, bronze_version=version
-        )
-        audit.record(spark, lakehouse, [report], may_repeat=True)
-        staging.clear()
-        return report, outcome.complete
+        return WriteCounts(*rows), read.outcome(written.summary), version
 
     def _report(
         self,
         number: int,
         window: Window,
         began_s: float,
-        written: WriteCounts = WriteCounts(),
-        read: ReadCounts = ReadCounts(),
-        **more: object,
+        written: WriteCounts = WriteCounts(),  # noqa: B008 - it is immutable
+        read: ReadCounts = ReadCounts(),  # noqa: B008
+        *,
+        version: int | None = None,
+        error: str | None = None,
     ) -> BatchReport:
         return audit.build_report(
             self.kind,
@@ -161,5 +159,6 @@ class WindowRewriter:
             selection=self.lakehouse.selection(self.options),
             server=self.options.url,
             run_id=self.run_id,
-            **more,
+            bronze_version=version,
+            error=error,
         )

@@ -49,41 +49,46 @@ class Written:
     appended: bool
 
 
-def write(
-    spark: SparkSession, lakehouse: Lakehouse, staging: Staging, rows: DataFrame, asked: Asked, mark: str
-) -> Written:
-    """Makes bronze equal to the events among ``rows``, for the window and tags of ``asked``; ``rows`` are read now.
+@dataclass(frozen=True)
+class WindowWriter:
+    """Writes windows; ``mark`` names the commits in the history of bronze, ``staging`` is the writer's own."""
 
-    It can be repeated: events that an earlier attempt has written are found. ``mark`` names the commit in the history.
-    """
-    if bronze.is_empty(spark, lakehouse.bronze, asked.window, asked.web_ids):
-        try:
-            return _append(spark, lakehouse, rows, asked, mark)
-        except Exception as error:
-            if not commits.is_conflict(error):
-                raise
-            log.info("another writer has committed events of %s meanwhile: comparing with them", asked.window)
-    return _compare(spark, lakehouse, staging, rows, asked, mark)
+    spark: SparkSession
+    lakehouse: Lakehouse
+    staging: Staging
+    mark: str
 
+    def write(self, rows: DataFrame, asked: Asked) -> Written:
+        """Makes bronze equal to the events among ``rows``, which are read now, for the window and tags of ``asked``.
 
-def _append(spark: SparkSession, lakehouse: Lakehouse, rows: DataFrame, asked: Asked, mark: str) -> Written:
-    observed = Observation()
-    observing = rows.observe(observed, *read_summary.aggregates())
-    bronze.append(spark, lakehouse.bronze, observing, asked.window, asked.web_ids, mark)
-    summary = read_summary.parse(observed.get)
-    return Written(summary, commits.MergedRows(summary.rows, 0, 0), appended=summary.rows > 0)
+        It can be repeated: events that an earlier attempt has written are found.
+        """
+        if bronze.is_empty(self.spark, self.lakehouse.bronze, asked.window, asked.web_ids):
+            try:
+                return self._append(rows, asked)
+            except Exception as error:
+                if not commits.is_conflict(error):
+                    raise
+                log.info("another writer has committed meanwhile: comparing %s with it", asked.window)
+        return self._compare(rows, asked)
 
+    def _append(self, rows: DataFrame, asked: Asked) -> Written:
+        observed = Observation()
+        stored = bronze.stored_of_tags(self.spark, self.lakehouse.bronze, asked.window, asked.web_ids)
+        events = bronze.events(rows.observe(observed, *read_summary.aggregates()))
+        commits.append_new(events, self.lakehouse.bronze, stored, changes.KEY, self.mark)
+        summary = read_summary.parse(observed.get)
+        return Written(summary, commits.MergedRows(summary.rows, 0, 0), appended=summary.rows > 0)
 
-def _compare(
-    spark: SparkSession, lakehouse: Lakehouse, staging: Staging, rows: DataFrame, asked: Asked, mark: str
-) -> Written:
-    staged = staging.write(rows, "rows")
-    summary = read_summary.of(staged)
-    complete = None if asked.complete is None else points.web_ids(spark, asked.complete(summary))
-    stored = bronze.stored_of_tags(spark, lakehouse.bronze, asked.window, asked.web_ids, asked.since)
-    replaced = None if complete is None else asked.window
-    diff = staging.write(changes.diff(stored, bronze.events(staged), replaced, complete), "changes")
-    counts = changes.count(diff)
-    if counts.first is not None:
-        bronze.apply(spark, lakehouse.bronze, diff, counts, mark)
-    return Written(summary, commits.MergedRows(*counts[:3]), appended=False)
+    def _compare(self, rows: DataFrame, asked: Asked) -> Written:
+        spark, table = self.spark, self.lakehouse.bronze
+        staged = self.staging.write(rows, "rows")
+        summary = read_summary.of(staged)
+        complete = None if asked.complete is None else points.web_ids(spark, asked.complete(summary))
+        stored = bronze.stored_of_tags(spark, table, asked.window, asked.web_ids, asked.since)
+        replaced = None if complete is None else asked.window
+        diff = self.staging.write(changes.diff(stored, bronze.events(staged), replaced, complete), "changes")
+        counts = changes.count(diff)
+        if counts.first is not None:
+            bronze.apply(spark, table, diff, counts, self.mark)
+        return Written(summary, commits.MergedRows(*counts[:3]), appended=False)
