@@ -13,7 +13,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from pi_datasource.delta import audit, bronze, checkpoint, errors_table
-from pi_datasource.delta.audit import ReadCounts
+from pi_datasource.delta.audit import ReadCounts, WriteCounts
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.reread import count, reread_window
 from pi_datasource.delta.tag_discovery import TagDiscovery
@@ -21,7 +21,7 @@ from pi_datasource.delta.write import WindowEvents, write
 from pi_datasource.errors import OffsetError
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
-from pi_datasource.schema import DELETED_POINT, READ_METRICS
+from pi_datasource.schema import DELETED_POINT, OVERLAP, READ_METRICS, STREAM
 from pi_datasource.spark import offsets
 from pi_datasource.spark.offsets import Position
 
@@ -75,6 +75,7 @@ class BatchWriter:
             # Before events are written: gold looks up in `pi_points` which tags are step tags.
             chosen = self.tags.current(spark, position.points).points
             with self._with_overlap(batch, stream, window, chosen, since) as (found, reread):
+                overlap = found.replaced
                 mark = f"pi-datasource {stream} {batch_id}"
                 written = write(spark, self.lakehouse, found, mark, may_repeat=may_repeat)
             # Not earlier: rows that Spark lost meanwhile, for example with an executor, were read again, and other tags may
@@ -87,9 +88,14 @@ class BatchWriter:
                 self.tags.mark_deleted(spark, [row["tag_webid"] for row in rows])
         finally:
             batch.unpersist()
-        report = audit.build_report(stream, batch_id, window, began_s, written, seen, reread)
-        audit.record(spark, self.lakehouse, report, may_repeat=may_repeat)
-        log.info("%s", report)
+        own = written if overlap is None else WriteCounts(inserted=written.inserted - written.late)
+        reports = [audit.build_report(STREAM, stream, batch_id, window, began_s, own, seen)]
+        if overlap is not None:
+            behind = written._replace(inserted=written.late)
+            reports.append(audit.build_report(OVERLAP, stream, batch_id, overlap, began_s, behind, reread))
+        audit.record(spark, self.lakehouse, reports, may_repeat=may_repeat)
+        for report in reports:
+            log.info("%s", report)
         self._last_planned = batch_id
 
     def _overlap(self, spark: SparkSession, stream: str, window: Window) -> Window | None:

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from pi_datasource.delta import audit, bronze, changes, errors_table, gold, points
-from pi_datasource.delta.audit import BatchReport, ReadCounts, WriteCounts
+from pi_datasource.delta.audit import BatchReport, WriteCounts
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.reread import reread_window
 from pi_datasource.model import Point, Window
@@ -56,7 +56,7 @@ def write(
     try:
         counts = changes.count(diff, found.late_before)
         if counts.first is None and not may_repeat:
-            return WriteCounts(0, 0, 0, 0)
+            return WriteCounts()
         # Checkpointed before bronze changes: any commit to bronze, by any writer, makes Spark recompute what it cached of
         # the table, and compared with the new bronze there is no difference left.
         touched = gold.hours_of(diff).localCheckpoint()
@@ -103,7 +103,8 @@ class WindowRewriter:
             if read.counts.failures:
                 errors_table.record(spark, lakehouse, read.failures)
         counts = read.counts if tags is None else read.counts._replace(tags=tags)
-        report = audit.build_report(self.stream_id, number, window, began_s, written, counts, ReadCounts())
+        kind = self.stream_id.partition(" ")[0]
+        report = audit.build_report(kind, self.stream_id, number, window, began_s, written, counts)
         audit.append(spark, lakehouse, report)
         return report, read.complete
 
