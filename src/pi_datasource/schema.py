@@ -34,6 +34,10 @@ BATCH_COUNTS = (
 # ingestion lags behind.
 BACKFILL, HISTORY, REPAIR = "backfill", "history", "repair"
 PAST_JOBS = (BACKFILL, HISTORY, REPAIR)
+# `kind` in the checkpoint table: one of the jobs above, or one of these.
+STREAM, OVERLAP = "stream", "overlap"
+# `status` there; a row without one is older than the column, and done.
+DONE, FAILED = "done", "failed"
 
 
 def is_past_job(stream_id: str) -> bool:

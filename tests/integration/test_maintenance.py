@@ -87,7 +87,7 @@ def test_the_audit_table_never_holds_more_small_files_than_a_bound(
 ) -> None:
     monkeypatch.setattr(audit, "COMPACT_EVERY", 5)
     for number in range(6):
-        audit.record(spark, lakehouse, _report(number), may_repeat=number == 3)
+        audit.record(spark, lakehouse, [_report(number)], may_repeat=number == 3)
         assert _files(spark, lakehouse.audit) == (number + 1 if number < 4 else number - 3)
     rows = audit.reports(spark, lakehouse, "stream")
     assert rows == [_report(number) for number in range(6)]

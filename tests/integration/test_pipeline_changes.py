@@ -33,12 +33,16 @@ def test_late_edited_and_deleted_events_reach_the_tables(site: Site) -> None:
     start = NOW - timedelta(minutes=20)
     site.ingest(overlap=OVERLAP)
     site.now += timedelta(minutes=65)
-    (report,) = site.ingest(overlap=OVERLAP)
+    report, overlap = site.ingest(overlap=OVERLAP)
     site.assert_bronze_is_exact(start)
     site.assert_gold_is_recomputed()
-    assert min(report.rows_late, report.rows_updated, report.rows_deleted) > 0
-    assert report.rows_inserted == report.rows_read + report.rows_late
-    assert report.calls > 0
+    assert (report.kind, overlap.kind) == ("stream", "overlap")
+    assert overlap.window_start < overlap.window_end == report.window_start
+    assert min(overlap.rows_late, overlap.rows_updated, overlap.rows_deleted) > 0
+    assert overlap.rows_inserted == overlap.rows_late < overlap.rows_read
+    assert report.rows_inserted == report.rows_read
+    assert report.rows_late == report.rows_updated == report.rows_deleted == 0
+    assert min(report.calls, overlap.calls) > 0
     _assert_means_are_the_servers_own(site, NOW.replace(minute=0, second=0, microsecond=0))
 
 

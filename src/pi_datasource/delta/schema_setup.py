@@ -60,7 +60,7 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse, options: Options) -> Stru
         (lakehouse.errors, failures.schema, ("window_start", "tag_webid")),
         (lakehouse.points, from_arrow_schema(points.SCHEMA), ("tag_webid",)),
         (lakehouse.gold, from_arrow_schema(hourly), ("hour", "tag_webid")),
-        (lakehouse.audit, audit.SCHEMA, ("created_at",)),
+        (lakehouse.audit, from_arrow_schema(audit.SCHEMA), ("created_at",)),
     )
     for name, fields, clustering in tables:
         lakehouse.ensure_table(spark, name, fields, clustering)
