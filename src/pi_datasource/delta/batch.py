@@ -41,11 +41,16 @@ class BatchWriter:
     """
 
     def __init__(
-        self, options: Options, lakehouse: Lakehouse, checkpoint_folder: str, tags: TagDiscovery
+        self,
+        options: Options,
+        lakehouse: Lakehouse,
+        checkpoint_folder: str,
+        tags: TagDiscovery,
+        last_planned: int,
     ) -> None:
         self.options, self.lakehouse, self.checkpoint, self.tags = options, lakehouse, checkpoint_folder, tags
         # A batch that was not planned by an earlier run has written nothing yet: there is nothing to look for.
-        self._last_planned = checkpoint.last_planned_batch(checkpoint_folder)
+        self._last_planned = last_planned
         self._stream_start: datetime | None = None
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
@@ -62,7 +67,7 @@ class BatchWriter:
         began_s = time.monotonic()
         spark = batch.sparkSession
         stream = checkpoint.stream_id(spark, self.checkpoint)
-        may_repeat = self._last_planned is None or batch_id <= self._last_planned
+        may_repeat = batch_id <= self._last_planned
         # Before the server is asked.
         since = bronze.latest_version(spark, self.lakehouse.bronze) if self.options.overlap else None
         batch.persist()  # without it, every action would read the PI server again
