@@ -16,13 +16,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On Spark Connect, only tests with the mark ``connect`` run."""
-    if config.getoption("--engine") == "classic":
-        return
-    unfit = [item for item in items if not _runs_on_connect(item)]
-    config.hook.pytest_deselected(items=unfit)
-    items[:] = [item for item in items if _runs_on_connect(item)]
+    """On Spark Connect, only tests with the mark ``connect`` run; and on each engine, no test of the other one alone."""
+    needed, other = (
+        ("connect", "classic_only") if config.getoption("--engine") == "connect" else (None, "connect_only")
+    )
 
+    def fits(item: pytest.Item) -> bool:
+        wanted = needed is None or item.get_closest_marker(needed) is not None
+        return wanted and item.get_closest_marker(other) is None
 
-def _runs_on_connect(item: pytest.Item) -> bool:
-    return item.get_closest_marker("connect") is not None and item.get_closest_marker("classic_only") is None
+    config.hook.pytest_deselected(items=[item for item in items if not fits(item)])
+    items[:] = [item for item in items if fits(item)]

@@ -123,6 +123,7 @@ def spark(
             else:
                 address = servers.enter_context(connect_server(arguments))
                 session = _connected(address, batch_patches)
+                os.environ["SPARK_REMOTE"] = address  # other processes that a test starts use the same server
         session.conf.set("spark.sql.shuffle.partitions", "1")
         yield session
         session.stop()

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from pi_datasource.delta import audit, bronze, checkpoint, errors_table
@@ -57,7 +56,7 @@ class BatchWriter:
         """Spark's ``foreachBatch``."""
         try:
             self._write(batch, batch_id)
-        except Py4JJavaError as error:
+        except Exception as error:  # by its text: each engine has classes of its own
             if any(kind in str(error) for kind in _INTERRUPTIONS):
                 log.info("micro-batch %d is interrupted", batch_id, exc_info=True)  # Spark only gets the text
                 raise RuntimeError(_STOPPED) from None
