@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from benchmarks.kill.quick import LONG_LIVED
 from mock_server import Plant, running
 from pi_datasource.delta import local_spark
 from tests.integration.support import canary
+from tests.integration.support.batch_patches import BatchPatch, PatchBatches
 from tests.integration.support.clock import NOW, Clock
+from tests.integration.support.connect_server import connect_server
 
 LONGEST = (
     "test_kill.py",
@@ -64,20 +67,76 @@ def _stderr_into(path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory, spark_stderr: Path) -> Iterator[SparkSession]:
+def engine(request: pytest.FixtureRequest) -> str:
+    """``classic`` or ``connect``."""
+    return str(request.config.getoption("--engine"))
+
+
+@pytest.fixture(scope="session")
+def batch_patches() -> list[BatchPatch]:
+    """On Spark Connect: what is replaced in the workers of the queries that start from now on."""
+    return []
+
+
+@pytest.fixture
+def patch_batches(
+    engine: str, batch_patches: list[BatchPatch], monkeypatch: pytest.MonkeyPatch
+) -> PatchBatches:
+    """Replaces a module's attribute where micro-batches are written: in this process, or in a worker of the server.
+
+    The replacement is pickled for the latter: it can raise, but it can change nothing in this process.
+    """
+
+    @contextmanager
+    def patched(module: ModuleType, name: str, replacement: Any) -> Iterator[None]:
+        if engine == "classic":
+            with monkeypatch.context() as here:
+                here.setattr(module, name, replacement)
+                yield
+            return
+        batch_patches.append(BatchPatch(module, name, replacement))
+        try:
+            yield
+        finally:
+            batch_patches.pop()
+
+    return patched
+
+
+@pytest.fixture(scope="session")
+def spark(
+    tmp_path_factory: pytest.TempPathFactory, spark_stderr: Path, engine: str, batch_patches: list[BatchPatch]
+) -> Iterator[SparkSession]:
     """The one session of the run; everything that it writes by itself lies in a temporary folder."""
     folder = tmp_path_factory.mktemp("spark")
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ["PYSPARK_SUBMIT_ARGS"] = (
+    arguments = (
         f"--conf spark.sql.warehouse.dir={folder}/warehouse --conf spark.local.dir={folder}/local "
-        f"--conf spark.default.parallelism=1 {LONG_LIVED} pyspark-shell"
+        f"--conf spark.default.parallelism=1 {LONG_LIVED}"
     )
     os.environ.update(canary.ENVIRONMENT)  # workers inherit what the JVM was started with
-    with _stderr_into(spark_stderr):
-        session = local_spark("integration", master="local[2]")
-    session.conf.set("spark.sql.shuffle.partitions", "1")
-    yield session
-    session.stop()
+    with ExitStack() as servers:
+        with _stderr_into(spark_stderr):
+            if engine == "classic":
+                os.environ["PYSPARK_SUBMIT_ARGS"] = f"{arguments} pyspark-shell"
+                session = local_spark("integration", master="local[2]")
+            else:
+                address = servers.enter_context(connect_server(arguments))
+                session = _connected(address, batch_patches)
+                os.environ["SPARK_REMOTE"] = address  # other processes that a test starts use the same server
+        session.conf.set("spark.sql.shuffle.partitions", "1")
+        yield session
+        session.stop()
+
+
+def _connected(address: str, batch_patches: list[BatchPatch]) -> SparkSession:
+    """A session that refuses what serverless compute refuses."""
+    session = SparkSession.builder.remote(address).getOrCreate()
+    from tests.integration.support import serverless
+
+    serverless.refuse()
+    serverless.watch_batches(batch_patches)
+    return session
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,10 @@ from pyspark.errors import StreamingQueryException
 from mock_server import TAG_PATTERN, Plant
 from oracle_check import compare
 from pi_datasource.delta import audit
+from tests.integration.support.batch_patches import PatchBatches
 from tests.integration.support.site import NOW, SETTLE, Site, site_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.connect]
 
 
 @pytest.fixture
@@ -59,16 +60,15 @@ def test_pages_of_seven_events_give_the_same_rows(site: Site) -> None:
 
 
 def test_a_crash_between_bronze_and_the_audit_row_doubles_nothing(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, patch_batches: PatchBatches
 ) -> None:
     def crash(*_: Any, **__: Any) -> None:
         message = "the power went out"
         raise RuntimeError(message)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(audit, "record", crash)
-        with pytest.raises(StreamingQueryException, match="the power went out"):
-            site.ingest()
+    crashing = patch_batches(audit, "record", crash)
+    with crashing, pytest.raises(StreamingQueryException, match="the power went out"):
+        site.ingest()
     assert site.reports() == []
     written = site.assert_bronze_is_exact(NOW - timedelta(hours=2))
 

@@ -20,6 +20,7 @@ from pi_datasource.delta import (
     checkpoint,
     errors_table,
     gold,
+    lease,
     points,
     repair,
     schema_setup,
@@ -51,7 +52,7 @@ def test_a_new_tags_history_is_filled_by_policy(site: Site, monkeypatch: pytest.
     new = site.plant.add_points(3, created)  # they have a past when they are first seen
     site.now += timedelta(minutes=5)
     seen = site.now
-    with Lease.acquire(_lease_of(site, "history")):
+    with _lease_of(site, "history"):
         site.ingest(new_tags="backfill")
     waiting = [row["tag_name"] for row in site.table("bronze/pi_points").to_pylist() if not row["filled_at"]]
     assert sorted(waiting) == sorted(point.name for point in new)  # one at a time fills them
@@ -202,7 +203,7 @@ def test_what_could_not_be_read_is_repaired(
                 with pytest.raises(RuntimeError, match="the power went out"):
                     repair(spark, site.options, site.lakehouse)
             busy = pytest.raises(StreamInUse, match="another repair of this server and these tags is running")
-            with Lease.acquire(_lease_of(site, "repair")), busy:
+            with _lease_of(site, "repair"), busy:
                 repair(spark, site.options, site.lakehouse)
             done = repair(spark, site.options, site.lakehouse)
             again = repair(spark, site.options, site.lakehouse)
@@ -334,5 +335,6 @@ def _power_cut(*_: Any) -> None:
     raise RuntimeError(message)
 
 
-def _lease_of(site: Site, what: str) -> str:
-    return f"{site.lakehouse.checkpoint_root}/{what}-{site.lakehouse.selection(Options.parse(site.options))}"
+def _lease_of(site: Site, what: str) -> Lease:
+    selection = site.lakehouse.selection(Options.parse(site.options))
+    return lease.acquire(site.spark, site.lakehouse, f"{what}-{selection}")

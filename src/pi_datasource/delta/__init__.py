@@ -10,10 +10,10 @@ from typing import Any
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.history import BackfillProgress, backfill
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.local import local_spark
 from pi_datasource.delta.maintenance import maintain
 from pi_datasource.delta.pipeline import Progress, follow, ingest, start
 from pi_datasource.delta.repairs import Repair, repair
+from pi_datasource.spark.local_session import local_spark
 
 __all__ = [
     "BackfillProgress",

@@ -8,23 +8,23 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
 
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.maintenance import maintain
+from pi_datasource.delta.query import RunningQuery
 from pi_datasource.options.declaration import Options
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S = 60.0
+INTERVAL_S = 60
 
 
 def run(
     spark: SparkSession,
     options: Options,
     lakehouse: Lakehouse,
-    query: StreamingQuery,
+    query: RunningQuery,
     *,
     optimize_every: timedelta | None,
     keep: timedelta | None,
@@ -37,16 +37,15 @@ def run(
     """
     if options.new_tags != "backfill" and optimize_every is None:
         return
-    session = spark.newSession() if beside else spark  # the stream and the thread must not share settings
     wanted = (lambda: query.isActive) if beside else (lambda: True)
     jobs: dict[str, Callable[[], object]] = {}
     if options.new_tags == "backfill":
         jobs["history of new tags"] = lambda: fill_new_tags(
-            session, options, lakehouse, str(query.id), settled_only=beside, wanted=wanted
+            spark, options, lakehouse, str(query.id), settled_only=beside, wanted=wanted
         )
     if optimize_every is not None:
         jobs["maintenance"] = lambda: maintain(
-            session, lakehouse, optimize_every=optimize_every, keep=keep, wanted=wanted
+            spark, lakehouse, optimize_every=optimize_every, keep=keep, wanted=wanted
         )
     if beside:
         name = "pi-datasource background"
@@ -56,7 +55,7 @@ def run(
             job()
 
 
-def _repeat(jobs: Mapping[str, Callable[[], object]], query: StreamingQuery) -> None:
+def _repeat(jobs: Mapping[str, Callable[[], object]], query: RunningQuery) -> None:
     while not _wait(query):
         for name, job in jobs.items():
             try:
@@ -65,9 +64,9 @@ def _repeat(jobs: Mapping[str, Callable[[], object]], query: StreamingQuery) -> 
                 log.warning("%s: failed; it is tried again in %g s", name, INTERVAL_S, exc_info=True)
 
 
-def _wait(query: StreamingQuery) -> bool:
+def _wait(query: RunningQuery) -> bool:
     """Waits for ``INTERVAL_S``; returns True as soon as the query has ended."""
     try:
-        return bool(query.awaitTermination(INTERVAL_S))  # type: ignore[arg-type]
+        return bool(query.awaitTermination(INTERVAL_S))
     except Exception:  # noqa: BLE001 - the query failed; whoever waits for it gets the error
         return True

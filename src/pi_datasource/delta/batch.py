@@ -40,13 +40,20 @@ class BatchWriter:
     """
 
     def __init__(
-        self, options: Options, lakehouse: Lakehouse, checkpoint_folder: str, tags: TagDiscovery
+        self,
+        options: Options,
+        lakehouse: Lakehouse,
+        checkpoint_folder: str,
+        tags: TagDiscovery,
+        last_planned: int,
     ) -> None:
         self.options, self.lakehouse, self.checkpoint, self.tags = options, lakehouse, checkpoint_folder, tags
         self.selection = lakehouse.selection(options)
         self.run_id = uuid4().hex
         self._staging = Staging(lakehouse.staging, self.selection)
         self._gold = GoldPosition(lakehouse)
+        # A batch that was not planned by an earlier run has written nothing yet: there is nothing to look for.
+        self._last_planned = last_planned
         self._stream_start: datetime | None = None
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
@@ -60,7 +67,7 @@ class BatchWriter:
             return
         try:
             self._write(batch, stream, batch_id, position, began_s)
-        except Exception as error:
+        except Exception as error:  # by its text: each engine has classes of its own
             if any(kind in str(error) for kind in _INTERRUPTIONS):
                 log.info("micro-batch %d is interrupted", batch_id, exc_info=True)  # Spark only gets the text
                 raise RuntimeError(_STOPPED) from None
@@ -72,7 +79,8 @@ class BatchWriter:
         self, batch: DataFrame, stream: str, batch_id: int, position: Position, began_s: float
     ) -> None:
         spark, window, mark = batch.sparkSession, position.window, f"pi-datasource {stream} {batch_id}"
-        repeated, since = self._staging.begin(mark, self._gold.before(spark))
+        repeated = batch_id <= self._last_planned
+        self._gold.before(spark)
         # Before events are written: gold looks up in `pi_points` which tags are step tags.
         chosen = self.tags.current(spark, position.points).points
         web_ids = [point.web_id for point in chosen]
@@ -87,6 +95,7 @@ class BatchWriter:
         def attempts(each: Written, part: str) -> commits.MergedRows:
             if not repeated:
                 return each.rows
+            since = audit.last_version(spark, self.lakehouse, stream, before=batch_id)
             return commits.written(spark, self.lakehouse.bronze, f"{mark} {part}", since)
 
         counts = WriteCounts(*attempts(written, "window"))

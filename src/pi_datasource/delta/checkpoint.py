@@ -37,15 +37,32 @@ def find_stream_id(spark: SparkSession, checkpoint: str) -> str | None:
         return None
 
 
-def last_planned_batch(checkpoint: str) -> int | None:
-    """The number of the last planned micro-batch, -1 if there is none; None if this process cannot see the folder.
+def last_planned_batch(spark: SparkSession, checkpoint: str) -> int:
+    """The number of the last planned micro-batch, -1 if there is none.
 
     Spark writes the offset of a micro-batch before it processes the micro-batch.
     """
-    if not Path(checkpoint).is_absolute() or not Path(checkpoint).is_dir():
-        return None
-    planned = (int(file.name) for file in Path(checkpoint, "offsets").glob("*") if file.name.isdecimal())
-    return max(planned, default=-1)
+    names = _names_here(checkpoint) if _is_here(checkpoint) else _names_by_spark(spark, checkpoint)
+    return max((int(name) for name in names if name.isdecimal()), default=-1)
+
+
+def _is_here(checkpoint: str) -> bool:
+    """Whether this process sees the folder: it may be in object storage, or on the machine of a remote Spark."""
+    return Path(checkpoint).is_absolute() and Path(checkpoint).is_dir()
+
+
+def _names_here(checkpoint: str) -> list[str]:
+    return [file.name for file in Path(checkpoint, "offsets").glob("*")]
+
+
+def _names_by_spark(spark: SparkSession, checkpoint: str) -> list[str]:
+    try:
+        files = spark.read.format("binaryFile").load(f"{checkpoint}/offsets").select("path").collect()
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        return []
+    return [row["path"].rpartition("/")[2] for row in files]
 
 
 def clear_unplanned(checkpoint: str) -> None:
@@ -56,7 +73,7 @@ def clear_unplanned(checkpoint: str) -> None:
     never start again. The caller must hold the lease of the stream. A checkpoint that is not a folder of this machine,
     such as one in object storage, is left alone.
     """
-    if last_planned_batch(checkpoint) == -1:
+    if _is_here(checkpoint) and not any(map(str.isdecimal, _names_here(checkpoint))):
         for file in Path(checkpoint, "offsets").glob(".*"):
             file.unlink()
 

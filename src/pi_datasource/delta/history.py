@@ -11,10 +11,9 @@ from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
-from pi_datasource.delta import audit, points, schema_setup
+from pi_datasource.delta import audit, lease, points, schema_setup
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.reread import WindowRewriter
 from pi_datasource.delta.timestamps import EPOCH
 from pi_datasource.errors import InvalidOption, StreamInUse
@@ -75,11 +74,13 @@ def backfill(
     window = checked.window(now)
     window = Window(window.start, min(window.end, now - checked.settle))
     selection = lakehouse.selection(checked)
-    with Lease.acquire(f"{lakehouse.checkpoint_root}/backfill-{selection}", "backfill"):
+    with lease.acquire(spark, lakehouse, f"backfill-{selection}", "backfill") as held:
         columns = schema_setup.prepare(spark, lakehouse, checked)
         stream_id = f"{BACKFILL} {selection} {int(piece.total_seconds())}s"
         rewriter = WindowRewriter(spark, checked, lakehouse, columns, BACKFILL, stream_id)
-        yield from _fill(rewriter, chosen, window, piece, newest_first=newest_first, again=again)
+        for step in _fill(rewriter, chosen, window, piece, newest_first=newest_first, again=again):
+            held.check()
+            yield step
 
 
 def fill_new_tags(
@@ -107,13 +108,11 @@ def fill_new_tags(
     if not points.unfilled(spark, lakehouse, selection, seen_before):
         return
     try:
-        lease = Lease.acquire(
-            f"{lakehouse.checkpoint_root}/history-{selection}", "filling of new tags' history"
-        )
+        held = lease.acquire(spark, lakehouse, f"history-{selection}", "filling of new tags' history")
     except StreamInUse as busy:
         log.info("%s", busy)
         return
-    with lease:
+    with held:
         # Queried again: the previous holder of the lease may have filled them.
         if waiting := points.unfilled(spark, lakehouse, selection, seen_before):
             _fill_waiting(spark, options, lakehouse, waiting, covered, wanted)

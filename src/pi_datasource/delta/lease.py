@@ -1,85 +1,100 @@
-"""A lock that allows one ingestion, backfill or repair of a stream at a time."""
+"""The right to run one ingestion, backfill or repair of a stream at a time."""
 
 from __future__ import annotations
 
 import os
 import socket
 import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import IO
 
-from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql import DataFrame, SparkSession
 
+from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.delta.query import RunningQuery
 from pi_datasource.errors import StreamInUse
 
-try:
-    import fcntl
-except ImportError:  # Windows: there the slower of two fails with an error of Spark or Delta
-    fcntl = None  # type: ignore[assignment]
+BatchFunction = Callable[[DataFrame, int], None]
 
 _held: dict[str, Lease] = {}  # by this process
 
 
-class Lease:
-    """The exclusive right to write a checkpoint folder on this machine's disk, until it is released or the process ends.
+def acquire(spark: SparkSession, lakehouse: Lakehouse, name: str, what: str = "ingestion") -> Lease:
+    """Acquires the exclusive right to do ``name``; the error message calls the holder's work ``what``.
 
-    There is no lock for a folder elsewhere. There two ingestions collide in Spark's offset log or in a commit of Delta:
-    one of them fails, and nothing is damaged.
+    For tables in a folder of this machine it is a locked file, and ends with the process. For tables in a catalog it is a
+    row of the audit table, which is renewed while the process lives and expires a few minutes after its death.
+
+    Raises:
+        StreamInUse: another holder has the lease; the message names its process.
     """
+    place = f"{lakehouse.checkpoint_root}/{name}"
+    earlier = _held.get(place)
+    if earlier is not None and earlier.has_ended():
+        earlier.release()
+    lease: Lease
+    if lakehouse.directory is None:
+        from pi_datasource.delta.lease_table import TableLease
 
-    def __init__(self, file: IO[str] | None) -> None:
-        self._file = file
-        self._query: StreamingQuery | None = None
+        lease = TableLease.acquire(spark, lakehouse, name, what)
+    else:
+        from pi_datasource.delta.lease_file import FileLease
 
-    @classmethod
-    def acquire(cls, checkpoint: str, what: str = "ingestion") -> Lease:
-        """Locks ``checkpoint``; the error message calls the holder's work ``what``.
+        lease = FileLease.acquire(place, what)
+    _held[place] = lease
+    return lease
 
-        Raises:
-            StreamInUse: another holder has the lease; the message names its process.
-        """
-        earlier = _held.get(checkpoint)
-        if earlier is not None and earlier._query is not None and not earlier._query.isActive:
-            earlier.release()
-        if fcntl is None or not Path(checkpoint).is_absolute():
-            return cls(None)
-        lock = Path(f"{checkpoint}.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with file:
-                file.seek(0)
-                holder = file.read().strip() or "just started"
-            message = f"another {what} of this server and these tags is running ({holder}); wait for it to end, or stop it"
-            raise StreamInUse(message) from None
-        file.truncate(0)
-        since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
-        file.flush()
-        lease = _held[checkpoint] = cls(file)
-        return lease
+
+def this_process() -> str:
+    """Names this process for a person who wants to find it."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def in_use(what: str, holder: str) -> StreamInUse:
+    """The error of one who finds the lease held by ``holder``."""
+    return StreamInUse(
+        f"another {what} of this server and these tags is running ({holder}); wait for it to end, or stop it"
+    )
+
+
+class Lease(ABC):
+    """A lease that is held until it is released, or until its process ends."""
+
+    def __init__(self) -> None:
+        self._query: RunningQuery | None = None
+
+    @abstractmethod
+    def release(self) -> None:
+        """Releases the lease; further calls do nothing."""
+
+    def check(self) -> None:  # noqa: B027 - what cannot be lost needs no check
+        """Raises ``StreamInUse`` if the lease was lost to another holder."""
+
+    def guard(self, function: BatchFunction) -> BatchFunction:
+        """A ``foreachBatch`` function that calls ``function`` only while the lease is held."""
+        return function
 
     def __enter__(self) -> Lease:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.release()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.check()
+        finally:
+            self.release()
 
-    def release_after(self, query: StreamingQuery) -> None:
+    def has_ended(self) -> bool:
+        """Whether the query that uses the lease has ended; the lease is then about to be released."""
+        return self._query is not None and not self._query.isActive
+
+    def release_after(self, query: RunningQuery) -> None:
         """Releases the lease in a background thread when ``query`` ends."""
         self._query = query
         threading.Thread(target=self._wait_and_release, args=(query,), daemon=True).start()
 
-    def release(self) -> None:
-        """Releases the lease; further calls do nothing."""
-        if self._file is not None:
-            self._file.close()
-
-    def _wait_and_release(self, query: StreamingQuery) -> None:
+    def _wait_and_release(self, query: RunningQuery) -> None:
         with suppress(Exception):  # the query raises it in the caller's awaitTermination as well
             query.awaitTermination()
         self.release()

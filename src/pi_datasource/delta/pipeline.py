@@ -11,17 +11,18 @@ from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from pi_datasource import register
-from pi_datasource.delta import audit, background, points, schema_setup
+from pi_datasource.delta import audit, background, lease, points, schema_setup
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.batch import BatchWriter
-from pi_datasource.delta.checkpoint import clear_unplanned
+from pi_datasource.delta.checkpoint import clear_unplanned, last_planned_batch
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.maintenance import check_intervals
 from pi_datasource.delta.points import Discovery
+from pi_datasource.delta.query import RunningQuery
 from pi_datasource.delta.tag_discovery import TagDiscovery
 from pi_datasource.errors import InvalidOption, OffsetError, StreamInUse
 from pi_datasource.options.declaration import Options
@@ -46,7 +47,7 @@ def start(
     every: str | None = None,
     optimize_every: timedelta | None = None,
     keep_versions: timedelta | None = None,
-) -> StreamingQuery:
+) -> RunningQuery:
     """Starts the ingestion and returns its query, which ends at the server's present time or repeats at ``every``.
 
     ``every`` is a Spark interval such as ``"15 minutes"``. A later start with the same lakehouse, server and selection of
@@ -70,14 +71,16 @@ def start(
     schema_setup.check_session(spark)
     _check_query_name(spark, lakehouse.stream_name(checked))
     found = points.discover(checked)  # a server that denies access must not leave empty tables behind
-    lease = Lease.acquire(lakehouse.checkpoint(checked))
+    held = lease.acquire(spark, lakehouse, lakehouse.selection(checked))
     try:
         stream = _load_stream(spark, {**Options.by_name(options), "report_metrics": "true"})
-        query = _start_query(stream, checked, lakehouse, found, every)
+        writer = _prepare_query(stream, checked, lakehouse, found, held)
+        writer = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
+        query = writer.start()
     except BaseException:
-        lease.release()
+        held.release()
         raise
-    lease.release_after(query)
+    held.release_after(query)
     if every is not None:
         background.run(
             spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions, beside=True
@@ -85,9 +88,9 @@ def start(
     return query
 
 
-def _start_query(
-    stream: DataFrame, options: Options, lakehouse: Lakehouse, found: Discovery, every: str | None
-) -> StreamingQuery:
+def _prepare_query(
+    stream: DataFrame, options: Options, lakehouse: Lakehouse, found: Discovery, held: Lease
+) -> DataStreamWriter:
     spark, checkpoint = stream.sparkSession, lakehouse.checkpoint(options)
     schema_setup.prepare(spark, lakehouse, options)
     tags = TagDiscovery(options, lakehouse)
@@ -95,8 +98,9 @@ def _start_query(
     clear_unplanned(checkpoint)
     writer = stream.writeStream.queryName(lakehouse.stream_name(options))
     writer = writer.option("checkpointLocation", checkpoint)
-    writer = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
-    return writer.foreachBatch(BatchWriter(options, lakehouse, checkpoint, tags)).start()
+    # The engine may run it in another process, where it must find all that it needs in its state.
+    write = BatchWriter(options, lakehouse, checkpoint, tags, last_planned_batch(spark, checkpoint))
+    return writer.foreachBatch(held.guard(write))
 
 
 def _check_query_name(spark: SparkSession, name: str) -> None:
@@ -148,7 +152,7 @@ def ingest(
     return audit.reports(spark, lakehouse, str(query.id), since=began)
 
 
-def follow(query: StreamingQuery, poll_s: float = 0.3) -> Iterator[Progress | None]:
+def follow(query: RunningQuery, poll_s: float = 0.3) -> Iterator[Progress | None]:
     """Yields each finished micro-batch once, and None for every poll in between, until the query ends.
 
     Raises:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
-from pi_datasource.delta import audit, errors_table, points, schema_setup
+from pi_datasource.delta import audit, errors_table, lease, points, schema_setup
 from pi_datasource.delta.lakehouse import Lakehouse
-from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.reread import WindowRewriter
 from pi_datasource.options.declaration import Options
 from pi_datasource.schema import REPAIR
@@ -45,7 +44,7 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
     schema_setup.check_session(spark)
     checked = Options.parse(options).model_copy(update={"on_error": "report"})
     selection = lakehouse.selection(checked)
-    with Lease.acquire(f"{lakehouse.checkpoint_root}/repair-{selection}", "repair"):
+    with lease.acquire(spark, lakehouse, f"repair-{selection}", "repair"):
         columns = schema_setup.prepare(spark, lakehouse, checked)
         found = points.discover(checked)
         known = {point.web_id: point for point in found.points}

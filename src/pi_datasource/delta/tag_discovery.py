@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -23,6 +24,10 @@ class TagDiscovery:
         self._found: Discovery | None = None
         self._discovered_s = 0.0
         self._fingerprints: set[str] = set()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The age of the discovery counts from here: another process may have another monotonic clock."""
+        self.__dict__.update(state, _discovered_s=time.monotonic())
 
     def record(self, spark: SparkSession, found: Discovery) -> None:
         """Makes ``found`` the current tags and records them, with the windows that tags which are listed again missed."""

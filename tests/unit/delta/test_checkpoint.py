@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,5 @@ def test_the_last_planned_batch_is_the_last_one_in_sparks_offset_log(
     (tmp_path / "offsets").mkdir()
     for name in names:
         (tmp_path / "offsets" / name).touch()
-    assert last_planned_batch(str(tmp_path)) == last
-
-
-def test_the_last_planned_batch_of_a_remote_checkpoint_is_unknown(tmp_path: Path) -> None:
-    assert last_planned_batch("s3://bucket/checkpoints/stream") is None
-    assert last_planned_batch(str(tmp_path / "not here")) is None
+    no_session: Any = None  # Spark is not needed for a folder of this machine
+    assert last_planned_batch(no_session, str(tmp_path)) == last

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pyspark
 from pyspark.errors import PySparkRuntimeError
-from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
 
 from pi_datasource.errors import MissingPackage
@@ -53,7 +53,8 @@ def local_spark(app_name: str = "pi-datasource", master: str = "local[*]") -> Sp
 
 
 def _with_delta(builder: SparkSession.Builder) -> SparkSession.Builder:
-    if list(Path(_find_spark_home(), "jars").glob("delta-spark_*.jar")):
+    home = os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent
+    if list(Path(home, "jars").glob("delta-spark_*.jar")):
         return builder
     try:
         from delta import configure_spark_with_delta_pip
