@@ -13,15 +13,24 @@ from pyspark.errors import StreamingQueryException
 
 from benchmarks.proof import assert_one_audit_row_per_batch
 from mock_server import Plant
-from pi_datasource.delta import audit, bronze, changes, gold, start
+from pi_datasource.delta import audit, bronze, commits, gold, read_summary, start
+from pi_datasource.delta.staging import Staging
 from pi_datasource.options.declaration import Options
 from tests.integration.support.site import NOW, Site, site_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PERIOD_S = 2.0
-STEPS = [(bronze, "apply"), (gold, "refresh"), (audit, "record")]
-CRASHES = [(module, step, before) for module, step in STEPS for before in (True, False)]
+# The append of the window; what is staged to be compared, and the commit of the differences; gold; the audit rows.
+STEPS: list[tuple[Any, str]] = [
+    (commits, "append_new"),
+    (Staging, "write"),
+    (bronze, "apply"),
+    (commits, "merge"),
+    (gold, "refresh"),
+    (audit, "record"),
+]
+CRASHES = [(owner, step, before) for owner, step in STEPS for before in (True, False)]
 
 
 @pytest.fixture
@@ -37,10 +46,10 @@ def test_a_crash_before_and_after_every_step_leaves_no_trace(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.ingest()
-    for module, step, before in CRASHES:
+    for owner, step, before in CRASHES:
         site.now += timedelta(minutes=2)
         with monkeypatch.context() as patched:
-            patched.setattr(module, step, _crashing(getattr(module, step), before))
+            patched.setattr(owner, step, _crashing(getattr(owner, step), before))
             with pytest.raises(StreamingQueryException, match="the power went out"):
                 site.ingest()
     site.ingest()
@@ -66,15 +75,15 @@ def test_a_crash_while_the_first_micro_batch_is_planned_stops_nobody(site: Site)
 def test_a_stop_in_the_middle_of_a_micro_batch_is_no_failure(
     site: Site, spark_stderr: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted, begun = changes.count, Event()
+    aggregates, begun = read_summary.aggregates, Event()
 
-    def told(*arguments: Any) -> Any:
+    def told() -> Any:
         begun.set()
-        return counted(*arguments)
+        return aggregates()
 
     said_before = spark_stderr.stat().st_size
     with monkeypatch.context() as patched:
-        patched.setattr(changes, "count", told)
+        patched.setattr(read_summary, "aggregates", told)
         query = start(site.spark, site.options, site.lakehouse)
         assert begun.wait(timeout=300)
         query.stop()

@@ -11,25 +11,27 @@ import msgspec
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import DataFrame
 
 from mock_server import Faults, Plant, running
 from oracle_check import compare
 from pi_datasource.delta import (
     audit,
     backfill,
+    changes,
     checkpoint,
     errors_table,
-    gold,
     lease,
     points,
     repair,
     schema_setup,
-    write,
 )
 from pi_datasource.delta.history import fill_new_tags
 from pi_datasource.delta.lease import Lease
 from pi_datasource.delta.points import Discovery
-from pi_datasource.delta.reread import reread_window
+from pi_datasource.delta.reread import WindowRead
+from pi_datasource.delta.staging import Staging
+from pi_datasource.delta.write import WindowWriter
 from pi_datasource.errors import ReadFailed, StreamInUse
 from pi_datasource.model import Window
 from pi_datasource.options.declaration import Options
@@ -171,15 +173,17 @@ def test_a_backfill_takes_nothing_away_that_the_stream_has_read_after_it(
     with site_of(spark, tmp_path / "lake", plant) as site:
         site.options["start_time"] = (NOW - timedelta(minutes=20)).isoformat()
 
-        def after_the_stream(*arguments: Any, **named: Any) -> Any:
-            read.update(_keys(arguments[2].events.toArrow()))
+        def after_the_stream(stored: DataFrame, events: DataFrame, *more: Any) -> DataFrame:
+            monkeypatch.setattr(changes, "diff", compare)
+            read.update(_keys(events.toArrow()))
             site.now += timedelta(minutes=40)  # by now events have come that are late by some minutes
-            site.ingest()
+            site.ingest(tags="*")
             streamed.update(_keys(site.table("bronze/pi_timeseries")))
-            return write_events(*arguments, **named)
+            return compare(stored, events, *more)
 
-        write_events = write.write
-        monkeypatch.setattr(write, "write", after_the_stream)
+        compare = changes.diff
+        site.ingest()  # so that the backfill has something to compare with
+        monkeypatch.setattr(changes, "diff", after_the_stream)
         assert [step.done for step in backfill(spark, site.options, site.lakehouse)] == [0, 1]
         stored = _keys(site.table("bronze/pi_timeseries"))
     assert any(key[1] < NOW - timedelta(minutes=1) for key in streamed - read)
@@ -199,7 +203,7 @@ def test_what_could_not_be_read_is_repaired(
         with running(plant, clock=lambda: site.now) as mended:
             site.options["url"] = mended
             with monkeypatch.context() as patched:
-                patched.setattr(audit, "append", _power_cut)
+                patched.setattr(audit, "record", _power_cut)
                 with pytest.raises(RuntimeError, match="the power went out"):
                     repair(spark, site.options, site.lakehouse)
             busy = pytest.raises(StreamInUse, match="another repair of this server and these tags is running")
@@ -243,23 +247,15 @@ def test_errors_of_a_deleted_tag_wait_no_longer_until_it_is_back(site: Site) -> 
     site.assert_bronze_is_exact(start)
 
 
-def test_a_backfill_of_one_tag_leaves_all_others_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backfill_of_one_tag_leaves_all_others_alone(site: Site) -> None:
     site.ingest()
     point, start = site.plant.points[2], NOW - timedelta(minutes=30)
-    refresh, recomputed = gold.refresh, []
-
-    def watched(spark: Any, lakehouse: Any, touched: Any) -> None:
-        recomputed.extend(row["tag_webid"] for row in touched.collect())
-        refresh(spark, lakehouse, touched)
-
-    monkeypatch.setattr(gold, "refresh", watched)
     options = {**site.options, "tags": point.name, "start_time": start.isoformat()}
     tables = ("bronze/pi_timeseries", "gold/pi_metrics_hourly")
     before = [_files(site, table) for table in tables]
     steps = list(backfill(site.spark, options, site.lakehouse))
     assert steps[-1].report is not None
     assert steps[-1].report.rows_read > 0
-    assert set(recomputed) == {point.web_id("IDOnly")}
     assert [_files(site, table) for table in tables] == before  # nothing has changed, and nothing is written
     web_id = point.web_id("IDOnly")
     site.spark.sql(f"DELETE FROM {site.lakehouse.bronze} WHERE tag_webid = '{web_id}'")
@@ -277,17 +273,22 @@ def test_a_tag_that_cannot_be_read_is_not_taken_for_one_that_is_gone(spark: Any,
         found = points.discover(options).points
         gone = msgspec.structs.replace(found[0], web_id=larger.points[4].web_id("IDOnly"), name="GONE")
         columns = schema_setup.prepare(spark, site.lakehouse, options)
-        told = {}
+        asked, told = [*found, gone], {}
+        staging = Staging(site.lakehouse.staging, "a test")
         for on_error in ("fail", "report"):
             checked = options.model_copy(update={"on_error": on_error})
-            window = Window(NOW - timedelta(minutes=5), NOW)
+            read = WindowRead(checked, asked, Window(NOW - timedelta(minutes=5), NOW))
             try:
-                with reread_window(spark, checked, site.lakehouse, [*found, gone], window, columns) as read:
-                    told[on_error] = [row["tag_name"] for row in read.failures.collect()]
-                    whole = set(read.complete)
+                written = read.replace(WindowWriter(spark, site.lakehouse, staging, "a mark"), columns)
             except ReadFailed as failed:
-                told[on_error] = [failure.point for failure in failed.failures]
+                told[on_error] = [point.name for point in asked if point.name in str(failed)]
+            else:
+                outcome = read.outcome(written.summary)
+                told[on_error] = [failure.point for failure in outcome.unread]
+                whole = set(outcome.complete)
+                noted = {row["tag_name"] for row in site.table("bronze/pi_timeseries_errors").to_pylist()}
     assert told == {"fail": [hidden], "report": [hidden]}
+    assert noted == {hidden}
     assert whole == {point.web_id for point in found if point.name != hidden}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,13 +18,15 @@ from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.read_summary import ReadSummary
 from pi_datasource.delta.staging import Staging
 from pi_datasource.delta.write import Asked, WindowWriter, Written
-from pi_datasource.errors import PointFailure
+from pi_datasource.errors import PointFailure, ReadFailed
 from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.tiling import plan
 from pi_datasource.points.deleted_points import split_deleted
 from pi_datasource.spark import planned_read
 from pi_datasource.webapi.client import PIClient
+
+_READ_FAILED = re.compile(r"pi_datasource\.errors\.ReadFailed: (.+)")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,12 @@ class WindowRead:
         spark, lakehouse = writer.spark, writer.lakehouse
         since = bronze.latest_version(spark, lakehouse.bronze)  # before the server is asked
         asked = Asked(self.window, [point.web_id for point in self.points], self._complete, since)
-        written = writer.write(self._rows(spark, columns), asked)
+        try:
+            written = writer.write(self._rows(spark, columns), asked)
+        except Exception as error:
+            if (failed := _READ_FAILED.search(str(error))) is None:
+                raise
+            raise ReadFailed(failed[1], ()) from None  # the engine only passes the text on
         if unread := {failure.web_id for failure in self.outcome(written.summary).unread}:
             errors_table.record(spark, lakehouse, written.summary.failures(spark, unread))
         return written
