@@ -14,11 +14,10 @@ from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
-from delta.tables import DeltaTable
 
 from mock_server import Plant
 from oracle_check import compare
-from pi_datasource.delta import Lakehouse, audit, background, maintain, schema_setup, start
+from pi_datasource.delta import Lakehouse, audit, background, commits, maintain, schema_setup, start
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.write import WindowEvents, write
 from pi_datasource.errors import InvalidOption
@@ -26,7 +25,7 @@ from pi_datasource.model import Window
 from pi_datasource.options.declaration import Options
 from tests.integration.support.site import NOW, forget, site_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.connect]
 
 DAY = timedelta(days=1)
 OPTIONS = Options.parse({"url": "http://localhost:1/piwebapi"})
@@ -70,13 +69,13 @@ def test_tables_are_optimized_once_per_interval_whatever_their_histories_hold(
 def test_what_somebody_else_has_optimized_is_left_alone(spark: Any, lakehouse: Lakehouse) -> None:
     for number in range(2):
         _append(spark, lakehouse, number)
-    DeltaTable.forName(spark, lakehouse.audit).optimize().executeCompaction()
+    commits.compact(spark, lakehouse.audit)
     optimized = maintain(
         spark, lakehouse, optimize_every=timedelta(seconds=1), now=datetime.now(timezone.utc) + DAY
     )
     assert lakehouse.audit in optimized
     _append(spark, lakehouse, 2)
-    DeltaTable.forName(spark, lakehouse.audit).optimize().executeCompaction()
+    commits.compact(spark, lakehouse.audit)
     assert lakehouse.audit not in maintain(
         spark, lakehouse, optimize_every=DAY, now=datetime.now(timezone.utc)
     )
@@ -101,6 +100,7 @@ def test_the_audit_table_never_holds_more_small_files_than_a_bound(
     assert audit.next_batch_id(spark, lakehouse, "stream") == 6
 
 
+@pytest.mark.classic_only("serverless compute has no such settings")
 def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, lakehouse: Lakehouse) -> None:
     for option in (
         "spark.databricks.delta.autoCompact.minNumFiles",
@@ -118,14 +118,15 @@ def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, l
     finally:
         for option in ("minNumFiles", "enabled"):
             spark.conf.unset(f"spark.databricks.delta.autoCompact.{option}")
-    history = DeltaTable.forName(spark, lakehouse.bronze).history().collect()
+    history = commits.history(spark, lakehouse.bronze, 1000).collect()
     marked = Counter(row["operation"] for row in history if (row["userMetadata"] or "").startswith("a mark"))
     assert marked["MERGE"] == 3
     assert marked["OPTIMIZE"] > 0  # it has the mark as well
-    gold = DeltaTable.forName(spark, lakehouse.gold).history().collect()
+    gold = commits.history(spark, lakehouse.gold, 1000).collect()
     assert all(row["userMetadata"] is None for row in gold)
 
 
+@pytest.mark.classic_only("serverless compute has no continuous queries")
 def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -233,4 +234,4 @@ def _report(number: int) -> BatchReport:
 
 
 def _files(spark: Any, table: str) -> int:
-    return int(DeltaTable.forName(spark, table).detail().select("numFiles").first()[0])
+    return int(spark.sql(f"DESCRIBE DETAIL {table}").select("numFiles").first()[0])

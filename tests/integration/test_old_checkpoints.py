@@ -144,6 +144,7 @@ STATES: dict[str, tuple[bool, str]] = {
 }
 
 
+@pytest.mark.connect
 class TestAPipeline:
     """Whose last micro-batch was committed, or was not, after it was written to none of its tables, to some, or to all."""
 

@@ -14,7 +14,7 @@ import requests
 from mock_server import Plant
 from tests.integration.support.site import NOW, Site, site_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.connect]
 
 # Every event's fate is sealed within 2,048 periods: what lies further back cannot change any more.
 PERIOD_S = 6.0

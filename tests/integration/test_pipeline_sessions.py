@@ -107,6 +107,7 @@ def assert_as_on_the_server(lakehouse: Lakehouse, pi: SmallPI, tag: str = "A") -
     assert hours(lakehouse, tag) == hours_of(pi.events[tag])
 
 
+@pytest.mark.connect
 @pytest.mark.parametrize(
     "changes", [CHANGES[:2], pytest.param(CHANGES[2:], marks=pytest.mark.slow)], ids=["berlin", "elsewhere"]
 )
@@ -134,6 +135,7 @@ def test_edits_and_deletions_arrive_whenever_the_sessions_clocks_change(
         assert_as_on_the_server(lakehouse, pi)
 
 
+@pytest.mark.connect
 @pytest.mark.parametrize(
     "change",
     [pytest.param(CHANGES[0], id="skipped"), pytest.param(CHANGES[1], id="twice", marks=pytest.mark.slow)],

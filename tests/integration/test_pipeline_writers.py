@@ -16,7 +16,7 @@ from pi_datasource.delta import batch, bronze, gold, repair, timestamps, write
 from pi_datasource.model import Window
 from tests.integration.support.site import NOW, Site, site_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.connect]
 
 WINDOW = Window(NOW - timedelta(hours=2), NOW)
 

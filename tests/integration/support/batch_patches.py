@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
-PatchBatches = Callable[[ModuleType, str, Any], AbstractContextManager[None]]
-"""Replaces a module's attribute as long as the context lasts; what the fixture ``patch_batches`` gives."""
+PatchBatches = Callable[[Any, str, Any], AbstractContextManager[None]]
+"""Replaces an attribute of a module or class as long as the context lasts; what the fixture ``patch_batches`` gives."""
 
 
 @dataclass(frozen=True)
 class BatchPatch:
-    """A replacement of a module's attribute in the worker that runs ``foreachBatch``."""
+    """A replacement of an attribute of a module or class in the worker that runs ``foreachBatch``."""
 
-    module: ModuleType
+    owner: Any
     name: str
     replacement: Any
 
     def apply(self) -> None:
         """Replaces it for the rest of this process."""
-        setattr(self.module, self.name, self.replacement)
+        setattr(self.owner, self.name, self.replacement)
