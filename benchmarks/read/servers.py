@@ -56,7 +56,7 @@ def running(server: str, shape: Shape, latency_ms: int = 0) -> Iterator[Target]:
 def _static(shape: Shape, latency_ms: int) -> Iterator[Target]:
     arguments = ["--tags", str(shape.tags), "--events", str(shape.events), "--kind", shape.kind]
     arguments += ["--latency-ms", str(latency_ms)]
-    with _process("benchmarks.read.static_server", *arguments) as (pid, line):
+    with process("benchmarks.read.static_server", *arguments) as (pid, line):
         from benchmarks.read.static_points import Directory
 
         directory = Directory(shape)
@@ -70,7 +70,7 @@ def _simulator(shape: Shape) -> Iterator[Target]:
     plant = Plant(seed=1, tags=shape.tags, plants=4)
     start, end = recordings.START, recordings.START + SIMULATED_SPAN
     arguments = ["--port", "0", "--seed", "1", "--tags", str(shape.tags), "--plants", "4"]
-    with _process("mock_server", *arguments) as (pid, line):
+    with process("mock_server", *arguments) as (pid, line):
         url = next(word for word in line.split() if word.startswith("http"))
         floats = [point for point in plant.points if point.point_type.startswith("Float")]
         paths = tuple(point.path for point in floats)
@@ -93,9 +93,9 @@ def oracle_truth(plant: Plant, start: datetime, end: datetime, tag_names: list[s
 
 
 @contextmanager
-def _process(module: str, *arguments: str) -> Iterator[tuple[int, str]]:
+def process(module: str, *arguments: str) -> Iterator[tuple[int, str]]:
     """The pid and the first line of a program of this repository that serves until its input is closed or it is told."""
-    process = subprocess.Popen(
+    child = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -103,11 +103,11 @@ def _process(module: str, *arguments: str) -> Iterator[tuple[int, str]]:
         cwd=ROOT,
     )
     try:
-        line = process.stdout.readline().strip() if process.stdout else ""
+        line = child.stdout.readline().strip() if child.stdout else ""
         if not line:
             message = f"{module} {' '.join(arguments)} ended before it served"
             raise RuntimeError(message)
-        yield process.pid, line
+        yield child.pid, line
     finally:
-        process.terminate()
-        process.communicate(timeout=_STOP_TIMEOUT_S)
+        child.terminate()
+        child.communicate(timeout=_STOP_TIMEOUT_S)

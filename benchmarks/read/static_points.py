@@ -36,7 +36,7 @@ class Directory:
     """What there is on the server; pages are kept once made, so that later answers are prepared bytes."""
 
     def __init__(self, shape: Shape) -> None:
-        self.shape = shape
+        self.shape, self.now = shape, NOW
         self._page = lru_cache(maxsize=512)(self._new_page)
         self._matching = lru_cache(maxsize=16)(self._new_matching)
 
@@ -99,7 +99,7 @@ class Directory:
             "Path": rf"\\PIServers[{NAME}]",
             "IsConnected": True,
             "ServerVersion": "3.4.440.477",
-            "ServerTime": NOW.isoformat().replace("+00:00", "Z"),
+            "ServerTime": self.now.isoformat().replace("+00:00", "Z"),
             "Links": {},
         }
 
