@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -82,19 +81,19 @@ def batch_patches() -> list[BatchPatch]:
 def patch_batches(
     engine: str, batch_patches: list[BatchPatch], monkeypatch: pytest.MonkeyPatch
 ) -> PatchBatches:
-    """Replaces a module's attribute where micro-batches are written: in this process, or in a worker of the server.
+    """Replaces an attribute of a module or class where micro-batches are written: in this process, or in a worker of the server.
 
     The replacement is pickled for the latter: it can raise, but it can change nothing in this process.
     """
 
     @contextmanager
-    def patched(module: ModuleType, name: str, replacement: Any) -> Iterator[None]:
+    def patched(owner: Any, name: str, replacement: Any) -> Iterator[None]:
         if engine == "classic":
             with monkeypatch.context() as here:
-                here.setattr(module, name, replacement)
+                here.setattr(owner, name, replacement)
                 yield
             return
-        batch_patches.append(BatchPatch(module, name, replacement))
+        batch_patches.append(BatchPatch(owner, name, replacement))
         try:
             yield
         finally:
