@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StructType
@@ -16,13 +14,12 @@ from pi_datasource.delta import bronze, errors_table
 from pi_datasource.delta.audit import ReadCounts
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import PointFailure, ReadFailed, shown
-from pi_datasource.model import Point, ReadTask, Window
-from pi_datasource.options import secrets
+from pi_datasource.model import Point, Window
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.tiling import plan
 from pi_datasource.points.deleted_points import split_deleted
 from pi_datasource.schema import DELETED_POINT, READ_FAILURE, READ_METRICS
-from pi_datasource.spark.partitions import arrow_schema, read_partition
+from pi_datasource.spark import planned_read
 from pi_datasource.webapi.client import PIClient
 from pi_datasource.webapi.metrics import RequestMetrics
 
@@ -62,7 +59,7 @@ def reread_window(  # noqa: PLR0917 - what is read, and what it will be compared
     """
     since = bronze.latest_version(spark, lakehouse.bronze)
     reporting = options.model_copy(update={"on_error": "report", "report_metrics": True})
-    rows = _rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
+    rows = planned_read.rows(spark, options, plan(chosen, window, reporting, window.end), columns).persist()
     try:
         failed = _failed_points(rows)
         unread, deleted = _split_deleted(options, chosen, failed, window)
@@ -99,22 +96,6 @@ def count(rows: DataFrame) -> ReadCounts:
         *(F.coalesce(F.sum(metrics[each.name]), F.lit(0)) for each in columns),
     ).first()
     return ReadCounts(row[0], row[1], row[2], row[3], RequestMetrics(*row[4:])) if row else ReadCounts()
-
-
-def _rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], columns: StructType) -> DataFrame:
-    """The rows of ``tasks``, one Spark task each; unlike ``spark.read``, this reads exactly the given points."""
-    if not tasks:
-        return spark.createDataFrame([], columns)
-    reading, schema = secrets.looked_up(options), arrow_schema(columns)
-
-    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for task in batch.column(0).to_pylist():
-                yield from read_partition(reading, schema, pickle.loads(task))
-
-    packed = spark.createDataFrame([(pickle.dumps(task),) for task in tasks], "task binary")
-    # Round robin from a single partition gives each task a partition of its own.
-    return packed.coalesce(1).repartition(len(tasks)).mapInArrow(read, columns)
 
 
 def _failed_points(rows: DataFrame) -> list[PointFailure]:

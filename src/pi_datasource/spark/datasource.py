@@ -14,8 +14,8 @@ from pi_datasource.errors import InvalidOption
 from pi_datasource.options import secrets
 from pi_datasource.options.declaration import Options
 from pi_datasource.planning.predicates import TRUE
-from pi_datasource.spark import carried_predicate
-from pi_datasource.spark.batch_reader import PIReader
+from pi_datasource.spark import carried_predicate, carried_tasks
+from pi_datasource.spark.batch_reader import PIPlannedReader, PIReader
 from pi_datasource.spark.partitions import arrow_schema, concise_errors
 from pi_datasource.spark.pushdown import PIPushdownReader
 from pi_datasource.spark.stream_reader import PIStreamReader
@@ -31,9 +31,12 @@ class PIDataSource(DataSource):
     def __init__(self, options: dict[str, str]) -> None:
         super().__init__(options)
         with concise_errors():
-            self.asked, given = carried_predicate.split(options)
+            self.tasks, given = carried_tasks.split(options)
+            self.asked, given = carried_predicate.split(given)
             self.checked = Options.parse(given)
             registry.columns(self.checked)
+            if self.tasks is not None:
+                carried_tasks.check(self.tasks, self.checked, self.asked)
 
     @classmethod
     def name(cls) -> str:
@@ -47,6 +50,8 @@ class PIDataSource(DataSource):
     def reader(self, schema: StructType) -> PIReader:
         """A reader of exactly ``schema``, which may be a selection of the table's columns."""
         with concise_errors():
+            if self.tasks is not None:
+                return PIPlannedReader(secrets.looked_up(self.checked), arrow_schema(schema), self.tasks)
             kind = PIPushdownReader if self.checked.pushdown else PIReader
             return kind(secrets.looked_up(self.checked), arrow_schema(schema), self.asked)
 
@@ -58,6 +63,9 @@ class PIDataSource(DataSource):
                     "option 'end_time' has no meaning for a stream: leave it out, and stop at the server's present time "
                     "with trigger(availableNow=True); or use spark.read"
                 )
+                raise InvalidOption(message)
+            if self.tasks is not None:
+                message = f"option {carried_tasks.KEY!r} has no meaning for a stream: leave it out"
                 raise InvalidOption(message)
             if self.checked.pushdown or self.asked != TRUE:
                 name = "pushdown" if self.checked.pushdown else "narrow"
