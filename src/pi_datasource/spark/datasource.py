@@ -29,9 +29,9 @@ class PIDataSource(DataSource):
     """
 
     def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
         with concise_errors():
             self.tasks, given = carried_tasks.split(options)
-            super().__init__(given)  # the tasks, which may be long, are pickled once
             self.asked, given = carried_predicate.split(given)
             self.checked = Options.parse(given)
             registry.columns(self.checked)

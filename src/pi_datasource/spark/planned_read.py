@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from pi_datasource import register
 from pi_datasource.model import ReadTask
 from pi_datasource.options.declaration import Options
 from pi_datasource.options.texts import texts
 from pi_datasource.spark import carried_tasks
+from pi_datasource.spark.loading import load
 
 _OF_STREAMS = (
     "start_times",
@@ -37,17 +36,4 @@ def rows(spark: SparkSession, options: Options, tasks: Sequence[ReadTask], colum
         **texts(options, without=(*carried_tasks.SELECTING, *_OF_STREAMS)),
         **carried_tasks.option(tasks),
     }
-    reader = spark.read.format("pi").options(**given).schema(columns)
-    try:
-        return _resolved(reader.load())
-    except AnalysisException as error:
-        if "DATA_SOURCE_NOT_FOUND" not in str(error):
-            raise
-        register(spark)  # where Spark does not find installed sources by itself
-        return _resolved(reader.load())
-
-
-def _resolved(frame: DataFrame) -> DataFrame:
-    """``frame``, whose source is known to exist: Spark Connect looks for it when the schema is asked for."""
-    _ = frame.schema
-    return frame
+    return load(spark, spark.read.format("pi").options(**given).schema(columns))

@@ -16,7 +16,16 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from pyspark.errors import PySparkException, StreamingQueryException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from pi_datasource.options import secrets
+from pi_datasource.options.declaration import Options
+from pi_datasource.planning.pruning import Pruning
+from pi_datasource.spark import planned_read
+from pi_datasource.tables import registry
+from pi_datasource.tables.timeseries import Timeseries
+from pi_datasource.webapi.client import PIClient
 
 PAGES = (
     "api/v1/applications/{app}/environment",
@@ -48,6 +57,14 @@ def session(folder: Path) -> SparkSession:
     return spark
 
 
+def planned(spark: SparkSession, options: dict[str, str]) -> DataFrame:
+    """What ``options`` select, planned here and read as the pipeline reads an overlap or a backfill."""
+    checked = secrets.looked_up(Options.parse(options))
+    with PIClient(checked) as api:
+        tasks = Timeseries().plan(api, Pruning(checked))
+    return planned_read.rows(spark, checked, tasks, from_arrow_schema(registry.columns(checked)))
+
+
 def refused(spark: SparkSession, folder: Path, url: str, options: dict[str, str]) -> str:
     """What is told of a read and of a stream that the server at ``url`` refuses."""
     given = {"url": url, "max_retries": "0", **options}
@@ -73,9 +90,10 @@ def main(folder: Path, url: str, echo: str, every: list[dict[str, str]]) -> None
     plans, rows = [], []
     for options in every:
         read = partial(spark.read.format("pi").options, url=url, **options)
-        read().load().createOrReplaceTempView("events")
-        plans += [row[0] for row in spark.sql("EXPLAIN EXTENDED SELECT * FROM events").collect()]
-        rows.append(spark.table("events").count())
+        for frame in (read().load(), planned(spark, {"url": url, **options})):
+            frame.createOrReplaceTempView("events")
+            plans += [row[0] for row in spark.sql("EXPLAIN EXTENDED SELECT * FROM events").collect()]
+            rows.append(spark.table("events").count())
         with suppress(PySparkException):
             read(tags="nothing-like-this").load().count()
     (folder / "plans.txt").write_text("\n".join(plans), encoding="utf-8")

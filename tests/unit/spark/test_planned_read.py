@@ -147,10 +147,21 @@ def test_the_option_is_internal() -> None:
 
 
 class Reader:
-    """As much of Spark's reader, and of the session and the frame, as ``rows`` uses."""
+    """As much of Spark's reader, and of the session and the frame, as ``rows`` uses.
 
-    def __init__(self) -> None:
-        self.read, self.given, self.asked = self, {}, StructType()
+    ``found_at`` is where Spark looks for the source: ``load`` or, through Spark Connect, ``schema`` of the frame.
+    """
+
+    def __init__(self, found_at: str | None = None, problem: str = "[DATA_SOURCE_NOT_FOUND] no pi") -> None:
+        self.read, self.given, self.asked, self.dataSource = self, {}, StructType(), self
+        self.found_at, self.problem, self.known = found_at, problem, []
+
+    def register(self, kind: type) -> None:
+        self.known.append(kind)
+
+    def look_up(self, place: str) -> None:
+        if self.found_at == place and not self.known:
+            raise RuntimeError(self.problem)
 
     def format(self, name: str) -> Reader:
         assert name == "pi"
@@ -164,8 +175,38 @@ class Reader:
         self.asked = columns
         return self
 
-    def load(self) -> Reader:
-        return self
+    def load(self) -> Any:
+        self.look_up("load")
+        return Frame(self)
+
+
+class Frame:
+    """What ``Reader`` loads."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    @property
+    def schema(self) -> StructType:
+        self.reader.look_up("schema")
+        return self.reader.asked
+
+
+@pytest.mark.parametrize("place", ["load", "schema"])
+def test_a_source_that_spark_does_not_find_is_registered(place: str) -> None:
+    spark = Reader(place)
+    assert isinstance(rows(spark, Options.parse({"url": "h"}), tasks(), StructType()), Frame)  # type: ignore[arg-type]
+    assert spark.known == [PIDataSource]
+    known = Reader()
+    rows(known, Options.parse({"url": "h"}), tasks(), StructType())  # type: ignore[arg-type]
+    assert known.known == []
+
+
+def test_another_error_of_load_is_raised() -> None:
+    spark = Reader("load", "[SOMETHING_ELSE] no")
+    with pytest.raises(RuntimeError, match="SOMETHING_ELSE"):
+        rows(spark, Options.parse({"url": "h"}), tasks(), StructType())  # type: ignore[arg-type]
+    assert spark.known == []
 
 
 @pytest.fixture
