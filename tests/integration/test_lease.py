@@ -181,5 +181,5 @@ def test_spark_finds_the_planned_micro_batches_that_this_process_cannot_see(
     assert last_planned_batch(spark, elsewhere) == -1
     (tmp_path / "offsets").mkdir()
     for name in names:
-        (tmp_path / "offsets" / name).touch()
+        (tmp_path / "offsets" / name).write_text("v1\n{}")
     assert last_planned_batch(spark, elsewhere) == last
