@@ -154,7 +154,6 @@ class TableLease(Lease):
         self._spark = spark
         self._lost = False
         self._ended = threading.Event()
-        self._releasing = threading.Lock()  # who releases it again waits until it is released
         self._renewing = threading.Thread(target=self._renew, name="pi-datasource lease", daemon=True)
         self._renewing.start()
         atexit.register(self._release_at_exit)
@@ -183,18 +182,14 @@ class TableLease(Lease):
         """A function that looks for the lease before each micro-batch; the engine may run it in another process."""
         return GuardedFunction(self.row, function)
 
-    def release(self) -> None:
-        """Ends the renewal and frees the row; further calls do nothing."""
-        with self._releasing:
-            if self._ended.is_set():
-                return
-            self._ended.set()
-            self._renewing.join()
-            atexit.unregister(self._release_at_exit)
-            try:
-                self.row.release(self._spark)
-            except Exception:  # the session may have ended; the work itself is done
-                log.warning("lease of %s: not released, it expires by itself", self.row.name, exc_info=True)
+    def _release(self) -> None:
+        self._ended.set()
+        self._renewing.join()
+        atexit.unregister(self._release_at_exit)
+        try:
+            self.row.release(self._spark)
+        except Exception:  # the session may have ended; the work itself is done
+            log.warning("lease of %s: not released, it expires by itself", self.row.name, exc_info=True)
 
     def _release_at_exit(self) -> None:
         """A process that ends just after its query need not wait for the thread that releases the lease.
