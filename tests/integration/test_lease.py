@@ -13,7 +13,7 @@ import pytest
 from pyspark.errors import StreamingQueryException
 
 from mock_server import Plant
-from pi_datasource.delta import Lakehouse, lease, lease_table
+from pi_datasource.delta import Lakehouse, commits, lease, lease_table
 from pi_datasource.delta.checkpoint import last_planned_batch
 from pi_datasource.delta.lease_table import LeaseRow
 from pi_datasource.errors import StreamInUse
@@ -52,7 +52,8 @@ def row(table: str, owner: str, time_to_live_s: int = 300) -> LeaseRow:
 
 def expire(spark: Any, table: str) -> None:
     """The owner has not renewed it for as long as it lives."""
-    spark.sql(f"UPDATE {table} SET expires_at = current_timestamp() - INTERVAL '1' SECOND").collect()
+    statement = f"UPDATE {table} SET expires_at = current_timestamp() - INTERVAL '1' SECOND"
+    commits.retry_conflicts(lambda: spark.sql(statement).collect())  # with a last renewal
 
 
 def stored(spark: Any, table: str) -> list[tuple[str, str, str]]:
@@ -181,5 +182,5 @@ def test_spark_finds_the_planned_micro_batches_that_this_process_cannot_see(
     assert last_planned_batch(spark, elsewhere) == -1
     (tmp_path / "offsets").mkdir()
     for name in names:
-        (tmp_path / "offsets" / name).touch()
+        (tmp_path / "offsets" / name).write_text("v1\n{}")
     assert last_planned_batch(spark, elsewhere) == last

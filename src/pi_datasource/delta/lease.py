@@ -63,10 +63,19 @@ class Lease(ABC):
 
     def __init__(self) -> None:
         self._query: RunningQuery | None = None
+        self._released = False
+        self._releasing = threading.Lock()
+
+    def release(self) -> None:
+        """Releases the lease, or waits until another thread has done so; further calls do nothing."""
+        with self._releasing:
+            if not self._released:
+                self._release()
+                self._released = True
 
     @abstractmethod
-    def release(self) -> None:
-        """Releases the lease; further calls do nothing."""
+    def _release(self) -> None:
+        """Releases the lease; called once."""
 
     def check(self) -> None:  # noqa: B027 - what cannot be lost needs no check
         """Raises ``StreamInUse`` if the lease was lost to another holder."""

@@ -37,10 +37,8 @@ class FileLease(Lease):
         holder.write_text(f"{this_process()} since {since}", encoding="utf-8")
         return cls(lock, holder)
 
-    def release(self) -> None:
-        """Releases the lock; further calls do nothing."""
-        if self._lock.is_locked:
-            self._holder.unlink(missing_ok=True)
+    def _release(self) -> None:
+        self._holder.unlink(missing_ok=True)
         self._lock.release()
 
 

@@ -7,6 +7,7 @@ conflicts, looks again and finds the lease held.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from dataclasses import dataclass
@@ -55,6 +56,9 @@ class LeaseRow:
         Raises:
             StreamInUse: the lease is held, and has not expired.
         """
+        stored = self._stored(spark)  # first: a MERGE would compete with the holder's renewals
+        if stored is not None and stored["living"]:
+            raise self._in_use(stored)
         owned = {
             "status": "'held'",
             "run_id": _text(self.owner),
@@ -66,7 +70,7 @@ class LeaseRow:
         row = {**key, **owned}
         insert = f"WHEN NOT MATCHED THEN INSERT ({', '.join(row)}) VALUES ({', '.join(row.values())})"
         if self._merge(spark, [f"WHEN MATCHED AND ({free}) THEN {_update(owned)}", insert]) == 0:
-            raise self._in_use(spark)
+            raise self._in_use(self._stored(spark))
 
     def renew(self, spark: SparkSession) -> bool:
         """Moves the expiry on; False if another owner has taken over."""
@@ -82,7 +86,7 @@ class LeaseRow:
         """Raises ``StreamInUse`` if ``owner`` is not the holder any more."""
         row = self._stored(spark)
         if row is None or row["run_id"] != self.owner:
-            raise self._in_use(spark)
+            raise self._in_use(row)
 
     @property
     def _owned(self) -> str:
@@ -103,11 +107,11 @@ class LeaseRow:
     def _stored(self, spark: SparkSession) -> Row | None:
         rows = spark.read.table(self.table)
         of_name = (F.col("stream_id") == self.name) & (F.col("kind") == KIND)
-        found = timestamps.rows(rows.where(of_name).select("run_id", "created_at", "expires_at"))
+        living = F.expr("status = 'held' AND expires_at > current_timestamp()").alias("living")
+        found = timestamps.rows(rows.where(of_name).select("run_id", "created_at", "expires_at", living))
         return found[0] if found else None
 
-    def _in_use(self, spark: SparkSession) -> StreamInUse:
-        row = self._stored(spark)
+    def _in_use(self, row: Row | None) -> StreamInUse:
         if row is None:  # somebody has deleted it
             return in_use(self.what, "unknown")
         since, until = (f"{row[name]:%Y-%m-%d %H:%M:%S} UTC" for name in ("created_at", "expires_at"))
@@ -152,6 +156,7 @@ class TableLease(Lease):
         self._ended = threading.Event()
         self._renewing = threading.Thread(target=self._renew, name="pi-datasource lease", daemon=True)
         self._renewing.start()
+        atexit.register(self._release_at_exit)
 
     @classmethod
     def acquire(cls, spark: SparkSession, lakehouse: Lakehouse, name: str, what: str) -> TableLease:
@@ -177,16 +182,22 @@ class TableLease(Lease):
         """A function that looks for the lease before each micro-batch; the engine may run it in another process."""
         return GuardedFunction(self.row, function)
 
-    def release(self) -> None:
-        """Ends the renewal and frees the row; further calls do nothing."""
-        if self._ended.is_set():
-            return
+    def _release(self) -> None:
         self._ended.set()
         self._renewing.join()
+        atexit.unregister(self._release_at_exit)
         try:
             self.row.release(self._spark)
         except Exception:  # the session may have ended; the work itself is done
             log.warning("lease of %s: not released, it expires by itself", self.row.name, exc_info=True)
+
+    def _release_at_exit(self) -> None:
+        """A process that ends just after its query need not wait for the thread that releases the lease.
+
+        A query that is still active may go on in a Spark Connect server: then the lease must expire.
+        """
+        if self._query is None or not self._query.isActive:
+            self.release()
 
     def _renew(self) -> None:
         while not self._lost and not self._ended.wait(self.row.time_to_live_s / RENEWALS):

@@ -62,12 +62,25 @@ def start(
         ServerError: the server cannot be reached or denies access; nothing has been written.
         StreamInUse: the same server and tags are being ingested, by this process or another one.
     """
-    checked = Options.parse(options)
-    schema_setup.read_columns(checked)
     check_intervals(optimize_every, keep_versions)
     if optimize_every is not None and every is None:
         message = "optimize_every: start() maintains the tables of a run that is repeated; give 'every' too, or use ingest()"
         raise InvalidOption(message)
+    checked = Options.parse(options)
+    query, _ = _start(spark, options, lakehouse, every)
+    if every is not None:
+        background.run(
+            spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions, beside=True
+        )
+    return query
+
+
+def _start(
+    spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse, every: str | None
+) -> tuple[RunningQuery, Lease]:
+    """Starts the query, and holds the lease of its stream until it ends."""
+    checked = Options.parse(options)
+    schema_setup.read_columns(checked)
     schema_setup.check_session(spark)
     _check_query_name(spark, lakehouse.stream_name(checked))
     found = points.discover(checked)  # a server that denies access must not leave empty tables behind
@@ -81,11 +94,7 @@ def start(
         held.release()
         raise
     held.release_after(query)
-    if every is not None:
-        background.run(
-            spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions, beside=True
-        )
-    return query
+    return query, held
 
 
 def _prepare_query(
@@ -143,8 +152,13 @@ def ingest(
     """
     began = datetime.now(timezone.utc)
     check_intervals(optimize_every, keep_versions)
-    query = start(spark, options, lakehouse)
-    query.awaitTermination()
+    query, held = _start(spark, options, lakehouse, every=None)
+    try:
+        query.awaitTermination()
+        held.check()
+    finally:
+        if not query.isActive:  # an interrupted wait ends no query
+            held.release()
     checked = Options.parse(options)
     background.run(
         spark, checked, lakehouse, query, optimize_every=optimize_every, keep=keep_versions, beside=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -73,5 +74,21 @@ def test_an_old_list_is_made_anew(listed: Listed, monkeypatch: pytest.MonkeyPatc
     began = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: began + timedelta(minutes=11).total_seconds())
     listed.names(fingerprint(ONE))
+    listed.names(fingerprint(ONE))
+    assert listed.looks == 1
+
+
+def test_a_list_that_comes_from_another_process_ages_by_this_ones_clock(
+    listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    with monkeypatch.context() as there:
+        there.setattr(time, "monotonic", lambda: began + 1e9)  # a machine that has run for much longer
+        listed.tags.record(None, Discovery(tuple(ONE), BASE))  # type: ignore[arg-type]
+        sent = pickle.dumps(listed.tags)
+    listed.tags = pickle.loads(sent)
+    listed.names(fingerprint(ONE))
+    assert listed.looks == 0
+    monkeypatch.setattr(time, "monotonic", lambda: began + timedelta(minutes=11).total_seconds())
     listed.names(fingerprint(ONE))
     assert listed.looks == 1
