@@ -102,11 +102,11 @@ def run(hours: float, speed: float, tags: int) -> tuple[list[Part], str]:
             # Ctrl-C may have met a micro-batch half way; the next run ends it.
             subprocess.run(command, cwd=folder, capture_output=True, check=True)
         lake = folder / "lake"
-        ledger = read_delta(str(lake / "checkpoints/pi_ingestion_checkpoint"))
-        end = pc.max(ledger["window_end"]).as_py()
+        audit = read_delta(str(lake / "checkpoints/pi_ingestion_checkpoint"))
+        end = pc.max(audit["window_end"]).as_py()
         plant = Plant(seed=SEED, tags=tags, plants=PLANTS, period_s=PERIOD_S)
         proof = proven(Lakehouse.in_directory(lake), plant, START, end, as_of=end + timedelta(days=1))
-    return [_part(each, ledger.to_pylist(), clock_began, speed) for each in watched], proof
+    return [_part(each, audit.to_pylist(), clock_began, speed) for each in watched], proof
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _panels(lakehouse: Path, repeats: int) -> list[dict[str, Any]]:
         queries: dict[str, Callable[[LocalBackend], Any]] = {
             panel.name: partial(_answer, panel, selection)
             for panel in PANELS.values()
-            if panel.name != "audit"
+            if panel.name != "completeness"
         }
         queries["tag search"] = lambda backend, chosen=selection: search(
             QueryContext(backend, chosen, NOW), "FLOW_00"

@@ -1,4 +1,4 @@
-"""Creates large tables for the dashboard's benchmark: bronze, gold and ledger as after a month of ingestion."""
+"""Creates large tables for the dashboard's benchmark: bronze, gold and audit as after a month of ingestion."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def make(lakehouse: Path, rows: int) -> None:
         sys.stderr.write(f"  file {number + 1} of {FILES}\n")
     if not (lakehouse / "checkpoints/pi_ingestion_checkpoint/_delta_log").is_dir():
         write_deltalake(
-            str(lakehouse / "checkpoints/pi_ingestion_checkpoint"), pa.Table.from_pylist(list(_ledger(rows)))
+            str(lakehouse / "checkpoints/pi_ingestion_checkpoint"), pa.Table.from_pylist(list(_audit(rows)))
         )
     if not (lakehouse / "bronze/pi_timeseries_errors/_delta_log").is_dir():
         write_deltalake(str(lakehouse / "bronze/pi_timeseries_errors"), _errors())
@@ -90,7 +90,7 @@ def events(start: datetime, span: timedelta, rows: int) -> str:
     )
 
 
-def _ledger(rows: int) -> Iterator[dict[str, object]]:
+def _audit(rows: int) -> Iterator[dict[str, object]]:
     batches = DAYS * 96
     for number in range(batches):
         end = END - timedelta(minutes=15) * (batches - 1 - number)

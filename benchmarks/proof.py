@@ -27,29 +27,29 @@ def proven(
     Raises:
         AssertionError: something differs.
     """
-    bronze, points, gold, ledger = (
+    bronze, points, gold, audit = (
         read_delta(f"{lake.directory}/{name.replace('`', '').replace('.', '/')}")
         for name in (lake.bronze, lake.points, lake.gold, lake.audit)
     )
     comparison = compare(plant, bronze, start, end, as_of=as_of)
     assert comparison.equal, str(comparison)
     assert_gold_of_bronze(bronze, points, gold)
-    batches = assert_one_audit_row_per_batch(ledger)
+    batches = assert_one_audit_row_per_batch(audit)
     return (
         f"{comparison}; {gold.num_rows:,} hours are as recomputed; {batches} batches have one audit row each"
     )
 
 
-def assert_one_audit_row_per_batch(ledger: pa.Table) -> int:
+def assert_one_audit_row_per_batch(audit: pa.Table) -> int:
     """Fails unless the batches of the only stream are numbered without gap and their windows join; how many there are.
 
     A batch has up to one row for its overlap besides.
     """
-    overlap = pc.equal(pc.fill_null(ledger["kind"], ""), "overlap")
-    behind = ledger.filter(overlap)["batch_id"].to_pylist()
+    overlap = pc.equal(pc.fill_null(audit["kind"], ""), "overlap")
+    behind = audit.filter(overlap)["batch_id"].to_pylist()
     assert len(behind) == len(set(behind))
-    ledger = ledger.filter(pc.invert(overlap))
-    rows = ledger.select(["batch_id", "window_start", "window_end"]).sort_by("batch_id").to_pylist()
+    audit = audit.filter(pc.invert(overlap))
+    rows = audit.select(["batch_id", "window_start", "window_end"]).sort_by("batch_id").to_pylist()
     assert [row["batch_id"] for row in rows] == list(range(len(rows)))
     assert all(a["window_end"] == b["window_start"] for a, b in itertools.pairwise(rows))
     return len(rows)

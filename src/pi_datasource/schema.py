@@ -38,6 +38,10 @@ PAST_JOBS = (BACKFILL, HISTORY, REPAIR)
 STREAM, OVERLAP = "stream", "overlap"
 # `status` there; a row without one is older than the column, and done.
 DONE, FAILED = "done", "failed"
+# Conditions in SQL: rows that count, which are neither failures nor leases; and all but the second row that a micro-batch
+# with overlap has, with the same duration.
+DONE_RUN = f"coalesce(status, '{DONE}') = '{DONE}'"
+NOT_OVERLAP = f"coalesce(kind, '{STREAM}') <> '{OVERLAP}'"
 
 
 def is_past_job(stream_id: str) -> bool:

@@ -150,8 +150,8 @@ def test_the_key_figures_are_sparks(
         F.count_if("good").alias("good"),
         F.unix_micros(F.max("timestamp")).alias("last_event"),
     )
-    ledger = _in_range(_delta(spark, lake, "checkpoints/pi_ingestion_checkpoint"), query, "window_end")
-    speed = ledger.agg(F.sum("rows_read") / F.sum("seconds")).first()[0]
+    audit = _in_range(_delta(spark, lake, "checkpoints/pi_ingestion_checkpoint"), query, "window_end")
+    speed = audit.agg(F.sum("rows_read") / F.sum("seconds")).first()[0]
     got = get(base, "/ingestion/api/kpis", query).json()["data"]
     row = want.first().asDict()
     assert row["events"] > 0
@@ -218,9 +218,9 @@ def test_a_tags_figures_rows_and_download_are_sparks(spark: SparkSession, lake: 
     ]
 
 
-def test_the_runs_are_the_ledgers(spark: SparkSession, lake: Path, base: str) -> None:
-    ledger = _delta(spark, lake, "checkpoints/pi_ingestion_checkpoint").orderBy(F.desc("created_at"))
-    rows = ledger.select("batch_id", "rows_read", "rows_inserted", "rows_updated", "seconds").collect()
+def test_the_runs_are_those_of_the_audit_table(spark: SparkSession, lake: Path, base: str) -> None:
+    audit = _delta(spark, lake, "checkpoints/pi_ingestion_checkpoint").orderBy(F.desc("created_at"))
+    rows = audit.select("batch_id", "rows_read", "rows_inserted", "rows_updated", "seconds").collect()
     runs = get(base, "/ingestion/api/health").json()["data"]["runs"]
     assert len(runs) == 2
     assert [

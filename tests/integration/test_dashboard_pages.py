@@ -119,7 +119,7 @@ def test_the_first_load_shows_every_panel(browser: Browser, base: str, scheme: s
         expect(page.locator("#headline")).to_contain_text("Up to date: behind by 60 s")
         for chart in ("timeline", "runs", "changes"):
             expect(page.locator(f'[data-chart="{chart}"] svg').first).to_be_visible()
-        expect(page.locator('[data-panel="audit"]')).to_contain_text("No audit has run")
+        expect(page.locator('[data-panel="completeness"]')).to_contain_text("No audit has run")
         expect(page.locator('[data-panel="health"] .missing')).to_contain_text(
             "rows deleted, rows late, retries"
         )

@@ -12,23 +12,28 @@ from rich.table import Table
 
 from pi_datasource import paths
 from pi_datasource.errors import InvalidOption, MissingPackage
+from pi_datasource.schema import BACKFILL, DONE_RUN, NOT_OVERLAP, REPAIR, is_past_job
 from pi_datasource.schema import BATCH_COUNTS as _COUNTS
-from pi_datasource.schema import is_past_job
 
 if TYPE_CHECKING:
     from pi_datasource.dashboard import LocalBackend
     from pi_datasource.dashboard.backend import Row
 
 SHOWN_BATCHES = 10
+_REPEATED_BY = (BACKFILL, REPAIR)
 _TITLES = [name.removeprefix("rows_").replace("read_", "") for name in _COUNTS]
 _STREAMS = f"""
-SELECT stream_id, count(*) AS batches, unix_micros(max(window_end)) AS read_until,
+SELECT stream_id, sum(CASE WHEN {NOT_OVERLAP} THEN 1 ELSE 0 END) AS batches, unix_micros(max(window_end)) AS read_until,
        unix_micros(max(created_at)) AS last_run, {", ".join(f"sum({name}) AS {name}" for name in _COUNTS)}
-FROM {{ledger}} GROUP BY stream_id ORDER BY last_run DESC"""
+FROM {{audit}} WHERE {DONE_RUN} GROUP BY stream_id ORDER BY last_run DESC"""
 _BATCHES = f"""
 SELECT stream_id, batch_id, unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end, tags,
-       {", ".join(_COUNTS)}, seconds, lag_seconds
-FROM {{ledger}} ORDER BY created_at DESC, batch_id DESC LIMIT {SHOWN_BATCHES}"""
+       {", ".join(_COUNTS)}, seconds, lag_seconds, coalesce(kind, '') AS kind
+FROM {{audit}} WHERE {DONE_RUN} ORDER BY created_at DESC, batch_id DESC LIMIT {SHOWN_BATCHES}"""
+_FAILED = f"""
+SELECT stream_id, batch_id, coalesce(kind, '') AS kind, unix_micros(window_start) AS window_start,
+       unix_micros(window_end) AS window_end, unix_micros(created_at) AS failed_at, error
+FROM {{audit}} WHERE status = 'failed' ORDER BY created_at DESC LIMIT {SHOWN_BATCHES}"""
 _TOTALS = (
     ("points", "tag(s) known", "SELECT count(DISTINCT tag_webid) AS n FROM {points} WHERE ended_at IS NULL"),
     (
@@ -59,11 +64,13 @@ def show(folder: Path, out: Console, now: datetime | None = None) -> None:
     now = now or datetime.now(timezone.utc)
     with closing(_open(paths.local(folder, "--lakehouse"))) as backend:
         existing = backend.columns()
-        if "ledger" not in existing:
+        if "audit" not in existing:
             message = f"lakehouse: there are no tables in {folder}; run pi-datasource ingest --lakehouse {folder} first"
             raise InvalidOption(message)
         out.print(_streams(_rows(backend, _STREAMS), now))
         out.print(_batches(_rows(backend, _BATCHES)))
+        for row in _rows(backend, _FAILED):
+            out.print(_failure(row, now), highlight=False, markup=False, soft_wrap=True)
         for table, what, sql in _TOTALS:
             if table in existing:
                 out.print(f"{_rows(backend, sql)[0]['n']:,} {what}", highlight=False)
@@ -102,19 +109,34 @@ def _streams(rows: list[Row], now: datetime) -> Table:
 
 
 def _batches(rows: list[Row]) -> Table:
-    columns = ("stream", "batch", "window (UTC)", "tags", *_TITLES, "seconds", "lag")
+    columns = ("stream", "batch", "kind", "window (UTC)", "tags", *_TITLES, "seconds", "lag")
     table = Table(*columns, title="The last batches")
     for row in rows:
         table.add_row(
             row["stream_id"][:20],
             str(row["batch_id"]),
-            f"{_time(row['window_start']):%m-%d %H:%M:%S} – {_time(row['window_end']):%m-%d %H:%M:%S}",
+            row["kind"],
+            _window(row),
             _count(row["tags"]),
             *(_count(row[name]) for name in _COUNTS),
             f"{row['seconds']:.1f}",
             "–" if is_past_job(row["stream_id"]) else _span(row["lag_seconds"]),
         )
     return table
+
+
+def _failure(row: Row, now: datetime) -> str:
+    """What failed, why, and what to do: a run that fails is repeated by the next one."""
+    command = row["kind"] if row["kind"] in _REPEATED_BY else "ingest"
+    return (
+        f"FAILED {_span((now - _time(row['failed_at'])).total_seconds())} ago: {row['kind'] or 'stream'} {row['batch_id']} of "
+        f"{row['stream_id'][:20]}, {_window(row)} UTC: {row['error'] or 'no error was recorded'} "
+        f"– run pi-datasource {command} again: it repeats this and goes on"
+    )
+
+
+def _window(row: Row) -> str:
+    return f"{_time(row['window_start']):%m-%d %H:%M:%S} – {_time(row['window_end']):%m-%d %H:%M:%S}"
 
 
 def _time(micros: int) -> datetime:

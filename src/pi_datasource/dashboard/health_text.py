@@ -53,6 +53,19 @@ class Stream:
             throttled_s=newest.get("throttled_seconds"),
         )
 
+    @classmethod
+    def without_run(cls, stream_id: str, failed_us: int) -> Stream:
+        """A stream whose first run failed."""
+        return cls(stream_id, failed_us, failed_us, None, 0)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last failed run of a stream that was not repeated since."""
+
+    at_us: int
+    error: str | None
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -66,14 +79,18 @@ class Verdict:
     forgotten: bool = False
 
 
-def judge(stream: Stream, now_us: int, statuses: Sequence[int | None] = ()) -> Verdict:
+def judge(
+    stream: Stream, now_us: int, statuses: Sequence[int | None] = (), failure: Failure | None = None
+) -> Verdict:
     """How far one stream is behind, and why.
 
-    A failed run writes no row, so it is detected by an overdue row. ``statuses`` are the HTTP statuses of the tags that
-    could not be read, None where the PI server gave no answer.
+    A run that was killed writes no row, so it is detected by an overdue row. ``statuses`` are the HTTP statuses of the tags
+    that could not be read, None where the PI server gave no answer.
     """
     if is_past_job(stream.stream_id):
-        return _past_job_verdict(stream, now_us)
+        return _past_job_verdict(stream, now_us, failure)
+    if failure is not None:
+        return _failed_verdict(stream, now_us, failure)
     lag, since = _seconds(stream.read_until_us, now_us), _seconds(stream.last_run_us, now_us)
     behind = f"behind by {duration(lag)}"
     due = None if stream.interval_s is None else stream.last_run_us + round(stream.interval_s * 1e6)
@@ -100,9 +117,23 @@ def judge(stream: Stream, now_us: int, statuses: Sequence[int | None] = ()) -> V
     return Verdict(level, words, stream.stream_id, lag, due, inactive)
 
 
-def _past_job_verdict(stream: Stream, now_us: int) -> Verdict:
+def _failed_verdict(stream: Stream, now_us: int, failure: Failure) -> Verdict:
+    lag, since = _seconds(stream.read_until_us, now_us), _seconds(failure.at_us, now_us)
+    words = f"behind by {duration(lag)}: the last run failed {duration(since)} ago: {_first_line(failure)}. The next run repeats it"
+    inactive = since > INACTIVE_AFTER_S
+    return Verdict("warn" if inactive else "bad", words, stream.stream_id, lag, forgotten=inactive)
+
+
+def _first_line(failure: Failure) -> str:
+    return (failure.error or "no error was recorded").partition("\n")[0].rstrip(".")
+
+
+def _past_job_verdict(stream: Stream, now_us: int, failure: Failure | None) -> Verdict:
     """The verdict on a backfill, a new tag's history or a repair: it ends when it is done, so it has no lag."""
     since = _seconds(stream.last_run_us, now_us)
+    if failure is not None:
+        words = f"filling in the past: a piece failed {duration(_seconds(failure.at_us, now_us))} ago: {_first_line(failure)}"
+        return Verdict("warn", words, stream.stream_id, forgotten=since > INACTIVE_AFTER_S)
     words = f"filling in the past: its last piece was written {duration(since)} ago"
     if stream.read_failures:
         words += f" without {_tags(stream)}, which could not be read; see the errors that wait for repair"

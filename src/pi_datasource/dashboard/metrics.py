@@ -7,16 +7,16 @@ from typing import Any
 
 from pi_datasource.dashboard.backend import Row
 from pi_datasource.dashboard.health_text import INACTIVE_AFTER_S
-from pi_datasource.dashboard.panels.pipeline import WAITING
+from pi_datasource.dashboard.panels.pipeline import FAILED, WAITING
 from pi_datasource.dashboard.queries import Query, QueryContext
-from pi_datasource.schema import is_past_job
+from pi_datasource.schema import DONE_RUN, NOT_OVERLAP, is_past_job
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _STREAMS = Query(
-    "SELECT stream_id, count(*) AS batches, coalesce(sum(rows_read), 0) AS rows_read, "
+    f"SELECT stream_id, sum(CASE WHEN {NOT_OVERLAP} THEN 1 ELSE 0 END) AS batches, coalesce(sum(rows_read), 0) AS rows_read, "
     "coalesce(sum(read_failures), 0) AS failures, unix_micros(max(window_end)) AS read_until, "
-    "unix_micros(max(created_at)) AS last_run FROM {ledger} GROUP BY stream_id ORDER BY last_run DESC, stream_id"
+    f"unix_micros(max(created_at)) AS last_run FROM {{audit}} WHERE {DONE_RUN} GROUP BY stream_id ORDER BY last_run DESC, stream_id"
 )
 _FAMILIES: Mapping[str, tuple[str, str]] = {
     "up": ("gauge", "Whether the tables could be read: 1 or 0."),
@@ -26,6 +26,10 @@ _FAMILIES: Mapping[str, tuple[str, str]] = {
     "batches_total": ("counter", "Micro-batches written."),
     "rows_read_total": ("counter", "Events read from the PI server."),
     "read_failures_total": ("counter", "Tags and windows that could not be read."),
+    "runs_failed": (
+        "gauge",
+        "Micro-batches, pieces of a backfill and repairs that failed and were not repeated since.",
+    ),
     "errors_waiting": ("gauge", "Tags and windows that wait for repair."),
 }
 
@@ -39,8 +43,10 @@ def collect(context: QueryContext) -> dict[str, Any]:
     columns = context.backend.columns()
     sizes = {_labels(table=key): rows for key, rows in sorted(context.backend.sizes().items())}
     found: dict[str, Any] = {"table_rows": sizes} if sizes else {}
-    if "ledger" in columns:
+    if "audit" in columns:
         found |= _of_streams(context.rows(_STREAMS), context.now_us)
+        failed = context.rows(FAILED)
+        found["runs_failed"] = {_labels(stream=row["stream_id"]): row["runs"] for row in failed}
     if "errors" in columns:
         found["errors_waiting"] = {_labels(table="errors"): context.one(WAITING)["waiting"]}
     return found

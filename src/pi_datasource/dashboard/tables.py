@@ -41,7 +41,7 @@ TABLES: Mapping[str, Table] = {
         {"dismissed_at": "TIMESTAMP", "dismissed_reason": "STRING"},
     ),
     "gold": Table("gold", "pi_metrics_hourly", "hour", _NOT_YET, _GROUPS),
-    "ledger": Table(
+    "audit": Table(
         "checkpoints",
         "pi_ingestion_checkpoint",
         "window_end",
@@ -52,10 +52,15 @@ TABLES: Mapping[str, Table] = {
             "calls": "BIGINT",
             "retries": "BIGINT",
             "throttled_seconds": "DOUBLE",
+            "kind": "STRING",
+            "status": "STRING",
+            "error": "STRING",
+            "server": "STRING",
+            "run_id": "STRING",
         },
     ),
     "points": Table("bronze", "pi_points", "first_seen", _NOT_RECORDED),
-    "audit": Table(
+    "completeness": Table(
         "checkpoints",
         "pi_audit",
         "window_end",

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pyspark.sql.types import StringType, StructType, TimestampType
 
-from pi_datasource.delta import commits, timestamps
+from pi_datasource.delta import commits, definitions, table_setup, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import InvalidOption
 
@@ -47,7 +47,9 @@ def maintain(
     without changes. ``wanted`` is asked before each table; when it returns False, maintenance stops.
     """
     now = now or datetime.now(timezone.utc)
-    lakehouse.ensure_table(spark, lakehouse.maintenance, _SCHEMA, cluster_by=("table_name",))
+    definition = definitions.maintenance(lakehouse)
+    table_setup.ensure_schemas(spark, lakehouse, [definition])
+    table_setup.ensure(spark, lakehouse, definition)
     table = spark.read.table(lakehouse.maintenance).select(*_SCHEMA.names)
     recorded: dict[str, datetime] = dict(timestamps.rows(table))
     tables = (lakehouse.bronze, lakehouse.gold, lakehouse.audit, lakehouse.errors, lakehouse.points)

@@ -14,33 +14,18 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import commits, timestamps
+from pi_datasource.delta import commits, definitions, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Point
 from pi_datasource.options.declaration import Options
 from pi_datasource.points import discovery
-from pi_datasource.schema import TIMESTAMP
 from pi_datasource.webapi import data_servers
 from pi_datasource.webapi.client import PIClient
 
 # Precision of `last_seen`; a finer one would rewrite the table at each discovery.
 SEEN_EVERY = timedelta(hours=1)
 MAX_TAGS_LISTED = 200  # a filter lists up to this many tags, and else only bounds their range
-_SERVER_FIELDS = {
-    "tag_name": pa.string(),
-    "point_type": pa.string(),
-    "units": pa.string(),
-    "step": pa.bool_(),
-    "server_name": pa.string(),
-}
-SCHEMA = pa.schema(
-    {
-        "tag_webid": pa.string(),
-        **_SERVER_FIELDS,
-        "selection": pa.string(),
-        **dict.fromkeys(("first_seen", "last_seen", "ended_at", "filled_at"), TIMESTAMP),
-    }
-)
+_SERVER_FIELDS = ("tag_name", "point_type", "units", "step", "server_name")
 StoredPoints = Mapping[str, Row]
 """Rows of the table by WebID."""
 
@@ -164,6 +149,6 @@ def _server_values(point: Point) -> tuple[str | bool | None, ...]:
 
 
 def _to_frame(spark: SparkSession, points: Sequence[Point]) -> DataFrame:
-    schema = pa.schema({"tag_webid": pa.string(), **_SERVER_FIELDS})
+    schema = pa.schema([definitions.POINTS.field(name) for name in ("tag_webid", *_SERVER_FIELDS)])
     rows = [dict(zip(schema.names, (point.web_id, *_server_values(point)), strict=True)) for point in points]
     return spark.createDataFrame(pa.Table.from_pylist(rows, schema))

@@ -6,8 +6,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from pi_datasource import schema
-from pi_datasource.delta import audit, bronze, errors_table, points
+from pi_datasource.delta import bronze, definitions, table_setup
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import InvalidOption
 from pi_datasource.options.declaration import Options
@@ -53,15 +52,9 @@ def prepare(spark: SparkSession, lakehouse: Lakehouse, options: Options) -> Stru
     A new group in ``tag_pattern`` adds a column; the column of a removed group stays.
     """
     columns = read_columns(options)
-    failures = errors_table.failures(spark.createDataFrame([], columns))
-    hourly = schema.hourly([name for name in columns.names if name not in bronze.FIXED_COLUMNS])
-    tables = (
-        (lakehouse.bronze, columns, ("timestamp", "tag_webid")),
-        (lakehouse.errors, failures.schema, ("window_start", "tag_webid")),
-        (lakehouse.points, from_arrow_schema(points.SCHEMA), ("tag_webid",)),
-        (lakehouse.gold, from_arrow_schema(hourly), ("hour", "tag_webid")),
-        (lakehouse.audit, from_arrow_schema(audit.SCHEMA), ("created_at",)),
-    )
-    for name, fields, clustering in tables:
-        lakehouse.ensure_table(spark, name, fields, clustering)
+    groups = [name for name in columns.names if name not in bronze.FIXED_COLUMNS]
+    tables = definitions.all_tables(lakehouse, registry.columns(options), groups)
+    table_setup.ensure_schemas(spark, lakehouse, tables)
+    for table in tables:
+        table_setup.ensure(spark, lakehouse, table)
     return columns

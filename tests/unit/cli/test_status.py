@@ -170,3 +170,35 @@ def test_dismissed_errors_do_not_wait_and_are_told_with_their_reason(tmp_path: P
     text = shown(tmp_path)
     assert "1 window(s) of a tag wait for pi-datasource repair" in text
     assert "1 window(s) of a tag dismissed: tag [deleted]" in text
+
+
+def test_a_failed_run_is_told_with_its_error_and_counts_nowhere(tmp_path: Path) -> None:
+    done = {
+        **batch(0, NOW - timedelta(minutes=45), rows_read=7),
+        "kind": "stream",
+        "status": "done",
+        "error": None,
+    }
+    behind = {**done, "kind": "overlap", "rows_read": 2, "window_end": done["window_start"]}
+    failed = {
+        **batch(1, NOW - timedelta(minutes=30), rows_read=100),
+        "kind": "stream",
+        "status": "failed",
+        "error": "PI answered 503",
+    }
+    piece = {**failed, "stream_id": "backfill ab", "kind": "backfill", "error": None}
+    lease = {**done, "stream_id": "lease", "kind": "lease", "status": "held"}
+    rows = pa.Table.from_pylist([done, behind, failed, piece, lease])
+    write_deltalake(tmp_path / "checkpoints/pi_ingestion_checkpoint", rows)
+    text = shown(tmp_path)
+    streams, last = text.split("The last batches")
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in streams.splitlines() if "│" in line]
+    assert [(row[0], row[1], row[3], row[4]) for row in cells] == [("a-stream", "45.0 min", "1", "9")]
+    kinds = {line.split("│")[3].strip() for line in last.splitlines() if "│" in line}
+    assert kinds == {"stream", "overlap"}
+    assert [line.strip() for line in last.splitlines() if "FAILED" in line] == [
+        "FAILED 29.9 min ago: stream 1 of a-stream, 03-01 11:15:00 – 03-01 11:30:00 UTC: PI answered 503 "
+        "– run pi-datasource ingest again: it repeats this and goes on",
+        "FAILED 29.9 min ago: backfill 1 of backfill ab, 03-01 11:15:00 – 03-01 11:30:00 UTC: no error was recorded "
+        "– run pi-datasource backfill again: it repeats this and goes on",
+    ]

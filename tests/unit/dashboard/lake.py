@@ -104,7 +104,7 @@ def _figures(numbers: list[float]) -> dict[str, float | None]:
 
 
 def batches(count: int = 6, **more: Any) -> list[dict[str, Any]]:
-    """Rows of the ledger, one in five minutes, the last one a minute ago."""
+    """Rows of the audit table, one in five minutes, the last one a minute ago."""
     return [
         {
             "stream_id": "stream-1",
@@ -126,7 +126,7 @@ def batches(count: int = 6, **more: Any) -> list[dict[str, Any]]:
 
 
 def pieces(stream_id: str, age: timedelta = timedelta(days=400)) -> list[dict[str, Any]]:
-    """Rows of the ledger of a job that has filled in a past so long ago; the last one was written 57 seconds ago."""
+    """Rows of the audit table of a job that has filled in a past so long ago; the last one was written 57 seconds ago."""
     moved = {"stream_id": stream_id, "lag_seconds": age.total_seconds()}
     return [
         {**row, **moved, **{name: row[name] - age for name in ("window_start", "window_end")}}
@@ -134,7 +134,7 @@ def pieces(stream_id: str, age: timedelta = timedelta(days=400)) -> list[dict[st
     ]
 
 
-LEDGER = pa.schema(
+AUDIT = pa.schema(
     [
         ("stream_id", pa.string()),
         ("batch_id", pa.int64()),
@@ -194,7 +194,7 @@ def write(folder: Path, rows: list[dict[str, Any]] | None = None) -> list[dict[s
     for first in range(0, len(rows), third):
         put(folder, "bronze/pi_timeseries", rows[first : first + third], EVENTS)
     put(folder, "gold/pi_metrics_hourly", hours(rows), HOURS)
-    put(folder, "checkpoints/pi_ingestion_checkpoint", batches(), LEDGER)
+    put(folder, "checkpoints/pi_ingestion_checkpoint", batches(), AUDIT)
     put(folder, "bronze/pi_timeseries_errors", failures(), FAILURES)
     return rows
 

@@ -107,7 +107,7 @@ def test_every_panel_has_json(base: str, name: str) -> None:
     assert answer.status == 200
     told = answer.json()
     assert told["panel"] == name
-    assert told["state"] == ("empty" if name == "audit" else "ok")
+    assert told["state"] == ("empty" if name == "completeness" else "ok")
     assert told["asked"]["start"] < told["asked"]["end"]
     assert answer.headers["cache-control"] == "no-store"
 
@@ -263,7 +263,7 @@ def test_metrics_are_prometheus_text(base: str) -> None:
 def test_what_fills_in_the_past_has_counters_and_no_lag(tmp_path: Path, job: str) -> None:
     lake.write(tmp_path)
     later = [{**row, "created_at": row["created_at"] + timedelta(seconds=30)} for row in lake.pieces(job)]
-    lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", later, lake.LEDGER)
+    lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", later, lake.AUDIT)
     with serving(create_app(LocalBackend(tmp_path), clock=lambda: NOW)) as base:
         lines = get(base, "/metrics").text.splitlines()
     assert f'pi_datasource_batches_total{{table="bronze",stream="{job}"}} 6' in lines
@@ -279,7 +279,7 @@ def test_a_stream_given_up_keeps_its_counters_and_raises_no_alarm(tmp_path: Path
         {**batch, "stream_id": 'old "\\\n', "created_at": batch["created_at"] - timedelta(days=8)}
         for batch in lake.batches()
     ]
-    lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", old, lake.LEDGER)
+    lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", old, lake.AUDIT)
     with serving(create_app(LocalBackend(tmp_path), clock=lambda: NOW)) as base:
         lines = get(base, "/metrics").text.splitlines()
     labels = r'{table="bronze",stream="old \"\\\n"}'

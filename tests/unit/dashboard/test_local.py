@@ -200,8 +200,8 @@ def test_runs_and_changes(backend: LocalBackend) -> None:
 
 def test_a_backfill_beside_a_stream_is_not_behind(tmp_path: Path) -> None:
     lake.write(tmp_path)
-    ledger = "checkpoints/pi_ingestion_checkpoint"
-    lake.put(tmp_path, ledger, lake.pieces("backfill ab12 21600s"), lake.LEDGER)
+    audit = "checkpoints/pi_ingestion_checkpoint"
+    lake.put(tmp_path, audit, lake.pieces("backfill ab12 21600s"), lake.AUDIT)
     told = panel(LocalBackend(tmp_path), "health")
     assert told["headline"]["words"] == "up to date: behind by 60 s, the last run finished 57 s ago"
     assert [(one["stream_id"], one["level"], one["lag_s"]) for one in told["streams"]] == [
@@ -214,8 +214,8 @@ def test_a_backfill_beside_a_stream_is_not_behind(tmp_path: Path) -> None:
 
 def test_a_backfill_up_to_now_does_not_hide_that_a_stream_is_behind(tmp_path: Path) -> None:
     lake.write(tmp_path)
-    ledger = "checkpoints/pi_ingestion_checkpoint"
-    lake.put(tmp_path, ledger, lake.pieces("repair ab12", -timedelta(seconds=55)), lake.LEDGER)
+    audit = "checkpoints/pi_ingestion_checkpoint"
+    lake.put(tmp_path, audit, lake.pieces("repair ab12", -timedelta(seconds=55)), lake.AUDIT)
     got = panel(LocalBackend(tmp_path), "kpis")
     assert (got["lag_s"], got["read_until"]) == (60.0, us(NOW - timedelta(seconds=60)))
 
@@ -223,8 +223,8 @@ def test_a_backfill_up_to_now_does_not_hide_that_a_stream_is_behind(tmp_path: Pa
 def test_a_backfill_alone_has_read_until_its_end_and_is_not_behind(tmp_path: Path) -> None:
     lake.write(tmp_path)
     shutil.rmtree(tmp_path / "checkpoints")
-    ledger = "checkpoints/pi_ingestion_checkpoint"
-    lake.put(tmp_path, ledger, lake.pieces("backfill ab12 21600s"), lake.LEDGER)
+    audit = "checkpoints/pi_ingestion_checkpoint"
+    lake.put(tmp_path, audit, lake.pieces("backfill ab12 21600s"), lake.AUDIT)
     got = panel(LocalBackend(tmp_path), "kpis")
     assert (got["lag_s"], got["read_until"]) == (None, us(NOW - timedelta(days=400, seconds=60)))
 
@@ -232,7 +232,7 @@ def test_a_backfill_alone_has_read_until_its_end_and_is_not_behind(tmp_path: Pat
 def test_columns_of_a_later_version_are_shown(tmp_path: Path) -> None:
     lake.write(tmp_path)
     more = {"rows_deleted": 7, "rows_late": 3, "retries": 2, "calls": 9, "throttled_seconds": 1.5}
-    columns = lake.LEDGER
+    columns = lake.AUDIT
     for name, value in more.items():
         columns = columns.append(pa.field(name, pa.float64() if isinstance(value, float) else pa.int64()))
     lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", lake.batches(1, batch_id=6, **more), columns)
@@ -249,7 +249,7 @@ def test_health_names_what_the_server_answered_since_tags_cannot_be_read(tmp_pat
     for number, (first, count) in enumerate([(6, 1), (7, 2)]):
         batch = lake.batches(1, batch_id=first, read_failures=count)[0]
         batch = {**batch, "created_at": batch["created_at"] + timedelta(seconds=10 + number)}
-        lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", [batch], lake.LEDGER)
+        lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", [batch], lake.AUDIT)
     old = {**lake.failures()[0], "status": 404, "window_end": NOW - timedelta(hours=2)}
     lake.put(tmp_path, "bronze/pi_timeseries_errors", [old], lake.FAILURES)
     told = panel(LocalBackend(tmp_path), "health")["headline"]
@@ -285,7 +285,7 @@ def test_dismissed_errors_do_not_wait_and_are_counted_by_reason(tmp_path: Path) 
 
 def test_an_audit_is_shown_where_it_ran(tmp_path: Path) -> None:
     lake.write(tmp_path)
-    told = evaluate(PANELS["audit"], context(LocalBackend(tmp_path)))
+    told = evaluate(PANELS["completeness"], context(LocalBackend(tmp_path)))
     assert told["state"] == "empty"
     assert told["words"].startswith("No audit has run")
     checks = [
@@ -305,8 +305,8 @@ def test_an_audit_is_shown_where_it_ran(tmp_path: Path) -> None:
             *((name, pa.int64()) for name in ("server_count", "table_count")),
         ]
     )
-    lake.put(tmp_path, TABLES["audit"].path, checks, columns)
-    got = panel(LocalBackend(tmp_path), "audit")
+    lake.put(tmp_path, TABLES["completeness"].path, checks, columns)
+    got = panel(LocalBackend(tmp_path), "completeness")
     assert (got["checks"], got["server_events"], got["table_events"], got["differences"]) == (3, 33, 30, 2)
     assert [r["tag_name"] for r in got["rows"]] == ["T1", "T2"]
 
@@ -474,7 +474,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     for name, one in PANELS.items():
         told = evaluate(one, context(backend, tag="W"))
         assert told["state"] == "empty"
-        if name != "audit":
+        if name != "completeness":
             assert told["words"] == "No table yet: run pi-datasource ingest."
 
 
@@ -482,7 +482,7 @@ def test_empty_tables_have_empty_panels(tmp_path: Path) -> None:
     for name, columns in (
         ("bronze/pi_timeseries", lake.EVENTS),
         ("gold/pi_metrics_hourly", lake.HOURS),
-        ("checkpoints/pi_ingestion_checkpoint", lake.LEDGER),
+        ("checkpoints/pi_ingestion_checkpoint", lake.AUDIT),
         ("bronze/pi_timeseries_errors", lake.FAILURES),
     ):
         lake.put(tmp_path, name, [], columns)
@@ -490,7 +490,7 @@ def test_empty_tables_have_empty_panels(tmp_path: Path) -> None:
     figures = panel(backend, "kpis")
     assert (figures["events"], figures["tags"], figures["last_event"], figures["lag_s"]) == (0, 0, None, None)
     for name in PANELS:
-        if name != "audit":
+        if name != "completeness":
             panel(backend, name, tag="W")
     assert panel(backend, "health")["headline"]["words"] == "no run yet: run pi-datasource ingest"
 
@@ -564,7 +564,7 @@ def test_a_broken_log_is_named(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     assert len(panel(backend, "health")["runs"]) == 6  # what does not need the table is there
     assert panel(backend, "errors")["waiting"] == 1
-    assert set(backend.sizes()) == {"bronze", "errors", "ledger"}
+    assert set(backend.sizes()) == {"bronze", "errors", "audit"}
 
 
 @pytest.mark.parametrize(
@@ -607,3 +607,51 @@ def test_figures_are_the_same_in_a_process_of_any_zone(
     shown = {row["moment"] for row in elsewhere["tag-rows"]["data"]["rows"]}
     mine = sorted((us(row["timestamp"]) for row in moved if row["tag_webid"] == "W4"), reverse=True)
     assert shown == set(mine[:100])
+
+
+def test_a_failed_run_is_shown_and_its_figures_are_not_counted(tmp_path: Path) -> None:
+    lake.write(tmp_path)
+    told = ("kind", "status", "error")
+    columns = lake.AUDIT
+    for name in told:
+        columns = columns.append(pa.field(name, pa.string()))
+    (last,) = lake.batches(1)
+    moved = {
+        "batch_id": 6,
+        "window_end": NOW - timedelta(seconds=30),
+        "created_at": NOW - timedelta(seconds=20),
+    }
+    overlap = {
+        **last,
+        **moved,
+        "kind": "overlap",
+        "status": "done",
+        "error": None,
+        "rows_read": 1000,
+        "rows_updated": 5,
+    }
+    failed = {
+        **last,
+        **moved,
+        "batch_id": 7,
+        "rows_read": 9999,
+        "rows_updated": 9999,
+        "kind": "stream",
+        "status": "failed",
+        "error": "PI answered 503\nat length",
+    }
+    before = panel(LocalBackend(tmp_path), "kpis"), panel(LocalBackend(tmp_path), "changes")["totals"]
+    lake.put(tmp_path, "checkpoints/pi_ingestion_checkpoint", [overlap, failed], columns)
+    backend = LocalBackend(tmp_path)
+    health = panel(backend, "health")
+    assert health["headline"]["level"] == "bad"
+    assert health["headline"]["words"] == (
+        "behind by 60 s: the last run failed 20 s ago: PI answered 503. The next run repeats it"
+    )
+    shown = [(run["batch_id"], run["kind"], run["status"]) for run in health["runs"][:3]]
+    assert shown == [(7, "stream", "failed"), (6, "overlap", "done"), (5, None, None)]
+    assert panel(backend, "changes")["totals"]["edited"] == before[1]["edited"] + 5
+    # What an overlap read counts; its duration is that of the micro-batch.
+    rows, seconds = sum(each["rows_read"] for each in lake.batches()), 6 * 2.5
+    assert before[0]["rows_per_second"] == rows / seconds
+    assert panel(backend, "kpis")["rows_per_second"] == (rows + 1000) / seconds

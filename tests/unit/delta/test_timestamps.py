@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
+import pyarrow as pa
 import pytest
 from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.types import StringType, StructType, TimestampNTZType, TimestampType
+from pyspark.sql.types import StringType, StructType, TimestampType
 
 from pi_datasource import schema
 from pi_datasource.delta import timestamps
-from pi_datasource.delta.lakehouse import _check_timestamps, _create_statement
+from pi_datasource.delta.ddl import StoredTable
+from pi_datasource.delta.definitions import TableDefinition
+from pi_datasource.delta.table_setup import _check_timestamps
 from pi_datasource.errors import InvalidOption
 
 
@@ -31,18 +34,16 @@ def test_a_literal_is_in_utc(moment: datetime, text: str) -> None:
 
 def test_types_of_time_are_written_out_at_any_depth() -> None:
     inner = StructType().add("timestamp", TimestampType()).add("n", StringType())
-    columns = StructType().add("at", TimestampType()).add("curve", inner)
-    assert _create_statement("t", columns, ("at",), None) == (
-        "CREATE TABLE IF NOT EXISTS t (`at` timestamp_ltz, `curve` struct<`timestamp`: timestamp_ltz, `n`: string>) "
-        "USING delta CLUSTER BY (`at`)"
-    )
+    assert timestamps.sql_type(inner) == "struct<`timestamp`: timestamp_ltz, `n`: string>"
     hours = timestamps.sql_type(from_arrow_schema(schema.hourly()))
     assert hours.count("timestamp_ltz") == 3
 
 
 def test_a_table_of_wall_clock_times_is_refused_and_a_users_own_column_is_not() -> None:
-    columns = StructType().add("at", TimestampType()).add("n", StringType())
-    stored = StructType().add("At", TimestampNTZType()).add("n", StringType())
+    table = TableDefinition(
+        "`bronze`.`t`", pa.schema({"at": schema.TIMESTAMP, "n": pa.string()}), "", ("at",), ("at",), {}
+    )
+    stored = StoredTable.of([("At", "timestamp_ntz", None), ("n", "string", None)])
     with pytest.raises(InvalidOption, match=r"the column 'At' of bronze\.t holds times without a time zone"):
-        _check_timestamps("`bronze`.`t`", columns, stored)
-    _check_timestamps("`bronze`.`t`", columns, StructType([*columns.fields]).add("own", TimestampNTZType()))
+        _check_timestamps(table, stored)
+    _check_timestamps(table, StoredTable.of([("at", "timestamp", None), ("own", "timestamp_ntz", None)]))

@@ -8,6 +8,7 @@ from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.panels.pipeline import watermark
 from pi_datasource.dashboard.queries import LOOKBACK, Query, QueryContext
 from pi_datasource.dashboard.selection import HOUR_US
+from pi_datasource.schema import DONE_RUN, NOT_OVERLAP
 
 _SHOWN_ROWS = 50
 
@@ -26,9 +27,9 @@ LAST_EVENT = Query(
     {"bronze": ("hour", "hour_end")},
 )
 THROUGHPUT = Query(
-    "SELECT sum(rows_read) AS rows_read, sum(seconds) AS seconds FROM {ledger} "
-    "WHERE window_end >= timestamp_micros(:start) AND window_end < timestamp_micros(:end)",
-    {"ledger": ("start", "end")},
+    f"SELECT sum(rows_read) AS rows_read, sum(CASE WHEN {NOT_OVERLAP} THEN seconds END) AS seconds FROM {{audit}} "
+    f"WHERE {DONE_RUN} AND window_end >= timestamp_micros(:start) AND window_end < timestamp_micros(:end)",
+    {"audit": ("start", "end")},
 )
 TIMELINE = Query(
     "SELECT moment - pmod(moment, :grain) AS moment, {by} AS series, sum(events) AS events FROM {counts} AS counts "
@@ -136,10 +137,10 @@ def choices(context: QueryContext) -> dict[str, Any]:
 
 _GROUPS = ("gold.plant", "gold.sensor_type")
 PANELS = (
-    Panel("kpis", ("bronze", "gold", "ledger"), kpis),
+    Panel("kpis", ("bronze", "gold", "audit"), kpis),
     Panel("timeline", ("bronze", "gold"), timeline, _GROUPS),
     Panel("distribution", ("bronze", "gold"), distribution, ("gold.sensor_type",)),
     Panel("quality", ("bronze", "gold"), quality),
-    Panel("gaps", ("bronze", "gold", "ledger"), gaps),
+    Panel("gaps", ("bronze", "gold", "audit"), gaps),
     Panel("choices", ("gold",), choices, _GROUPS),
 )

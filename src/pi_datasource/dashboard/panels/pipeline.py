@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pi_datasource.dashboard.health_text import Stream, headline, judge
+from pi_datasource.dashboard.health_text import Failure, Stream, headline, judge
 from pi_datasource.dashboard.panels.panel import Panel
 from pi_datasource.dashboard.queries import LOOKBACK, Query, QueryContext
 from pi_datasource.dashboard.selection import HOUR_US
-from pi_datasource.schema import PAST_JOBS, is_past_job
+from pi_datasource.schema import DONE_RUN, NOT_OVERLAP, PAST_JOBS, is_past_job
 
 _RUNS_SHOWN = 40
 _ROWS_SHOWN = 100
@@ -19,23 +19,30 @@ _USUAL_INTERVALS = 10
 _RUN = (
     "stream_id, batch_id, unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end, tags, "
     "rows_read, rows_inserted, rows_updated, rows_deleted, rows_late, read_failures, calls, retries, "
-    "throttled_seconds, seconds, lag_seconds, unix_micros(created_at) AS created_at"
+    "throttled_seconds, seconds, lag_seconds, unix_micros(created_at) AS created_at, kind, status, error"
 )
-# The newest end of a window over the streams alone, and over backfills and the like as well. The ledger is small; this
+# The newest end of a window over the streams alone, and over backfills and the like as well. The table is small; this
 # does not bound its time, so that a pipeline that stopped a year ago is shown as such.
 _LIVE = " AND ".join(f"stream_id NOT LIKE '{job} %'" for job in PAST_JOBS)
 _WATERMARK = Query(
     f"SELECT unix_micros(max(CASE WHEN {_LIVE} THEN window_end END)) AS streams, "
-    "unix_micros(max(window_end)) AS every FROM {ledger}"
+    f"unix_micros(max(window_end)) AS every FROM {{audit}} WHERE {DONE_RUN}"
 )
-RUNS = Query(f"SELECT {_RUN} FROM {{ledger}} ORDER BY created_at DESC, batch_id DESC LIMIT :shown")
+RUNS = Query(
+    f"SELECT {_RUN} FROM {{audit}} WHERE {DONE_RUN} OR status = 'failed' ORDER BY created_at DESC, batch_id DESC LIMIT :shown"
+)
 STREAMS = Query(
     "WITH numbered AS (SELECT stream_id, unix_micros(created_at) AS created_at, "
     "unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end, read_failures, "
     "throttled_seconds, row_number() OVER "
-    "(PARTITION BY stream_id ORDER BY created_at DESC, batch_id DESC) AS age FROM {ledger}) "
+    f"(PARTITION BY stream_id ORDER BY created_at DESC, batch_id DESC) AS age FROM {{audit}} WHERE {DONE_RUN} AND {NOT_OVERLAP}) "
     "SELECT stream_id, created_at, window_start, window_end, read_failures, throttled_seconds "
     "FROM numbered WHERE age <= 20 ORDER BY stream_id, created_at DESC"
+)
+# A failed run that was repeated with success has no row any more.
+FAILED = Query(
+    "SELECT stream_id, count(*) AS runs, unix_micros(max(created_at)) AS created_at, "
+    "max_by(error, created_at) AS error FROM {audit} WHERE status = 'failed' GROUP BY stream_id ORDER BY stream_id"
 )
 STATUSES = Query(
     "SELECT DISTINCT status FROM {errors} WHERE repaired_at IS NULL AND dismissed_at IS NULL "
@@ -46,9 +53,9 @@ CHANGES = Query(
     "SELECT unix_micros(window_end) - pmod(unix_micros(window_end), :grain) AS moment, "
     "sum(rows_inserted) AS inserted, sum(rows_updated) AS edited, sum(rows_deleted) AS deleted, "
     "sum(rows_late) AS late, sum(read_failures) AS failures, sum(retries) AS retries "
-    "FROM {ledger} WHERE window_end >= timestamp_micros(:start) AND window_end < timestamp_micros(:end) "
+    f"FROM {{audit}} WHERE {DONE_RUN} AND window_end >= timestamp_micros(:start) AND window_end < timestamp_micros(:end) "
     "GROUP BY unix_micros(window_end) - pmod(unix_micros(window_end), :grain) ORDER BY moment",
-    {"ledger": ("start", "end")},
+    {"audit": ("start", "end")},
 )
 TAGS = (
     "SELECT tag_webid, max_by(tag_name, hour) AS tag_name, max_by(plant, hour) AS plant, "
@@ -87,12 +94,12 @@ ERRORS = Query(
 AUDITED = Query(
     "SELECT count(*) AS checks, coalesce(sum(server_count), 0) AS server_events, "
     "coalesce(sum(table_count), 0) AS table_events, count_if(server_count <> table_count) AS differences, "
-    "unix_micros(max(checked_at)) AS checked_at FROM {audit} "
+    "unix_micros(max(checked_at)) AS checked_at FROM {completeness} "
     "WHERE window_end > timestamp_micros(:start) AND window_end <= timestamp_micros(:end)"
 )
 DIFFERENCES = Query(
     "SELECT tag_name, unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end, "
-    "server_count, table_count FROM {audit} WHERE server_count <> table_count "
+    "server_count, table_count FROM {completeness} WHERE server_count <> table_count "
     "AND window_end > timestamp_micros(:start) AND window_end <= timestamp_micros(:end) "
     "ORDER BY window_end DESC, tag_name LIMIT :shown"
 )
@@ -111,7 +118,7 @@ class Watermark:
 
 
 def watermark(context: QueryContext) -> Watermark:
-    """The watermark from the ledger."""
+    """The watermark from the audit table."""
     row = context.one(_WATERMARK)
     streams, every = (None if row[name] is None else int(row[name]) for name in ("streams", "every"))
     return Watermark(streams, every if streams is None else streams)
@@ -123,7 +130,12 @@ def health(context: QueryContext) -> dict[str, Any]:
     for row in context.rows(STREAMS):
         batches.setdefault(row["stream_id"], []).append(row)
     streams = [Stream.of(name, rows) for name, rows in batches.items()]
-    verdicts = [judge(stream, context.now_us, _statuses(context, stream)) for stream in streams]
+    failed = {row["stream_id"]: Failure(row["created_at"], row["error"]) for row in context.rows(FAILED)}
+    streams += [Stream.without_run(name, failed[name].at_us) for name in failed if name not in batches]
+    verdicts = [
+        judge(stream, context.now_us, _statuses(context, stream), failed.get(stream.stream_id))
+        for stream in streams
+    ]
     runs = context.rows(RUNS, shown=_RUNS_SHOWN)
     for run in runs:
         if is_past_job(run["stream_id"]):
@@ -181,16 +193,16 @@ def errors(context: QueryContext) -> dict[str, Any]:
     return {**context.one(WAITING), "rows": rows, "dismissed": context.rows(DISMISSED)}
 
 
-def audit(context: QueryContext) -> dict[str, Any]:
+def completeness(context: QueryContext) -> dict[str, Any]:
     """The differences between the table and the server's own event counts."""
     return {**context.one(AUDITED), "rows": context.rows(DIFFERENCES, shown=_ROWS_SHOWN)}
 
 
-_LEDGER_OPTIONAL = ("ledger.rows_deleted", "ledger.rows_late", "ledger.retries")
+_OPTIONAL = ("audit.rows_deleted", "audit.rows_late", "audit.retries")
 PANELS = (
-    Panel("health", ("ledger",), health, (*_LEDGER_OPTIONAL, "ledger.calls", "ledger.throttled_seconds")),
-    Panel("changes", ("ledger",), changes, _LEDGER_OPTIONAL),
-    Panel("freshness", ("bronze", "gold", "ledger"), freshness, ("gold.plant",)),
+    Panel("health", ("audit",), health, (*_OPTIONAL, "audit.calls", "audit.throttled_seconds")),
+    Panel("changes", ("audit",), changes, _OPTIONAL),
+    Panel("freshness", ("bronze", "gold", "audit"), freshness, ("gold.plant",)),
     Panel("errors", ("errors",), errors),
-    Panel("audit", ("audit",), audit),
+    Panel("completeness", ("completeness",), completeness),
 )

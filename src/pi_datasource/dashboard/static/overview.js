@@ -74,15 +74,17 @@ async function health(body, data, answer) {
   note(body, "streams", streams);
   const next = data.headline.next_run_us;
   note(body, "next", next === null ? "" : `The next run ${next < answer.asked.now ? "was" : "is"} expected about ${moment(next).slice(11)} UTC, judging by the usual interval.`);
-  const runs = [...data.runs].reverse();
+  const bad = (run) => run.status === "failed" || run.read_failures;
+  const runs = data.runs.filter((run) => run.kind !== "overlap").reverse(); // its duration is that of its micro-batch
   await draw(body, "runs", `Seconds of the last ${runs.length} micro-batches.`, () => [{
     type: "bar", x: runs.map((_, index) => index), y: runs.map((run) => run.seconds),
-    marker: { color: runs.map((run) => (run.read_failures ? tone("bad") : colour(0))), pattern: { shape: runs.map((run) => (run.read_failures ? "/" : "")) } },
+    marker: { color: runs.map((run) => (bad(run) ? tone("bad") : colour(0))), pattern: { shape: runs.map((run) => (bad(run) ? "/" : "")) } },
     customdata: runs.map((run) => [moment(run.created_at), count(run.rows_read), count(run.read_failures)]),
     hovertemplate: "%{customdata[0]}: %{y:.1f} s, %{customdata[1]} rows, %{customdata[2]} failures<extra></extra>",
   }], { xaxis: clock(runs), yaxis: { title: { text: "seconds" } }, hovermode: "closest", margin: { l: 46, r: 10, t: 8, b: 26 } }, "low");
   table(body, "runs", [
     { label: "Written", kind: "moment", cell: (r) => moment(r.created_at) },
+    { label: "Kind", kind: "text", cell: (r) => (r.status === "failed" ? mark(`${r.kind} failed: ${r.error}`, "bad") : r.kind ?? none) },
     { label: "Window end", kind: "moment", cell: (r) => moment(r.window_end) },
     { label: "Seconds", kind: "number", cell: (r) => number(Math.round(r.seconds * 10) / 10) },
     { label: "Tags", kind: "number", cell: (r) => count(r.tags) },
@@ -176,13 +178,13 @@ async function changes(body, data, answer) {
 // Only recorded columns can be said to be zero.
 const nothing = (unknown) => ["late", "edited", "deleted"].filter((kind) => !unknown.includes(`rows_${kind}`)).join(" or ");
 
-function audit(body, data) {
+function completeness(body, data) {
   if (!data) return;
-  totals(body, "audit", [["Comparisons", count(data.checks)], ["Events at the server", count(data.server_events)],
+  totals(body, "completeness", [["Comparisons", count(data.checks)], ["Events at the server", count(data.server_events)],
     ["Events in the table", count(data.table_events)], ["Differences", data.differences ? mark(count(data.differences), "bad") : count(data.differences)]]);
   note(body, "at", data.checked_at === null ? "No audit in this range." : `Last audit ${moment(data.checked_at)} UTC.`);
-  if (!data.rows.length) { body.querySelector('[data-table="audit"]')?.remove(); return; }
-  table(body, "audit", [
+  if (!data.rows.length) { body.querySelector('[data-table="completeness"]')?.remove(); return; }
+  table(body, "completeness", [
     { label: "Tag", cell: (r) => named(r.tag_name) },
     { label: "Window", kind: "moment", cell: (r) => `${moment(r.window_start)} – ${moment(r.window_end).slice(11)}` },
     { label: "Server", kind: "number", cell: (r) => count(r.server_count) },
@@ -204,6 +206,6 @@ function errors(body, data) {
 }
 
 start(
-  { kpis, timeline, health, distribution, freshness, gaps, quality, changes, audit, errors, choices: (_, data) => offer(data) },
+  { kpis, timeline, health, distribution, freshness, gaps, quality, changes, completeness, errors, choices: (_, data) => offer(data) },
   () => { const asked = query(); document.getElementById("find").href = `/ingestion/tag${asked.has("range") ? `?range=${asked.get("range")}` : ""}`; },
 );

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pi_datasource.delta import lakehouse
+from pi_datasource.delta import table_setup
 
 COMMIT = "00000000000000000000.json"
 
@@ -20,25 +20,25 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_what_was_never_committed_is_cleared_away(log: Path) -> None:
-    assert not lakehouse._has_commit(log)
+    assert not table_setup._has_commit(log)
     assert not log.exists()
-    assert not lakehouse._has_commit(log)
+    assert not table_setup._has_commit(log)
 
 
 def test_a_table_that_was_committed_stays_as_it_is(log: Path) -> None:
     (log / COMMIT).write_text("{}")
     before = sorted(log.iterdir())
-    assert lakehouse._has_commit(log)
+    assert table_setup._has_commit(log)
     assert sorted(log.iterdir()) == before
 
 
 def test_what_another_process_commits_meanwhile_stays(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    remove = lakehouse.shutil.rmtree
+    remove = table_setup.shutil.rmtree
 
     def after_the_other(folder: Path) -> None:
         (log / COMMIT).write_text("{}")
         remove(folder)
 
-    monkeypatch.setattr(lakehouse.shutil, "rmtree", after_the_other)
-    assert lakehouse._has_commit(log)
+    monkeypatch.setattr(table_setup.shutil, "rmtree", after_the_other)
+    assert table_setup._has_commit(log)
     assert (log / COMMIT).read_text() == "{}"
