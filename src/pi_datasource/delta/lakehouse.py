@@ -216,6 +216,7 @@ def _create_statement(
 ) -> str:
     keys = ", ".join(f"`{column}`" for column in cluster_by)
     place = f" LOCATION '{_escape(location)}'" if location else ""
+    place += " TBLPROPERTIES (delta.enableChangeDataFeed = true)" if "pi_timeseries`" in name else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {name} ({_column_list(columns)}) USING delta CLUSTER BY ({keys}){place}"
     )

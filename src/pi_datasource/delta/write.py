@@ -45,8 +45,8 @@ def write(
 ) -> WriteCounts:
     """Makes bronze equal to ``found`` and updates gold; returns the counts of all attempts with this ``mark``.
 
-    With ``may_repeat`` an earlier attempt may have written bronze but not gold: then all hours of the window and of the
-    asked tags are recomputed, and not only those that change now. Unchanged hours are not rewritten.
+    With ``may_repeat`` an earlier attempt may have written bronze but not gold: then all hours are recomputed, and not only
+    those that change now. Unchanged hours are not rewritten.
     """
     stored = bronze.stored_events(spark, lakehouse.bronze, found.window, found.since)
     if found.asked is not None:
@@ -57,18 +57,11 @@ def write(
         counts = changes.count(diff, found.late_before)
         if counts.first is None and not may_repeat:
             return WriteCounts(0, 0, 0, 0)
-        # Checkpointed before bronze changes: any commit to bronze, by any writer, makes Spark recompute what it cached of
-        # the table, and compared with the new bronze there is no difference left.
-        touched = gold.hours_of(diff).localCheckpoint()
+        since = None if may_repeat else bronze.latest_version(spark, lakehouse.bronze)
         if counts.first is not None:
             with _commit_metadata(spark, f"{mark} late={counts.late}"):
                 bronze.apply(spark, lakehouse.bronze, diff, counts)
-        if may_repeat:
-            known = gold.stored_hours(spark, lakehouse, found.window)
-            if found.asked is not None:
-                known = known.where(points.tag_filter(found.asked))
-            touched = touched.union(gold.hours_of(found.events)).union(known).distinct()
-        gold.refresh(spark, lakehouse, touched)
+        gold.refresh(spark, lakehouse, since)
     finally:
         diff.unpersist()
     if may_repeat:
