@@ -52,24 +52,40 @@ def is_past_job(stream_id: str) -> bool:
 # The key of an event: `sequence` numbers events of one tag that share a (microsecond) timestamp, in server order.
 TIMESERIES_KEY = ("tag_webid", "timestamp", "sequence")
 
+
+def _field(name: str, kind: pa.DataType, comment: str, *, nullable: bool = True) -> pa.Field:
+    """A column; its comment becomes that of the table's column."""
+    return pa.field(name, kind, nullable=nullable, metadata={b"comment": comment.encode()})
+
+
 _EVENT = [
-    pa.field("tag_webid", pa.string(), nullable=False),
-    pa.field("tag_name", pa.string(), nullable=False),
-    pa.field("timestamp", TIMESTAMP, nullable=False),
-    pa.field("sequence", pa.int32(), nullable=False),
-    pa.field("value", pa.float64()),
-    pa.field("value_string", pa.string()),
-    pa.field("state_code", pa.int32()),
-    pa.field("value_kind", pa.string(), nullable=False),
-    pa.field("good", pa.bool_()),
-    pa.field("questionable", pa.bool_()),
-    pa.field("substituted", pa.bool_()),
-    pa.field("annotated", pa.bool_()),
-    pa.field("units", pa.string()),
-    pa.field("point_type", pa.string()),
+    _field("tag_webid", pa.string(), "WebID of the tag; it survives a rename", nullable=False),
+    _field("tag_name", pa.string(), "name of the tag when the event was read", nullable=False),
+    _field("timestamp", TIMESTAMP, "time of the event, to the microsecond", nullable=False),
+    _field(
+        "sequence", pa.int32(), "number of the event among those of its time, in PI's order", nullable=False
+    ),
+    _field("value", pa.float64(), "the number; null if the value is none"),
+    _field("value_string", pa.string(), "the text or the name of the state; null if the value is a number"),
+    _field("state_code", pa.int32(), "the code of a digital or system state"),
+    _field(
+        "value_kind",
+        pa.string(),
+        "what the value is: number, digital, system, string and so on",
+        nullable=False,
+    ),
+    _field("good", pa.bool_(), "PI's Good: whether the value is valid"),
+    _field("questionable", pa.bool_(), "PI's Questionable: whether the value is doubtful"),
+    _field("substituted", pa.bool_(), "PI's Substituted: whether the value replaced another one"),
+    _field("annotated", pa.bool_(), "PI's Annotated: whether the event has an annotation"),
+    _field("units", pa.string(), "engineering units"),
+    _field("point_type", pa.string(), "type of the PI point, such as Float32"),
 ]
-_METADATA = [pa.field("tag_path", pa.string()), pa.field("server_name", pa.string())]
-LINEAGE = [pa.field("ingestion_timestamp", TIMESTAMP, nullable=False)]
+_METADATA = [
+    _field("tag_path", pa.string(), "path of the tag on its server"),
+    _field("server_name", pa.string(), "name of the PI Data Archive"),
+]
+LINEAGE = [_field("ingestion_timestamp", TIMESTAMP, "when the event was read", nullable=False)]
 
 _CURVE = pa.struct(
     [
@@ -81,20 +97,48 @@ _CURVE = pa.struct(
         pa.field("seconds", pa.float64()),
     ]
 )
-_HOUR = [pa.field("tag_webid", pa.string()), pa.field("hour", TIMESTAMP), pa.field("tag_name", pa.string())]
+_SURROUNDINGS = pa.struct(
+    [
+        pa.field("good_seconds", pa.float64()),
+        pa.field("last_good", pa.bool_()),
+        pa.field("before_at", TIMESTAMP),
+        pa.field("before_number", pa.float64()),
+        pa.field("before_good", pa.bool_()),
+        pa.field("after_at", TIMESTAMP),
+        pa.field("after_number", pa.float64()),
+    ]
+)
+_HOUR = [
+    _field("tag_webid", pa.string(), "WebID of the tag; it survives a rename"),
+    _field("hour", TIMESTAMP, "start of the hour in UTC; an hour without events has no row"),
+    _field("tag_name", pa.string(), "name of the tag at the last event of the hour"),
+]
 _FIGURES = [
-    pa.field("units", pa.string()),
-    pa.field("event_count", pa.int64()),
-    pa.field("good_count", pa.int64()),
-    pa.field("good_share", pa.float64()),
-    pa.field("min_value", pa.float64()),
-    pa.field("max_value", pa.float64()),
-    pa.field("mean_value", pa.float64()),
-    pa.field("time_weighted_mean", pa.float64()),
-    pa.field("first_value", pa.float64()),
-    pa.field("last_value", pa.float64()),
-    pa.field("last_value_string", pa.string()),
-    pa.field("curve", _CURVE),
+    _field("units", pa.string(), "engineering units at the last event of the hour"),
+    _field("event_count", pa.int64(), "number of events"),
+    _field("good_count", pa.int64(), "number of good events"),
+    _field(
+        "good_number_count",
+        pa.int64(),
+        "number of good events with a finite number: the statistics are of them",
+    ),
+    _field("questionable_count", pa.int64(), "number of questionable events"),
+    _field("substituted_count", pa.int64(), "number of substituted events"),
+    _field("good_share", pa.float64(), "good_count / event_count, between 0 and 1"),
+    _field(
+        "percent_good", pa.float64(), "percentage of the hour after good events; PI's PercentGood by time"
+    ),
+    _field("min_value", pa.float64(), "lowest number"),
+    _field("max_value", pa.float64(), "highest number"),
+    _field("mean_value", pa.float64(), "mean of the numbers; PI's Average by event"),
+    _field("stddev_value", pa.float64(), "sample standard deviation of the numbers; PI's StdDev by event"),
+    _field("time_weighted_mean", pa.float64(), "mean by time; PI's Average by time"),
+    _field("first_value", pa.float64(), "first number"),
+    _field("last_value", pa.float64(), "last number"),
+    _field("last_value_string", pa.string(), "text or state of the hour's last event"),
+    _field("updated_at", TIMESTAMP, "when the row was computed last with another result"),
+    _field("curve", _CURVE, "internal: the hour's first and last event, and the area and time between them"),
+    _field("surroundings", _SURROUNDINGS, "internal: good time, and the events next to the hour"),
 ]
 # A column of `pi_points`, joined to the events while their hour is computed.
 _STEP = "step"

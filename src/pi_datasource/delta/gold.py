@@ -1,142 +1,208 @@
-"""Hourly metrics of each tag, recomputed from bronze for exactly the hours that a micro-batch has touched."""
+"""Hourly metrics of each tag, recomputed from bronze for exactly the hours that have changed since the last refresh."""
 
 from __future__ import annotations
 
-import math
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import commits, time_weighted, timestamps
-from pi_datasource.delta.bronze import FIXED_COLUMNS, stored_events
+from pi_datasource.delta import bronze_changes, commits, hourly_metrics, neighbours, time_weighted, timestamps
+from pi_datasource.delta.bronze import stored_events
 from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.delta.staging import Staging
 from pi_datasource.model import Window
 
-# UTC hours whatever the session's time zone, which may be half an hour off.
-HOUR = "timestamp_seconds(floor(unix_micros(timestamp) / 3600000000) * 3600)"
+log = logging.getLogger(__name__)
+
 _KEY = ["tag_webid", "hour"]
-_TOUCHED = "_touched"
-_HOUR = timedelta(hours=1)
+_HOUR = time_weighted.HOUR
+# Computed at once when everything is; bounds memory and the rows of one commit.
+_PIECE = timedelta(days=30)
+_FEW_HOURS = 24  # so many hours of all tags fit into the memory of every process
+_STORED_MEANWHILE = "hours of these tags were stored while they were computed"
 
 
-class _Touched(NamedTuple):
-    """The (tag, hour) pairs to recompute; their first and last hour, and a filter on their range of tags."""
+@dataclass(frozen=True)
+class Appended:
+    """Rows that one commit appended to bronze, all of them new and in no hour before that of ``first``.
 
-    pairs: DataFrame
+    ``first`` and ``last`` are timestamps; ``version`` is that of the commit, if known; ``tags`` are the WebIDs, if few.
+    """
+
+    version: int | None
     first: datetime
     last: datetime
-    tags: Column
+    tags: Sequence[str] | None
 
 
-def metrics(events: DataFrame) -> DataFrame:
-    """One row per tag and hour: counts of all events; statistics of good finite numbers, null if there are none.
+@dataclass(frozen=True)
+class _Scope:
+    """What to recompute: all hours from ``first`` to ``last`` of tags that satisfy ``tags``, or ``pairs`` among them."""
 
-    ``events`` have the columns ``step`` and ``hour`` besides their own. ``curve`` holds what the means of neighbouring
-    hours need.
+    first: datetime
+    last: datetime
+    tags: str
+    pairs: DataFrame | None = None
+
+    def hours(self, before: timedelta, after: timedelta, hour: str = "hour") -> str:
+        """A condition on ``hour``: from ``before`` the first to ``after`` the last one."""
+        low, high = self.first - before, self.last + after
+        return f"{hour} >= {timestamps.literal(low)} AND {hour} <= {timestamps.literal(high)}"
+
+
+def refresh(
+    spark: SparkSession, lakehouse: Lakehouse, since: int | None, appended: Appended | None = None
+) -> int:
+    """Brings gold up to bronze's latest version and returns that version; rows that are right already are not rewritten.
+
+    ``since`` is the version that gold includes already. Without it, or when the changes since then are no longer stored,
+    everything is recomputed.
     """
-    # One NaN or infinity would spoil every statistic of its hour. Spark orders NaN after any other number.
-    reading = F.when(F.col("good") & (F.abs("value") < F.lit(math.inf)), F.col("value"))
-    order = F.struct("timestamp", "sequence")
-    numbered = F.when(reading.isNotNull(), order)
-    groups = [name for name in events.columns if name not in {*FIXED_COLUMNS, "step", "hour"}]
-    good = F.count(F.when(F.col("good"), 1))
-    return (
-        time_weighted.with_segments(events, reading)
-        .groupBy(*_KEY)
-        .agg(
-            *[F.max_by(name, order).alias(name) for name in ("tag_name", *groups, "units")],
-            F.count(F.lit(1)).alias("event_count"),
-            good.alias("good_count"),
-            (good / F.count(F.lit(1))).alias("good_share"),
-            F.min(reading).alias("min_value"),
-            F.max(reading).alias("max_value"),
-            F.avg(reading).alias("mean_value"),
-            F.min_by("value", numbered).alias("first_value"),
-            F.max_by("value", numbered).alias("last_value"),
-            F.max_by("value_string", order).alias("last_value_string"),
-            time_weighted.curve_summary(reading, order).alias("curve"),
-        )
-    )
+    latest, since_then = bronze_changes.commits_since(spark, lakehouse.bronze, since)
+    if since is None or latest < since:
+        _recompute(spark, lakehouse)
+    elif appended is not None and bronze_changes.is_only(since_then, appended.version):
+        first, last = (_hour_of(moment) for moment in (appended.first, appended.last))
+        _refresh(spark, lakehouse, _Scope(first, last, _listed(appended.tags)))
+    elif since_then != []:
+        _follow(spark, lakehouse, since, latest)
+    return latest
 
 
-def hours_of(events: DataFrame) -> DataFrame:
-    """The (tag, hour) pairs of ``events``."""
-    return events.select("tag_webid", F.expr(HOUR).alias("hour")).distinct()
-
-
-def stored_hours(spark: SparkSession, lakehouse: Lakehouse, window: Window) -> DataFrame:
-    """The stored (tag, hour) pairs that overlap ``window``."""
-    table = spark.read.table(lakehouse.gold).select(*_KEY)
-    first, end = timestamps.column(window.start - _HOUR), timestamps.column(window.end)
-    return table.where((F.col("hour") > first) & (F.col("hour") < end))
-
-
-def refresh(spark: SparkSession, lakehouse: Lakehouse, touched: DataFrame) -> None:
-    """Recomputes these (tag, hour) pairs from bronze; deletes the rows of pairs without events.
-
-    Unchanged rows are not rewritten.
-    """
-    # With `persist` alone, Spark would recompute it after another writer's commit to a table that it was read from, and
-    # pairs that appear only then would be treated as pairs without events.
-    touched = touched.localCheckpoint(eager=False).persist()
+def _follow(spark: SparkSession, lakehouse: Lakehouse, since: int, latest: int) -> None:
+    """Recomputes the (tag, hour) pairs of the events that changed after version ``since``."""
+    staging = Staging(lakehouse.checkpoint_root, f"gold-{uuid.uuid4().hex}")
     try:
-        bounds = [
-            f(name).alias(f"{f.__name__}_{name}") for name in ("hour", "tag_webid") for f in (F.min, F.max)
-        ]
-        ((first, last, low, high),) = timestamps.rows(touched.agg(*bounds))
-        if first is None:
+        try:
+            changed = bronze_changes.stage_pairs(spark, lakehouse.bronze, since, latest, staging)
+        except bronze_changes.Unavailable:
+            log.warning(
+                "the changes of bronze since version %s are no longer stored: all hours are recomputed", since
+            )
+            log.debug("why the changes cannot be read", exc_info=True)
+            _recompute(spark, lakehouse)
             return
-        tags = F.col("tag_webid").between(low, high)  # lets Delta skip the files of other tags
-        scope = _Touched(touched, first, last, tags)
-        commits.retry_conflicts(lambda: _merge_hours(spark, lakehouse, scope))
+        if changed is not None:
+            tags = f"tag_webid BETWEEN {_text(changed.low)} AND {_text(changed.high)}"
+            _refresh(spark, lakehouse, _Scope(changed.first, changed.last, tags, changed.pairs))
     finally:
-        touched.unpersist()
+        staging.clear()
 
 
-def _compute_hours(spark: SparkSession, lakehouse: Lakehouse, touched: _Touched) -> DataFrame:
-    """The touched hours, and their neighbours in time, because their means depend on them.
+def _recompute(spark: SparkSession, lakehouse: Lakehouse) -> None:
+    """Recomputes all hours, from the earliest to the latest: an hour depends on the one before it."""
+    span = _PIECE // timedelta(microseconds=1)
+    times = spark.read.table(lakehouse.bronze).select(F.col("timestamp").alias("at"))
+    times = times.union(spark.read.table(lakehouse.gold).select("hour"))
+    pieces = times.select(F.expr(f"unix_micros(at) - pmod(unix_micros(at), {span}) AS piece")).distinct()
+    for start in sorted(row["piece"] for row in pieces.collect()):
+        first = timestamps.EPOCH + timedelta(microseconds=start)
+        _refresh(spark, lakehouse, _Scope(first, first + _PIECE - _HOUR, "true"))
 
-    ``_deleted`` marks a pair without events.
+
+def _refresh(spark: SparkSession, lakehouse: Lakehouse, scope: _Scope) -> None:
+    commits.retry_conflicts(lambda: _write(spark, lakehouse, scope))
+
+
+def _write(spark: SparkSession, lakehouse: Lakehouse, scope: _Scope) -> None:
+    near = f"{scope.hours(time_weighted.REACH, time_weighted.REACH)} AND {scope.tags}"
+    if spark.read.table(lakehouse.gold).where(near).isEmpty():  # by Delta's statistics, mostly
+        nothing = spark.read.table(lakehouse.gold).where("false")
+        rows = _compute_hours(spark, lakehouse, scope, nothing).drop("_deleted")
+        # Hours that another writer stores meanwhile would have to be updated, and the ones next to them.
+        empty = f"{near} AND CASE WHEN {near} THEN raise_error('{_STORED_MEANWHILE}') IS NULL END"
+        try:
+            commits.append_new(spark, lakehouse.gold, rows, _KEY, empty)
+        except Exception as error:
+            if _STORED_MEANWHILE not in str(error):
+                raise
+        else:
+            return
+    _merge_hours(spark, lakehouse, scope)
+
+
+def _merge_hours(spark: SparkSession, lakehouse: Lakehouse, scope: _Scope) -> None:
+    # Not staged: Delta reads the events after its transaction has begun, so hours that another writer commits later are a
+    # conflict, and hours committed earlier contain what is read here.
+    rows = _compute_hours(spark, lakehouse, scope, spark.read.table(lakehouse.gold))
+    # Delta reads a source twice, unless it cannot be repeated: then it keeps the rows while it needs them.
+    rows = rows.where(F.rand() >= 0)
+    names = [name for name in rows.columns if name != "_deleted"]
+    bounds = scope.hours(time_weighted.REACH, time_weighted.REACH, "t.hour")
+    clauses = ["WHEN MATCHED AND s._deleted THEN DELETE", *commits.copied(names, "NOT s._deleted")]
+    commits.merge(spark, lakehouse.gold, rows, [bounds, *commits.same(_KEY)], clauses)
+
+
+def _compute_hours(spark: SparkSession, lakehouse: Lakehouse, scope: _Scope, stored: DataFrame) -> DataFrame:
+    """The hours of ``scope``, and those next to them, as they should be and are not in ``stored``.
+
+    ``_deleted`` marks stored hours without events.
     """
     # Bounds on the timestamp itself let Delta skip the files of all other hours.
-    events = stored_events(spark, lakehouse.bronze, Window(touched.first, touched.last + _HOUR))
-    events = events.where(touched.tags).withColumn("hour", F.expr(HOUR))
-    # A tag has a row for each selection that it belongs to.
+    events = stored_events(spark, lakehouse.bronze, Window(scope.first, scope.last + _HOUR)).where(scope.tags)
+    if scope.pairs is not None:
+        events = events.withColumn("hour", F.expr(hourly_metrics.HOUR))
+        events = events.join(scope.pairs, _KEY, "left_semi").drop("hour")
+    steps = _steps(spark, lakehouse)
+    fresh = hourly_metrics.metrics(events, steps, few=scope.last - scope.first < _FEW_HOURS * _HOUR)
+    names = [name for name in stored.columns if name in {*fresh.columns, *neighbours.LATER_COLUMNS}]
+    new = fresh.select(*_KEY, F.struct(*fresh.columns).alias("_new"))
+    old = _nearest(stored, scope, events).select(*_KEY, F.struct(*names).alias("_old"))
+    both = new.unionByName(old, allowMissingColumns=True)
+    if scope.pairs is None:
+        touched = F.expr(scope.hours(timedelta(0), timedelta(0)))
+    else:
+        both = both.unionByName(scope.pairs.withColumn("_pair", F.lit(True)), allowMissingColumns=True)
+        touched = F.coalesce(F.first("_pair", ignorenulls=True), F.lit(False))
+    rows = both.repartition("tag_webid").groupBy(
+        *_KEY
+    )  # not by the key: the next step needs all hours of a tag
+    versions = [F.first(name, ignorenulls=True).alias(name) for name in ("_new", "_old")]
+    return neighbours.changed_hours(rows.agg(*versions, touched.alias("_touched")), steps, names)
+
+
+def _steps(spark: SparkSession, lakehouse: Lakehouse) -> DataFrame:
+    """Which tags are step tags; a tag has a row for each selection that it belongs to."""
     points = spark.read.table(lakehouse.points).groupBy("tag_webid")
-    steps = points.agg(F.max_by("step", "last_seen").alias("step"))
-    fresh = metrics(events.join(touched.pairs, _KEY, "left_semi").join(steps, "tag_webid", "left"))
-    rows = touched.pairs.join(fresh, _KEY, "left").withColumn(_TOUCHED, F.lit(True))
-    reach = time_weighted.REACH + time_weighted.REACH  # a neighbour needs its own neighbours
-    low, high = timestamps.column(touched.first - reach), timestamps.column(touched.last + reach)
-    stored = spark.read.table(lakehouse.gold).where((F.col("hour") >= low) & (F.col("hour") <= high))
-    others = stored.where(touched.tags).drop("time_weighted_mean").join(touched.pairs, _KEY, "left_anti")
-    others = others.join(touched.pairs.select("tag_webid").distinct(), "tag_webid", "left_semi")
-    both = rows.unionByName(others.withColumn(_TOUCHED, F.lit(False)), allowMissingColumns=True)
-    weighted = time_weighted.with_mean(both.join(steps, "tag_webid", "left"), _TOUCHED)
-    return weighted.withColumn("_deleted", F.col("event_count").isNull())
+    return F.broadcast(points.agg(F.max_by("step", "last_seen").alias("step")))
 
 
-def _merge_hours(spark: SparkSession, lakehouse: Lakehouse, touched: _Touched) -> None:
-    # Not persisted: Delta then reads the events after its transaction has begun, so hours that another writer commits
-    # later are a conflict, and hours committed earlier contain what is read here.
-    rows = _compute_hours(spark, lakehouse, touched)
-    stored = spark.read.table(lakehouse.gold)
-    names = [name for name in stored.columns if name in rows.columns]
-    low, high = touched.first - time_weighted.REACH, touched.last + time_weighted.REACH
-    bounds = f"t.hour >= {timestamps.literal(low)} AND t.hour <= {timestamps.literal(high)}"
-    changed = _changed_rows(rows, stored.where(touched.tags).alias("t").where(bounds))
-    clauses = ["WHEN MATCHED AND s._deleted THEN DELETE", *commits.copied(names, "NOT s._deleted")]
-    commits.merge(spark, lakehouse.gold, changed, [bounds, *commits.same(_KEY)], clauses)
-
-
-def _changed_rows(rows: DataFrame, stored: DataFrame) -> DataFrame:
-    """The ``rows`` that are missing or different in ``stored``, and the ``_deleted`` ones that it still holds."""
-    common = [F.col(f"`{name}`") for name in stored.columns if name in rows.columns]
-    old = stored.select(*_KEY, F.struct(*common).alias("_old"))
-    both = rows.withColumn("_new", F.struct(*common)).join(old, _KEY, "left")
-    same = F.when(F.col("_deleted"), F.col("_old").isNull()).otherwise(
-        F.col("_new").eqNullSafe(F.col("_old"))
+def _nearest(stored: DataFrame, scope: _Scope, events: DataFrame) -> DataFrame:
+    """The stored hours in and next to the hours of ``scope``, and farther ones of tags that have none next to them."""
+    stored = stored.where(scope.tags)
+    pairs = scope.pairs
+    tags = (events if pairs is None else pairs).select("tag_webid")
+    if pairs is not None:
+        stored = stored.join(tags, "tag_webid", "left_semi")
+    before, later = timestamps.literal(scope.first - _HOUR), timestamps.literal(scope.last + _HOUR)
+    # The broadcast side first: when all tags have the hour before, Spark does not read the others at all.
+    lonely = tags.distinct().join(
+        stored.where(f"hour = {before}").select("tag_webid"), "tag_webid", "left_anti"
     )
-    return both.where(~same).drop("_new", "_old")
+    reach, nothing = time_weighted.REACH, timedelta(0)
+    far = stored.where(f"{scope.hours(reach, nothing)} AND hour < {before}")
+    far = far.join(F.broadcast(lonely), "tag_webid", "left_semi")
+    # Mostly there is none: the new hours are the last ones.
+    after = stored.where(f"{scope.hours(nothing, reach)} AND hour > {later}")
+    return stored.where(scope.hours(_HOUR, _HOUR)).unionAll(far).unionAll(after)
+
+
+def _hour_of(moment: datetime) -> datetime:
+    return moment - (moment - timestamps.EPOCH) % _HOUR
+
+
+def _listed(tags: Sequence[str] | None) -> str:
+    if tags is None:
+        return "true"
+    return f"tag_webid IN ({', '.join(map(_text, tags))})" if tags else "false"
+
+
+def _text(value: str) -> str:
+    """A text as a literal of Spark SQL."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

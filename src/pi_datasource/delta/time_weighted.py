@@ -1,8 +1,8 @@
-"""The time-weighted mean of an hour: the area under a tag's curve divided by the time for which the curve has a value.
+"""The time-weighted mean and the percentage of good time of an hour, from its own events and the two next to it.
 
 The curve is that of PI's own ``summary``. From a good number it is linear up to the next event if that is a good number
 and the tag is not a ``step`` tag; otherwise the number holds until the next event. After an event that is bad, or not a
-finite number, there is no value until the next event.
+finite number, there is no value until the next event. The time after an event is good if the event is.
 
 An hour without events has no row, but the curve crosses it: the events before the first and after the last one of an hour
 are those of the tag's nearest stored hours, at most ``REACH`` away. Without an event before, the hour begins with its
@@ -13,72 +13,64 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
-from pyspark.sql.window import Window
 
-# To the farthest event that a mean depends on; bounds what a micro-batch reads of gold.
+# To the farthest event that a mean depends on; bounds how far gold is searched for a tag's nearest hours.
 REACH = timedelta(days=7)
-_HOUR = timedelta(hours=1)
+HOUR = timedelta(hours=1)
 
 
-def with_segments(hourly: DataFrame, reading: Column) -> DataFrame:
-    """Adds ``_seconds`` and ``_area`` of the curve from each event to the next one in its hour."""
-    following = Window.partitionBy("tag_webid", "hour").orderBy("timestamp", "sequence")
-    rows = hourly.withColumns(
-        {
-            "_number": reading,
-            "_next": F.lead(reading).over(following),
-            "_seconds": _seconds(F.col("timestamp"), F.lead("timestamp").over(following)),
-        }
-    )
-    linear = F.col("_next").isNotNull() & ~F.coalesce(F.col("step"), F.lit(False))
-    end = F.when(linear, F.col("_next")).otherwise(F.col("_number"))
-    return rows.withColumn("_area", F.col("_seconds") * (F.col("_number") + end) / 2)
-
-
-def curve_summary(reading: Column, order: Column) -> Column:
-    """The first and last event of an hour, and the area and time between them: all that its mean needs."""
-    timed = F.when(F.col("_number").isNotNull(), F.col("_seconds"))
+def curve(first_at: Column, last_at: Column, step: Column) -> Column:
+    """The first and last event of an hour, and the area and time between them."""
+    area = F.when(F.coalesce(step, F.lit(False)), F.col("_step_area")).otherwise(F.col("_linear_area"))
     return F.struct(
-        F.min("timestamp").alias("first_at"),
-        F.min_by(reading, order).alias("first_number"),
-        F.max("timestamp").alias("last_at"),
-        F.max_by(reading, order).alias("last_number"),
-        F.coalesce(F.sum("_area"), F.lit(0.0)).alias("area"),
-        F.coalesce(F.sum(timed), F.lit(0.0)).alias("seconds"),
+        first_at.alias("first_at"),
+        F.col("_first_number").alias("first_number"),
+        last_at.alias("last_at"),
+        F.col("_last_number").alias("last_number"),
+        F.coalesce(area, F.lit(0.0)).alias("area"),
+        (F.coalesce(F.col("_numeric_micros"), F.lit(0)) / F.lit(1e6)).alias("seconds"),
     )
 
 
-def with_mean(hours: DataFrame, touched: str) -> DataFrame:
-    """Adds ``time_weighted_mean`` to ``hours`` (with ``curve`` and ``step``), from each hour and its neighbours.
-
-    Keeps only the hours with a true column ``touched`` and their direct neighbours.
-    """
-    forward = Window.partitionBy("tag_webid").orderBy("hour")
-    backward = Window.partitionBy("tag_webid").orderBy(F.col("hour").desc())
-    preceding = (Window.unboundedPreceding, -1)
-    flags = [F.coalesce(side(touched).over(forward), F.lit(False)) for side in (F.lag, F.lead)]
-    near = hours.withColumns(
-        {
-            "_before": F.last("curve", ignorenulls=True).over(forward.rowsBetween(*preceding)),
-            "_after": F.last("curve", ignorenulls=True).over(backward.rowsBetween(*preceding)),
-            "_kept": F.col(touched) | flags[0] | flags[1],
-        }
-    ).where("_kept")
-    return near.withColumn("time_weighted_mean", _mean()).drop("_before", "_after", "_kept", "step", touched)
+def surroundings(good_seconds: Column, last_good: Column, before: Column, after: Column) -> Column:
+    """What an hour's figures need besides its ``curve``: its good time, and the events next to it (null if too far)."""
+    start, end = F.col("hour"), _shift(F.col("hour"), HOUR)
+    before = F.when(before["at"] >= _shift(start, -REACH), before)
+    after = F.when(after["at"] < _shift(end, REACH), after)
+    return F.struct(
+        good_seconds.alias("good_seconds"),
+        last_good.alias("last_good"),
+        before["at"].alias("before_at"),
+        before["number"].alias("before_number"),
+        before["good"].alias("before_good"),
+        after["at"].alias("after_at"),
+        after["number"].alias("after_number"),
+    )
 
 
-def _mean() -> Column:
-    start, end = F.col("hour"), _shift(F.col("hour"), _HOUR)
-    step, curve, zero = F.coalesce(F.col("step"), F.lit(False)), F.col("curve"), F.lit(0.0)
-    before = F.when(F.col("_before.last_at") >= _shift(start, -REACH), F.col("_before"))
-    after = F.when(F.col("_after.first_at") < _shift(end, REACH), F.col("_after"))
-    left_s, right_s = _seconds(start, curve["first_at"]), _seconds(curve["last_at"], end)
-    gap_s = _seconds(before["last_at"], curve["first_at"])
-    left = _edge_area(before["last_number"], curve["first_number"], gap_s, step, left_s, at_end=True)
-    gap_s = _seconds(curve["last_at"], after["first_at"])
-    right = _edge_area(curve["last_number"], after["first_number"], gap_s, step, right_s, at_end=False)
+def first_event(curve: Column) -> Column:
+    """The first event of an hour; null if the hour is."""
+    event = F.struct(curve["first_at"].alias("at"), curve["first_number"].alias("number"))
+    return F.when(curve.isNotNull(), event)
+
+
+def last_event(curve: Column, good: Column) -> Column:
+    """The last event of an hour; null if the hour is. Rows of older versions do not tell whether it is ``good``."""
+    good = F.coalesce(good, curve["last_number"].isNotNull())
+    event = F.struct(curve["last_at"].alias("at"), curve["last_number"].alias("number"), good.alias("good"))
+    return F.when(curve.isNotNull(), event)
+
+
+def mean(curve: Column, near: Column, step: Column) -> Column:
+    """The area under the curve of an hour by the time for which it has a value; ``near`` are its ``surroundings``."""
+    step, zero = F.coalesce(step, F.lit(False)), F.lit(0.0)
+    left_s, right_s = _edges(curve)
+    gap_s = _seconds(near["before_at"], curve["first_at"])
+    left = _edge_area(near["before_number"], curve["first_number"], gap_s, step, left_s, at_end=True)
+    gap_s = _seconds(curve["last_at"], near["after_at"])
+    right = _edge_area(curve["last_number"], near["after_number"], gap_s, step, right_s, at_end=False)
     area = curve["area"] + F.coalesce(left, zero) + F.coalesce(right, zero)
     seconds = (
         curve["seconds"]
@@ -86,6 +78,24 @@ def _mean() -> Column:
         + F.when(right.isNotNull(), right_s).otherwise(zero)
     )
     return F.when(seconds > 0, area / seconds)
+
+
+def percent_good(curve: Column, near: Column) -> Column:
+    """The percentage of an hour after good events; time before the tag's first event does not count."""
+    left_s, right_s = _edges(curve)
+    left_s = F.when(near["before_at"].isNotNull(), left_s).otherwise(F.lit(0.0))
+    good_s = (
+        near["good_seconds"]
+        + F.when(near["before_good"], left_s).otherwise(F.lit(0.0))
+        + F.when(near["last_good"], right_s).otherwise(F.lit(0.0))
+    )
+    return F.lit(100.0) * good_s / (left_s + _seconds(curve["first_at"], curve["last_at"]) + right_s)
+
+
+def _edges(curve: Column) -> tuple[Column, Column]:
+    """The seconds of the hour before its first and from its last event."""
+    end = _shift(F.col("hour"), HOUR)
+    return _seconds(F.col("hour"), curve["first_at"]), _seconds(curve["last_at"], end)
 
 
 def _edge_area(
