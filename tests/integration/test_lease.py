@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from pyspark.errors import StreamingQueryException
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from mock_server import Plant
-from pi_datasource.delta import Lakehouse, commits, lease, lease_table
+from pi_datasource.delta import Lakehouse, audit, commits, lease
 from pi_datasource.delta.checkpoint import last_planned_batch
 from pi_datasource.delta.lease_table import LeaseRow
 from pi_datasource.errors import StreamInUse
@@ -42,7 +43,9 @@ IN_USE = r"another ingestion of this server and these tags is running \({}.* UTC
 def table(spark: Any, tmp_path: Path) -> str:
     """An audit table as several processes know it."""
     name = f"delta.`{tmp_path / 'audit'}`"
-    spark.createDataFrame([], lease_table.COLUMNS).write.format("delta").save(str(tmp_path / "audit"))
+    spark.createDataFrame([], from_arrow_schema(audit.SCHEMA)).write.format("delta").save(
+        str(tmp_path / "audit")
+    )
     return name
 
 

@@ -102,7 +102,7 @@ def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: 
             monkeypatch.setattr(commits, "merge", merge)
             monkeypatch.setattr(commits, "append_new", append)
             _write(site, others, whole)
-            gold.refresh(site.spark, site.lakehouse, since)
+            gold.refresh(site.spark, site.lakehouse, _staging(site), since)
             return commit(*arguments, **named)
 
         return after_another
@@ -110,7 +110,7 @@ def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: 
     _write(site, mine, whole)
     monkeypatch.setattr(commits, "merge", before(merge))
     monkeypatch.setattr(commits, "append_new", before(append))
-    gold.refresh(site.spark, site.lakehouse, since)
+    gold.refresh(site.spark, site.lakehouse, _staging(site), since)
     assert commits.merge is merge  # the other one has written in between
     assert site.spark.read.table(site.lakehouse.bronze).count() == 2 * earlier.count()
     site.assert_gold_is_recomputed()
@@ -153,8 +153,13 @@ def _earlier(site: Site) -> tuple[DataFrame, Window]:
 
 def _write(site: Site, rows: DataFrame, window: Window) -> Written:
     web_ids = [point.web_id("IDOnly") for point in site.plant.points]
-    staging = Staging(site.lakehouse.staging, f"writer {threading.get_ident()}")
-    return WindowWriter(site.spark, site.lakehouse, staging, "a mark").write(rows, Asked(window, web_ids))
+    return WindowWriter(site.spark, site.lakehouse, _staging(site), "a mark").write(
+        rows, Asked(window, web_ids)
+    )
+
+
+def _staging(site: Site) -> Staging:
+    return Staging(site.lakehouse.staging, f"writer {threading.get_ident()}")
 
 
 def _append(site: Site, table: str, row: Mapping[str, Any]) -> None:

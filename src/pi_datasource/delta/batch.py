@@ -51,7 +51,7 @@ class BatchWriter:
         self.selection = lakehouse.selection(options)
         self.run_id = uuid4().hex
         self._staging = Staging(lakehouse.staging, self.selection)
-        self._gold = GoldPosition(lakehouse)
+        self._gold = GoldPosition(lakehouse, self._staging)
         # A batch that was not planned by an earlier run has written nothing yet: there is nothing to look for.
         self._last_planned = last_planned
         self._stream_start: datetime | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -56,7 +55,11 @@ class _Scope:
 
 
 def refresh(
-    spark: SparkSession, lakehouse: Lakehouse, since: int | None, appended: Appended | None = None
+    spark: SparkSession,
+    lakehouse: Lakehouse,
+    staging: Staging,
+    since: int | None,
+    appended: Appended | None = None,
 ) -> int:
     """Brings gold up to bronze's latest version and returns that version; rows that are right already are not rewritten.
 
@@ -70,28 +73,24 @@ def refresh(
         first, last = (_hour_of(moment) for moment in (appended.first, appended.last))
         _refresh(spark, lakehouse, _Scope(first, last, _listed(appended.tags)))
     elif since_then != []:
-        _follow(spark, lakehouse, since, latest)
+        _follow(spark, lakehouse, staging, since, latest)
     return latest
 
 
-def _follow(spark: SparkSession, lakehouse: Lakehouse, since: int, latest: int) -> None:
+def _follow(spark: SparkSession, lakehouse: Lakehouse, staging: Staging, since: int, latest: int) -> None:
     """Recomputes the (tag, hour) pairs of the events that changed after version ``since``."""
-    staging = Staging(lakehouse.checkpoint_root, f"gold-{uuid.uuid4().hex}")
     try:
-        try:
-            changed = bronze_changes.stage_pairs(spark, lakehouse.bronze, since, latest, staging)
-        except bronze_changes.Unavailable:
-            log.warning(
-                "the changes of bronze since version %s are no longer stored: all hours are recomputed", since
-            )
-            log.debug("why the changes cannot be read", exc_info=True)
-            _recompute(spark, lakehouse)
-            return
-        if changed is not None:
-            tags = f"tag_webid BETWEEN {_text(changed.low)} AND {_text(changed.high)}"
-            _refresh(spark, lakehouse, _Scope(changed.first, changed.last, tags, changed.pairs))
-    finally:
-        staging.clear()
+        changed = bronze_changes.stage_pairs(spark, lakehouse.bronze, since, latest, staging)
+    except bronze_changes.Unavailable:
+        log.warning(
+            "the changes of bronze since version %s are no longer stored: all hours are recomputed", since
+        )
+        log.debug("why the changes cannot be read", exc_info=True)
+        _recompute(spark, lakehouse)
+        return
+    if changed is not None:
+        tags = f"tag_webid BETWEEN {_text(changed.low)} AND {_text(changed.high)}"
+        _refresh(spark, lakehouse, _Scope(changed.first, changed.last, tags, changed.pairs))
 
 
 def _recompute(spark: SparkSession, lakehouse: Lakehouse) -> None:
@@ -117,7 +116,7 @@ def _write(spark: SparkSession, lakehouse: Lakehouse, scope: _Scope) -> None:
         # Hours that another writer stores meanwhile would have to be updated, and the ones next to them.
         empty = f"{near} AND CASE WHEN {near} THEN raise_error('{_STORED_MEANWHILE}') IS NULL END"
         try:
-            commits.append_new(spark, lakehouse.gold, rows, _KEY, empty)
+            commits.append_new(rows, lakehouse.gold, spark.read.table(lakehouse.gold).where(empty), _KEY)
         except Exception as error:
             if _STORED_MEANWHILE not in str(error):
                 raise

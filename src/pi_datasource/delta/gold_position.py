@@ -9,14 +9,15 @@ from pyspark.sql import SparkSession
 from pi_datasource.delta import audit, bronze, gold, points
 from pi_datasource.delta.gold import Appended
 from pi_datasource.delta.lakehouse import Lakehouse
+from pi_datasource.delta.staging import Staging
 from pi_datasource.delta.write import Written
 
 
 class GoldPosition:
     """One stream's or job's knowledge of gold; the audit table has it for the next one."""
 
-    def __init__(self, lakehouse: Lakehouse) -> None:
-        self._lakehouse = lakehouse
+    def __init__(self, lakehouse: Lakehouse, staging: Staging) -> None:
+        self._lakehouse, self._staging = lakehouse, staging
         self._version: int | None = None
 
     def before(self, spark: SparkSession) -> int | None:
@@ -32,7 +33,8 @@ class GoldPosition:
 
         ``written`` is all that was written since ``before``, of these tags.
         """
-        self._version = gold.refresh(spark, self._lakehouse, self._version, _appended(written, web_ids))
+        appended = _appended(written, web_ids)
+        self._version = gold.refresh(spark, self._lakehouse, self._staging, self._version, appended)
         return self._version
 
 

@@ -15,9 +15,8 @@ from uuid import uuid4
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
-from pyspark.sql.types import LongType, StringType, StructField, StructType, TimestampType
 
-from pi_datasource.delta import audit, commits, timestamps
+from pi_datasource.delta import commits, definitions, table_setup, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import BatchFunction, Lease, in_use, this_process
 from pi_datasource.errors import StreamInUse
@@ -27,17 +26,6 @@ log = logging.getLogger(__name__)
 KIND = "lease"
 TIME_TO_LIVE_S = 300
 RENEWALS = 3  # within the time to live: a renewal may fail
-COLUMNS = StructType(
-    [
-        StructField("stream_id", StringType()),
-        StructField("batch_id", LongType()),
-        StructField("created_at", TimestampType()),
-        StructField("kind", StringType()),
-        StructField("status", StringType()),
-        StructField("run_id", StringType()),
-        StructField("expires_at", TimestampType()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -165,9 +153,9 @@ class TableLease(Lease):
         Raises:
             StreamInUse: another holder has the lease; the message names its process.
         """
-        missing = [field for field in COLUMNS if field.name not in audit.SCHEMA.names]
-        columns = StructType([*audit.SCHEMA, *missing])
-        lakehouse.ensure_table(spark, lakehouse.audit, columns, ("created_at",))
+        table = definitions.audit(lakehouse)
+        table_setup.ensure_schemas(spark, lakehouse, [table])
+        table_setup.ensure(spark, lakehouse, table)
         owner = f"{this_process()}, {uuid4().hex[:8]}"  # one process can hold the lease twice, one after the other
         row = LeaseRow(lakehouse.audit, name, what, owner)
         row.acquire(spark)

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from pi_datasource import register
 from pi_datasource.delta import audit, background, lease, points, schema_setup
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.batch import BatchWriter
@@ -26,6 +24,7 @@ from pi_datasource.delta.query import RunningQuery
 from pi_datasource.delta.tag_discovery import TagDiscovery
 from pi_datasource.errors import InvalidOption, OffsetError, StreamInUse
 from pi_datasource.options.declaration import Options
+from pi_datasource.spark import loading
 from pi_datasource.spark.stream_reader import window_of
 
 
@@ -86,7 +85,8 @@ def _start(
     found = points.discover(checked)  # a server that denies access must not leave empty tables behind
     held = lease.acquire(spark, lakehouse, lakehouse.selection(checked))
     try:
-        stream = _load_stream(spark, {**Options.by_name(options), "report_metrics": "true"})
+        given = {**Options.by_name(options), "report_metrics": "true"}
+        stream = loading.load(spark, spark.readStream.format("pi").options(**given))
         writer = _prepare_query(stream, checked, lakehouse, found, held)
         writer = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
         query = writer.start()
@@ -120,17 +120,6 @@ def _check_query_name(spark: SparkSession, name: str) -> None:
             "end, or stop it"
         )
         raise StreamInUse(message)
-
-
-def _load_stream(spark: SparkSession, options: Mapping[str, str]) -> DataFrame:
-    stream = spark.readStream.format("pi").options(**options)
-    try:
-        return stream.load()
-    except AnalysisException as error:
-        if "DATA_SOURCE_NOT_FOUND" not in str(error):
-            raise
-        register(spark)  # where Spark does not find installed sources by itself
-        return stream.load()
 
 
 def ingest(

@@ -137,7 +137,7 @@ class WindowRewriter:
     ) -> tuple[WriteCounts, ReadOutcome, int]:
         """Reads and writes ``window``; returns what all attempts wrote, what was read, and gold's version of bronze."""
         spark, lakehouse, mark = self.spark, self.lakehouse, f"pi-datasource {self.stream_id} {number} piece"
-        gold = GoldPosition(lakehouse)
+        gold = GoldPosition(lakehouse, self._staging)
         repeated, since = self._staging.begin(f"{mark} {window}", gold.before(spark))
         read = WindowRead(self.options, chosen, window)
         written = read.replace(WindowWriter(spark, lakehouse, self._staging, mark), self.columns)
