@@ -51,13 +51,6 @@ NAMES = {
     "unpersist",
 }
 STATEMENT = re.compile(r"^\s*((UN)?CACHE\s+|SET\s+(?!TIME\s+ZONE)[\w.]+\s*=|RESET\s)|\bglobal_temp\.", re.I)
-# To be emptied by the rewrite of the write path.
-STILL = {
-    "batch.py": {"persist", "unpersist"},
-    "gold.py": {"localCheckpoint", "persist", "unpersist"},
-    "reread.py": {"mapInArrow", "persist", "unpersist"},
-    "write.py": {"conf.set", "conf.unset", "localCheckpoint", "persist", "unpersist"},
-}
 SOURCES = sorted(Path(delta.__file__).parent.glob("*.py"))
 
 
@@ -105,7 +98,7 @@ def _calls(node: ast.Call) -> Iterator[str]:
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_the_pipeline_uses_only_what_every_engine_has(source: Path) -> None:
-    assert unavailable(source.read_text(encoding="utf-8")) == STILL.get(source.name, set())
+    assert unavailable(source.read_text(encoding="utf-8")) == set()
 
 
 @pytest.mark.parametrize(
