@@ -20,6 +20,7 @@ from pi_datasource.errors import InvalidOption, StreamInUse
 from tests.integration.support.site import forget
 from tests.integration.support.small_pi import Answer, SmallPI, serving
 
+# On Spark Connect only what depends on the zone: serverless compute refuses the other settings, and continuous queries.
 pytestmark = pytest.mark.integration
 
 START = datetime(2026, 3, 1, tzinfo=timezone.utc)

@@ -14,6 +14,7 @@ from mock_server import Faults, Plant
 from pi_datasource.delta import changes
 from tests.integration.support.site import NOW, Site, site_of
 
+# Classic Spark only: in the middle of a micro-batch the tests change their simulator, which is in this process.
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 START = NOW - timedelta(minutes=20)
