@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,10 +12,11 @@ from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
+from delta.tables import DeltaTable
 
 from mock_server import Plant
 from oracle_check import compare
-from pi_datasource.delta import Lakehouse, audit, background, commits, maintain, schema_setup, start
+from pi_datasource.delta import Lakehouse, audit, background, maintain, schema_setup, start
 from pi_datasource.delta.audit import BatchReport
 from pi_datasource.delta.write import WindowEvents, write
 from pi_datasource.errors import InvalidOption
@@ -25,7 +24,7 @@ from pi_datasource.model import Window
 from pi_datasource.options.declaration import Options
 from tests.integration.support.site import NOW, forget, site_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.connect]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 DAY = timedelta(days=1)
 OPTIONS = Options.parse({"url": "http://localhost:1/piwebapi"})
@@ -40,45 +39,25 @@ def lakehouse(spark: Any, tmp_path: Path) -> Iterator[Lakehouse]:
     forget(spark)
 
 
-def test_tables_are_optimized_once_per_interval_whatever_their_histories_hold(
-    spark: Any, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_are_optimized_once_per_interval(spark: Any, lakehouse: Lakehouse) -> None:
     tables = [lakehouse.bronze, lakehouse.gold, lakehouse.audit, lakehouse.errors, lakehouse.points]
     now = datetime.now(timezone.utc)
 
     def run(after: timedelta = timedelta(0)) -> list[str]:
         return maintain(spark, lakehouse, optimize_every=DAY, now=now + after)
 
-    assert run(timedelta(hours=1)) == []  # the tables were made an hour ago
+    assert run() == tables  # none was optimized before
+    assert run(timedelta(hours=23)) == []
     for number in range(4):
         _append(spark, lakehouse, number)
-    spark.sql(f"DELETE FROM {lakehouse.maintenance}")  # as of a version that did not keep it
-    # Made two days ago, and busy: of the commits that are searched, each is younger than the interval.
-    monkeypatch.setattr(sys.modules["pi_datasource.delta.maintenance"], "COMMITS_SEARCHED", 2)
-    _made(lakehouse, "checkpoints/pi_ingestion_checkpoint", now - 2 * DAY)
-    assert run() == [lakehouse.audit]
-    assert _files(spark, lakehouse.audit) == 1
-    for number in range(4, 8):
-        _append(spark, lakehouse, number)
-    assert run(timedelta(hours=23)) == []
-    assert run(DAY + timedelta(hours=1)) == tables
+    assert run(DAY - timedelta(seconds=1)) == []
+    assert _files(spark, lakehouse.audit) == 4
+    assert run(DAY) == tables
     assert _files(spark, lakehouse.audit) == 1
     assert run(DAY + timedelta(hours=2)) == []  # nor those in which there was nothing to merge
-
-
-def test_what_somebody_else_has_optimized_is_left_alone(spark: Any, lakehouse: Lakehouse) -> None:
-    for number in range(2):
-        _append(spark, lakehouse, number)
-    commits.compact(spark, lakehouse.audit)
-    optimized = maintain(
-        spark, lakehouse, optimize_every=timedelta(seconds=1), now=datetime.now(timezone.utc) + DAY
-    )
-    assert lakehouse.audit in optimized
-    _append(spark, lakehouse, 2)
-    commits.compact(spark, lakehouse.audit)
-    assert lakehouse.audit not in maintain(
-        spark, lakehouse, optimize_every=DAY, now=datetime.now(timezone.utc)
-    )
+    times = spark.read.table(lakehouse.maintenance).select("table_name").collect()
+    assert {row[0] for row in times} == set(tables)
+    assert len(times) == len(tables)
 
 
 def test_the_audit_table_never_holds_more_small_files_than_a_bound(
@@ -100,7 +79,6 @@ def test_the_audit_table_never_holds_more_small_files_than_a_bound(
     assert audit.next_batch_id(spark, lakehouse, "stream") == 6
 
 
-@pytest.mark.classic_only("serverless compute has no such settings")
 def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, lakehouse: Lakehouse) -> None:
     for option in (
         "spark.databricks.delta.autoCompact.minNumFiles",
@@ -118,15 +96,14 @@ def test_a_table_that_compacts_itself_changes_no_count_of_a_replay(spark: Any, l
     finally:
         for option in ("minNumFiles", "enabled"):
             spark.conf.unset(f"spark.databricks.delta.autoCompact.{option}")
-    history = commits.history(spark, lakehouse.bronze, 1000).collect()
+    history = DeltaTable.forName(spark, lakehouse.bronze).history().collect()
     marked = Counter(row["operation"] for row in history if (row["userMetadata"] or "").startswith("a mark"))
     assert marked["MERGE"] == 3
     assert marked["OPTIMIZE"] > 0  # it has the mark as well
-    gold = commits.history(spark, lakehouse.gold, 1000).collect()
+    gold = DeltaTable.forName(spark, lakehouse.gold).history().collect()
     assert all(row["userMetadata"] is None for row in gold)
 
 
-@pytest.mark.classic_only("serverless compute has no continuous queries")
 def test_a_continuous_ingestion_from_python_fills_new_tags_and_maintains_tables(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -198,12 +175,6 @@ def _event(columns: Any, number: int) -> tuple[Any, ...]:
     return tuple({**values, **dict.fromkeys(flags, False)}.get(name) for name in columns.names)
 
 
-def _made(lakehouse: Lakehouse, table: str, at: datetime) -> None:
-    """A table's first commit was made then."""
-    commit = Path(str(lakehouse.directory), table, "_delta_log", f"{0:020}.json")
-    os.utime(commit, (at.timestamp(), at.timestamp()))
-
-
 def _append(spark: Any, lakehouse: Lakehouse, number: int) -> None:
     audit.append(spark, lakehouse, _report(number))
 
@@ -234,4 +205,4 @@ def _report(number: int) -> BatchReport:
 
 
 def _files(spark: Any, table: str) -> int:
-    return int(spark.sql(f"DESCRIBE DETAIL {table}").select("numFiles").first()[0])
+    return int(DeltaTable.forName(spark, table).detail().select("numFiles").first()[0])

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pi_datasource.delta import time_weighted
 
 _UPDATED_AT = "updated_at"
-LATER_COLUMNS = ("time_weighted_mean", "percent_good", "surroundings", _UPDATED_AT)
+_TIMED = ("time_weighted_mean", "percent_good")
+LATER_COLUMNS = (*_TIMED, "surroundings", _UPDATED_AT)
 """Columns of gold that ``changed_hours`` computes."""
 
 _IN_TIME = "OVER (PARTITION BY tag_webid ORDER BY hour)"
@@ -23,7 +24,8 @@ def changed_hours(hours: DataFrame, steps: DataFrame, names: Sequence[str]) -> D
     The hours before and after a touched one change with it.
     """
     near = _with_neighbours(hours).join(steps, "tag_webid", "left")
-    near = near.withColumn("_near", _surroundings())
+    near = _evaluated_once(near, "_near", _surroundings())
+    near = _evaluated_once(near, "_timed", _timed_figures())
     known = ("tag_webid", "hour")
     columns = {name: _figure(name) for name in names if name not in known}
     rows = near.select(
@@ -36,6 +38,19 @@ def changed_hours(hours: DataFrame, steps: DataFrame, names: Sequence[str]) -> D
     deleted, stored = F.col("_touched") & F.col("_new").isNull(), F.col("_old").isNotNull()
     changed = F.when(deleted, stored).otherwise(~stored | differs)
     return rows.where(changed).select(*(f"`{name}`" for name in names), deleted.alias("_deleted"))
+
+
+def _evaluated_once(rows: DataFrame, name: str, value: Column) -> DataFrame:
+    """Adds a column; Spark would copy a plain one's expression to all its uses, until the code is too large to compile."""
+    return rows.select("*", F.explode(F.array(value)).alias(name))
+
+
+def _timed_figures() -> Column:
+    curve, near = F.col("_curve"), F.col("_near")
+    return F.struct(
+        time_weighted.mean(curve, near, F.col("step")).alias("time_weighted_mean"),
+        time_weighted.percent_good(curve, near).alias("percent_good"),
+    )
 
 
 def _with_neighbours(hours: DataFrame) -> DataFrame:
@@ -78,13 +93,10 @@ def _surroundings() -> Column:
 
 
 def _figure(name: str) -> Column:
-    curve, near = F.col("_curve"), F.col("_near")
     if name == "surroundings":
-        return near
+        return F.col("_near")
     if name == _UPDATED_AT:
         return F.current_timestamp()
-    if name == "time_weighted_mean":
-        return time_weighted.mean(curve, near, F.col("step"))
-    if name == "percent_good":
-        return time_weighted.percent_good(curve, near)
+    if name in _TIMED:
+        return F.col(f"_timed.{name}")
     return _current(F.col(f"_new.`{name}`"), F.col(f"_old.`{name}`"))
