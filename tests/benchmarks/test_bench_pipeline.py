@@ -111,6 +111,10 @@ class TestPage:
         assert "| first | bytes by that of plain | 1.1 | 1.50 | 1.50 | **missed** |" in text
         assert "| first | pipeline before | 1,000 | 39.5 |" in text
 
+    def test_small_amounts_meet_no_limit(self) -> None:
+        text = page.markdown({**results({"first": load(12.0)}), "quick": True}, {})
+        assert "| first | wall_s by that of plain | 1.6 | 1.25 | – | small amounts |" in text
+
     @pytest.mark.parametrize("wrong", [{"failed": "no Java"}, {"rounds": [{"wrong": "999 rows"}]}])
     def test_a_case_that_failed_has_no_figures(self, wrong: dict[str, Any]) -> None:
         text = page.markdown(results({"first": load(12.0, **wrong)}), {})
