@@ -21,9 +21,13 @@ from pi_datasource.cli.flags import override, parse_options, with_options
 from pi_datasource.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from pi_datasource.delta import BackfillProgress, Progress
+    from pi_datasource.delta import BackfillProgress, Lakehouse, Progress
+    from pi_datasource.options.declaration import Options
 
 SHOWN_BATCHES = 5
+# Optimizing Spark's code takes longer than a run of seconds saves by it. The code cache is by default too small for all of
+# Spark where nothing is optimized, and full, it stops all compiling. The serial collector needs no threads of its own.
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 out = Console()
 Folder = Annotated[Path | None, typer.Option(help="Folder for the tables; local Spark and Delta.")]
 Catalog = Annotated[str | None, typer.Option(help="Catalog for the tables, on a cluster.")]
@@ -68,7 +72,7 @@ def ingest(
         optimize = _duration("--optimize-every", optimize_every)
         keep = _duration("--keep-versions", keep_versions)
         started = time.monotonic()
-        spark = _session(catalog)
+        spark = _session(catalog, SHORT_LIVED if _is_continued(place, parsed) and not every else "")
         from pi_datasource.delta import audit, background, follow, maintenance, start
 
         maintenance.check_intervals(optimize, keep)
@@ -233,13 +237,18 @@ def _lakehouse(lakehouse: Path | None, catalog: str | None, checkpoints: str | N
     return Lakehouse.in_catalog(catalog, checkpoints)
 
 
-def _session(catalog: str | None) -> Any:
+def _is_continued(lakehouse: Lakehouse, options: Options) -> bool:
+    """Whether an earlier run has read these tags: what is left is the news since then, and not a whole history."""
+    return lakehouse.directory is not None and Path(lakehouse.checkpoint(options)).is_dir()
+
+
+def _session(catalog: str | None, java_options: str = "") -> Any:
     with err.status("Starting Spark …"):
         from pyspark.sql import SparkSession
 
         from pi_datasource.delta import local_spark
 
-        spark = SparkSession.builder.getOrCreate() if catalog else local_spark()
+        spark = SparkSession.builder.getOrCreate() if catalog else local_spark(java_options=java_options)
     if not catalog and not logging.getLogger().isEnabledFor(logging.DEBUG):
         # Spark logs every failure with its stack trace and also raises it.
         spark.sparkContext.setLogLevel("OFF")

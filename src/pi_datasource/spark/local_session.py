@@ -13,11 +13,13 @@ from pyspark.sql import SparkSession
 from pi_datasource.errors import MissingPackage
 
 
-def local_spark(app_name: str = "pi-datasource", master: str = "local[*]") -> SparkSession:
+def local_spark(
+    app_name: str = "pi-datasource", master: str = "local[*]", *, java_options: str = ""
+) -> SparkSession:
     """Returns the active session, or a new local one that can read and write Delta tables.
 
     Uses the Delta jars in Spark's own folder. If there are none, Spark downloads them once by their coordinates and
-    caches them.
+    caches them. ``java_options`` are for the JVM of a new session.
 
     Raises:
         MissingPackage: delta-spark or Java (17 or later) is not installed.
@@ -38,6 +40,8 @@ def local_spark(app_name: str = "pi-datasource", master: str = "local[*]") -> Sp
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
     )
+    if java_options:
+        builder = builder.config("spark.driver.extraJavaOptions", java_options)
     try:
         if (running := SparkSession.getActiveSession()) is not None:
             return running
