@@ -63,25 +63,27 @@ def assert_gold_of_bronze(bronze: pa.Table, points: pa.Table, gold: pa.Table) ->
         connection.register(name, table)
     for one, other in ((_WANT, _GOT), (_GOT, _WANT)):
         assert connection.execute(f"({one}) EXCEPT ALL ({other})").fetchall() == []
-    rows, mean, share, weighted = connection.execute(_DISTANCES).fetchall()[0]
+    rows, *distances = connection.execute(_DISTANCES).fetchall()[0]
     assert rows == gold.num_rows
-    assert max(mean, share, weighted) < 1e-9
+    assert max(distances) < 1e-9
+    assert gold["updated_at"].null_count == 0
 
 
 _WANT = """
 SELECT tag_webid, date_trunc('hour', timestamp) AS hour, max(tag_name), max(plant), max(sensor_type),
-       count(*), count(*) FILTER (good), min(value) FILTER (good), max(value) FILTER (good),
+       count(*), count(*) FILTER (good), count(value) FILTER (good), count(*) FILTER (questionable),
+       count(*) FILTER (substituted), min(value) FILTER (good), max(value) FILTER (good),
        first(value ORDER BY timestamp, sequence) FILTER (good AND value IS NOT NULL),
        last(value ORDER BY timestamp, sequence) FILTER (good AND value IS NOT NULL),
        last(value_string ORDER BY timestamp, sequence)
 FROM bronze GROUP BY ALL"""
 _GOT = """
-SELECT tag_webid, hour, tag_name, plant, sensor_type, event_count, good_count, min_value, max_value,
-       first_value, last_value, last_value_string FROM gold"""
+SELECT tag_webid, hour, tag_name, plant, sensor_type, event_count, good_count, good_number_count, questionable_count,
+       substituted_count, min_value, max_value, first_value, last_value, last_value_string FROM gold"""
 # Every segment between two events, cut at hours; an implementation independent of the pipeline's.
 _DISTANCES = """
 WITH pieces AS (
-    SELECT tag_webid, step, timestamp AS a, CASE WHEN good THEN value END AS va,
+    SELECT tag_webid, step, good, timestamp AS a, CASE WHEN good THEN value END AS va,
            lead(timestamp) OVER events AS next_at, lead(CASE WHEN good THEN value END) OVER events AS vb
     FROM bronze LEFT JOIN (SELECT tag_webid, arg_max(step, last_seen) AS step FROM points GROUP BY ALL) USING (tag_webid)
     WINDOW events AS (PARTITION BY tag_webid ORDER BY timestamp, sequence)
@@ -91,21 +93,29 @@ WITH pieces AS (
     FROM pieces
 ), hours AS (SELECT DISTINCT tag_webid, date_trunc('hour', timestamp) AS hour FROM bronze
 ), cut AS (
-    SELECT tag_webid, hour, va, ve, epoch_us(a) AS a, epoch_us(b) AS b,
+    SELECT tag_webid, hour, good, va, ve, epoch_us(a) AS a, epoch_us(b) AS b,
            greatest(epoch_us(a), epoch_us(hour)) AS l, least(epoch_us(b), epoch_us(hour) + 3600000000) AS r
     FROM ended JOIN hours USING (tag_webid)
-    WHERE va IS NOT NULL AND b > hour AND a < hour + INTERVAL 1 HOUR AND b > a
+    WHERE b > hour AND a < hour + INTERVAL 1 HOUR AND b > a
 ), weighed AS (
     SELECT tag_webid, hour,
            sum((va + (ve - va) * ((l + r) / 2 - a) / (b - a)) * (r - l)) / sum(r - l) AS weighted
+    FROM cut WHERE va IS NOT NULL AND r > l GROUP BY ALL
+), quality AS (
+    SELECT tag_webid, hour, 100 * coalesce(sum(r - l) FILTER (good), 0) / sum(r - l) AS percent
     FROM cut WHERE r > l GROUP BY ALL
 ), plain AS (
     SELECT tag_webid, date_trunc('hour', timestamp) AS hour, avg(value) FILTER (good) AS mean,
+           CASE WHEN count(value) FILTER (good) > 1 THEN stddev_samp(value) FILTER (good) END AS deviation,
            count(*) FILTER (good) / count(*) AS share FROM bronze GROUP BY ALL
 )
 SELECT count(*), max(CASE WHEN g.mean_value IS NULL AND mean IS NULL THEN 0
                           ELSE coalesce(abs(g.mean_value - mean) / greatest(abs(mean), 1), 1) END),
        max(abs(good_share - share)),
        max(CASE WHEN g.time_weighted_mean IS NULL AND weighted IS NULL THEN 0
-                ELSE coalesce(abs(g.time_weighted_mean - weighted) / greatest(abs(weighted), 1), 1) END)
-FROM gold g JOIN plain USING (tag_webid, hour) LEFT JOIN weighed USING (tag_webid, hour)"""
+                ELSE coalesce(abs(g.time_weighted_mean - weighted) / greatest(abs(weighted), 1), 1) END),
+       max(CASE WHEN g.stddev_value IS NULL AND deviation IS NULL THEN 0
+                ELSE coalesce(abs(g.stddev_value - deviation) / greatest(abs(mean), 1), 1) END),
+       max(coalesce(abs(g.percent_good - percent) / 100, 1))
+FROM gold g JOIN plain USING (tag_webid, hour) LEFT JOIN weighed USING (tag_webid, hour)
+     LEFT JOIN quality USING (tag_webid, hour)"""

@@ -129,8 +129,6 @@ def _merge_hours(spark: SparkSession, lakehouse: Lakehouse, scope: _Scope) -> No
     # Not staged: Delta reads the events after its transaction has begun, so hours that another writer commits later are a
     # conflict, and hours committed earlier contain what is read here.
     rows = _compute_hours(spark, lakehouse, scope, spark.read.table(lakehouse.gold))
-    # Delta reads a source twice, unless it cannot be repeated: then it keeps the rows while it needs them.
-    rows = rows.where(F.rand() >= 0)
     names = [name for name in rows.columns if name != "_deleted"]
     bounds = scope.hours(time_weighted.REACH, time_weighted.REACH, "t.hour")
     clauses = ["WHEN MATCHED AND s._deleted THEN DELETE", *commits.copied(names, "NOT s._deleted")]

@@ -10,10 +10,18 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 from pi_datasource.delta import time_weighted
 
 _UPDATED_AT = "updated_at"
-_TIMED = ("time_weighted_mean", "percent_good")
-LATER_COLUMNS = (*_TIMED, "surroundings", _UPDATED_AT)
+LATER_COLUMNS = ("time_weighted_mean", "percent_good", "surroundings", _UPDATED_AT)
 """Columns of gold that ``changed_hours`` computes."""
 
+_SURROUNDINGS = (
+    "good_seconds",
+    "last_good",
+    "before_at",
+    "before_number",
+    "before_good",
+    "after_at",
+    "after_number",
+)
 _IN_TIME = "OVER (PARTITION BY tag_webid ORDER BY hour)"
 
 
@@ -24,8 +32,7 @@ def changed_hours(hours: DataFrame, steps: DataFrame, names: Sequence[str]) -> D
     The hours before and after a touched one change with it.
     """
     near = _with_neighbours(hours).join(steps, "tag_webid", "left")
-    near = _evaluated_once(near, "_near", _surroundings())
-    near = _evaluated_once(near, "_timed", _timed_figures())
+    near = near.withColumns({f"_near_{name}": value for name, value in _surroundings().items()})
     known = ("tag_webid", "hour")
     columns = {name: _figure(name) for name in names if name not in known}
     rows = near.select(
@@ -37,19 +44,12 @@ def changed_hours(hours: DataFrame, steps: DataFrame, names: Sequence[str]) -> D
             differs |= ~F.col(f"`{name}`").eqNullSafe(F.col(f"_old.`{name}`"))
     deleted, stored = F.col("_touched") & F.col("_new").isNull(), F.col("_old").isNotNull()
     changed = F.when(deleted, stored).otherwise(~stored | differs)
-    return rows.where(changed).select(*(f"`{name}`" for name in names), deleted.alias("_deleted"))
-
-
-def _evaluated_once(rows: DataFrame, name: str, value: Column) -> DataFrame:
-    """Adds a column; Spark would copy a plain one's expression to all its uses, until the code is too large to compile."""
-    return rows.select("*", F.explode(F.array(value)).alias(name))
-
-
-def _timed_figures() -> Column:
-    curve, near = F.col("_curve"), F.col("_near")
-    return F.struct(
-        time_weighted.mean(curve, near, F.col("step")).alias("time_weighted_mean"),
-        time_weighted.percent_good(curve, near).alias("percent_good"),
+    # A barrier: Spark would compute each figure again wherever it is compared. And as rows that cannot be repeated, MERGE
+    # keeps them instead of computing them twice.
+    return (
+        rows.withColumn("_once", F.rand())
+        .where((F.col("_once") >= 0) & changed)
+        .select(*(f"`{name}`" for name in names), deleted.alias("_deleted"))
     )
 
 
@@ -57,13 +57,16 @@ def _with_neighbours(hours: DataFrame) -> DataFrame:
     """The touched hours and those next to them, with the last event ``_before`` and the first ``_after`` the hour."""
     old = F.col("_old.surroundings")
     near = {
-        "_curve": _current(F.col("_new.curve"), F.col("_old.curve")),
+        **{
+            f"_curve_{name}": _current(F.col(f"_new.curve.{name}"), F.col(f"_old.curve.{name}"))
+            for name in time_weighted.CURVE
+        },
         "_good_seconds": _current(F.col("_new.good_seconds"), old["good_seconds"]),
         "_last_good": _current(F.col("_new.last_good"), old["last_good"]),
     }
     events = {
-        "_first": time_weighted.first_event(F.col("_curve")),
-        "_last": time_weighted.last_event(F.col("_curve"), F.col("_last_good")),
+        "_first": time_weighted.first_event(_fields("_curve", time_weighted.CURVE)),
+        "_last": time_weighted.last_event(_fields("_curve", time_weighted.CURVE), F.col("_last_good")),
     }
     rows = hours.withColumns(near).withColumns(events)
     windows = {
@@ -81,7 +84,11 @@ def _current(new: Column, old: Column) -> Column:
     return F.when(F.col("_touched"), new).otherwise(old)
 
 
-def _surroundings() -> Column:
+def _fields(prefix: str, names: Sequence[str]) -> dict[str, Column]:
+    return {name: F.col(f"{prefix}_{name}") for name in names}
+
+
+def _surroundings() -> dict[str, Column]:
     """Those of a touched hour; one next to it changes only on that side."""
     old = F.col("_old.surroundings")
     stored_before = F.struct(*(old[f"before_{name}"].alias(name) for name in ("at", "number", "good")))
@@ -93,10 +100,13 @@ def _surroundings() -> Column:
 
 
 def _figure(name: str) -> Column:
+    curve, near = _fields("_curve", time_weighted.CURVE), _fields("_near", _SURROUNDINGS)
     if name == "surroundings":
-        return F.col("_near")
+        return F.struct(*(value.alias(field) for field, value in near.items()))
     if name == _UPDATED_AT:
         return F.current_timestamp()
-    if name in _TIMED:
-        return F.col(f"_timed.{name}")
+    if name == "time_weighted_mean":
+        return time_weighted.mean(curve, near, F.col("step"))
+    if name == "percent_good":
+        return time_weighted.percent_good(curve, near)
     return _current(F.col(f"_new.`{name}`"), F.col(f"_old.`{name}`"))

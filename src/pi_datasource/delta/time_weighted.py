@@ -11,6 +11,7 @@ first event; without an event after it yet, its last value holds until its end.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from pyspark.sql import Column
@@ -19,6 +20,9 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 # To the farthest event that a mean depends on; bounds how far gold is searched for a tag's nearest hours.
 REACH = timedelta(days=7)
 HOUR = timedelta(hours=1)
+CURVE = ("first_at", "first_number", "last_at", "last_number", "area", "seconds")
+# Single columns and not a struct: Spark would copy the expression of a field to wherever it is used.
+Fields = Mapping[str, Column]
 
 
 def curve(first_at: Column, last_at: Column, step: Column) -> Column:
@@ -34,36 +38,36 @@ def curve(first_at: Column, last_at: Column, step: Column) -> Column:
     )
 
 
-def surroundings(good_seconds: Column, last_good: Column, before: Column, after: Column) -> Column:
+def surroundings(good_seconds: Column, last_good: Column, before: Column, after: Column) -> dict[str, Column]:
     """What an hour's figures need besides its ``curve``: its good time, and the events next to it (null if too far)."""
     start, end = F.col("hour"), _shift(F.col("hour"), HOUR)
     before = F.when(before["at"] >= _shift(start, -REACH), before)
     after = F.when(after["at"] < _shift(end, REACH), after)
-    return F.struct(
-        good_seconds.alias("good_seconds"),
-        last_good.alias("last_good"),
-        before["at"].alias("before_at"),
-        before["number"].alias("before_number"),
-        before["good"].alias("before_good"),
-        after["at"].alias("after_at"),
-        after["number"].alias("after_number"),
-    )
+    return {
+        "good_seconds": good_seconds,
+        "last_good": last_good,
+        "before_at": before["at"],
+        "before_number": before["number"],
+        "before_good": before["good"],
+        "after_at": after["at"],
+        "after_number": after["number"],
+    }
 
 
-def first_event(curve: Column) -> Column:
+def first_event(curve: Fields) -> Column:
     """The first event of an hour; null if the hour is."""
     event = F.struct(curve["first_at"].alias("at"), curve["first_number"].alias("number"))
-    return F.when(curve.isNotNull(), event)
+    return F.when(curve["first_at"].isNotNull(), event)
 
 
-def last_event(curve: Column, good: Column) -> Column:
+def last_event(curve: Fields, good: Column) -> Column:
     """The last event of an hour; null if the hour is. Rows of older versions do not tell whether it is ``good``."""
     good = F.coalesce(good, curve["last_number"].isNotNull())
     event = F.struct(curve["last_at"].alias("at"), curve["last_number"].alias("number"), good.alias("good"))
-    return F.when(curve.isNotNull(), event)
+    return F.when(curve["first_at"].isNotNull(), event)
 
 
-def mean(curve: Column, near: Column, step: Column) -> Column:
+def mean(curve: Fields, near: Fields, step: Column) -> Column:
     """The area under the curve of an hour by the time for which it has a value; ``near`` are its ``surroundings``."""
     step, zero = F.coalesce(step, F.lit(False)), F.lit(0.0)
     left_s, right_s = _edges(curve)
@@ -80,7 +84,7 @@ def mean(curve: Column, near: Column, step: Column) -> Column:
     return F.when(seconds > 0, area / seconds)
 
 
-def percent_good(curve: Column, near: Column) -> Column:
+def percent_good(curve: Fields, near: Fields) -> Column:
     """The percentage of an hour after good events; time before the tag's first event does not count."""
     left_s, right_s = _edges(curve)
     left_s = F.when(near["before_at"].isNotNull(), left_s).otherwise(F.lit(0.0))
@@ -92,7 +96,7 @@ def percent_good(curve: Column, near: Column) -> Column:
     return F.lit(100.0) * good_s / (left_s + _seconds(curve["first_at"], curve["last_at"]) + right_s)
 
 
-def _edges(curve: Column) -> tuple[Column, Column]:
+def _edges(curve: Fields) -> tuple[Column, Column]:
     """The seconds of the hour before its first and from its last event."""
     end = _shift(F.col("hour"), HOUR)
     return _seconds(F.col("hour"), curve["first_at"]), _seconds(curve["last_at"], end)
