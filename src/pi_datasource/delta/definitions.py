@@ -15,17 +15,24 @@ from pi_datasource.schema import TIMESTAMP
 CHANGE_FEED = "delta.enableChangeDataFeed"
 DELETION_VECTORS = "delta.enableDeletionVectors"
 _LOG_RETENTION = "delta.logRetentionDuration"
-# A reader of an older version, and a query that began before a compaction, still find their files for this long.
-_COMMON = {"delta.deletedFileRetentionDuration": "interval 7 days"}
-# Of these tables nobody reads old versions, and their logs grow by an entry with every run.
-_SHORT_LOG = {_LOG_RETENTION: "interval 7 days"}
-_LONG_LOG = {_LOG_RETENTION: "interval 30 days"}
+_FILE_RETENTION = "delta.deletedFileRetentionDuration"
+# Queries of older versions find their files for this long.
+_COMMON = {_FILE_RETENTION: "interval 7 days"}
+# Of these tables nobody reads old versions. They get an entry in the log with every run, and each checkpoint of the log holds
+# the files that compactions have replaced within the retention.
+_NO_OLD_VERSIONS = {_LOG_RETENTION: "interval 2 days", _FILE_RETENTION: "interval 1 day"}
 # delta-rs and duckdb read the tables in a folder: neither deletion vectors nor checkpoints of version 2.
-_IN_FOLDER = {DELETION_VECTORS: "false", "delta.checkpointPolicy": "classic"}
+# Every commit lists the log, in a folder the whole of it: a run a minute adds ten thousand entries a week.
+_IN_FOLDER = {
+    DELETION_VECTORS: "false",
+    "delta.checkpointPolicy": "classic",
+    _LOG_RETENTION: "interval 7 days",
+}
 # The engine of the platform reads them; a changed event then does not rewrite its file, and files are merged by the engine.
 _ON_PLATFORM = {
     DELETION_VECTORS: "true",
     "delta.checkpointPolicy": "classic",
+    _LOG_RETENTION: "interval 30 days",
     "delta.autoOptimize.optimizeWrite": "true",
     "delta.autoOptimize.autoCompact": "true",
 }
@@ -112,7 +119,7 @@ def all_tables(
             "Events of PI tags, one row per event",
             schema.TIMESERIES_KEY,
             ("timestamp", "tag_webid"),
-            {**_LONG_LOG, CHANGE_FEED: "true"},
+            {CHANGE_FEED: "true"},
         ),
         TableDefinition(
             lakehouse.errors,
@@ -120,7 +127,7 @@ def all_tables(
             "Tags and windows that could not be read, until they are repaired or dismissed",
             ("tag_webid", "window_start", "window_end"),
             ("window_start", "tag_webid"),
-            _SHORT_LOG,
+            {},
         ),
         TableDefinition(
             lakehouse.points,
@@ -128,7 +135,7 @@ def all_tables(
             "PI tags by selection: when each was first and last listed, and whether it has ended",
             ("tag_webid", "selection"),
             ("tag_webid",),
-            _SHORT_LOG,
+            {},
         ),
         TableDefinition(
             lakehouse.gold,
@@ -136,7 +143,7 @@ def all_tables(
             "Metrics of each PI tag by hour (UTC), computed from its events",
             ("tag_webid", "hour"),
             ("hour", "tag_webid"),
-            _LONG_LOG,
+            {},
         ),
         audit(lakehouse),
     )
@@ -150,7 +157,7 @@ def audit(lakehouse: Lakehouse) -> TableDefinition:
         "What each run of the ingestion has read and written, one row per window",
         ("stream_id", "batch_id"),
         ("created_at",),
-        _SHORT_LOG,
+        _NO_OLD_VERSIONS,
         unique=False,  # one row per kind, which is null in older rows, and per window of a piece of a backfill
     )
 
@@ -163,7 +170,7 @@ def maintenance(lakehouse: Lakehouse) -> TableDefinition:
         "When the files of each table were last merged",
         ("table_name",),
         ("table_name",),
-        _SHORT_LOG,
+        _NO_OLD_VERSIONS,
     )
 
 

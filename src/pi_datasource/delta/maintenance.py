@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 
+import pyarrow as pa
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
-from pyspark.sql.types import StringType, StructType, TimestampType
 
 from pi_datasource.delta import commits, definitions, table_setup, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import InvalidOption
 
-COMMITS_SEARCHED = 1000
 MIN_RETENTION = timedelta(days=7)  # Delta's own lower bound: readers may still need younger files
-_SCHEMA = StructType().add("table_name", StringType()).add("optimized_at", TimestampType())
 
 
 def check_intervals(optimize_every: timedelta | None, keep_versions: timedelta | None) -> None:
@@ -42,15 +39,15 @@ def maintain(
     """Optimizes the tables that were not optimized within ``optimize_every``; returns their names.
 
     Optimizing also clusters the clustered tables (by time and tag). With ``keep`` (7 days at least), files of versions
-    older than that are deleted from the same tables. The time is recorded in the table ``pi_maintenance``, because a
-    table's own history does not always hold it: it may have thousands of commits a day, and it has none for an OPTIMIZE
-    without changes. ``wanted`` is asked before each table; when it returns False, maintenance stops.
+    older than that are deleted from the same tables. The time is recorded in the table ``pi_maintenance``: a table's own
+    history may have thousands of commits a day, and has none for an OPTIMIZE without changes. A table that is not recorded
+    there is due. ``wanted`` is asked before each table; when it returns False, maintenance stops.
     """
     now = now or datetime.now(timezone.utc)
     definition = definitions.maintenance(lakehouse)
     table_setup.ensure_schemas(spark, lakehouse, [definition])
     table_setup.ensure(spark, lakehouse, definition)
-    table = spark.read.table(lakehouse.maintenance).select(*_SCHEMA.names)
+    table = spark.read.table(lakehouse.maintenance).select(*definition.columns.names)
     recorded: dict[str, datetime] = dict(timestamps.rows(table))
     tables = (lakehouse.bronze, lakehouse.gold, lakehouse.audit, lakehouse.errors, lakehouse.points)
     due = [name for name in tables if name not in recorded or now - recorded[name] >= optimize_every]
@@ -59,32 +56,17 @@ def maintain(
         for name in due:
             if not wanted():
                 break
-            last = _last_optimized(spark, name)
-            if last is None or now - last >= optimize_every:
-                commits.retry_conflicts(lambda table=name: commits.compact(spark, table))  # type: ignore[misc]
-                last = now
+            commits.retry_conflicts(lambda table=name: commits.compact(spark, table))  # type: ignore[misc]
             if keep is not None:
                 commits.vacuum(spark, name, max(keep, MIN_RETENTION) / timedelta(hours=1))
-            optimized[name] = last
+            optimized[name] = now
     finally:
         _record(spark, lakehouse, optimized)
-    return [name for name, at in optimized.items() if at == now]
+    return list(optimized)
 
 
 def _record(spark: SparkSession, lakehouse: Lakehouse, optimized: Mapping[str, datetime]) -> None:
     if optimized:
-        rows = spark.createDataFrame(list(optimized.items()), _SCHEMA)
+        times = [{"table_name": name, "optimized_at": at} for name, at in optimized.items()]
+        rows = spark.createDataFrame(pa.Table.from_pylist(times, definitions.MAINTENANCE))
         commits.upsert(spark, lakehouse.maintenance, rows, ("table_name",))
-
-
-def _last_optimized(spark: SparkSession, name: str) -> datetime | None:
-    """When the table was optimized last or else created; None if neither is in its last ``COMMITS_SEARCHED`` commits.
-
-    An OPTIMIZE by others, such as a job of the platform, counts as well.
-    """
-    history = commits.history(spark, name, COMMITS_SEARCHED)
-    optimized = F.max(F.when(F.col("operation") == "OPTIMIZE", F.col("timestamp")))
-    created = F.max(F.when(F.col("version") == 0, F.col("timestamp")))
-    ((last,),) = timestamps.rows(history.agg(F.coalesce(optimized, created).alias("last")))
-    assert last is None or isinstance(last, datetime)
-    return last

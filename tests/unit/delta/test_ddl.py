@@ -41,7 +41,7 @@ def test_a_table_in_a_folder_is_created_in_one_statement_without_what_other_read
         f"CREATE TABLE IF NOT EXISTS `main`.`bronze`.`t` ({COLUMNS}) USING delta CLUSTER BY (`at`, `tag`)"
         " COMMENT 'Events; the plant\\'s' TBLPROPERTIES ('delta.checkpointPolicy' = 'classic', "
         "'delta.deletedFileRetentionDuration' = 'interval 7 days', 'delta.enableChangeDataFeed' = 'true', "
-        "'delta.enableDeletionVectors' = 'false') LOCATION '/la\\'ke/t'"
+        "'delta.enableDeletionVectors' = 'false', 'delta.logRetentionDuration' = 'interval 7 days') LOCATION '/la\\'ke/t'"
     )
 
 
@@ -65,7 +65,7 @@ def test_a_table_that_lacks_nothing_is_left_alone() -> None:
     properties = (
         'clusteringColumns=[["at"],["tag"]],delta.checkpointPolicy=v2,'
         "delta.deletedFileRetentionDuration=interval 90 days,delta.enableChangeDataFeed=true,"
-        "delta.enableDeletionVectors=true,delta.minReaderVersion=1"
+        "delta.enableDeletionVectors=true,delta.logRetentionDuration=interval 1 day,delta.minReaderVersion=1"
     )
     stored = described(properties, "mine", TAG="my own", at="x", n="y", own=None)
     assert complete_table(TABLE, stored, on_platform=False) == []
@@ -85,7 +85,8 @@ def test_a_table_of_an_older_version_gets_columns_comments_and_properties() -> N
         f"{alter} ALTER COLUMN `Tag` COMMENT 'it\\'s the tag'",
         "COMMENT ON TABLE `main`.`bronze`.`t` IS 'Events; the plant\\'s'",
         f"{alter} SET TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval 7 days', "
-        "'delta.enableChangeDataFeed' = 'true', 'delta.enableDeletionVectors' = 'false')",
+        "'delta.enableChangeDataFeed' = 'true', 'delta.enableDeletionVectors' = 'false', "
+        "'delta.logRetentionDuration' = 'interval 7 days')",
     ]
 
 
