@@ -94,7 +94,7 @@ def _measure(spark: SparkSession, name: str, keys: Sequence[str], per_hour: int)
     )
     clustering = f"CLUSTER BY ({', '.join(keys)})" if keys else ""
     spark.sql(f"CREATE TABLE {table} ({columns}) USING delta {clustering} LOCATION '{path}'")
-    written = _cpu(lambda: events(spark, per_hour).write.format("delta").mode("append").save(str(path)))
+    written = _cpu(lambda: events(spark, per_hour).write.format("delta").mode("append").saveAsTable(table))
     before = _files(path)
     optimized = _cpu(lambda: spark.sql(f"OPTIMIZE {table}").collect())
     found = {

@@ -15,10 +15,9 @@ from pi_datasource.delta.definitions import CHANGE_FEED, TableDefinition
 
 @dataclass(frozen=True)
 class StoredTable:
-    """What ``DESCRIBE TABLE EXTENDED`` says of a table. ``columns`` maps names to comments, ``types`` to types."""
+    """What ``DESCRIBE TABLE EXTENDED`` says of a table. ``columns`` maps names to comments."""
 
     columns: Mapping[str, str | None]
-    types: Mapping[str, str]
     comment: str | None
     properties: str
     location: str | None
@@ -27,18 +26,14 @@ class StoredTable:
     def of(cls, rows: Iterable[tuple[str, str | None, str | None]]) -> StoredTable:
         """From the rows of the statement: the columns come first, up to an empty name."""
         columns: dict[str, str | None] = {}
-        types: dict[str, str] = {}
-        details: dict[str, str] = {}
         described = iter(rows)
-        for name, kind, comment in described:
+        for name, _, comment in described:
             if not name or name.startswith("#"):
                 break
-            columns[name], types[name] = comment, kind or ""
-        details.update({name: kind or "" for name, kind, _ in described})
+            columns[name] = comment
+        details = {name: kind or "" for name, kind, _ in described}
         location = details.get("Location")
-        return cls(
-            columns, types, details.get("Comment") or None, details.get("Table Properties", ""), location
-        )
+        return cls(columns, details.get("Comment") or None, details.get("Table Properties", ""), location)
 
     def has_property(self, name: str, value: str | None = None) -> bool:
         """Whether the property is set, to this value if one is given."""
@@ -70,7 +65,7 @@ def create_table(definition: TableDefinition, location: str | None, *, on_platfo
 
 
 def complete_table(definition: TableDefinition, stored: StoredTable, *, on_platform: bool) -> list[str]:
-    """The statements that add what an existing table lacks; none if it lacks nothing.
+    """The statements that add what an existing table lacks, comments on columns last; none if it lacks nothing.
 
     What is set stays, whoever has set it, except that the change data feed must be on. Columns of older versions that can be
     null stay so: Spark refuses to make them NOT NULL. Their tables get no primary key either, which needs that.
@@ -80,15 +75,6 @@ def complete_table(definition: TableDefinition, stored: StoredTable, *, on_platf
     new = [each for each in definition.columns if each.name.lower() not in stored_names]
     if new:
         statements.append(f"{alter} ADD COLUMNS ({', '.join(_column(each) for each in new)})")
-    uncommented = [
-        f"{_quoted(stored_names[each.name.lower()])} COMMENT {text(said)}"
-        for each in definition.columns
-        if (said := definitions.comment_of(each)) is not None
-        and each.name.lower() in stored_names
-        and not stored.columns[stored_names[each.name.lower()]]
-    ]
-    if uncommented:
-        statements.append(f"{alter} ALTER COLUMN {', '.join(uncommented)}")
     if stored.comment is None:
         statements.append(f"COMMENT ON TABLE {definition.name} IS {text(definition.comment)}")
     wanted = definitions.properties(definition, on_platform=on_platform)
@@ -99,6 +85,15 @@ def complete_table(definition: TableDefinition, stored: StoredTable, *, on_platf
     }
     if missing:
         statements.append(f"{alter} SET TBLPROPERTIES ({_assignments(missing)})")
+    uncommented = [
+        f"{_quoted(stored_names[each.name.lower()])} COMMENT {text(said)}"
+        for each in definition.columns
+        if (said := definitions.comment_of(each)) is not None
+        and each.name.lower() in stored_names
+        and not stored.columns[stored_names[each.name.lower()]]
+    ]
+    if uncommented:
+        statements.append(f"{alter} ALTER COLUMN {', '.join(uncommented)}")
     return statements
 
 

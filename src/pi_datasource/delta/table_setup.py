@@ -10,10 +10,11 @@ from urllib.parse import quote
 from urllib.request import url2pathname
 
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from pi_datasource.delta import ddl
 from pi_datasource.delta.ddl import StoredTable
-from pi_datasource.delta.definitions import TableDefinition
+from pi_datasource.delta.definitions import TableDefinition, comment_of
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.errors import InvalidOption
 
@@ -28,34 +29,43 @@ def ensure_schemas(spark: SparkSession, lakehouse: Lakehouse, tables: Sequence[T
 def ensure(spark: SparkSession, lakehouse: Lakehouse, table: TableDefinition) -> None:
     """Ensures that the table exists with these columns, comments and properties, and is registered in this session.
 
-    One statement tells what exists; there is no commit where nothing is missing. The schema must exist.
+    A complete table is recognized by its schema, for which Spark runs no job. The schema of the catalog must exist.
 
     Raises:
         InvalidOption: the session has a table of that name in another folder, or its timestamps have no time zone.
     """
     on_platform = ddl.is_platform_catalog(lakehouse.catalog)
     location = None if lakehouse.directory is None else _location(lakehouse, table.name)
-    stored = _describe(spark, table.name)
-    if stored is None:
-        if location is not None and _has_commit(Path(location) / "_delta_log"):
-            # Spark's catalog in memory ends with the session. With columns Spark would refuse the table.
-            spark.sql(f"CREATE TABLE IF NOT EXISTS {table.name} USING delta LOCATION {ddl.text(location)}")
-            stored = _describe(spark, table.name)
-        else:
-            spark.sql(ddl.create_table(table, location, on_platform=on_platform))
-            return
-    assert stored is not None
-    if location is not None:
-        _check_location(table.name, stored, location)
+    if spark.catalog.tableExists(table.name):  # Spark logs a statement that fails with its whole stack
+        if location is not None:
+            _check_location(table.name, _describe(spark, table.name), location)
+    elif location is not None and _has_commit(Path(location) / "_delta_log"):
+        # Spark's catalog in memory ends with the session. With columns Spark would refuse the table.
+        spark.sql(f"CREATE TABLE IF NOT EXISTS {table.name} USING delta LOCATION {ddl.text(location)}")
+    else:
+        spark.sql(ddl.create_table(table, location, on_platform=on_platform))
+        return
+    stored = spark.read.table(table.name).schema
     _check_timestamps(table, stored)
-    for statement in ddl.complete_table(table, stored, on_platform=on_platform):
-        spark.sql(statement)
+    if not _is_complete(table, stored):
+        described = _describe(spark, table.name)
+        for statement in ddl.complete_table(table, described, on_platform=on_platform):
+            spark.sql(statement)
 
 
-def _describe(spark: SparkSession, name: str) -> StoredTable | None:
-    """The table as it is; None if the session knows none of that name."""
-    if not spark.catalog.tableExists(name):  # Spark logs a failed statement with its whole stack
-        return None
+def _is_complete(table: TableDefinition, stored: StructType) -> bool:
+    """Whether each column of the table is stored, with a comment: comments are what ``complete_table`` sets last.
+
+    To look at the properties, Spark would have to read the table's log.
+    """
+    found = {field.name.lower(): bool(field.metadata.get("comment")) for field in stored}
+    commented = {each.name.lower() for each in table.columns if comment_of(each) is not None}
+    if not commented or not {name.lower() for name in table.columns.names} <= found.keys():
+        return False
+    return all(found[name] for name in commented)
+
+
+def _describe(spark: SparkSession, name: str) -> StoredTable:
     return StoredTable.of(tuple(row) for row in spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect())
 
 
@@ -80,13 +90,13 @@ def _check_location(name: str, stored: StoredTable, location: str) -> None:
         raise InvalidOption(message)
 
 
-def _check_timestamps(table: TableDefinition, stored: StoredTable) -> None:
+def _check_timestamps(table: TableDefinition, stored: StructType) -> None:
     """Fails if one of our columns holds wall-clock times; older versions created such tables in some sessions."""
     ours = {name.lower() for name in table.columns.names}
-    for name, kind in stored.types.items():
-        if name.lower() in ours and "timestamp_ntz" in kind:
+    for field in stored:
+        if field.name.lower() in ours and "timestamp_ntz" in field.dataType.simpleString():
             message = (
-                f"lakehouse: the column {name!r} of {table.name.replace('`', '')} holds times without a time zone "
+                f"lakehouse: the column {field.name!r} of {table.name.replace('`', '')} holds times without a time zone "
                 "(timestamp_ntz), as it was made in a session with spark.sql.timestampType=TIMESTAMP_NTZ; name another "
                 "folder or catalog, or remove the table with its checkpoints and ingest anew"
             )

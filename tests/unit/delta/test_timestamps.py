@@ -7,11 +7,10 @@ from datetime import datetime, timedelta, timezone
 import pyarrow as pa
 import pytest
 from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.types import StringType, StructType, TimestampType
+from pyspark.sql.types import StringType, StructType, TimestampNTZType, TimestampType
 
 from pi_datasource import schema
 from pi_datasource.delta import timestamps
-from pi_datasource.delta.ddl import StoredTable
 from pi_datasource.delta.definitions import TableDefinition
 from pi_datasource.delta.table_setup import _check_timestamps
 from pi_datasource.errors import InvalidOption
@@ -43,7 +42,7 @@ def test_a_table_of_wall_clock_times_is_refused_and_a_users_own_column_is_not() 
     table = TableDefinition(
         "`bronze`.`t`", pa.schema({"at": schema.TIMESTAMP, "n": pa.string()}), "", ("at",), ("at",), {}
     )
-    stored = StoredTable.of([("At", "timestamp_ntz", None), ("n", "string", None)])
+    stored = StructType().add("At", TimestampNTZType()).add("n", StringType())
     with pytest.raises(InvalidOption, match=r"the column 'At' of bronze\.t holds times without a time zone"):
         _check_timestamps(table, stored)
-    _check_timestamps(table, StoredTable.of([("at", "timestamp", None), ("own", "timestamp_ntz", None)]))
+    _check_timestamps(table, StructType().add("at", TimestampType()).add("own", TimestampNTZType()))
