@@ -92,7 +92,8 @@ def _measure(spark: SparkSession, name: str, keys: Sequence[str], per_day: int) 
     columns = ", ".join(
         f"{field.name} {timestamps.sql_type(field.dataType)}" for field in events(spark, 1).schema
     )
-    clustering = f"CLUSTER BY ({', '.join(keys)})" if keys else ""
+    # Without quotes, Delta takes the name `timestamp` for an expression.
+    clustering = f"CLUSTER BY ({', '.join(f'`{key}`' for key in keys)})" if keys else ""
     spark.sql(f"CREATE TABLE {table} ({columns}) USING delta {clustering} LOCATION '{path}'")
     written = _cpu(lambda: events(spark, per_day).write.format("delta").mode("append").saveAsTable(table))
     before = _files(path)
