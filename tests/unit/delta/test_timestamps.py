@@ -35,7 +35,7 @@ def test_types_of_time_are_written_out_at_any_depth() -> None:
     inner = StructType().add("timestamp", TimestampType()).add("n", StringType())
     assert timestamps.sql_type(inner) == "struct<`timestamp`: timestamp_ltz, `n`: string>"
     hours = timestamps.sql_type(from_arrow_schema(schema.hourly()))
-    assert hours.count("timestamp_ltz") == 3
+    assert hours.count("timestamp_ltz") == 6
 
 
 def test_a_table_of_wall_clock_times_is_refused_and_a_users_own_column_is_not() -> None:
