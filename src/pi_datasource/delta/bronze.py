@@ -57,11 +57,18 @@ def stored_of_tags(
     return rows.join(F.broadcast(points.web_ids(spark, web_ids)), "tag_webid", "left_semi")
 
 
-def is_empty(spark: SparkSession, table: str, window: Window, web_ids: Sequence[str]) -> bool:
-    """Whether no event of these tags is stored in ``window``; usually the statistics of the files say so."""
-    if stored_events(spark, table, window).isEmpty():
-        return True
-    return stored_of_tags(spark, table, window, web_ids).isEmpty()
+def nothing_stored(
+    spark: SparkSession, table: str, window: Window, web_ids: Sequence[str]
+) -> DataFrame | None:
+    """The stored events of these tags in ``window``, as a query that finds none now; None if there are some.
+
+    Usually the statistics of the files say so.
+    """
+    near = stored_events(spark, table, window).where(points.tag_filter(web_ids))
+    if near.isEmpty():
+        return near
+    stored = stored_of_tags(spark, table, window, web_ids)
+    return stored if len(web_ids) > points.MAX_TAGS_LISTED and stored.isEmpty() else None
 
 
 def apply(spark: SparkSession, table: str, changes: DataFrame, counts: ChangeCounts, mark: str) -> None:

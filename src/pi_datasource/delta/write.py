@@ -63,18 +63,18 @@ class WindowWriter:
 
         It can be repeated: events that an earlier attempt has written are found.
         """
-        if bronze.is_empty(self.spark, self.lakehouse.bronze, asked.window, asked.web_ids):
+        stored = bronze.nothing_stored(self.spark, self.lakehouse.bronze, asked.window, asked.web_ids)
+        if stored is not None:
             try:
-                return self._append(rows, asked)
+                return self._append(rows, stored)
             except Exception as error:
                 if not commits.is_conflict(error):
                     raise
                 log.info("another writer has committed meanwhile: comparing %s with it", asked.window)
         return self._compare(rows, asked)
 
-    def _append(self, rows: DataFrame, asked: Asked) -> Written:
+    def _append(self, rows: DataFrame, stored: DataFrame) -> Written:
         observed = Observation()
-        stored = bronze.stored_of_tags(self.spark, self.lakehouse.bronze, asked.window, asked.web_ids)
         events = bronze.events(rows.observe(observed, *read_summary.aggregates()))
         commits.append_new(events, self.lakehouse.bronze, stored, changes.KEY, self.mark)
         summary = read_summary.parse(observed.get)
