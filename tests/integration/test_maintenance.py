@@ -46,15 +46,18 @@ def test_tables_are_optimized_once_per_interval(spark: Any, lakehouse: Lakehouse
     def run(after: timedelta = timedelta(0)) -> list[str]:
         return maintain(spark, lakehouse, optimize_every=DAY, now=now + after)
 
-    assert run() == tables  # none was optimized before
-    assert run(timedelta(hours=23)) == []
+    assert run(timedelta(hours=23)) == []  # they were made a moment ago
     for number in range(4):
         _append(spark, lakehouse, number)
-    assert run(DAY - timedelta(seconds=1)) == []
-    assert _files(spark, lakehouse.audit) == 4
     assert run(DAY) == tables
     assert _files(spark, lakehouse.audit) == 1
-    assert run(DAY + timedelta(hours=2)) == []  # nor those in which there was nothing to merge
+    for number in range(4, 8):
+        _append(spark, lakehouse, number)
+    assert run(2 * DAY - timedelta(seconds=1)) == []
+    assert _files(spark, lakehouse.audit) == 5
+    assert run(2 * DAY) == tables
+    assert _files(spark, lakehouse.audit) == 1
+    assert run(2 * DAY + timedelta(hours=2)) == []  # nor those in which there was nothing to merge
     times = spark.read.table(lakehouse.maintenance).select("table_name").collect()
     assert {row[0] for row in times} == set(tables)
     assert len(times) == len(tables)

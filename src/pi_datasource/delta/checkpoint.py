@@ -24,7 +24,9 @@ def planned_position(spark: SparkSession, checkpoint: str, batch_id: int) -> Pos
         OffsetError: it was not written by this source.
     """
     *_, last = _text(spark, f"{checkpoint}/offsets/{batch_id}").splitlines()
-    return offsets.parse(json.loads(last))
+    return offsets.parse(
+        json.loads(last[last.index("{") :])
+    )  # version 2 of Spark's log has the source's name before it
 
 
 def find_stream_id(spark: SparkSession, checkpoint: str) -> str | None:

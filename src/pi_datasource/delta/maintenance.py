@@ -40,8 +40,8 @@ def maintain(
 
     Optimizing also clusters the clustered tables (by time and tag). With ``keep`` (7 days at least), files of versions
     older than that are deleted from the same tables. The time is recorded in the table ``pi_maintenance``: a table's own
-    history may have thousands of commits a day, and has none for an OPTIMIZE without changes. A table that is not recorded
-    there is due. ``wanted`` is asked before each table; when it returns False, maintenance stops.
+    history may have thousands of commits a day, and has none for an OPTIMIZE without changes. For a table that is not
+    recorded there, its creation counts. ``wanted`` is asked before each table; when it returns False, maintenance stops.
     """
     now = now or datetime.now(timezone.utc)
     definition = definitions.maintenance(lakehouse)
@@ -50,7 +50,9 @@ def maintain(
     table = spark.read.table(lakehouse.maintenance).select(*definition.columns.names)
     recorded: dict[str, datetime] = dict(timestamps.rows(table))
     tables = (lakehouse.bronze, lakehouse.gold, lakehouse.audit, lakehouse.errors, lakehouse.points)
-    due = [name for name in tables if name not in recorded or now - recorded[name] >= optimize_every]
+    due = [
+        name for name in tables if now - (recorded.get(name) or _created_at(spark, name)) >= optimize_every
+    ]
     optimized: dict[str, datetime] = {}
     try:
         for name in due:
@@ -63,6 +65,13 @@ def maintain(
     finally:
         _record(spark, lakehouse, optimized)
     return list(optimized)
+
+
+def _created_at(spark: SparkSession, table: str) -> datetime:
+    detail = spark.sql(f"DESCRIBE DETAIL {table}").select("createdAt")
+    ((created,),) = timestamps.rows(detail)
+    assert isinstance(created, datetime)
+    return created
 
 
 def _record(spark: SparkSession, lakehouse: Lakehouse, optimized: Mapping[str, datetime]) -> None:
