@@ -149,7 +149,7 @@ def _compute_hours(spark: SparkSession, lakehouse: Lakehouse, scope: _Scope, sto
     fresh = hourly_metrics.metrics(events, steps, few=scope.last - scope.first < _FEW_HOURS * _HOUR)
     names = [name for name in stored.columns if name in {*fresh.columns, *neighbours.LATER_COLUMNS}]
     new = fresh.select(*_KEY, F.struct(*fresh.columns).alias("_new"))
-    old = _nearest(stored, scope, events).select(*_KEY, F.struct(*names).alias("_old"))
+    old = _nearest(stored, scope).select(*_KEY, F.struct(*names).alias("_old"))
     both = new.unionByName(old, allowMissingColumns=True)
     if scope.pairs is None:
         touched = F.expr(scope.hours(timedelta(0), timedelta(0)))
@@ -169,24 +169,12 @@ def _steps(spark: SparkSession, lakehouse: Lakehouse) -> DataFrame:
     return F.broadcast(points.agg(F.max_by("step", "last_seen").alias("step")))
 
 
-def _nearest(stored: DataFrame, scope: _Scope, events: DataFrame) -> DataFrame:
-    """The stored hours in and next to the hours of ``scope``, and farther ones of tags that have none next to them."""
-    stored = stored.where(scope.tags)
-    pairs = scope.pairs
-    tags = (events if pairs is None else pairs).select("tag_webid")
-    if pairs is not None:
-        stored = stored.join(tags, "tag_webid", "left_semi")
-    before, later = timestamps.literal(scope.first - _HOUR), timestamps.literal(scope.last + _HOUR)
-    # The broadcast side first: when all tags have the hour before, Spark does not read the others at all.
-    lonely = tags.distinct().join(
-        stored.where(f"hour = {before}").select("tag_webid"), "tag_webid", "left_anti"
-    )
-    reach, nothing = time_weighted.REACH, timedelta(0)
-    far = stored.where(f"{scope.hours(reach, nothing)} AND hour < {before}")
-    far = far.join(F.broadcast(lonely), "tag_webid", "left_semi")
-    # Mostly there is none: the new hours are the last ones.
-    after = stored.where(f"{scope.hours(nothing, reach)} AND hour > {later}")
-    return stored.where(scope.hours(_HOUR, _HOUR)).unionAll(far).unionAll(after)
+def _nearest(stored: DataFrame, scope: _Scope) -> DataFrame:
+    """The stored hours in and around the hours of ``scope``, as far as a figure depends on them."""
+    stored = stored.where(f"{scope.hours(time_weighted.REACH, time_weighted.REACH)} AND {scope.tags}")
+    if scope.pairs is None:
+        return stored
+    return stored.join(scope.pairs.select("tag_webid"), "tag_webid", "left_semi")
 
 
 def _hour_of(moment: datetime) -> datetime:
