@@ -337,7 +337,7 @@ def _files(site: Site, table: str) -> set[str]:
     return set(DeltaTable(f"{site.lakehouse.directory}/{table}").file_uris())
 
 
-def _power_cut(*_: Any) -> None:
+def _power_cut(*_: Any, **__: Any) -> None:
     message = "the power went out"
     raise RuntimeError(message)
 

@@ -81,9 +81,7 @@ def test_a_window_that_another_writer_fills_while_it_is_read_has_every_event_onc
     thread.start()
     written = _write(site, mine.coalesce(1).mapInArrow(slowly, mine.schema), whole)
     thread.join()
-    assert (
-        written.appended is not same
-    )  # of other tags nothing stands in the way, even if the commits collide
+    assert not written.appended  # the commits collide, even if the tags are others: the rows are compared
     stored = site.spark.read.table(site.lakehouse.bronze)
     assert stored.count() == 2 * earlier.count()
     assert stored.select("tag_webid", "timestamp", "sequence").distinct().count() == stored.count()
@@ -103,7 +101,7 @@ def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: 
             monkeypatch.setattr(commits, "merge", merge)
             monkeypatch.setattr(commits, "append_new", append)
             _write(site, others, whole)
-            gold.refresh(site.spark, site.lakehouse, _staging(site), since)
+            gold.refresh(site.spark, site.lakehouse, _staging(site, "another"), since)
             return commit(*arguments, **named)
 
         return after_another
@@ -159,8 +157,8 @@ def _write(site: Site, rows: DataFrame, window: Window) -> Written:
     )
 
 
-def _staging(site: Site) -> Staging:
-    return Staging(site.lakehouse.staging, f"writer {threading.get_ident()}")
+def _staging(site: Site, name: str = "writer") -> Staging:
+    return Staging(site.lakehouse.staging, f"{name} {threading.get_ident()}")
 
 
 def _append(site: Site, table: str, row: Mapping[str, Any]) -> None:

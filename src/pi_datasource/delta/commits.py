@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 log = logging.getLogger(__name__)
@@ -57,16 +57,21 @@ def retry_conflicts(commit: Callable[[], _Result], pause: Callable[[float], None
 
 def append_new(
     rows: DataFrame, table: str, stored: DataFrame, key: Sequence[str], mark: str | None = None
-) -> None:
-    """Appends those ``rows`` to ``table`` whose ``key`` is not among ``stored``, which are rows of that table.
+) -> int:
+    """Appends those ``rows`` to ``table`` whose ``key`` is not among ``stored``, rows of that table; returns how many.
 
     ``stored`` is read within the transaction: a row that another writer commits meanwhile is a conflict, which is raised
     and not retried, because ``rows`` would be computed again. Stored rows should be few: their keys are sent to every
     task, so that ``rows`` keep their order. ``mark`` becomes the metadata of the commit.
     """
+    appended = Observation()
     new = rows.join(F.broadcast(stored.select(*key)), list(key), "left_anti")
-    writer = new.select(*(f"`{name}`" for name in rows.columns)).write.format("delta").mode("append")
+    new = new.select(*(f"`{name}`" for name in rows.columns)).observe(
+        appended, F.count(F.lit(1)).alias("rows")
+    )
+    writer = new.write.format("delta").mode("append")
     (writer if mark is None else writer.option("userMetadata", mark)).saveAsTable(table)
+    return int(appended.get["rows"])
 
 
 def merge(

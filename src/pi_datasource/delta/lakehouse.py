@@ -96,7 +96,7 @@ class Lakehouse:
     @property
     def staging(self) -> str:
         """The folder of the rows that a run stages."""
-        return f"{self.directory or self.checkpoint_root}/_staging"
+        return f"{self.checkpoint_root}/_staging"
 
     def checkpoint(self, options: Options) -> str:
         """Spark's checkpoint folder for this server and selection of tags."""

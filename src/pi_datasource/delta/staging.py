@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -44,5 +45,8 @@ class Staging:
 
     def clear(self) -> None:
         """Deletes all staged rows and the record of the work, where this process can see them."""
-        if Path(self._folder).is_absolute():
-            shutil.rmtree(self._folder, ignore_errors=True)
+        folder = Path(self._folder)
+        if folder.is_absolute():
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # others stage rows as well
+                folder.parent.rmdir()

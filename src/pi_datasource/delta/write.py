@@ -66,19 +66,25 @@ class WindowWriter:
         stored = bronze.nothing_stored(self.spark, self.lakehouse.bronze, asked.window, asked.web_ids)
         if stored is not None:
             try:
-                return self._append(rows, stored)
+                written = self._append(rows, stored)
             except Exception as error:
                 if not commits.is_conflict(error):
                     raise
-                log.info("another writer has committed meanwhile: comparing %s with it", asked.window)
+            else:
+                if written is not None:
+                    return written
+            log.info("another writer has committed meanwhile: comparing %s with it", asked.window)
         return self._compare(rows, asked)
 
-    def _append(self, rows: DataFrame, stored: DataFrame) -> Written:
+    def _append(self, rows: DataFrame, stored: DataFrame) -> Written | None:
+        """Appends all rows; None if it was not all of them, because another writer has just stored some."""
         observed = Observation()
         events = bronze.events(rows.observe(observed, *read_summary.aggregates()))
-        commits.append_new(events, self.lakehouse.bronze, stored, changes.KEY, self.mark)
+        appended = commits.append_new(events, self.lakehouse.bronze, stored, changes.KEY, self.mark)
         summary = read_summary.parse(observed.get)
-        return Written(summary, commits.MergedRows(summary.rows, 0, 0), appended=summary.rows > 0)
+        if appended < summary.rows:
+            return None
+        return Written(summary, commits.MergedRows(appended, 0, 0), appended=appended > 0)
 
     def _compare(self, rows: DataFrame, asked: Asked) -> Written:
         spark, table = self.spark, self.lakehouse.bronze
