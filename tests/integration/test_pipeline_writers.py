@@ -115,7 +115,15 @@ def test_hours_that_another_writer_adds_meanwhile_stay(site: Site, monkeypatch: 
     site.assert_gold_is_recomputed()
 
 
-@pytest.mark.parametrize("way", ["overlap", "repair"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(
+            "overlap", marks=pytest.mark.classic_only("it changes what this process does in a batch")
+        ),
+        "repair",
+    ],
+)
 def test_what_another_writer_stores_after_the_server_was_asked_is_no_excess(
     way: str, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 from pyspark.sql import DataFrame
 
@@ -23,7 +24,9 @@ class Staging:
         """Writes ``rows`` in their order, and returns the staged rows; their files are complete when this returns."""
         path = f"{self._folder}/{name}"
         rows.write.mode("overwrite").parquet(path)
-        return rows.sparkSession.read.schema(rows.schema).parquet(path)
+        # Spark Connect keeps the plan of an equal read, with the files of the batch before.
+        reader = rows.sparkSession.read.option("stagedBatch", uuid4().hex)
+        return reader.schema(rows.schema).parquet(path)
 
     def begin(self, work: str, version: int | None) -> tuple[bool, int | None]:
         """Records that ``work`` begins, and bronze's ``version`` before; returns whether an earlier attempt was begun.
