@@ -181,7 +181,7 @@ def _event(columns: Any, number: int) -> tuple[Any, ...]:
 
 
 def _append(spark: Any, lakehouse: Lakehouse, number: int) -> None:
-    audit.append(spark, lakehouse, _report(number))
+    audit.record(spark, lakehouse, [_report(number)], may_repeat=True)
 
 
 def _report(number: int) -> BatchReport:

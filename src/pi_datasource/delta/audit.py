@@ -14,16 +14,15 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
 from pi_datasource import redaction
 from pi_datasource.delta import commits, timestamps
-from pi_datasource.delta.batch_report import SCHEMA, BatchReport, ReadCounts, WriteCounts, build_report
+from pi_datasource.delta.batch_report import SCHEMA, BatchReport, ReadCounts, Run, WriteCounts, build_report
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.model import Window
 from pi_datasource.schema import DONE, FAILED, STREAM
 
-__all__ = ["SCHEMA", "BatchReport", "ReadCounts", "WriteCounts", "build_report"]
+__all__ = ["SCHEMA", "BatchReport", "ReadCounts", "Run", "WriteCounts", "build_report"]
 
 log = logging.getLogger(__name__)
 
-COMMITS_SEARCHED = 1000  # in which a replayed batch finds the rows that an earlier attempt wrote
 # Every commit adds a file, and the cost of a query grows with the files. A compaction takes two seconds, and leaves a copy of
 # the whole table on disk until that is vacuumed.
 COMPACT_EVERY = 200
@@ -72,11 +71,6 @@ def record_failure(spark: SparkSession, lakehouse: Lakehouse, report: BatchRepor
             _replace(spark, lakehouse, [failed], earlier)
     except Exception:
         log.warning("the audit table does not say that this failed: %s", failed, exc_info=True)
-
-
-def append(spark: SparkSession, lakehouse: Lakehouse, report: BatchReport) -> None:
-    """Adds the row of a piece of a backfill or repair."""
-    record(spark, lakehouse, [report], may_repeat=True)
 
 
 def reports(
@@ -174,24 +168,6 @@ def last_version(
     if before is not None:
         rows = rows.where(F.col("batch_id") < before)
     return _newest_first(rows, lambda rows: _maximum(rows, "bronze_version"))
-
-
-def written_rows(spark: SparkSession, table: str, mark: str) -> WriteCounts:
-    """The rows written into ``table`` by all MERGEs with commit metadata that begins with ``mark``.
-
-    A table that compacts itself does so within the writer's commit, so the OPTIMIZE has the same metadata.
-    """
-    metadata, metrics = F.col("userMetadata"), F.col("operationMetrics")
-    merges = commits.history(spark, table, COMMITS_SEARCHED).where(
-        metadata.startswith(f"{mark} ") & (F.col("operation") == "MERGE")
-    )
-    found = merges.select(metrics, metadata).collect()
-
-    def total(kind: str) -> int:
-        return sum(int((commit["operationMetrics"] or {}).get(f"numTargetRows{kind}", 0)) for commit in found)
-
-    late = sum(int(commit["userMetadata"].rpartition("late=")[2]) for commit in found)
-    return WriteCounts(total("Inserted"), total("Updated"), total("Deleted"), late)
 
 
 def _done(spark: SparkSession, lakehouse: Lakehouse) -> DataFrame:

@@ -6,12 +6,11 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import uuid4
 
 from pyspark.sql import DataFrame, SparkSession
 
 from pi_datasource.delta import audit, checkpoint, commits, errors_table
-from pi_datasource.delta.audit import BatchReport, ReadCounts, WriteCounts
+from pi_datasource.delta.audit import Run, WriteCounts
 from pi_datasource.delta.gold_position import GoldPosition
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.reread import WindowRead
@@ -48,9 +47,8 @@ class BatchWriter:
         last_planned: int,
     ) -> None:
         self.options, self.lakehouse, self.checkpoint, self.tags = options, lakehouse, checkpoint_folder, tags
-        self.selection = lakehouse.selection(options)
-        self.run_id = uuid4().hex
-        self._staging = Staging(lakehouse.staging, self.selection)
+        self._run = Run(lakehouse.selection(options), options.url)
+        self._staging = Staging(lakehouse.staging, self._run.selection)
         self._gold = GoldPosition(lakehouse, self._staging)
         # A batch that was not planned by an earlier run has written nothing yet: there is nothing to look for.
         self._last_planned = last_planned
@@ -71,7 +69,7 @@ class BatchWriter:
             if any(kind in str(error) for kind in _INTERRUPTIONS):
                 log.info("micro-batch %d is interrupted", batch_id, exc_info=True)  # Spark only gets the text
                 raise RuntimeError(_STOPPED) from None
-            failed = self._report(STREAM, stream, batch_id, window, began_s, error=str(error))
+            failed = self._run.report(STREAM, stream, batch_id, window, began_s, error=str(error))
             audit.record_failure(spark, self.lakehouse, failed)
             raise
 
@@ -100,15 +98,24 @@ class BatchWriter:
 
         counts = WriteCounts(*attempts(written, "window"))
         reports = [
-            self._report(
-                STREAM, stream, batch_id, window, began_s, counts, written.summary.counts, version=version
+            self._run.report(
+                STREAM,
+                stream,
+                batch_id,
+                window,
+                began_s,
+                counts,
+                written.summary.counts,
+                bronze_version=version,
             )
         ]
         if read is not None and reread is not None:
             rows = attempts(reread, "overlap")
             late, found = WriteCounts(*rows, late=rows.inserted), read.outcome(reread.summary).counts
             reports.append(
-                self._report(OVERLAP, stream, batch_id, read.window, began_s, late, found, version=version)
+                self._run.report(
+                    OVERLAP, stream, batch_id, read.window, began_s, late, found, bronze_version=version
+                )
             )
         audit.record(spark, self.lakehouse, reports, may_repeat=repeated)
         self._staging.clear()
@@ -137,31 +144,3 @@ class BatchWriter:
             self._stream_start = window.start if covered is None else covered.start
         start = max(self._stream_start, window.start - self.options.overlap)
         return Window(start, window.start) if start < window.start else None
-
-    def _report(  # noqa: PLR0917 - all that a row says
-        self,
-        kind: str,
-        stream: str,
-        batch_id: int,
-        window: Window,
-        began_s: float,
-        written: WriteCounts = WriteCounts(),  # noqa: B008 - it is immutable
-        read: ReadCounts = ReadCounts(),  # noqa: B008
-        *,
-        version: int | None = None,
-        error: str | None = None,
-    ) -> BatchReport:
-        return audit.build_report(
-            kind,
-            stream,
-            batch_id,
-            window,
-            began_s,
-            written,
-            read,
-            selection=self.selection,
-            server=self.options.url,
-            run_id=self.run_id,
-            bronze_version=version,
-            error=error,
-        )

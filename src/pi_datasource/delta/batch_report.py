@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -83,10 +84,6 @@ class WriteCounts(NamedTuple):
     deleted: int = 0
     late: int = 0
 
-    def plus(self, other: WriteCounts) -> WriteCounts:
-        """The sums of both, such as those of two attempts."""
-        return WriteCounts(*(a + b for a, b in zip(self, other, strict=True)))
-
 
 NOTHING_READ, NOTHING_WRITTEN = ReadCounts(), WriteCounts()
 
@@ -135,6 +132,44 @@ def build_report(  # noqa: PLR0917 - all that a row says
         job_id=job_id,
         bronze_version=bronze_version,
     )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One start of an ingestion, backfill or repair, as its audit rows name it."""
+
+    selection: str
+    server: str
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+
+    def report(  # noqa: PLR0917 - all that a row says
+        self,
+        kind: str,
+        stream_id: str,
+        batch_id: int,
+        window: Window,
+        began_s: float,
+        written: WriteCounts = NOTHING_WRITTEN,
+        read: ReadCounts = NOTHING_READ,
+        *,
+        bronze_version: int | None = None,
+        error: str | None = None,
+    ) -> BatchReport:
+        """The row of a window of this run, as ``build_report``."""
+        return build_report(
+            kind,
+            stream_id,
+            batch_id,
+            window,
+            began_s,
+            written,
+            read,
+            selection=self.selection,
+            server=self.server,
+            run_id=self.run_id,
+            bronze_version=bronze_version,
+            error=error,
+        )
 
 
 def _field(name: str, kind: pa.DataType, comment: str, *, nullable: bool = True) -> pa.Field:

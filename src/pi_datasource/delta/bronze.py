@@ -26,11 +26,6 @@ def is_event() -> Column:
     return ~F.col("value_kind").isin(*STATUS_KINDS)
 
 
-def has_kind(kind: str) -> Column:
-    """Whether a row of a micro-batch is a status row (or an event) of this ``value_kind``."""
-    return F.col("value_kind") == kind
-
-
 def latest_version(spark: SparkSession, table: str) -> int:
     """The number of the latest commit of ``table``."""
     newest = commits.history(spark, table, 1).select("version").first()

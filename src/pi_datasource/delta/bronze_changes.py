@@ -50,11 +50,6 @@ def commits_since(spark: SparkSession, table: str, since: int | None) -> tuple[i
     return latest, [int(row["version"]) for row in newer if not _WITHOUT_CHANGES.match(row["operation"])]
 
 
-def is_only(changing: Sequence[int] | None, version: int | None) -> bool:
-    """Whether exactly one commit may have changed rows, and is ``version`` if that is known."""
-    return changing is not None and len(changing) == 1 and version in (None, changing[0])
-
-
 def stage_pairs(
     spark: SparkSession, table: str, since: int, latest: int, staging: Staging
 ) -> ChangedPairs | None:

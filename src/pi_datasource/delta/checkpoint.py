@@ -24,9 +24,8 @@ def planned_position(spark: SparkSession, checkpoint: str, batch_id: int) -> Pos
         OffsetError: it was not written by this source.
     """
     *_, last = _text(spark, f"{checkpoint}/offsets/{batch_id}").splitlines()
-    return offsets.parse(
-        json.loads(last[last.index("{") :])
-    )  # version 2 of Spark's log has the source's name before it
+    # Version 2 of Spark's log has the source's name before the offset.
+    return offsets.parse(json.loads(last[last.index("{") :]))
 
 
 def find_stream_id(spark: SparkSession, checkpoint: str) -> str | None:

@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import bronze_changes, commits, hourly_metrics, neighbours, time_weighted, timestamps
+from pi_datasource.delta import (
+    bronze_changes,
+    commits,
+    ddl,
+    hourly_metrics,
+    neighbours,
+    time_weighted,
+    timestamps,
+)
 from pi_datasource.delta.bronze import stored_events
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.staging import Staging
@@ -30,10 +38,9 @@ _STORED_MEANWHILE = "hours of these tags were stored while they were computed"
 class Appended:
     """Rows that one commit appended to bronze, all of them new and in no hour before that of ``first``.
 
-    ``first`` and ``last`` are timestamps; ``version`` is that of the commit, if known; ``tags`` are the WebIDs, if few.
+    ``first`` and ``last`` are timestamps; ``tags`` are the WebIDs, if few.
     """
 
-    version: int | None
     first: datetime
     last: datetime
     tags: Sequence[str] | None
@@ -69,7 +76,7 @@ def refresh(
     latest, since_then = bronze_changes.commits_since(spark, lakehouse.bronze, since)
     if since is None or latest < since:
         _recompute(spark, lakehouse)
-    elif appended is not None and bronze_changes.is_only(since_then, appended.version):
+    elif appended is not None and since_then is not None and len(since_then) == 1:
         first, last = (_hour_of(moment) for moment in (appended.first, appended.last))
         _refresh(spark, lakehouse, _Scope(first, last, _listed(appended.tags)))
     elif since_then != []:
@@ -89,7 +96,7 @@ def _follow(spark: SparkSession, lakehouse: Lakehouse, staging: Staging, since: 
         _recompute(spark, lakehouse)
         return
     if changed is not None:
-        tags = f"tag_webid BETWEEN {_text(changed.low)} AND {_text(changed.high)}"
+        tags = f"tag_webid BETWEEN {ddl.text(changed.low)} AND {ddl.text(changed.high)}"
         _refresh(spark, lakehouse, _Scope(changed.first, changed.last, tags, changed.pairs))
 
 
@@ -184,10 +191,4 @@ def _hour_of(moment: datetime) -> datetime:
 def _listed(tags: Sequence[str] | None) -> str:
     if tags is None:
         return "true"
-    return f"tag_webid IN ({', '.join(map(_text, tags))})" if tags else "false"
-
-
-def _text(value: str) -> str:
-    """A text as a literal of Spark SQL."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return f"tag_webid IN ({', '.join(map(ddl.text, tags))})" if tags else "false"

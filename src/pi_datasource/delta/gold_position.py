@@ -46,4 +46,4 @@ def _appended(written: Sequence[Written], web_ids: Sequence[str]) -> Appended | 
     assert summary.first is not None
     assert summary.last is not None
     tags = list(web_ids) if len(web_ids) <= points.MAX_TAGS_LISTED else None
-    return Appended(None, summary.first, summary.last, tags)
+    return Appended(summary.first, summary.last, tags)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pyspark.sql import SparkSession
 
 from pi_datasource.delta import audit, lease, points, schema_setup
-from pi_datasource.delta.audit import BatchReport
+from pi_datasource.delta.audit import BatchReport, Run
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.reread import WindowRewriter
 from pi_datasource.delta.timestamps import EPOCH
@@ -77,7 +77,9 @@ def backfill(
     with lease.acquire(spark, lakehouse, f"backfill-{selection}", "backfill") as held:
         columns = schema_setup.prepare(spark, lakehouse, checked)
         stream_id = f"{BACKFILL} {selection} {int(piece.total_seconds())}s"
-        rewriter = WindowRewriter(spark, checked, lakehouse, columns, BACKFILL, stream_id)
+        rewriter = WindowRewriter(
+            spark, checked, lakehouse, columns, Run(selection, checked.url), BACKFILL, stream_id
+        )
         for step in _fill(rewriter, chosen, window, piece, newest_first=newest_first, again=again):
             held.check()
             yield step
@@ -135,7 +137,9 @@ def _fill_waiting(  # noqa: PLR0917 - what is read, and until when
     selection = lakehouse.selection(options)
     stream_id = f"{HISTORY} {selection} {digest} {int(PIECE.total_seconds())}s"
     columns = schema_setup.read_columns(options)
-    rewriter = WindowRewriter(spark, options, lakehouse, columns, HISTORY, stream_id)
+    rewriter = WindowRewriter(
+        spark, options, lakehouse, columns, Run(selection, options.url), HISTORY, stream_id
+    )
     for step in _fill(rewriter, chosen, window, PIECE, newest_first=True, again=False):
         if step.done < step.total and not wanted():
             return

@@ -16,7 +16,7 @@ from uuid import uuid4
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's customary name
 
-from pi_datasource.delta import commits, definitions, table_setup, timestamps
+from pi_datasource.delta import commits, ddl, definitions, table_setup, timestamps
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.lease import BatchFunction, Lease, in_use, this_process
 from pi_datasource.errors import StreamInUse
@@ -49,12 +49,12 @@ class LeaseRow:
             raise self._in_use(stored)
         owned = {
             "status": "'held'",
-            "run_id": _text(self.owner),
+            "run_id": ddl.text(self.owner),
             "created_at": _NOW,
             "expires_at": self._expiry,
         }
         free = "t.status <> 'held' OR t.expires_at <= current_timestamp()"
-        key = {"stream_id": _text(self.name), "batch_id": "0", "kind": _text(KIND)}
+        key = {"stream_id": ddl.text(self.name), "batch_id": "0", "kind": ddl.text(KIND)}
         row = {**key, **owned}
         insert = f"WHEN NOT MATCHED THEN INSERT ({', '.join(row)}) VALUES ({', '.join(row.values())})"
         if self._merge(spark, [f"WHEN MATCHED AND ({free}) THEN {_update(owned)}", insert]) == 0:
@@ -78,7 +78,7 @@ class LeaseRow:
 
     @property
     def _owned(self) -> str:
-        return f"WHEN MATCHED AND t.status = 'held' AND t.run_id = {_text(self.owner)}"
+        return f"WHEN MATCHED AND t.status = 'held' AND t.run_id = {ddl.text(self.owner)}"
 
     @property
     def _expiry(self) -> str:
@@ -86,7 +86,7 @@ class LeaseRow:
 
     def _merge(self, spark: SparkSession, clauses: list[str]) -> int:
         """The number of rows that were inserted or updated."""
-        on = [f"t.stream_id = {_text(self.name)}", "t.batch_id = 0", f"t.kind = {_text(KIND)}"]
+        on = [f"t.stream_id = {ddl.text(self.name)}", "t.batch_id = 0", f"t.kind = {ddl.text(KIND)}"]
         merged = commits.retry_conflicts(
             lambda: commits.merge(spark, self.table, spark.range(1), on, clauses)
         )
@@ -109,11 +109,6 @@ class LeaseRow:
 
 
 _NOW = "current_timestamp()"
-
-
-def _text(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _update(values: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Starts and follows an exactly-once ingestion: Spark's checkpoint plans the reads, MERGE makes writes repeatable."""
+"""Starts and follows an exactly-once ingestion: Spark's checkpoint plans the reads, and writes can be repeated."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from pi_datasource.delta import audit, errors_table, lease, points, schema_setup
+from pi_datasource.delta.audit import Run
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.reread import WindowRewriter
 from pi_datasource.options.declaration import Options
@@ -50,7 +51,9 @@ def repair(spark: SparkSession, options: Mapping[str, str], lakehouse: Lakehouse
         known = {point.web_id: point for point in found.points}
         windows, unlisted = errors_table.unrepaired(spark, lakehouse, known)
         dismissed_tags = errors_table.dismiss(spark, lakehouse, selection, found, unlisted)
-        rewriter = WindowRewriter(spark, checked, lakehouse, columns, REPAIR, f"{REPAIR} {selection}")
+        rewriter = WindowRewriter(
+            spark, checked, lakehouse, columns, Run(selection, checked.url), REPAIR, f"{REPAIR} {selection}"
+        )
         repaired = inserted = 0
         for window, tags in sorted(windows.items(), key=lambda item: item[0].start):
             number = audit.next_batch_id(spark, lakehouse, rewriter.stream_id)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from uuid import uuid4
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from pi_datasource.delta import audit, bronze, commits, errors_table
-from pi_datasource.delta.audit import BatchReport, ReadCounts, WriteCounts
+from pi_datasource.delta.audit import BatchReport, ReadCounts, Run, WriteCounts
 from pi_datasource.delta.gold_position import GoldPosition
 from pi_datasource.delta.lakehouse import Lakehouse
 from pi_datasource.delta.read_summary import ReadSummary
@@ -79,8 +78,8 @@ class WindowRead:
             deleted = set(summary.deleted)
             if any(failure.not_found for _, failure in failed):
                 with PIClient(self.options) as api:
-                    failed, gone = split_deleted(api, failed, str(self.window))
-                deleted |= {point.web_id for point in gone}
+                    failed, found_deleted = split_deleted(api, failed, str(self.window))
+                deleted |= {point.web_id for point in found_deleted}
             unread = tuple(failure for _, failure in failed)
             incomplete = deleted | {failure.web_id for failure in unread}
             complete = tuple(point.web_id for point in self.points if point.web_id not in incomplete)
@@ -104,9 +103,9 @@ class WindowRewriter:
     options: Options
     lakehouse: Lakehouse
     columns: StructType
+    run: Run
     kind: str
     stream_id: str
-    run_id: str = field(default_factory=lambda: uuid4().hex)
 
     def rewrite(
         self, number: int, window: Window, chosen: Sequence[Point], tags: int | None = None
@@ -119,10 +118,12 @@ class WindowRewriter:
         try:
             written, outcome, version = self._write(number, window, chosen)
             counts = outcome.counts if tags is None else outcome.counts._replace(tags=tags)
-            report = self._report(number, window, began_s, written, counts, version=version)
+            report = self.run.report(
+                self.kind, self.stream_id, number, window, began_s, written, counts, bronze_version=version
+            )
             audit.record(self.spark, self.lakehouse, [report], may_repeat=True)
         except Exception as error:
-            failed = self._report(number, window, began_s, error=str(error))
+            failed = self.run.report(self.kind, self.stream_id, number, window, began_s, error=str(error))
             audit.record_failure(self.spark, self.lakehouse, failed)
             raise
         self._staging.clear()
@@ -144,29 +145,3 @@ class WindowRewriter:
         version = gold.refresh(spark, [written], [point.web_id for point in chosen])
         rows = commits.written(spark, lakehouse.bronze, mark, since) if repeated else written.rows
         return WriteCounts(*rows), read.outcome(written.summary), version
-
-    def _report(
-        self,
-        number: int,
-        window: Window,
-        began_s: float,
-        written: WriteCounts = WriteCounts(),  # noqa: B008 - it is immutable
-        read: ReadCounts = ReadCounts(),  # noqa: B008
-        *,
-        version: int | None = None,
-        error: str | None = None,
-    ) -> BatchReport:
-        return audit.build_report(
-            self.kind,
-            self.stream_id,
-            number,
-            window,
-            began_s,
-            written,
-            read,
-            selection=self.lakehouse.selection(self.options),
-            server=self.options.url,
-            run_id=self.run_id,
-            bronze_version=version,
-            error=error,
-        )
